@@ -1,0 +1,225 @@
+//! The authority itself: its root key and certificate, and the one place where it signs.
+
+use std::time::SystemTime;
+
+use aws_lc_rs::{digest, rand};
+use rcgen::{CertificateParams, Issuer, KeyPair, PublicKeyData, SerialNumber};
+use x509_parser::{prelude::X509Certificate, time::ASN1Time};
+use zeroize::Zeroizing;
+
+use crate::{
+    Error, Revoked, device, encoding,
+    profile::{self, KeyKind},
+    validity,
+};
+
+/// Bytes of a serial number.
+const SERIAL_BYTES: usize = 16;
+
+/// Root key and certificate of an organisation. Cheap to share behind an `Arc`; nothing in it changes.
+pub struct Authority {
+    pub(crate) issuer: Issuer<'static, KeyPair>,
+    der: Vec<u8>,
+    pem: String,
+    key_pem: Zeroizing<String>,
+    not_after: ASN1Time,
+}
+
+/// A certificate as issued, with what a log of issuances and a binding (ID-9) need of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    pub der: Vec<u8>,
+    /// The serial number's magnitude, big-endian, without leading zeros.
+    pub serial: Vec<u8>,
+    /// SHA-256 of the SubjectPublicKeyInfo (DER).
+    pub spki_sha256: [u8; 32],
+    pub not_after: SystemTime,
+}
+
+/// A certificate together with its key, which was made here.
+pub struct Issued {
+    pub certificate: Certificate,
+    pub cert_pem: String,
+    /// PKCS#8.
+    pub key_pem: Zeroizing<String>,
+}
+
+impl Authority {
+    /// A new root for `organisation` (1 to 56 characters): P-256, 20 years, one intermediate allowed below.
+    pub fn create(organisation: &str, now: SystemTime) -> Result<Authority, Error> {
+        let mut params = profile::root(organisation)?;
+        params.serial_number = Some(SerialNumber::from_slice(&serial()?));
+        let (from, until) = validity::window(now, validity::ROOT)?;
+        params.not_before = from.to_datetime();
+        params.not_after = until.to_datetime();
+
+        let key = KeyPair::generate()?;
+        let der = params.self_signed(&key)?.der().to_vec();
+        let key_pem = Zeroizing::new(key.serialize_pem());
+        Ok(Authority {
+            pem: encoding::pem(&der),
+            issuer: Issuer::new(params, key),
+            der,
+            key_pem,
+            not_after: until,
+        })
+    }
+
+    /// An authority as it was kept: one certificate and its key, both PEM.
+    ///
+    /// # Errors
+    /// `Certificate` when it may not sign certificates and revocation lists, or its name is one we would not repeat
+    /// exactly; `KeyMismatch` when the key is another's.
+    pub fn load(cert_pem: &str, key_pem: &str) -> Result<Authority, Error> {
+        let der = encoding::der(cert_pem)?;
+        let certificate = encoding::parse(&der)?;
+        may_sign(&certificate)?;
+        let key = KeyPair::from_pem(key_pem).map_err(|_| Error::Key)?;
+        if key.subject_public_key_info() != certificate.public_key().raw {
+            return Err(Error::KeyMismatch);
+        }
+
+        let (not_before, not_after) = (certificate.validity().not_before, certificate.validity().not_after);
+        let issuer = Issuer::from_ca_cert_der(&der.as_slice().into(), key)?;
+        let key_pem = Zeroizing::new(key_pem.to_owned());
+        let authority = Authority {
+            issuer,
+            pem: encoding::pem(&der),
+            key_pem,
+            not_after,
+            der,
+        };
+        authority.knows_its_own(validity::system(not_before))?;
+        Ok(authority)
+    }
+
+    /// Tried once, because rcgen carries a name as a map: two units in it would become one, and what we issue would have
+    /// no issuer.
+    fn knows_its_own(&self, now: SystemTime) -> Result<(), Error> {
+        let probe = self.sign(profile::client("probe", KeyKind::Ec)?, self.issuer.key(), now)?;
+        if !self.issued(&probe.der) {
+            return Err(Error::Certificate(
+                "its name or its kind of key cannot be an authority's here",
+            ));
+        }
+        Ok(())
+    }
+
+    pub fn certificate_pem(&self) -> &str {
+        &self.pem
+    }
+
+    pub fn certificate_der(&self) -> &[u8] {
+        &self.der
+    }
+
+    pub fn key_pem(&self) -> &str {
+        &self.key_pem
+    }
+
+    /// For a listener (SEC-1): `names` are DNS names or IP addresses, 1 to 64 of them.
+    pub fn server(&self, names: &[String], now: SystemTime) -> Result<Issued, Error> {
+        self.with_new_key(profile::server(names)?, now)
+    }
+
+    /// For an operator: `OU=admin`.
+    pub fn admin(&self, name: &str, now: SystemTime) -> Result<Issued, Error> {
+        self.with_new_key(profile::admin(name)?, now)
+    }
+
+    /// For a trusted service: `OU=sys`.
+    pub fn service(&self, name: &str, now: SystemTime) -> Result<Issued, Error> {
+        self.with_new_key(profile::service(name)?, now)
+    }
+
+    /// For a client whose key we make: common name `name`, no device named.
+    pub fn client(&self, name: &str, now: SystemTime) -> Result<Issued, Error> {
+        self.with_new_key(profile::client(name, KeyKind::Ec)?, now)
+    }
+
+    fn with_new_key(&self, params: CertificateParams, now: SystemTime) -> Result<Issued, Error> {
+        let key = KeyPair::generate()?;
+        let certificate = self.sign(params, &key, now)?;
+        let cert_pem = encoding::pem(&certificate.der);
+        Ok(Issued {
+            certificate,
+            cert_pem,
+            key_pem: Zeroizing::new(key.serialize_pem()),
+        })
+    }
+
+    /// SEC-4: for the key of a PKCS#10 request (DER, at most 8 KiB) as device `dev_key` of account `phone`. The
+    /// request's own subject and extensions are not looked at.
+    pub fn device(&self, csr_der: &[u8], phone: &str, dev_key: &str, now: SystemTime) -> Result<Certificate, Error> {
+        let (key, kind) = device::proven_key(csr_der)?;
+        self.sign(profile::device(phone, dev_key, kind)?, &key, now)
+    }
+
+    fn sign(
+        &self,
+        mut params: CertificateParams,
+        key: &impl PublicKeyData,
+        now: SystemTime,
+    ) -> Result<Certificate, Error> {
+        let (from, until) = validity::window(now, validity::LEAF)?;
+        if validity::asn1(now)? >= self.not_after {
+            return Err(Error::Expired);
+        }
+
+        let serial = serial()?;
+        let not_after = until.min(self.not_after);
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
+        params.not_before = from.to_datetime();
+        params.not_after = not_after.to_datetime();
+        Ok(Certificate {
+            der: params.signed_by(key, &self.issuer)?.der().to_vec(),
+            serial: serial.to_vec(),
+            spki_sha256: sha256(&key.subject_public_key_info()),
+            not_after: validity::system(not_after),
+        })
+    }
+
+    /// Whether this authority's key signed `certificate` (DER). Validity and revocation are another matter.
+    pub fn issued(&self, certificate: &[u8]) -> bool {
+        let (Ok(own), Ok(theirs)) = (encoding::parse(&self.der), encoding::parse(certificate)) else {
+            return false;
+        };
+        theirs.issuer().as_raw() == own.subject().as_raw() && theirs.verify_signature(Some(own.public_key())).is_ok()
+    }
+
+    /// The revocation list (RFC 5280 section 5), DER. `number` rises with every list; good for 7 days.
+    pub fn crl(&self, revoked: &[Revoked], number: u64, now: SystemTime) -> Result<Vec<u8>, Error> {
+        crate::crl::signed(self, revoked, number, now)
+    }
+}
+
+fn may_sign(certificate: &X509Certificate<'_>) -> Result<(), Error> {
+    let usage = certificate
+        .key_usage()
+        .map_err(|_| Error::Certificate("its key usage is not readable"))?;
+    let signs = usage.is_none_or(|usage| usage.value.key_cert_sign() && usage.value.crl_sign());
+    // rcgen takes for granted that no part of the name is empty.
+    let named = certificate.subject().iter_rdn().all(|part| part.iter().count() == 1);
+    if !certificate.is_ca() || !signs {
+        return Err(Error::Certificate("it may not sign certificates and revocation lists"));
+    }
+    if !named {
+        return Err(Error::Certificate("its name cannot be an authority's here"));
+    }
+    Ok(())
+}
+
+/// 126 random bits under the fixed top bits 01: always positive and always 16 bytes, however it is encoded.
+fn serial() -> Result<[u8; SERIAL_BYTES], Error> {
+    let mut bytes = [0; SERIAL_BYTES];
+    rand::fill(&mut bytes)?;
+    let [first, ..] = &mut bytes;
+    *first = *first & 0x3f | 0x40;
+    Ok(bytes)
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    out
+}

@@ -1,0 +1,96 @@
+//! SEC-4: what of a PKCS#10 request is believed. Its public key, once proven; nothing else.
+
+use rcgen::{PublicKeyData, SubjectPublicKeyInfo};
+use x509_parser::{
+    certification_request::X509CertificationRequest,
+    oid_registry::{
+        OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION, OID_PKCS1_SHA1WITHRSA,
+        OID_SHA1_WITH_RSA, OID_SIG_ED25519,
+    },
+    prelude::FromDer,
+    public_key::{PublicKey, RSAPublicKey},
+    x509,
+};
+
+use crate::{Refusal, profile::KeyKind};
+
+/// Bytes of a request; a longer one is refused unread. An RSA key of 8192 bits with many attributes fits.
+const REQUEST_MAX: usize = 8 * 1024;
+const RSA_BITS_MIN: usize = 2048;
+/// The longest that TLS verifiers take.
+const RSA_BITS_MAX: usize = 8192;
+/// Uncompressed points (RFC 5480): 0x04, then two coordinates.
+const P256_POINT_BYTES: usize = 65;
+const P384_POINT_BYTES: usize = 97;
+const ED25519_KEY_BYTES: usize = 32;
+
+/// The key that signed the request `der`, and its kind.
+///
+/// rcgen's own reader of requests is not used: it takes the curve from the signature algorithm instead of the key,
+/// and copies what the request asks for, `CA:TRUE` included.
+pub(crate) fn proven_key(der: &[u8]) -> Result<(SubjectPublicKeyInfo, KeyKind), Refusal> {
+    if der.len() > REQUEST_MAX {
+        return Err(Refusal::TooLong);
+    }
+    let Ok(([], request)) = X509CertificationRequest::from_der(der) else {
+        return Err(Refusal::Malformed);
+    };
+    let asked = &request.certification_request_info.subject_pki;
+    let kind = kind(asked).ok_or(Refusal::Key)?;
+    let signature = &request.signature_algorithm.algorithm;
+    if *signature == OID_PKCS1_SHA1WITHRSA || *signature == OID_SHA1_WITH_RSA {
+        return Err(Refusal::Signature);
+    }
+    request.verify_signature().map_err(|_| Refusal::Signature)?;
+
+    let key = SubjectPublicKeyInfo::from_der(asked.raw).map_err(|_| Refusal::Key)?;
+    // What will be certified is, to the byte, what proved itself.
+    if key.subject_public_key_info() != asked.raw {
+        return Err(Refusal::Key);
+    }
+    Ok((key, kind))
+}
+
+/// The kind of an allowed key whose length fits its algorithm.
+fn kind(key: &x509::SubjectPublicKeyInfo<'_>) -> Option<KeyKind> {
+    let algorithm = &key.algorithm.algorithm;
+    let bytes = key.subject_public_key.data.as_ref();
+    if key.subject_public_key.unused_bits != 0 {
+        return None;
+    }
+    if *algorithm == OID_SIG_ED25519 {
+        return (bytes.len() == ED25519_KEY_BYTES).then_some(KeyKind::Ed25519);
+    }
+    if *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
+        return is_point(key, bytes).then_some(KeyKind::Ec);
+    }
+    if *algorithm == OID_PKCS1_RSAENCRYPTION {
+        let Ok(PublicKey::RSA(rsa)) = key.parsed() else {
+            return None;
+        };
+        return (RSA_BITS_MIN..=RSA_BITS_MAX)
+            .contains(&modulus_bits(&rsa))
+            .then_some(KeyKind::Rsa);
+    }
+    None
+}
+
+fn is_point(key: &x509::SubjectPublicKeyInfo<'_>, bytes: &[u8]) -> bool {
+    let Some(Ok(curve)) = key.algorithm.parameters.as_ref().map(|parameters| parameters.as_oid()) else {
+        return false;
+    };
+    let length = match curve {
+        curve if curve == OID_EC_P256 => P256_POINT_BYTES,
+        curve if curve == OID_NIST_EC_P384 => P384_POINT_BYTES,
+        _ => return false,
+    };
+    bytes.len() == length && bytes.first() == Some(&0x04)
+}
+
+/// Counted here because x509-parser's own count takes the first byte to be padding.
+fn modulus_bits(key: &RSAPublicKey<'_>) -> usize {
+    let zeros = key.modulus.iter().take_while(|byte| **byte == 0).count();
+    let bytes = key.modulus.len() - zeros;
+    let unused = key.modulus.get(zeros).map_or(0, |byte| byte.leading_zeros());
+    (bytes * 8).saturating_sub(unused as usize)
+}

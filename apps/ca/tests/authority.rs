@@ -1,0 +1,264 @@
+//! The root and what it issues with keys of its own making, read by openssl.
+
+mod common;
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use ca::{Authority, Error, Reason, Revoked, subject};
+use common::{Openssl, P384, authority, now, rsa};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[test]
+fn root_is_a_p256_authority_that_may_sign_certificates_and_lists() {
+    let text = Openssl::new().text(authority().certificate_der());
+
+    assert!(text.contains("CN = Example Org Root CA"), "{text}");
+    assert!(text.contains("ASN1 OID: prime256v1"));
+    assert!(text.contains("CA:TRUE, pathlen:1"));
+    assert!(text.contains("Certificate Sign, CRL Sign"));
+}
+
+#[test]
+fn kept_authority_loads_and_goes_on() {
+    let first = authority();
+    let again = Authority::load(first.certificate_pem(), first.key_pem()).unwrap();
+
+    let issued = again.client("anna", now()).unwrap();
+    assert_eq!(again.certificate_der(), first.certificate_der());
+    assert_eq!(again.key_pem(), first.key_pem());
+    assert!(first.issued(&issued.certificate.der));
+    assert!(Openssl::new().verifies(&first, &issued.certificate.der, "sslclient"));
+}
+
+#[test]
+fn load_refuses_a_key_of_another() {
+    let refused = Authority::load(authority().certificate_pem(), authority().key_pem());
+    assert!(matches!(refused, Err(Error::KeyMismatch)));
+}
+
+#[test]
+fn load_refuses_what_is_no_authority() {
+    let ca = authority();
+    let leaf = ca.client("anna", now()).unwrap();
+    assert!(matches!(
+        Authority::load(&leaf.cert_pem, &leaf.key_pem),
+        Err(Error::Certificate(_))
+    ));
+
+    let two = format!("{}{}", ca.certificate_pem(), leaf.cert_pem);
+    assert!(matches!(
+        Authority::load(&two, ca.key_pem()),
+        Err(Error::Certificate(_))
+    ));
+    assert!(matches!(
+        Authority::load("nothing", ca.key_pem()),
+        Err(Error::Certificate(_))
+    ));
+    assert!(matches!(
+        Authority::load(ca.certificate_pem(), "nothing"),
+        Err(Error::Key)
+    ));
+}
+
+/// An authority made with openssl: `key` as for genpkey, `name` as for -subj.
+fn foreign(openssl: &Openssl, key: &str, name: &str) -> Result<Authority, Error> {
+    openssl.ok(&format!("genpkey {key} -out ca.key"));
+    openssl.ok(&format!(
+        "req -x509 -new -key ca.key -subj {name} -days 3650 -out ca.pem -addext keyUsage=critical,keyCertSign,cRLSign"
+    ));
+    let text = |name| String::from_utf8(openssl.get(name)).expect("PEM is text");
+    Authority::load(&text("ca.pem"), &text("ca.key"))
+}
+
+#[test]
+fn authority_made_elsewhere_loads_and_issues() {
+    let openssl = Openssl::new();
+    for key in [P384, &rsa(3072)] {
+        let ca = foreign(&openssl, key, "/C=DE/O=Elsewhere/CN=Root").unwrap();
+        let later = now() + Duration::from_secs(1);
+        let leaf = ca.client("anna", later).unwrap().certificate.der;
+        assert!(ca.issued(&leaf));
+        assert!(openssl.verifies(&ca, &leaf, "sslclient"));
+    }
+}
+
+#[test]
+fn load_refuses_a_name_it_could_not_repeat() {
+    let refused = foreign(&Openssl::new(), P384, "/O=Elsewhere/OU=one/OU=two/CN=Root");
+    assert!(matches!(refused, Err(Error::Certificate(_))));
+}
+
+#[test]
+fn sec_1_server_certificate_names_hosts_and_addresses() {
+    let (openssl, ca) = (Openssl::new(), authority());
+    let names = ["chat.example", "*.chat.example", "localhost", "127.0.0.1", "::1"].map(String::from);
+    let issued = ca.server(&names, now()).unwrap();
+
+    let text = openssl.text(&issued.certificate.der);
+    assert!(
+        text.contains("DNS:chat.example, DNS:*.chat.example, DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:")
+    );
+    assert!(
+        text.contains("TLS Web Server Authentication") && !text.contains("TLS Web Client"),
+        "{text}"
+    );
+    assert!(openssl.verifies(&ca, &issued.certificate.der, "sslserver"));
+    assert!(!openssl.verifies(&ca, &issued.certificate.der, "sslclient"));
+}
+
+#[test]
+fn server_names_that_are_none_are_refused() {
+    let ca = authority();
+    let long = "a".repeat(64);
+    for bad in [
+        "",
+        "a b",
+        "a..b",
+        "-a.b",
+        "a.*.b",
+        "*.",
+        "1.2.3.4.5",
+        "a/b",
+        "a\0b",
+        "ä.example",
+        &long,
+    ] {
+        assert!(
+            matches!(ca.server(&[bad.into()], now()), Err(Error::Name(_))),
+            "{bad:?}"
+        );
+    }
+    assert!(matches!(ca.server(&[], now()), Err(Error::Name(_))));
+}
+
+#[test]
+fn admin_and_service_carry_their_unit() {
+    let (openssl, ca) = (Openssl::new(), authority());
+    for (issued, unit) in [
+        (ca.admin("ops", now()).unwrap(), "admin"),
+        (ca.service("gate", now()).unwrap(), "sys"),
+    ] {
+        let holder = subject(&issued.certificate.der).unwrap();
+        assert_eq!(holder.units, [unit]);
+        assert!(holder.client_auth && !holder.server_auth && !holder.is_ca);
+        assert!(openssl.verifies(&ca, &issued.certificate.der, "sslclient"));
+        assert!(!openssl.verifies(&ca, &issued.certificate.der, "smimesign"));
+    }
+}
+
+#[test]
+fn issued_key_is_pkcs8_and_belongs_to_the_certificate() {
+    let (openssl, ca) = (Openssl::new(), authority());
+    let issued = ca.client("38001", now()).unwrap();
+    assert!(issued.key_pem.starts_with("-----BEGIN PRIVATE KEY-----\n"));
+
+    openssl.put("key.pem", &*issued.key_pem);
+    openssl.put("cert.pem", &issued.cert_pem);
+    assert_eq!(
+        openssl.ok("pkey -in key.pem -pubout"),
+        openssl.ok("x509 -in cert.pem -noout -pubkey")
+    );
+}
+
+#[test]
+fn names_out_of_bounds_are_refused() {
+    let ca = authority();
+    for bad in ["", "a\nb", &"a".repeat(65)] {
+        assert!(matches!(ca.admin(bad, now()), Err(Error::Name(_))), "{bad:?}");
+    }
+    assert!(ca.admin(&"ä".repeat(64), now()).is_ok());
+    assert!(matches!(Authority::create(&"a".repeat(57), now()), Err(Error::Name(_))));
+}
+
+#[test]
+fn sec_4_leaf_is_valid_from_five_minutes_ago_for_397_days() {
+    let ca = authority();
+    let now = now();
+    let issued = ca.client("anna", now).unwrap().certificate;
+    let second = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!(second(issued.not_after), second(now + 397 * DAY));
+
+    let openssl = Openssl::new();
+    openssl.text(&issued.der);
+    let from = second(now) - 5 * 60;
+    let date = openssl.ok("x509 -inform DER -in certificate.der -noout -startdate -dateopt iso_8601");
+    let clock = format!("{:02}:{:02}:{:02}Z", from / 3600 % 24, from / 60 % 60, from % 60);
+    assert!(date.contains(&clock), "{date} has not {clock}");
+}
+
+#[test]
+fn nothing_outlives_the_authority() {
+    let ca = authority();
+    let end = subject(ca.certificate_der()).unwrap().not_after;
+
+    let last = ca.client("anna", end - DAY).unwrap().certificate;
+    assert_eq!(last.not_after, end);
+    assert!(matches!(ca.client("anna", end + DAY), Err(Error::Expired)));
+    assert!(matches!(ca.client("anna", UNIX_EPOCH), Err(Error::Time)));
+}
+
+#[test]
+fn serial_numbers_are_random_and_positive() {
+    let ca = authority();
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..50 {
+        let issued = ca.client("anna", now()).unwrap().certificate;
+        assert_eq!(issued.serial.len(), 16);
+        assert!(issued.serial[0] & 0xc0 == 0x40);
+        assert_eq!(subject(&issued.der).unwrap().serial, issued.serial);
+        assert!(seen.insert(issued.serial));
+    }
+}
+
+#[test]
+fn revoked_certificate_is_refused_by_openssl_and_the_others_are_not() {
+    let (openssl, ca) = (Openssl::new(), authority());
+    let bad = ca.client("bad", now()).unwrap();
+    let good = ca.client("good", now()).unwrap();
+    let entry = Revoked {
+        serial: bad.certificate.serial.clone(),
+        at: now(),
+        reason: Reason::KeyCompromise,
+    };
+    let crl = ca.crl(&[entry], 7, now()).unwrap();
+
+    openssl.put("root.pem", ca.certificate_pem());
+    openssl.put("bad.pem", &bad.cert_pem);
+    openssl.put("good.pem", &good.cert_pem);
+    openssl.put("crl.der", crl);
+    openssl.ok("crl -inform DER -in crl.der -out crl.pem -CAfile root.pem -verify");
+    let refused = openssl.run("verify -crl_check -CRLfile crl.pem -CAfile root.pem bad.pem");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("certificate revoked"));
+    openssl.ok("verify -crl_check -CRLfile crl.pem -CAfile root.pem good.pem");
+
+    let text = openssl.ok("crl -in crl.pem -noout -text");
+    assert!(
+        text.contains("Key Compromise") && text.contains("X509v3 CRL Number: \n                7"),
+        "{text}"
+    );
+}
+
+#[test]
+fn empty_list_of_a_foreign_authority_names_its_key_as_its_certificate_does() {
+    let openssl = Openssl::new();
+    let ca = foreign(&openssl, P384, "/CN=Root").unwrap();
+    openssl.put("crl.der", ca.crl(&[], 1, now()).unwrap());
+
+    let list = openssl.ok("crl -inform DER -in crl.der -noout -text");
+    let own = openssl.ok("x509 -in ca.pem -noout -ext subjectKeyIdentifier");
+    let id = own.lines().nth(1).unwrap().trim();
+    assert!(list.contains(id), "{list} has not {id}");
+    let wrong = Revoked {
+        serial: vec![1; 21],
+        at: now(),
+        reason: Reason::Superseded,
+    };
+    assert!(matches!(ca.crl(&[wrong], 2, now()), Err(Error::Certificate(_))));
+}
+
+#[test]
+fn authority_is_shared_between_threads() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    shared(&authority());
+}

@@ -1,0 +1,115 @@
+//! The chat as the process model sees it: which kinds of process there are, how each is loaded and stepped.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use n2o::{App, Bounce, Failure};
+use proto::Refusal;
+
+use crate::door::{Bye, Denied, Out, Verdict};
+use crate::effects::refused;
+use crate::process::{conversation, mail, nicks, profile, roster};
+use crate::{Answer, Cx, Fx, Group, Input, Name, Output, Settings, session};
+
+/// One chat server: its settings, and the sequence of roster ids (C-11).
+pub struct Chat {
+    pub settings: Settings,
+    pub rosters: Arc<kvs::Sequence>,
+}
+
+/// The state of one process.
+pub enum Process {
+    Session(Box<session::Session>),
+    Profile(Box<profile::Profile>),
+    Roster(Box<roster::Roster>),
+    Conversation(Box<conversation::Conversation>),
+    Mail(mail::Mail),
+    Nicks(nicks::Nicks),
+}
+
+impl App for Chat {
+    type Name = Name;
+    type Group = Group;
+    type Input = Input;
+    type Output = Output;
+    type Process = Process;
+
+    fn key(name: &Name) -> Cow<'_, [u8]> {
+        name.key()
+    }
+
+    fn kind(name: &Name) -> &'static str {
+        name.kind()
+    }
+
+    fn may_idle(name: &Name) -> bool {
+        // A session lives as long as its connection.
+        !matches!(name, Name::Session(_))
+    }
+
+    fn start(&self, cx: &Cx<'_>, name: &Name, fx: &mut Fx) -> Result<Process, Failure> {
+        Ok(match name {
+            Name::Session(client) => Process::Session(Box::new(session::Session::start(client.clone()))),
+            Name::Profile(phone) => Process::Profile(Box::new(profile::Profile::load(cx, fx, phone)?)),
+            Name::Roster(id) => Process::Roster(Box::new(roster::Roster::load(cx, id)?)),
+            Name::Conversation(feed) => Process::Conversation(Box::new(conversation::Conversation::load(cx, feed)?)),
+            Name::Mail(phone) => Process::Mail(mail::Mail::load(phone)),
+            Name::Nicks => Process::Nicks(nicks::Nicks),
+        })
+    }
+
+    fn step(&self, process: &mut Process, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
+        match process {
+            Process::Session(session) => session.step(self, cx, fx, input),
+            Process::Profile(profile) => profile.step(self, cx, fx, input),
+            Process::Roster(roster) => roster.step(self, cx, fx, input),
+            Process::Conversation(conversation) => conversation.step(self, cx, fx, input),
+            Process::Mail(mail) => mail.step(cx, fx, input),
+            Process::Nicks(nicks) => nicks.step(cx, fx, input),
+        }
+    }
+
+    /// Whoever waits for a step that failed is told: the caller gets `err(internal)`, a connection is closed. For the other inputs
+    /// nobody waits; what is lost with them is made good when the process is loaded again.
+    fn bounce(&self, _name: &Name, input: &Input) -> Option<Bounce<Chat>> {
+        match input {
+            Input::Call(call) => {
+                let who = &call.who;
+                let answer = Answer {
+                    connection: who.connection,
+                    call: who.call,
+                    records: vec![refused(Refusal::Internal)],
+                    end: Some(Verdict::Done),
+                    also: Default::default(),
+                };
+                Some(Bounce::Tell(Name::Session(who.session.clone()), Input::Answer(Box::new(answer))))
+            }
+            Input::Admit(admit) => {
+                let refused = Input::Refused { connection: admit.connection, denied: Denied::Unavailable };
+                Some(Bounce::Tell(Name::Session(admit.session.clone()), refused))
+            }
+            Input::Connect { port, .. } => Some(Bounce::Emit(Output::Port(port.clone(), Out::Denied(Denied::Unavailable)))),
+            // A session whose step failed has lost its connection's state: the client comes again and finds all that is due.
+            Input::Request { port, .. } => Some(Bounce::Emit(Output::Port(port.clone(), Out::Close(Bye::Fault)))),
+            Input::Confirmed { .. }
+            | Input::MayReceive { .. }
+            | Input::Gone { .. }
+            | Input::Admitted(_)
+            | Input::Refused { .. }
+            | Input::Begin { .. }
+            | Input::Left { .. }
+            | Input::Answer(_)
+            | Input::Letter(_)
+            | Input::Notice(_)
+            | Input::Transient(_)
+            | Input::Account(_)
+            | Input::End { .. }
+            | Input::Trim
+            | Input::Registered { .. }
+            | Input::Friends(_)
+            | Input::Worked { .. }
+            | Input::Tick(_)
+            | Input::Command(_) => None,
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The front door: all that a transport may do with the chat, and all that the chat may ask of it.
+//!
+//! A transport (MQTT, WebSocket, the simulator) turns its connection into a [`Hello`], keeps the [`Port`] it is answered on, and hands
+//! requests in as bytes. It knows framing, packet ids and topics' spelling; it knows no record. The chat knows records and rights; it
+//! knows no packet.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proto::topic::Topic;
+
+use crate::port::Port;
+use crate::{Chat, Input, Name};
+
+/// What a connection says and has proved before anything else (SPEC CON-3).
+#[derive(Debug, Clone)]
+pub struct Hello {
+    /// MQTT client identifier, as sent; at most 256 bytes (ID-6).
+    pub client_id: Bytes,
+    pub password: Option<Bytes>,
+    /// The verified client certificate of the TLS connection, if any (ID-9).
+    pub certificate: Option<Arc<Certificate>>,
+    /// Client version (CON-6), 101 when the client says none.
+    pub version: u32,
+    /// How many durable items may be unconfirmed on this connection (the client's Receive Maximum, at most ours).
+    pub window: u16,
+    /// Largest payload that the client takes, in bytes (DLV-14).
+    pub item_max: usize,
+}
+
+/// What a verified certificate says of its holder; who trusts it has been decided by the TLS stack.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    pub der: Bytes,
+    /// SHA-256 of the SubjectPublicKeyInfo: what a binding records (ID-9).
+    pub key: [u8; 32],
+    /// telephoneNumber, UID, commonName, those present, in this order (ID-9 rule 2).
+    pub names: Vec<String>,
+    pub given_name: Option<String>,
+    pub surname: Option<String>,
+    /// (phone, dev_key) of the URI that SEC-4 writes.
+    pub device: Option<(String, String)>,
+    /// Issued by this deployment's own authority: auto-bind and `sys_` depend on it.
+    pub own_authority: bool,
+    /// OU=sys (ID-6, CON-3).
+    pub sys: bool,
+    /// A person's or device's certificate: not a server's, an administrator's or a service's (ID-9).
+    pub personal: bool,
+    /// End of validity, milliseconds since 1970.
+    pub not_after: u64,
+}
+
+/// Who a connection is, once it is let in (ID-6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `reg_…` or a guest: may register, nothing else.
+    Registering,
+    /// `emqttd_…`: a verified device.
+    Device,
+    /// `sys_…`: a trusted service.
+    Service,
+    /// Any other client id: free topics only; the chat keeps no session for it.
+    Plain,
+}
+
+/// Why a CONNECT is turned down (CON-3); a transport spells it in its own codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// 0x86 / 4: unknown session row, wrong or expired token.
+    BadCredentials,
+    /// 0x87 / 5: not allowed for what was proved.
+    NotAuthorized,
+    /// 0x85 / 2: client id too long or malformed.
+    BadClientId,
+    /// 0x8A / 5: account or certificate blocked, revoked or expired.
+    Banned,
+    /// 0x97 / 3: a limit on connections is reached (section 11).
+    TooMany,
+    /// 0x88 / 3: our own fault, or the server is draining.
+    Unavailable,
+}
+
+/// Why the server ends a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bye {
+    /// 0x00: as the client asked (AUTH-6).
+    Done,
+    /// 0x8E: a second CONNECT with this client id, or a new verification (CON-7, AUTH-4).
+    TakenOver,
+    /// 0x87: the session has expired (AUTH-13).
+    Expired,
+    /// 0x98: ended from elsewhere (AUTH-14, PROFILE-8).
+    Ended,
+    /// 0xA0: registration took too long (CON-9).
+    TimeUp,
+    /// 0x96: too many requests, repeatedly (SEC-13).
+    TooOften,
+    /// 0x8B: the server is going down.
+    ShuttingDown,
+    /// 0x83: our own fault.
+    Fault,
+}
+
+/// How a request ended for the transport, beside its answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Executed or refused with an answer: acknowledge.
+    Done,
+    /// No right to publish there (TOPIC-8): 0x87 / silence.
+    NoRight,
+    /// A record that clients may not send on that topic (TOPIC-10.3): 0x99.
+    BadPayload,
+    /// Larger than a relay takes, or a rate limit (TOPIC-10.4, SEC-13): 0x97.
+    TooMuch,
+}
+
+/// Where a request came in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Origin {
+    /// An events topic (TOPIC-1) or a WebSocket frame; with the token named in the topic, if any.
+    Events { token: Option<Bytes> },
+    /// A broadcast topic (TOPIC-10): `private`, `room`, `devices`, `contacts`.
+    Broadcast(Topic),
+}
+
+/// One thing for the transport to do. They come in the order in which they must be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Out {
+    /// The connection is accepted; nothing precedes this.
+    Welcome(Role),
+    /// It is not; nothing follows.
+    Denied(Denied),
+    /// A record that answers call `call`: on its reply topic, with its QoS (TOPIC-2, TOPIC-12).
+    Answer { call: u64, payload: Bytes },
+    /// Call `call` has ended: its PUBLISH may be acknowledged now, not before (G-6). Calls end in the order they came (G-5).
+    Done { call: u64, verdict: Verdict },
+    /// A record on the reply topic that no call asked for (IO-2), at QoS 0.
+    Notice { payload: Bytes },
+    /// A record or relayed bytes on a topic. `delivery` marks a durable item (`[D]`): QoS 1, confirmed by [`Session::confirm`].
+    Item { topic: Arc<str>, payload: Bytes, delivery: Option<u64> },
+    /// Answer to [`Session::may_receive`].
+    Right { ask: u64, granted: bool },
+    /// Say why, then close.
+    Close(Bye),
+}
+
+/// How the transport's side of a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// The client said good-bye.
+    Left,
+    /// The connection broke or was silent for too long.
+    Lost,
+}
+
+/// The process that serves this client cannot take more now: stop reading until the port has been drained of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("busy")]
+pub struct Busy;
+
+/// One connection's way into the chat. Dropping it is [`Gone::Lost`].
+pub struct Session {
+    handle: n2o::Handle<Chat>,
+    name: Name,
+    /// Its number tells this connection from an earlier one with the same client id (CON-7).
+    port: Arc<Port>,
+    gone: bool,
+}
+
+impl Session {
+    /// Starts (or takes over) the session of `hello.client_id`. The answer, [`Out::Welcome`] or [`Out::Denied`], comes through `port`.
+    pub fn connect(handle: n2o::Handle<Chat>, hello: Hello, port: Arc<Port>) -> Result<Session, Busy> {
+        let name = Name::session(&hello.client_id);
+        handle.tell(name.clone(), Input::Connect { hello: Box::new(hello), port: port.clone() }).map_err(|_| Busy)?;
+        Ok(Session { handle, name, port, gone: false })
+    }
+
+    /// Hands in one request. `call` numbers rise by one, from 0; at most [`crate::CALLS_MAX`] may be unfinished.
+    pub fn request(&self, call: u64, origin: Origin, payload: Bytes) -> Result<(), Busy> {
+        self.tell(Input::Request { port: self.port.clone(), call, origin, payload })
+    }
+
+    /// The client has confirmed (PUBACK) the item with this delivery number.
+    pub fn confirm(&self, delivery: u64) -> Result<(), Busy> {
+        self.tell(Input::Confirmed { connection: self.port.number(), delivery })
+    }
+
+    /// May this client receive what is published on `topic`? Answered by [`Out::Right`] (TOPIC-5, TOPIC-9).
+    pub fn may_receive(&self, ask: u64, topic: Topic) -> Result<(), Busy> {
+        self.tell(Input::MayReceive { connection: self.port.number(), ask, topic })
+    }
+
+    /// The connection has ended.
+    pub fn gone(mut self, how: Gone) {
+        self.leave(how);
+    }
+
+    fn leave(&mut self, how: Gone) {
+        if !std::mem::replace(&mut self.gone, true) {
+            // A full mailbox is no reason to keep a dead session: `leave` is never refused.
+            self.handle.tell_always(self.name.clone(), Input::Gone { connection: self.port.number(), how });
+        }
+    }
+
+    fn tell(&self, input: Input) -> Result<(), Busy> {
+        self.handle.tell(self.name.clone(), input).map_err(|_| Busy)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.leave(Gone::Lost);
+    }
+}

@@ -1,0 +1,240 @@
+//! What the chat's processes are told: by transports, by each other, by slow work that has ended, by the clock.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proto::Record;
+use proto::ids::{DevKey, FeedId, Phone, PhoneId};
+use proto::topic::Topic;
+
+use crate::door::{Bye, Certificate, Denied, Gone, Hello, Origin, Role, Verdict};
+use crate::port::Port;
+
+/// One letter in a process's mailbox.
+#[derive(Debug, Clone)]
+pub enum Input {
+    // --- to a session, from its transport (door.rs) ---
+    Connect { hello: Box<Hello>, port: Arc<Port> },
+    Request { port: Arc<Port>, call: u64, origin: Origin, payload: Bytes },
+    Confirmed { connection: u64, delivery: u64 },
+    MayReceive { connection: u64, ask: u64, topic: Topic },
+    Gone { connection: u64, how: Gone },
+
+    // --- between a session and the owners ---
+    /// A connection asks its account to let it in (CON-3). To the profile.
+    Admit(Box<Admit>),
+    /// It may come in, or not. To the session.
+    Admitted(Box<Admitted>),
+    Refused { connection: u64, denied: Denied },
+    /// The session is in its account's group now: what is due can be read without missing what comes.
+    Begin { connection: u64 },
+    /// The device's connection has ended (CON-8). To the profile.
+    Left { device: DevKey, how: Gone },
+    /// A request, to the owner of the state it is about.
+    Call(Box<Call>),
+    /// What the owner answers. To the session.
+    Answer(Box<Answer>),
+
+    // --- to every session of an account ---
+    /// A message of a feed, or its edit or removal (`[D]`).
+    Letter(Arc<Letter>),
+    /// A durable notice (`[D]`), already kept under its number.
+    Notice(Arc<Notice>),
+    /// For those who are connected now (`[T]`).
+    Transient(Arc<Transient>),
+    /// The account has changed: rosters or the number of devices.
+    Account(Arc<Account>),
+    /// The session has been ended from elsewhere (AUTH-9, 10, 14); `record` is its last notice. A device without connection just
+    /// forgets what it had still to take (DLV-12).
+    End { bye: Bye, record: Option<Bytes>, forget: bool },
+
+    // --- to owners, from others ---
+    /// Notices up to here were taken by one more device. To the mail process.
+    Trim,
+    /// An account came into being for a phone that this roster has in its book (AUTH-4). To the roster.
+    Registered { phone: Phone, roster: PhoneId },
+    /// A friendship began or ended: presence of each to the other (FRIEND-2, 3, 4). To the profile.
+    Friends(Box<Friendship>),
+    /// Slow work that this process asked for has ended.
+    Worked { job: u64, result: WorkResult },
+    /// A timer of this process.
+    Tick(Tick),
+    /// The operator's commands (the remote shell).
+    Command(Box<Command>),
+}
+
+/// What became of two rosters, for the profile of `own` to tell the other side of its presence.
+#[derive(Debug, Clone)]
+pub struct Friendship {
+    pub own: PhoneId,
+    pub other: PhoneId,
+    /// Shown as it is, or offline from now on.
+    pub visible: bool,
+}
+
+/// What a timer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tick {
+    /// CON-9: a registration connection has had its time.
+    RegistrationOver { connection: u64 },
+    /// AUTH-4: a pending registration dies.
+    PendingOver,
+    /// PRESENCE-5: the second is over, tell the latest.
+    PresenceDue,
+}
+
+/// What an account's own connection has proved, for the profile to judge (CON-3, ID-9, ID-10).
+#[derive(Debug, Clone)]
+pub struct Admit {
+    pub session: Arc<str>,
+    pub connection: u64,
+    pub device: DevKey,
+    pub password: Option<Bytes>,
+    pub certificate: Option<Arc<Certificate>>,
+}
+
+/// The profile's yes.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    pub connection: u64,
+    pub role: Role,
+    /// Absent for a guest.
+    pub account: Option<Arc<Account>>,
+    /// The device's birth number: what is older is not due (AUTH-4, DLV-11).
+    pub birth: u64,
+    /// AUTH-5: the record that hands out a renewed token, encoded.
+    pub renewed: Option<Bytes>,
+    /// DLV-13: acknowledge by PUBACK instead of the Ack record.
+    pub puback: bool,
+}
+
+/// Facts about an account that its sessions hold while connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub phone: Phone,
+    /// Ascending; the first is the default roster (ID-3).
+    pub rosters: Vec<u64>,
+    /// Device keys of all session rows.
+    pub devices: Vec<DevKey>,
+}
+
+impl Account {
+    /// The phone_id that stands for `[]` (G-4).
+    pub fn default_roster(&self) -> Option<PhoneId> {
+        self.rosters.first().map(|roster| PhoneId { phone: self.phone.clone(), roster: *roster })
+    }
+
+    pub fn owns(&self, roster: &PhoneId) -> bool {
+        roster.phone == self.phone && self.rosters.contains(&roster.roster)
+    }
+}
+
+/// Who asks: what the session adds to a request (SPEC section 9, `#cx{}`).
+#[derive(Debug, Clone)]
+pub struct Who {
+    pub session: Arc<str>,
+    pub connection: u64,
+    pub call: u64,
+    pub role: Role,
+    /// Absent while registering, and for services.
+    pub account: Option<Arc<Account>>,
+    /// The device of a verified connection.
+    pub device: Option<DevKey>,
+    pub certificate: Option<Arc<Certificate>>,
+}
+
+/// A request on its way to the owner.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub who: Who,
+    pub record: Record,
+}
+
+/// An owner's answer. `end` says how the call ended; without it more answers follow.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub connection: u64,
+    pub call: u64,
+    pub records: Vec<Bytes>,
+    pub end: Option<Verdict>,
+    pub also: Also,
+}
+
+/// What an answer means for the asking session besides its records.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Also {
+    #[default]
+    Nothing,
+    /// HISTORY-3: letters of the feed up to `id` that were sent on this connection count as acknowledged.
+    Read { key: Bytes, id: u64 },
+    /// AUTH-6: close after the answer.
+    Close(Bye),
+}
+
+/// A message item: encoded once, shared by every receiving session.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    pub feed: FeedId,
+    /// Storage key of the feed.
+    pub key: Bytes,
+    pub topic: Arc<str>,
+    /// Number of the entry in the feed's log.
+    pub seq: u64,
+    /// Number of the message; equal to `seq` for a new one.
+    pub id: u64,
+    /// [`rows::fingerprint`](crate::rows::fingerprint) of msg_id, by which an Ack record finds it.
+    pub print: u64,
+    pub payload: Bytes,
+    /// Connection and call that caused it: its sender sees the answer first, and its echo leaves on PUBACK (DLV-3).
+    pub origin: Option<(u64, u64)>,
+}
+
+/// A durable notice as it is shown to a device.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    pub seq: u64,
+    pub topic: Arc<str>,
+    pub payload: Bytes,
+    /// Connection that caused it and has had it as its answer (G-8).
+    pub except: Option<u64>,
+    /// Like `except`, but the connection gets it on the topic as the end of its call (G-8: "answered by its first notification").
+    pub origin: Option<(u64, u64)>,
+}
+
+/// Something that is not kept.
+#[derive(Debug, Clone)]
+pub struct Transient {
+    pub topic: Arc<str>,
+    pub payload: Bytes,
+    pub except: Option<u64>,
+}
+
+/// How slow work ended.
+#[derive(Debug, Clone)]
+pub enum WorkResult {
+    /// The code is on its way (ID-11).
+    Sent,
+    /// The authority issued a certificate (ID-14).
+    Issued(Arc<Certificate>),
+    Failed(WorkError),
+}
+
+/// Why slow work failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkError {
+    /// What it was given is no good: a bad certificate request.
+    Invalid,
+    /// There is nobody to do it: no provider, no authority.
+    Unsupported,
+    /// It was tried and failed.
+    Broken,
+}
+
+/// What an operator may ask of a process; the reply goes through a port.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Make an invite for an account key (ID-11); answered by its code.
+    Invite { phone: Phone, reply: Arc<Port> },
+    /// Close a client's connection.
+    Kick,
+}

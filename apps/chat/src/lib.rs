@@ -1,0 +1,33 @@
+//! The chat: what the server does with records, whoever carries them.
+//!
+//! Read it downwards. `door` is how transports come in; `session` takes a request and hands it to the owner of what it is about;
+//! one file per sub-protocol says what each call does; `conversation`, `profile`, `roster` are the processes that own the state.
+//! Nothing here knows a socket, a clock or a thread: the process model (crate `n2o`) runs it, on a ring of threads or in a simulator.
+
+pub mod door;
+mod port;
+mod name;
+mod input;
+mod output;
+mod settings;
+mod session;
+mod protocol;
+mod process;
+mod effects;
+pub mod rows;
+mod app;
+
+pub use app::{Chat, Process};
+pub use input::{
+    Account, Admit, Admitted, Also, Answer, Call, Command, Friendship, Input, Letter, Notice, Tick, Transient, Who, WorkError, WorkResult,
+};
+pub use name::{Group, Name};
+pub use output::{Job, Output, Work};
+pub use port::{OUTS_MAX, Port, TRANSIENT_MAX};
+pub use settings::{Provider, Settings};
+
+/// Requests of one connection that may be unfinished; then its transport stops reading (SPEC section 11, Receive Maximum).
+pub const CALLS_MAX: usize = 32;
+
+pub(crate) type Fx = n2o::Effects<Chat>;
+pub(crate) type Cx<'a> = n2o::Cx<'a, Chat>;

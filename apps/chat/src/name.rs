@@ -1,0 +1,72 @@
+//! The names of the chat's processes: one per client, account, roster, conversation and kind of unique name.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proto::ids::{FeedId, Phone, PhoneId};
+
+/// Names one process; the ring finds its node by [`Name::key`] (SPEC PM-2, PM-4).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Name {
+    /// One per client id: connection, order of answers, delivery from the device's queue. Owns the device's cursors.
+    Session(Arc<str>),
+    /// One per account key, also before the account exists: profile, devices, codes.
+    Profile(Phone),
+    /// One per roster: names, phone book.
+    Roster(PhoneId),
+    /// One per pair or room: relation, feed, readers.
+    Conversation(FeedId),
+    /// One per account: forgets notices that every device has taken.
+    Mail(Phone),
+    /// One: which roster has which nick (ID-17).
+    Nicks,
+}
+
+impl Name {
+    /// The session of a client. A client id that is no text is named by its escaped form; it never passes CON-3.
+    pub fn session(client_id: &Bytes) -> Name {
+        Name::Session(String::from_utf8_lossy(client_id).as_ref().into())
+    }
+
+    /// What the ring hashes: sessions by client id, all others by what they own.
+    pub fn key(&self) -> Cow<'_, [u8]> {
+        match self {
+            Name::Session(client) => Cow::Borrowed(client.as_bytes()),
+            Name::Profile(phone) | Name::Mail(phone) => Cow::Borrowed(phone.as_str().as_bytes()),
+            Name::Roster(roster) => Cow::Borrowed(roster.phone.as_str().as_bytes()),
+            Name::Conversation(feed) => Cow::Owned(feed.key().to_vec()),
+            Name::Nicks => Cow::Borrowed(b"nicks"),
+        }
+    }
+
+    /// The branch of the process tree that the operator sees it on.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Name::Session(_) => "session",
+            Name::Profile(_) => "profile",
+            Name::Roster(_) => "roster",
+            Name::Conversation(_) => "conversation",
+            Name::Mail(_) => "mail",
+            Name::Nicks => "index",
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Name::Session(client) => write!(f, "session/{client}"),
+            Name::Profile(phone) => write!(f, "profile/{phone}"),
+            Name::Roster(roster) => write!(f, "roster/{roster}"),
+            Name::Conversation(FeedId::P2p(a, b)) => write!(f, "conversation/{a}/{b}"),
+            Name::Conversation(FeedId::Room(room)) => write!(f, "conversation/{room}"),
+            Name::Mail(phone) => write!(f, "mail/{phone}"),
+            Name::Nicks => write!(f, "index/nick"),
+        }
+    }
+}
+
+/// A process group: the sessions of one account that are connected now (SPEC section 9, "SYN/gproc").
+pub type Group = Phone;

@@ -1,0 +1,33 @@
+//! What leaves the server: things for transports to do, and slow work for others.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proto::ids::{DevKey, Phone};
+
+use crate::Name;
+use crate::door::Out;
+use crate::port::Port;
+
+/// One output of a step; the host lets it go when all it rests on is durable.
+#[derive(Debug)]
+pub enum Output {
+    Port(Arc<Port>, Out),
+    Work(Job),
+}
+
+/// Slow or external work (PM-5). Its end comes back to `from` as [`Input::Worked`](crate::Input::Worked) with the same number.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub from: Name,
+    pub number: u64,
+    pub work: Work,
+}
+
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// Hand a code to the provider (ID-11, provider `log` and others).
+    SendCode { phone: Phone, code: Bytes, language: Option<Bytes> },
+    /// Issue a certificate for a verified device (SEC-4).
+    Issue { request: Bytes, phone: Phone, device: DevKey },
+}

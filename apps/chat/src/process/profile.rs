@@ -1,0 +1,168 @@
+//! A profile: the one owner of an account and its devices (PM-4), and of the registrations of its number before there is an account.
+
+use std::sync::Arc;
+
+use n2o::{Failure, Time};
+use proto::ids::{DevKey, Phone};
+use proto::records::{Online, PresenceStatus, Profile as Row};
+use proto::{Record, Refusal};
+
+use crate::door::Out;
+use crate::protocol::auth::{self, Waiting};
+use crate::protocol::presence::{self, Audience};
+use crate::protocol::{Halt, profile, roster, settle};
+use crate::rows::{self, PROFILE};
+use crate::{Admit, Call, Chat, Command, Cx, Friendship, Fx, Input, Name, Output, Port, Tick};
+
+/// PRESENCE-5: friends are told of an account at most once in this time.
+const TELL_MS: u64 = 1000;
+
+/// The account of one key. All it owns is in the store; what it holds besides may be lost.
+pub struct Profile {
+    phone: Phone,
+    waiting: Waiting,
+    told: Told,
+}
+
+/// What friends have been told last (PRESENCE-5).
+#[derive(Default)]
+struct Told {
+    status: Option<PresenceStatus>,
+    at: Option<Time>,
+    /// The timer is set that will tell the latest.
+    is_due: bool,
+}
+
+impl Profile {
+    pub fn load(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<Profile, Failure> {
+        auth::expect_pending(cx, fx, phone)?;
+        Ok(Profile { phone: phone.clone(), waiting: Waiting::default(), told: Told::default() })
+    }
+
+    pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
+        match input {
+            Input::Admit(admit) => self.admit(chat, cx, fx, &admit),
+            Input::Left { device, .. } => self.left(cx, fx, &device),
+            Input::Call(call) => self.call(chat, cx, fx, *call),
+            Input::Worked { job, result } => {
+                auth::worked(&self.phone, &mut self.waiting, chat, cx, fx, job, result)
+            }
+            Input::Friends(news) => self.friends(cx, fx, &news),
+            Input::Tick(Tick::PendingOver) => auth::clear_pending(cx, fx, &self.phone, &mut self.waiting),
+            Input::Tick(Tick::PresenceDue) => self.presence_due(cx, fx),
+            Input::Command(command) => self.command(cx, fx, *command),
+            // Meant for other kinds of process.
+            _ => Ok(()),
+        }
+    }
+
+    /// CON-3, CON-5: with its first device the account comes online, and the device learns who else is.
+    fn admit(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, admit: &Admit) -> Result<(), Failure> {
+        let is_first = cx.group_size(&self.phone) == 0;
+        let Some(account) = auth::admit(&self.phone, chat, cx, fx, admit)? else {
+            return Ok(());
+        };
+        presence::tell_device(cx, fx, &account, &Name::Session(admit.session.clone()))?;
+        if is_first {
+            // What was set before lasted until the last device left, also if the server ended before it did.
+            self.forget_presence(cx, fx)?;
+            self.tell(cx, fx, Online::Online.into())?;
+        }
+        Ok(())
+    }
+
+    /// CON-8: with its last device the account goes offline.
+    fn left(&mut self, cx: &Cx<'_>, fx: &mut Fx, device: &DevKey) -> Result<(), Failure> {
+        auth::left(cx, fx, &self.phone, device)?;
+        if cx.group_size(&self.phone) > 0 {
+            return Ok(());
+        }
+        self.forget_presence(cx, fx)?;
+        self.tell(cx, fx, Online::Offline.into())
+    }
+
+    /// PRESENCE-1: a presence that was set ends with the last device.
+    fn forget_presence(&self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+        let row: Option<Row> = rows::read(cx.store, PROFILE, self.phone.as_str().as_bytes())?;
+        if let Some(row) = row.filter(|row| row.presence.is_some()) {
+            fx.put(PROFILE, self.phone.to_bytes(), rows::encode(&Row { presence: None, ..row }));
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: Call) -> Result<(), Failure> {
+        let Call { who, record } = call;
+        let done = match record {
+            Record::Auth(auth) => auth::call(&self.phone, &mut self.waiting, chat, cx, fx, &who, *auth),
+            Record::Profile(profile) => profile::call(cx, fx, &who, &self.phone, *profile),
+            Record::Presence(asked) => match presence::call(cx, fx, &who, &self.phone, *asked) {
+                Ok(None) => Ok(()),
+                Ok(Some(status)) => self.changed(cx, fx, status, who.connection).map_err(Halt::from),
+                Err(halt) => Err(halt),
+            },
+            Record::Roster(asked) => roster::list(fx, &who, &asked),
+            _ => Err(Refusal::InvalidData.into()),
+        };
+        settle(fx, &who, done)
+    }
+
+    /// PRESENCE-1: others are told, own devices too.
+    fn changed(&mut self, cx: &Cx<'_>, fx: &mut Fx, status: PresenceStatus, asked: u64) -> Result<(), Failure> {
+        presence::tell_own(cx, fx, &self.phone, &status, Some(asked))?;
+        self.tell(cx, fx, status)
+    }
+
+    /// PRESENCE-5 to friends, at most once a second: now, or the latest when the second is over.
+    fn tell(&mut self, cx: &Cx<'_>, fx: &mut Fx, status: PresenceStatus) -> Result<(), Failure> {
+        if self.told.is_due {
+            return Ok(());
+        }
+        match self.told.at {
+            Some(at) if cx.now.since(at) < TELL_MS => {
+                self.told.is_due = true;
+                fx.timer(at + TELL_MS, Input::Tick(Tick::PresenceDue));
+                Ok(())
+            }
+            Some(_) | None => self.tell_now(cx, fx, status),
+        }
+    }
+
+    fn presence_due(&mut self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+        self.told.is_due = false;
+        let status = presence::of(cx, &self.phone)?;
+        if self.told.status.as_ref() == Some(&status) {
+            return Ok(());
+        }
+        self.tell_now(cx, fx, status)
+    }
+
+    fn tell_now(&mut self, cx: &Cx<'_>, fx: &mut Fx, status: PresenceStatus) -> Result<(), Failure> {
+        let row: Option<Row> = rows::read(cx.store, PROFILE, self.phone.as_str().as_bytes())?;
+        match presence::last_seen(&row.unwrap_or_default().settings) {
+            Audience::Everyone | Audience::Friends => presence::tell_friends(cx, fx, &self.phone, &status)?,
+            Audience::Nobody => {}
+        }
+        self.told = Told { status: Some(status), at: Some(cx.now), is_due: false };
+        Ok(())
+    }
+
+    /// FRIEND-2 to 4: a friendship began or ended.
+    fn friends(&self, cx: &Cx<'_>, fx: &mut Fx, news: &Friendship) -> Result<(), Failure> {
+        presence::tell_one(cx, fx, &news.own, news.other.phone(), news.visible)
+    }
+
+    fn command(&self, cx: &Cx<'_>, fx: &mut Fx, command: Command) -> Result<(), Failure> {
+        match command {
+            Command::Invite { reply, .. } => self.invite(cx, fx, reply),
+            // For sessions.
+            Command::Kick => Ok(()),
+        }
+    }
+
+    /// ID-11.
+    fn invite(&self, cx: &Cx<'_>, fx: &mut Fx, reply: Arc<Port>) -> Result<(), Failure> {
+        let code = auth::issue_invite(cx, fx, &self.phone)?;
+        fx.emit(Output::Port(reply, Out::Notice { payload: code }));
+        Ok(())
+    }
+}

@@ -1,0 +1,36 @@
+//! A roster: the one owner of its names and its phone book (PM-4). All it owns is in the store.
+
+use n2o::Failure;
+use proto::ids::PhoneId;
+use proto::{Record, Refusal};
+
+use crate::protocol::{roster, settle};
+use crate::{Call, Chat, Cx, Fx, Input};
+
+/// The owner of one roster's rows.
+pub struct Roster {
+    own: PhoneId,
+}
+
+impl Roster {
+    pub fn load(_cx: &Cx<'_>, own: &PhoneId) -> Result<Roster, Failure> {
+        Ok(Roster { own: own.clone() })
+    }
+
+    pub fn step(&mut self, _chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
+        match input {
+            Input::Call(call) => self.call(cx, fx, *call),
+            Input::Registered { phone, roster } => roster::registered(cx, fx, &self.own, &phone, &roster),
+            _ => Ok(()),
+        }
+    }
+
+    fn call(&self, cx: &Cx<'_>, fx: &mut Fx, call: Call) -> Result<(), Failure> {
+        let Call { who, record } = call;
+        let done = match record {
+            Record::Roster(record) => roster::call(cx, fx, &who, &self.own, *record),
+            _ => Err(Refusal::InvalidData.into()),
+        };
+        settle(fx, &who, done)
+    }
+}

@@ -1,0 +1,178 @@
+//! AUTH (SPEC 6.2): how a device proves its number, comes in, and goes.
+
+mod secret;
+mod tries;
+mod key;
+mod device;
+mod invite;
+mod register;
+mod verify;
+mod login;
+mod sessions;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::Refusal;
+use proto::ids::Phone;
+use proto::records::{Auth, AuthAct, AuthType};
+
+pub(crate) use device::rosters;
+pub(crate) use invite::issue as issue_invite;
+pub(crate) use login::{admit, left};
+pub(crate) use register::{clear_pending, expect_pending};
+
+use super::{Halt, settle};
+use crate::door::Role;
+use crate::input::{WorkError, WorkResult};
+use crate::{Chat, Cx, Fx, Who, effects};
+use register::Registration;
+
+/// Slow work that one account may be waiting for; a request that would exceed it is refused with `limit`.
+const JOBS_MAX: usize = 64;
+
+/// What a profile holds of registrations while it runs. All of it may be lost: the client asks again.
+#[derive(Default)]
+pub(crate) struct Waiting {
+    /// Slow work that has been asked for, by its number.
+    jobs: BTreeMap<u64, Job>,
+    /// Codes by client id, to send the same one again (AUTH-3). Never stored (SEC-12).
+    codes: BTreeMap<Bytes, Bytes>,
+}
+
+/// Slow work, and what its end means.
+enum Job {
+    /// AUTH-1: the provider has the code; then the registration waits for it.
+    Code { who: Who, pending: Box<crate::rows::Pending> },
+    /// AUTH-3.
+    Resend { who: Who },
+    /// ID-14: the authority makes the certificate that completes a registration.
+    Certificate { who: Who, registration: Box<Registration> },
+}
+
+/// A request and all that its function works with.
+struct Ask<'a> {
+    phone: &'a Phone,
+    waiting: &'a mut Waiting,
+    chat: &'a Chat,
+    cx: &'a Cx<'a>,
+    fx: &'a mut Fx,
+    who: &'a Who,
+}
+
+/// One AUTH call, judged by the profile of `phone`.
+pub(crate) fn call(
+    phone: &Phone, waiting: &mut Waiting, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, who: &Who, auth: Auth,
+) -> Result<(), Halt> {
+    let Some(act) = act(&auth)? else {
+        effects::answer(fx, who, Vec::new());
+        return Ok(());
+    };
+    allowed(who.role, act)?;
+    let mut ask = Ask { phone, waiting, chat, cx, fx, who };
+    match act {
+        AuthAct::Reg => register::reg(&mut ask, auth),
+        AuthAct::Voice => register::voice(&ask),
+        AuthAct::Resend => register::resend(&mut ask, &auth),
+        AuthAct::Verify => verify::verify(&mut ask, &auth),
+        AuthAct::Logout => sessions::logout(&mut ask),
+        AuthAct::Get | AuthAct::List => sessions::get(&mut ask),
+        AuthAct::Clear => sessions::clear(&mut ask),
+        AuthAct::Delete => sessions::delete(&mut ask, &auth),
+        AuthAct::Update => sessions::update(&mut ask, auth),
+        // Push tokens have to be stored encrypted (SEC-12), which comes with push; ver comes with client versions.
+        AuthAct::Push | AuthAct::Ver => Err(Refusal::NotSupported.into()),
+        AuthAct::Deleted | AuthAct::Verified | AuthAct::Expired | AuthAct::Login => Err(Refusal::InvalidData.into()),
+    }
+}
+
+/// What is asked; `None` for the ignored `login` (C-7, D-23).
+fn act(auth: &Auth) -> Result<Option<AuthAct>, Refusal> {
+    match (auth.act(), &auth.r#type) {
+        (Some(act), _) => Ok(Some(act)),
+        (None, Some(AuthType::Act(AuthAct::Login))) => Ok(None),
+        (None, _) => Err(Refusal::InvalidData),
+    }
+}
+
+/// AUTH-16, ID-6: who may ask what.
+fn allowed(role: Role, act: AuthAct) -> Result<(), Refusal> {
+    use AuthAct::{Clear, Delete, Deleted, Expired, Get, List, Login, Logout, Push, Reg, Resend, Update, Ver, Verified, Verify, Voice};
+    match (role, act) {
+        (Role::Registering, Reg | Voice | Resend | Verify | Ver | Login) => Ok(()),
+        (Role::Registering, _) => Err(Refusal::PermissionDenied),
+        (Role::Device, Reg) => Err(Refusal::PermissionDenied),
+        // A verified device has no pending registration.
+        (Role::Device, Voice | Resend | Verify) => Err(Refusal::SessionNotFound),
+        (Role::Device, Deleted | Verified | Expired | Update | Clear | Delete | Logout | Push | Get | Ver | Login | List) => Ok(()),
+        (Role::Service | Role::Plain, _) => Err(Refusal::PermissionDenied),
+    }
+}
+
+/// Slow work has ended. An unknown number is of an earlier life of this process, whose caller is gone.
+pub(crate) fn worked(
+    phone: &Phone, waiting: &mut Waiting, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, job: u64, result: WorkResult,
+) -> Result<(), Failure> {
+    let Some(job) = waiting.jobs.remove(&job) else {
+        return Ok(());
+    };
+    let who = match &job {
+        Job::Code { who, .. } | Job::Resend { who } | Job::Certificate { who, .. } => who.clone(),
+    };
+    let mut ask = Ask { phone, waiting, chat, cx, fx, who: &who };
+    let done = match (job, result) {
+        (Job::Code { pending, .. }, WorkResult::Sent) => register::sent(&mut ask, *pending),
+        (Job::Resend { .. }, WorkResult::Sent) => register::sent_again(&mut ask),
+        (Job::Certificate { registration, .. }, WorkResult::Issued(certificate)) => {
+            verify::finish(&mut ask, *registration, Some(certificate))
+        }
+        (Job::Code { .. } | Job::Resend { .. }, WorkResult::Failed(why)) => Err(unsent(why).into()),
+        (Job::Certificate { .. }, WorkResult::Failed(why)) => Err(not_issued(why).into()),
+        (Job::Code { .. } | Job::Resend { .. }, WorkResult::Issued(_)) | (Job::Certificate { .. }, WorkResult::Sent) => {
+            Err(Refusal::Internal.into())
+        }
+    };
+    settle(fx, &who, done)
+}
+
+fn unsent(why: WorkError) -> Refusal {
+    match why {
+        WorkError::Unsupported => Refusal::NumberNotAllowed,
+        WorkError::Invalid | WorkError::Broken => Refusal::SmsSend,
+    }
+}
+
+fn not_issued(why: WorkError) -> Refusal {
+    match why {
+        WorkError::Invalid => Refusal::InvalidData,
+        WorkError::Unsupported => Refusal::NotSupported,
+        WorkError::Broken => Refusal::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::records::VersionedReg;
+
+    #[test]
+    fn auth_16_a_registering_connection_may_register_and_nothing_else() {
+        for act in [AuthAct::Reg, AuthAct::Voice, AuthAct::Resend, AuthAct::Verify, AuthAct::Ver] {
+            assert_eq!(allowed(Role::Registering, act), Ok(()));
+        }
+        for act in [AuthAct::Get, AuthAct::Clear, AuthAct::Delete, AuthAct::Logout, AuthAct::Update, AuthAct::Push] {
+            assert_eq!(allowed(Role::Registering, act), Err(Refusal::PermissionDenied));
+            assert_eq!(allowed(Role::Device, act), Ok(()));
+        }
+        assert_eq!(allowed(Role::Device, AuthAct::Reg), Err(Refusal::PermissionDenied));
+    }
+
+    #[test]
+    fn d_23_login_is_ignored_and_no_type_is_refused() {
+        let asks = |r#type| Auth { r#type, ..Auth::default() };
+        assert_eq!(act(&asks(Some(AuthAct::Login.into()))), Ok(None));
+        assert_eq!(act(&asks(None)), Err(Refusal::InvalidData));
+        assert_eq!(act(&asks(Some(AuthType::Reg(VersionedReg::default())))), Ok(Some(AuthAct::Reg)));
+    }
+}

@@ -1,0 +1,198 @@
+//! Session rows and what hangs on them: the account they open, token, key binding, birth (ID-7 to ID-9, AUTH-4, AUTH-6).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::ids::{ClientId, DevKey, Phone, PhoneId};
+use proto::limits::NAMES;
+use proto::records::{Auth, AuthAct, AuthPhone, AuthSettings, Profile, Roster, RosterEntry, RosterId};
+use proto::text;
+
+use crate::door::{Bye, Certificate};
+use crate::rows::{self, BINDING, Binding, DEVICE, Device, PROFILE, ROSTER, WANTED};
+use crate::{Account, Chat, Cx, Fx, Input, Name};
+
+/// Session rows of one account; AUTH-4 refuses a further one. Connected at once may be 20 (section 11).
+pub(super) const DEVICES_MAX: usize = 1000;
+/// Phone books that are told of a number that registers; the holders beyond find it when they ask again.
+const HOLDERS_MAX: usize = 65_536;
+
+/// An account as a step has it: what is in the store, or what this step creates.
+pub(super) struct Opened {
+    pub(super) profile: Profile,
+    pub(super) rosters: Vec<(PhoneId, Roster)>,
+    pub(super) is_new: bool,
+}
+
+impl Opened {
+    pub(super) fn default_roster(&self) -> Option<&PhoneId> {
+        self.rosters.first().map(|(id, _)| id)
+    }
+}
+
+/// The account, created with one roster when there is none (AUTH-4, ID-9 rule 2). `face` is a certificate that names its holder.
+pub(super) fn open(
+    chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, face: Option<&Certificate>,
+) -> Result<Opened, Failure> {
+    match rows::read::<Profile>(cx.store, PROFILE, phone.as_str().as_bytes())? {
+        Some(profile) => Ok(Opened { rosters: rosters(cx, phone)?, profile, is_new: false }),
+        None => create(chat, cx, fx, phone, face),
+    }
+}
+
+/// The rosters of an account that is in the store, ascending.
+pub(crate) fn rosters(cx: &Cx<'_>, phone: &Phone) -> Result<Vec<(PhoneId, Roster)>, Failure> {
+    let ids = rows::roster_ids(cx.store, phone)?.into_iter().map(|id| phone.roster(id));
+    ids.map(|id| Ok((id.clone(), rows::read(cx.store, ROSTER, id.as_str().as_bytes())?.unwrap_or_default()))).collect()
+}
+
+fn create(
+    chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, face: Option<&Certificate>,
+) -> Result<Opened, Failure> {
+    let id = phone.roster(chat.rosters.next()?);
+    let name = |given: Option<&String>| text::name(&given?.clone().into(), NAMES).ok();
+    let roster = Roster {
+        id: Some(RosterId::Number(id.roster())),
+        names: name(face.and_then(|face| face.given_name.as_ref())),
+        surnames: name(face.and_then(|face| face.surname.as_ref())),
+        phone: Some(phone.to_bytes()),
+        update: Some(cx.now.0),
+        ..Roster::default()
+    };
+    let profile = Profile {
+        phone: Some(phone.to_bytes()),
+        rosters: vec![RosterEntry::Id(id.roster())],
+        update: Some(cx.now.0),
+        date: Some(cx.now.0),
+        ..Profile::default()
+    };
+    fx.put(PROFILE, phone.to_bytes(), rows::encode(&profile));
+    fx.put(ROSTER, id.to_bytes(), rows::encode(&roster));
+    if face.is_some() && roster.names.is_none() && roster.surnames.is_none() {
+        fx.tell(Name::Nicks, Input::Registered { phone: phone.clone(), roster: id.clone() });
+    }
+    tell_holders(cx, fx, phone, &id)?;
+    Ok(Opened { profile, rosters: vec![(id, roster)], is_new: true })
+}
+
+/// AUTH-4: who has the number in a phone book learns its address.
+fn tell_holders(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, roster: &PhoneId) -> Result<(), Failure> {
+    let prefix = rows::path(&[phone.as_str().as_bytes(), b""]);
+    for (key, _) in cx.store.scan(WANTED, &kvs::Span::prefix(prefix.clone()).limit(HOLDERS_MAX))? {
+        if let Ok(holder) = PhoneId::parse(&key.slice(prefix.len()..)) {
+            fx.tell(Name::Roster(holder), Input::Registered { phone: phone.clone(), roster: roster.clone() });
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn read(cx: &Cx<'_>, phone: &Phone, device: &DevKey) -> Result<Option<Device>, Failure> {
+    rows::read(cx.store, DEVICE, &rows::device_key(phone, device))
+}
+
+/// All session rows of an account, oldest first.
+pub(super) fn all(cx: &Cx<'_>, phone: &Phone) -> Result<Vec<Device>, Failure> {
+    let prefix = rows::path(&[phone.as_str().as_bytes(), b""]);
+    let found = cx.store.scan(DEVICE, &kvs::Span::prefix(prefix).limit(DEVICES_MAX))?;
+    let mut devices = found.iter().map(|(_, row)| rows::decode(row)).collect::<Result<Vec<Device>, Failure>>()?;
+    devices.sort_by_key(|device| (device.created, device.birth));
+    Ok(devices)
+}
+
+/// The key of a row, which was one when the row was written.
+pub(super) fn dev_key(device: &Device) -> Result<DevKey, Failure> {
+    DevKey::parse(&device.dev_key).map_err(|_| Failure::new("a session row without a device key"))
+}
+
+pub(super) fn client_id(phone: &Phone, device: &DevKey) -> Bytes {
+    ClientId::device(phone, device).to_bytes()
+}
+
+/// Writes a session row, and its binding when `key` is the certificate's that opens it.
+pub(super) fn put(fx: &mut Fx, phone: &Phone, key: &DevKey, device: &Device) {
+    fx.put(DEVICE, rows::device_key(phone, key), rows::encode(device));
+}
+
+/// ID-9: the device is opened by this certificate from now on. A key it was opened by before opens it no more.
+pub(super) fn bind(fx: &mut Fx, device: &mut Device, certificate: &Certificate) {
+    let key = Bytes::copy_from_slice(&certificate.key);
+    if device.key.as_ref() != Some(&key) {
+        unbind(fx, device, Unbind::Forget);
+    }
+    let binding = Binding {
+        phone: device.phone.clone(),
+        dev_key: device.dev_key.clone(),
+        until: certificate.not_after,
+        ended: 0,
+    };
+    fx.put(BINDING, key.clone(), rows::encode(&binding));
+    device.key = Some(key);
+    device.key_until = certificate.not_after;
+    device.certificate = Some(certificate.der.clone());
+}
+
+/// What becomes of the key of a device that ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unbind {
+    /// It may be bound again (AUTH-4, AUTH-6).
+    Forget,
+    /// It is refused as blocked until its certificate expires (ID-9).
+    Block,
+}
+
+pub(super) fn unbind(fx: &mut Fx, device: &Device, how: Unbind) {
+    let Some(key) = device.key.clone() else { return };
+    match how {
+        Unbind::Forget => fx.delete(BINDING, key),
+        Unbind::Block => {
+            let binding = Binding {
+                phone: device.phone.clone(),
+                dev_key: device.dev_key.clone(),
+                until: device.key_until,
+                ended: 1,
+            };
+            fx.put(BINDING, key, rows::encode(&binding));
+        }
+    }
+}
+
+/// AUTH-6: the row and its binding go, its connection is closed, its queue is forgotten (DLV-12).
+pub(super) fn end(
+    fx: &mut Fx, phone: &Phone, device: &Device, how: Unbind, bye: Option<(Bye, Option<Bytes>)>,
+) -> Result<(), Failure> {
+    let key = dev_key(device)?;
+    unbind(fx, device, how);
+    fx.delete(DEVICE, rows::device_key(phone, &key));
+    if let Some((bye, record)) = bye {
+        fx.tell(Name::session(&client_id(phone, &key)), Input::End { bye, record, forget: true });
+    }
+    Ok(())
+}
+
+/// AUTH-14: what an ended device is told.
+pub(super) fn deleted(device: &Device) -> Auth {
+    Auth { client_id: Some(device.client_id.clone()), r#type: Some(AuthAct::Deleted.into()), ..Auth::default() }
+}
+
+/// ID-8: a session row as its account may see it: no token, code or push token.
+pub(super) fn shown(device: &Device, default: Option<&PhoneId>, act: AuthAct) -> Auth {
+    Auth {
+        client_id: Some(device.client_id.clone()),
+        dev_key: Some(device.dev_key.clone()),
+        user_id: default.map(PhoneId::to_bytes),
+        phone: Some(AuthPhone::Number(device.phone.clone())),
+        os: device.os,
+        settings: Some(AuthSettings::Features(device.settings.clone())).filter(|_| !device.settings.is_empty()),
+        created: Some(device.created.into()),
+        last_online: Some(device.last_online),
+        r#type: Some(act.into()),
+        ..Auth::default()
+    }
+}
+
+/// The facts that sessions hold, with these devices.
+pub(super) fn account(phone: &Phone, rosters: Vec<u64>, devices: &[Device]) -> Result<Arc<Account>, Failure> {
+    let devices = devices.iter().map(dev_key).collect::<Result<Vec<_>, _>>()?;
+    Ok(Arc::new(Account { phone: phone.clone(), rosters, devices }))
+}

@@ -1,0 +1,50 @@
+//! Invites (ID-11): codes issued beforehand, each for one account key, used once.
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::ids::Phone;
+use proto::limits::INVITE_MS;
+
+use super::secret;
+use crate::rows::{self, INVITE, Invite};
+use crate::{Cx, Fx};
+
+/// Unused invites of one account key; a further one puts the oldest to an end.
+const INVITES_MAX: usize = 16;
+
+/// ID-11: makes an invite, valid 7 days. Only its hash is kept.
+pub(crate) fn issue(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<Bytes, Failure> {
+    let mut kept = all(cx, phone)?;
+    kept.sort_by_key(|(_, invite)| invite.expires);
+    let (over, valid): (Vec<_>, Vec<_>) = kept.into_iter().partition(|(_, invite)| invite.expires <= cx.now.0);
+    let beyond = (valid.len() + 1).saturating_sub(INVITES_MAX);
+    for (key, _) in over.into_iter().chain(valid.into_iter().take(beyond)) {
+        fx.delete(INVITE, key);
+    }
+
+    let code = secret::invite(cx);
+    let row = Invite { phone: phone.to_bytes(), expires: cx.now.0.saturating_add(INVITE_MS) };
+    fx.put(INVITE, key(phone, &secret::invite_hash(&code)), rows::encode(&row));
+    Ok(code)
+}
+
+/// Whether anybody is invited under this account key.
+pub(super) fn exists(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure> {
+    Ok(all(cx, phone)?.iter().any(|(_, invite)| invite.expires > cx.now.0))
+}
+
+/// The key of the invite that this code is, if it still counts. Found by its hash: nothing of it is compared.
+pub(super) fn find(cx: &Cx<'_>, phone: &Phone, code: &[u8]) -> Result<Option<Bytes>, Failure> {
+    let key = key(phone, &secret::invite_hash(code));
+    let row: Option<Invite> = rows::read(cx.store, INVITE, &key)?;
+    Ok(row.filter(|invite| invite.expires > cx.now.0).map(|_| key))
+}
+
+fn all(cx: &Cx<'_>, phone: &Phone) -> Result<Vec<(Bytes, Invite)>, Failure> {
+    let found = cx.store.scan(INVITE, &kvs::Span::prefix(key(phone, b"")).limit(INVITES_MAX))?;
+    found.into_iter().map(|(key, row)| Ok((key, rows::decode(&row)?))).collect()
+}
+
+fn key(phone: &Phone, hash: &[u8]) -> Bytes {
+    rows::path(&[phone.as_str().as_bytes(), hash])
+}

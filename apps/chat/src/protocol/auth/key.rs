@@ -1,0 +1,101 @@
+//! X.509 identity (ID-9, ID-10): which account and device a certificate opens.
+
+use n2o::Failure;
+use proto::ids::{DevKey, Phone};
+
+use crate::door::Certificate;
+use crate::rows::{self, BINDING, Binding};
+use crate::{Cx, Settings};
+
+/// What the server knows of a certificate's key (ID-9 rule 1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// It opens this device.
+    To(Phone, DevKey),
+    /// Its binding was ended: it is refused as blocked.
+    Ended,
+    /// Nothing.
+    Not,
+}
+
+/// ID-9 rule 1.
+pub(super) fn bound(cx: &Cx<'_>, certificate: &Certificate) -> Result<Bound, Failure> {
+    let Some(binding) = rows::read::<Binding>(cx.store, BINDING, &certificate.key)? else {
+        return Ok(Bound::Not);
+    };
+    if binding.ended != 0 {
+        return Ok(Bound::Ended);
+    }
+    match (Phone::parse(&binding.phone), DevKey::parse(&binding.dev_key)) {
+        (Ok(phone), Ok(device)) => Ok(Bound::To(phone, device)),
+        _ => Err(Failure::new("a key is bound to no device")),
+    }
+}
+
+/// ID-9 rule 2: the account that a certificate of our own authority names.
+pub(super) fn named(settings: &Settings, certificate: &Certificate) -> Option<Phone> {
+    let counts = settings.auto_bind && certificate.own_authority && certificate.personal && !certificate.sys;
+    counts.then(|| certificate.names.iter().find_map(|name| Phone::parse(name.as_bytes()).ok()))?
+}
+
+/// ID-9 rule 2: whether it names this device too; one that names none opens any device of its account.
+pub(super) fn fits(certificate: &Certificate, phone: &Phone, device: &DevKey) -> bool {
+    match &certificate.device {
+        Some((named, key)) => named == phone.as_str() && key == device.as_str(),
+        None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate(names: &[&str]) -> Certificate {
+        Certificate {
+            der: Default::default(),
+            key: [7; 32],
+            names: names.iter().map(|name| name.to_string()).collect(),
+            given_name: None,
+            surname: None,
+            device: None,
+            own_authority: true,
+            sys: false,
+            personal: true,
+            not_after: 0,
+        }
+    }
+
+    #[test]
+    fn id_9_the_first_attribute_that_is_an_account_key_names_the_account() {
+        let settings = Settings::default();
+        let named = |names: &[&str]| named(&settings, &certificate(names)).map(|phone| phone.to_string());
+        assert_eq!(named(&["no/key", "+38 067", "anna"]), Some("38067".into()));
+        assert_eq!(named(&["reg", "Anna"]), Some("anna".into()));
+        assert_eq!(named(&[]), None);
+    }
+
+    #[test]
+    fn id_9_rule_2_needs_our_authority_and_a_person() {
+        let on = Settings::default();
+        let off = Settings { auto_bind: false, ..Settings::default() };
+        let good = certificate(&["anna"]);
+        assert_eq!(named(&off, &good), None);
+        for bad in [
+            Certificate { own_authority: false, ..good.clone() },
+            Certificate { personal: false, ..good.clone() },
+            Certificate { sys: true, ..good.clone() },
+        ] {
+            assert_eq!(named(&on, &bad), None);
+        }
+    }
+
+    #[test]
+    fn id_9_a_certificate_that_names_its_device_opens_that_device_only() {
+        let (anna, phone, laptop) =
+            (Phone::parse(b"anna").unwrap(), DevKey::parse(b"phone").unwrap(), DevKey::parse(b"laptop").unwrap());
+        let any = certificate(&["anna"]);
+        let one = Certificate { device: Some(("anna".into(), "phone".into())), ..any.clone() };
+        assert!(fits(&any, &anna, &phone) && fits(&any, &anna, &laptop));
+        assert!(fits(&one, &anna, &phone) && !fits(&one, &anna, &laptop));
+    }
+}

@@ -1,0 +1,60 @@
+//! Tokens, codes and invites: how they are made, and what is kept of them (ID-7, ID-11, SEC-12).
+
+use aws_lc_rs::{constant_time, digest};
+use bytes::Bytes;
+use proto::limits::{INVITE_CHARS, TOKEN_BITS};
+
+use crate::Cx;
+
+/// RFC 4648 section 6.
+const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+/// ID-7: a device's token, 256 random bits in lower-case hexadecimal.
+pub(super) fn token(cx: &Cx<'_>) -> Bytes {
+    let bits: [u8; TOKEN_BITS / 8] = cx.random();
+    bits.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
+
+/// Section 6.2: a code of six decimal digits. Of 64 random bits no digit is noticeably likelier.
+pub(super) fn code(cx: &Cx<'_>) -> Bytes {
+    format!("{:06}", u64::from_be_bytes(cx.random()) % 1_000_000).into()
+}
+
+/// ID-11: an invite, 26 characters of base 32.
+pub(super) fn invite(cx: &Cx<'_>) -> Bytes {
+    let bytes: [u8; INVITE_CHARS] = cx.random();
+    bytes.iter().filter_map(|byte| BASE32.get(usize::from(byte % 32)).copied()).collect()
+}
+
+/// What is kept of a secret.
+pub(super) fn hash(secret: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(digest::digest(&digest::SHA256, secret).as_ref())
+}
+
+/// What is kept of an invite; people type it in either case.
+pub(super) fn invite_hash(code: &[u8]) -> Bytes {
+    hash(&code.to_ascii_uppercase())
+}
+
+/// Whether `secret` is the one of which `kept` was kept. Takes the same time wherever they differ (SEC-13).
+pub(super) fn is_same(secret: &[u8], kept: &[u8]) -> bool {
+    constant_time::verify_slices_are_equal(&hash(secret), kept).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_7_only_the_secret_itself_opens() {
+        let kept = hash(b"0123");
+        assert_eq!(kept.len(), 32);
+        assert!(is_same(b"0123", &kept));
+        assert!(!is_same(b"0124", &kept) && !is_same(b"", &kept) && !is_same(b"0123", b""));
+    }
+
+    #[test]
+    fn id_11_an_invite_is_the_same_in_either_case() {
+        assert_eq!(invite_hash(b"abc2"), invite_hash(b"ABC2"));
+    }
+}

@@ -1,0 +1,124 @@
+//! The sessions of an account: AUTH-6, 8 to 11, 14.
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::Refusal;
+use proto::ids::{ClientId, ClientKind, DevKey};
+use proto::records::{Auth, AuthAct, AuthToken, Io, Outcome};
+use proto::topic::{Owner, Topic};
+
+use super::device::{self, Unbind};
+use super::register::given;
+use super::{Ask, Halt};
+use crate::door::Bye;
+use crate::effects::{answer, answer_also, done, show};
+use crate::protocol::feature::{self, AUTH_DATA};
+use crate::rows::{self, Device};
+use crate::{Also, Input};
+
+/// AUTH-6: ends the own session.
+pub(super) fn logout(ask: &mut Ask<'_>) -> Result<(), Halt> {
+    let answer = Io::ok(Outcome::Logout).with(AuthToken { token: Some(Bytes::new()) });
+    leave(ask, etf::encode(&answer))
+}
+
+fn leave(ask: &mut Ask<'_>, record: Bytes) -> Result<(), Halt> {
+    let own = own_key(ask)?;
+    let row = device::read(ask.cx, ask.phone, &own)?.ok_or(Refusal::SessionNotFound)?;
+
+    device::end(ask.fx, ask.phone, &row, Unbind::Forget, None)?;
+    answer_also(ask.fx, ask.who, vec![record], Also::Close(Bye::Done));
+    let news = Auth { dev_key: Some(row.dev_key.clone()), ..device::deleted(&row) };
+    let topic = Topic::Ses(Owner::Account(ask.phone.clone()));
+    show(ask.fx, ask.phone, &topic, etf::encode(&news), Some(ask.who.connection));
+    Ok(tell_account(ask, |kept| kept.dev_key != row.dev_key)?)
+}
+
+/// AUTH-8: one record for each session row, oldest first.
+pub(super) fn get(ask: &mut Ask<'_>) -> Result<(), Halt> {
+    let default = ask.who.account.as_ref().and_then(|account| account.default_roster());
+    let rows = device::all(ask.cx, ask.phone)?;
+    let records = rows.iter().map(|row| etf::encode(&device::shown(row, default.as_ref(), AuthAct::Get)));
+    answer(ask.fx, ask.who, records.collect());
+    Ok(())
+}
+
+/// AUTH-9: ends all sessions but the own one.
+pub(super) fn clear(ask: &mut Ask<'_>) -> Result<(), Halt> {
+    let own = own_key(ask)?;
+    let others = device::all(ask.cx, ask.phone)?.into_iter().filter(|row| row.dev_key != own.as_str().as_bytes());
+    let others: Vec<Device> = others.collect();
+
+    answer(ask.fx, ask.who, vec![done(Outcome::Cleared)]);
+    for row in &others {
+        end(ask, row)?;
+    }
+    if others.is_empty() { Ok(()) } else { Ok(tell_account(ask, |kept| kept.dev_key == own.as_str().as_bytes())?) }
+}
+
+/// AUTH-10: ends one session of the account; the own one as AUTH-6 does.
+pub(super) fn delete(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
+    let key = named(ask, auth)?;
+    let row = device::read(ask.cx, ask.phone, &key)?.ok_or(Refusal::SessionNotFound)?;
+    let record = etf::encode(&Io::ok_src(Outcome::Deleted, row.client_id.clone()));
+    if ask.who.device.as_ref() == Some(&key) {
+        return logout(ask);
+    }
+    answer(ask.fx, ask.who, vec![record]);
+    end(ask, &row)?;
+    Ok(tell_account(ask, |kept| kept.dev_key != row.dev_key)?)
+}
+
+/// The device that AUTH-10 means: by its client id, else by its key.
+fn named(ask: &Ask<'_>, auth: &Auth) -> Result<DevKey, Refusal> {
+    let Some(client) = given(&auth.client_id) else {
+        let key = given(&auth.dev_key).ok_or(Refusal::InvalidData)?;
+        return DevKey::parse(&key).map_err(|_| Refusal::SessionNotFound);
+    };
+    match ClientId::parse(&client).map(|client| client.kind()) {
+        Ok(ClientKind::Device(phone, key)) if phone == *ask.phone => Ok(key),
+        Ok(ClientKind::Device(..)) => Err(Refusal::PermissionDenied),
+        Ok(ClientKind::Reg | ClientKind::Guest | ClientKind::Sys | ClientKind::Plain) | Err(_) => {
+            Err(Refusal::SessionNotFound)
+        }
+    }
+}
+
+/// AUTH-14: the device is told, closed (0x98) and forgotten; its key is refused from now on (ID-9).
+fn end(ask: &mut Ask<'_>, row: &Device) -> Result<(), Failure> {
+    let record = etf::encode(&device::deleted(row));
+    device::end(ask.fx, ask.phone, row, Unbind::Block, Some((Bye::Ended, Some(record))))
+}
+
+/// AUTH-11: settings and system of this session.
+pub(super) fn update(ask: &mut Ask<'_>, auth: Auth) -> Result<(), Halt> {
+    if feature::value(auth.features(), AUTH_DATA, b"CSR").is_some() {
+        // AUTH-17 comes with renewal of certificates.
+        return Err(Refusal::NotSupported.into());
+    }
+    let own = own_key(ask)?;
+    let mut row = device::read(ask.cx, ask.phone, &own)?.ok_or(Refusal::SessionNotFound)?;
+    let before = row.clone();
+    feature::merge(&mut row.settings, auth.features())?;
+    row.os = auth.os.or(row.os);
+
+    let default = ask.who.account.as_ref().and_then(|account| account.default_roster());
+    answer(ask.fx, ask.who, vec![etf::encode(&device::shown(&row, default.as_ref(), AuthAct::Update))]);
+    if row != before {
+        device::put(ask.fx, ask.phone, &own, &row);
+    }
+    Ok(())
+}
+
+fn own_key(ask: &Ask<'_>) -> Result<DevKey, Refusal> {
+    ask.who.device.clone().ok_or(Refusal::PermissionDenied)
+}
+
+/// Tells the sessions which devices the account has left.
+fn tell_account(ask: &mut Ask<'_>, stays: impl Fn(&Device) -> bool) -> Result<(), Failure> {
+    let mut devices = device::all(ask.cx, ask.phone)?;
+    devices.retain(stays);
+    let account = device::account(ask.phone, rows::roster_ids(ask.cx.store, ask.phone)?, &devices)?;
+    ask.fx.publish(ask.phone.clone(), Input::Account(account));
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! AUTH-4: a number is proved; the account, the device and its credentials come into being in one batch.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::Refusal;
+use proto::ids::DevKey;
+use proto::records::{Auth, AuthAct, Cert, Io, Outcome, ProfileStatus};
+use proto::topic::{Owner, Topic};
+
+use super::device::{self, DEVICES_MAX, Opened, Unbind};
+use super::key::{self, Bound};
+use super::register::{self, Proof, Registration, given, pending, put_tries, tries_of};
+use super::tries::{self, Wrong};
+use super::{Ask, Halt, Job, invite, secret};
+use crate::door::{Bye, Certificate};
+use crate::effects::{self, Seen, answer};
+use crate::output::Work;
+use crate::protocol::profile;
+use crate::rows::{Device, INVITE, PENDING, Pending};
+use crate::{Input, Name};
+
+/// AUTH-4: the code of the pending registration, or the invite, proves the number.
+pub(super) fn verify(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
+    let pending = pending(ask)?;
+    register::check_same(ask, &pending, auth)?;
+    tries::check_lock(&tries_of(ask.cx, ask.phone)?, ask.cx.now.0)?;
+    let (settings, request) = register::settings(&pending.settings, pending.csr.clone(), auth.features())?;
+    let code = given(&auth.sms_code).unwrap_or_default();
+    let Some(proof) = proof(ask, &pending, &code)? else {
+        return wrong(ask);
+    };
+    let device = DevKey::parse(&pending.dev_key).map_err(|_| Refusal::SessionNotFound)?;
+    complete(ask, Registration { device, os: auth.os.or(pending.os), settings, request, proof })
+}
+
+fn proof(ask: &Ask<'_>, pending: &Pending, code: &Bytes) -> Result<Option<Proof>, Halt> {
+    match &pending.code {
+        Some(kept) => Ok(secret::is_same(code, kept).then_some(Proof::Code)),
+        None => Ok(invite::find(ask.cx, ask.phone, code)?.map(Proof::Invite)),
+    }
+}
+
+/// AUTH-15.
+fn wrong(ask: &mut Ask<'_>) -> Result<(), Halt> {
+    let mut count = tries_of(ask.cx, ask.phone)?;
+    let refusal = match tries::count_wrong(&mut count, ask.cx.now.0) {
+        Wrong::Left(left) => Io::error_src(Refusal::InvalidSmsCode, left),
+        Wrong::Over => Io::error(Refusal::AttemptsExpired),
+    };
+    put_tries(ask.fx, ask.phone, &count);
+    answer(ask.fx, ask.who, vec![etf::encode(&refusal)]);
+    Ok(())
+}
+
+/// With a certificate request, the authority works first; nothing is changed before it has.
+pub(super) fn complete(ask: &mut Ask<'_>, registration: Registration) -> Result<(), Halt> {
+    match registration.request.clone() {
+        None => finish(ask, registration, None),
+        Some(request) => {
+            let work = Work::Issue { request, phone: ask.phone.clone(), device: registration.device.clone() };
+            ask.work(Job::Certificate { who: ask.who.clone(), registration: Box::new(registration) }, work)
+        }
+    }
+}
+
+/// AUTH-4, *Do*, *Out* and *Notify*. `issued` is the certificate that was asked for.
+pub(super) fn finish(ask: &mut Ask<'_>, registration: Registration, issued: Option<Arc<Certificate>>) -> Result<(), Halt> {
+    check_proof(ask, &registration.proof)?;
+    let mut devices = device::all(ask.cx, ask.phone)?;
+    let before = devices.iter().position(|row| row.dev_key == registration.device.as_str().as_bytes());
+    let before = before.map(|at| devices.remove(at));
+    if devices.len() >= DEVICES_MAX {
+        return Err(Refusal::Limit.into());
+    }
+    let bind = binding(ask, &registration, issued.as_ref())?;
+
+    let opened = device::open(ask.chat, ask.cx, ask.fx, ask.phone, face(&registration.proof))?;
+    use_up(ask, &registration.proof, opened.is_new)?;
+    let row = born(ask, &registration, !devices.is_empty())?;
+    let (row, token) = install(ask, row, before.as_ref(), bind.as_deref())?;
+    answer_login(ask, &row, token, issued.as_deref(), &opened)?;
+    if let Some(before) = &before {
+        take_over(ask, before);
+    }
+    devices.push(row);
+    let rosters = opened.rosters.iter().map(|(id, _)| id.roster()).collect();
+    let account = device::account(ask.phone, rosters, &devices)?;
+    ask.fx.publish(ask.phone.clone(), Input::Account(account));
+    Ok(())
+}
+
+/// While the authority worked, the registration may have ended, or an invite been used.
+fn check_proof(ask: &Ask<'_>, proof: &Proof) -> Result<(), Halt> {
+    match proof {
+        Proof::Code => pending(ask).map(drop),
+        Proof::Invite(key) => match (pending(ask)?, ask.cx.store.get(INVITE, key)?) {
+            (_, Some(_)) => Ok(()),
+            (_, None) => Err(Refusal::SessionNotFound.into()),
+        },
+        Proof::Certificate(_) | Proof::Fake => Ok(()),
+    }
+}
+
+/// The certificate that opens the device from now on: the one issued, else the one that proved the number, unless that one opens
+/// another device of the account already.
+fn binding(
+    ask: &Ask<'_>, registration: &Registration, issued: Option<&Arc<Certificate>>,
+) -> Result<Option<Arc<Certificate>>, Halt> {
+    let certificate = match (issued, &registration.proof) {
+        (Some(issued), _) => issued,
+        (None, Proof::Certificate(certificate)) => certificate,
+        (None, Proof::Code | Proof::Invite(_) | Proof::Fake) => return Ok(None),
+    };
+    match key::bound(ask.cx, certificate)? {
+        Bound::Not => Ok(Some(certificate.clone())),
+        Bound::To(phone, device) if phone == *ask.phone && device == registration.device => Ok(Some(certificate.clone())),
+        // A request with the key of another device would take it away from that one (SEC-4).
+        Bound::To(..) | Bound::Ended if issued.is_some() => Err(Refusal::InvalidData.into()),
+        Bound::To(..) => Ok(None),
+        Bound::Ended => Err(Refusal::PermissionDenied.into()),
+    }
+}
+
+/// ID-9 rule 2: an account that comes into being by a certificate takes its names.
+fn face(proof: &Proof) -> Option<&Certificate> {
+    match proof {
+        Proof::Certificate(certificate) => Some(certificate),
+        Proof::Code | Proof::Invite(_) | Proof::Fake => None,
+    }
+}
+
+/// After success the pending registration is gone, and an invite used.
+fn use_up(ask: &mut Ask<'_>, proof: &Proof, is_new: bool) -> Result<(), Failure> {
+    let mut count = tries_of(ask.cx, ask.phone)?;
+    match proof {
+        Proof::Fake if is_new => count.fake = 1,
+        Proof::Fake => {}
+        Proof::Certificate(_) => count.fake = 0,
+        Proof::Code | Proof::Invite(_) => {
+            count.fake = 0;
+            count.wrong = 0;
+            tries::stop_waiting(&mut count, ask.who.session.as_bytes());
+            ask.waiting.codes.remove(&ask.client());
+            ask.fx.delete(PENDING, ask.client());
+        }
+    }
+    if let Proof::Invite(key) = proof {
+        ask.fx.delete(INVITE, key.clone());
+    }
+    put_tries(ask.fx, ask.phone, &count);
+    Ok(())
+}
+
+/// The new session row, and AUTH-18 to the devices that are there: the new one is born after it (DLV-11).
+fn born(ask: &mut Ask<'_>, registration: &Registration, has_others: bool) -> Result<Device, Failure> {
+    let row = Device {
+        phone: ask.phone.to_bytes(),
+        dev_key: registration.device.to_bytes(),
+        client_id: device::client_id(ask.phone, &registration.device),
+        os: registration.os,
+        settings: registration.settings.clone(),
+        created: ask.cx.now.0,
+        ..Device::default()
+    };
+    if has_others {
+        let notice = Auth {
+            client_id: Some(row.client_id.clone()),
+            dev_key: Some(row.dev_key.clone()),
+            os: row.os,
+            created: Some(row.created.into()),
+            r#type: Some(AuthAct::Verified.into()),
+            ..Auth::default()
+        };
+        let topic = Topic::Ses(Owner::Account(ask.phone.clone()));
+        effects::notify(ask.fx, ask.cx, ask.phone, &topic, &notice, None, Seen::ByNobody)?;
+    }
+    Ok(Device { birth: ask.cx.id()?, ..row })
+}
+
+/// Writes the session row in the place of the one before, with a new token and the key that opens it.
+fn install(
+    ask: &mut Ask<'_>, mut row: Device, before: Option<&Device>, bind: Option<&Certificate>,
+) -> Result<(Device, Bytes), Failure> {
+    let token = secret::token(ask.cx);
+    row.token = Some(secret::hash(&token));
+    row.token_made = ask.cx.now.0;
+    row.last_online = ask.cx.now.0;
+    match (bind, before) {
+        (Some(certificate), before) => {
+            row.key = before.and_then(|before| before.key.clone());
+            device::bind(ask.fx, &mut row, certificate);
+        }
+        (None, Some(before)) => device::unbind(ask.fx, before, Unbind::Forget),
+        (None, None) => {}
+    }
+    device::put(ask.fx, ask.phone, &device::dev_key(&row)?, &row);
+    Ok((row, token))
+}
+
+/// `{io,{ok,login,{ClientId,Token}},Data}`, then the whole Profile.
+fn answer_login(
+    ask: &mut Ask<'_>, row: &Device, token: Bytes, issued: Option<&Certificate>, opened: &Opened,
+) -> Result<(), Failure> {
+    let login = Io::ok_src(Outcome::Login, (row.client_id.clone(), token));
+    let login = match issued {
+        Some(certificate) => login.with(Cert { der: Some(certificate.der.clone()) }),
+        None => login,
+    };
+    let mut records = vec![etf::encode(&login)];
+    let parts = profile::full(ask.cx, &opened.profile, &opened.rosters, None, ProfileStatus::Init)?;
+    records.extend(parts.iter().map(etf::encode));
+    answer(ask.fx, ask.who, records);
+    Ok(())
+}
+
+/// A connection that still uses the former row is closed (0x8E); what was due to it is forgotten (DLV-11).
+fn take_over(ask: &mut Ask<'_>, before: &Device) {
+    if before.client_id != ask.who.session.as_bytes() {
+        let end = Input::End { bye: Bye::TakenOver, record: None, forget: true };
+        ask.fx.tell(Name::session(&before.client_id), end);
+    }
+}

@@ -1,0 +1,297 @@
+//! FRIEND: what two rosters are to each other. Both sides are one row each of one owner, so no half-state is ever seen.
+
+use etf::Term;
+use n2o::Failure;
+use proto::ids::PhoneId;
+use proto::limits::CONTACTS;
+use proto::records::{Contact, ContactStatus, Data, Feature, Friend, FriendStatus, Io};
+use proto::{Outcome, Refusal};
+
+use super::{Halt, contact, feature};
+use crate::effects::{Seen, answer, contact_merge, notify, ses};
+use crate::process::conversation::{Conversation, Side};
+use crate::rows::{self, BOOK, Entry, RELATION, ROSTER, Relation};
+use crate::{Chat, Cx, Friendship, Fx, Input, Name, Who};
+
+/// Requests unanswered at one roster (FRIEND-1).
+const UNANSWERED_MAX: usize = 1000;
+
+type State = Option<ContactStatus>;
+
+/// FRIEND-1 to 11.
+pub(crate) fn call(
+    conversation: &mut Conversation, _chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, who: &Who, friend: Friend,
+) -> Result<(), Halt> {
+    let own = conversation.own(who, friend.phone_id.as_ref())?.clone();
+    let other = conversation.other(&own).clone();
+    if own.who == other.who {
+        return Err(Refusal::InvalidData.into());
+    }
+    if cx.store.get(ROSTER, other.who.as_str().as_bytes())?.is_none() {
+        return Err(Refusal::ContactNotFound.into());
+    }
+    let mut pair = Pair { conversation, cx, fx, who, own, other };
+    match friend.status {
+        Some(FriendStatus::Request) => pair.request(),
+        Some(FriendStatus::Confirm) => pair.confirm(),
+        Some(FriendStatus::Revoke) => pair.revoke(),
+        Some(FriendStatus::Ban) => pair.ban(),
+        Some(FriendStatus::Unban) => pair.unban(),
+        Some(FriendStatus::Mute) => pair.settings(&[mute("true")]),
+        Some(FriendStatus::Unmute) => pair.settings(&[mute("")]),
+        Some(FriendStatus::Update) => pair.settings(&friend.settings),
+        Some(FriendStatus::Ignore) => pair.ignore(),
+        // FRIEND-11
+        Some(FriendStatus::Contact | FriendStatus::Simple | FriendStatus::List | FriendStatus::CommonGroups) => {
+            Err(Refusal::NotSupported.into())
+        }
+        None => Err(Refusal::InvalidData.into()),
+    }
+}
+
+fn mute(value: &'static str) -> Feature {
+    Feature::new("NOTIFICATIONS", "MUTE", value)
+}
+
+/// One request about the relation of two.
+struct Pair<'a, 'c> {
+    conversation: &'a mut Conversation,
+    cx: &'a Cx<'c>,
+    fx: &'a mut Fx,
+    who: &'a Who,
+    own: Side,
+    other: Side,
+}
+
+impl Pair<'_, '_> {
+    fn states(&self) -> (State, State) {
+        (self.own.relation.status, self.other.relation.status)
+    }
+
+    /// FRIEND-1.
+    fn request(&mut self) -> Result<(), Halt> {
+        match self.states() {
+            (Some(ContactStatus::Ban), _) => Err(Refusal::InvalidData.into()),
+            (_, Some(ContactStatus::Ban)) => Err(Refusal::Banned.into()),
+            (Some(ContactStatus::Friend | ContactStatus::Request), _) => {
+                let known = self.seen(&self.own, &self.other)?;
+                answer(self.fx, self.who, vec![etf::encode(&known)]);
+                Ok(())
+            }
+            (Some(ContactStatus::Authorization | ContactStatus::Ignore), _) => self.befriend(),
+            _ => self.ask(),
+        }
+    }
+
+    fn ask(&mut self) -> Result<(), Halt> {
+        if self.count(&self.own.who.clone(), CONTACTS, |_| true)? >= CONTACTS
+            || self.count(&self.other.who.clone(), CONTACTS, |status| status == Some(ContactStatus::Authorization))? >= UNANSWERED_MAX
+        {
+            return Err(Refusal::Limit.into());
+        }
+        self.set(Some(ContactStatus::Request), Some(ContactStatus::Authorization));
+        answer(self.fx, self.who, Vec::new());
+        self.tell_both()
+    }
+
+    /// How many contacts of a roster, unanswered requests of others left out, are in such a state.
+    fn count(&self, roster: &PhoneId, limit: usize, counts: impl Fn(State) -> bool) -> Result<usize, Failure> {
+        let span = kvs::Span::prefix(rows::pair_key(roster, b"")).limit(2 * limit);
+        let mut count = 0;
+        for (_, row) in self.cx.store.scan(RELATION, &span)? {
+            let relation: Relation = rows::decode(&row)?;
+            count += usize::from(relation.status.is_some() && counts(relation.status));
+        }
+        Ok(count)
+    }
+
+    /// FRIEND-2.
+    fn confirm(&mut self) -> Result<(), Halt> {
+        match self.states() {
+            (Some(ContactStatus::Authorization | ContactStatus::Ignore), _) => self.befriend_and(both_added()),
+            (Some(ContactStatus::Friend), _) => {
+                answer(self.fx, self.who, vec![etf::encode(&both_added())]);
+                Ok(())
+            }
+            (None, None) => {
+                let none = || proto::Failure::new(Refusal::ContactsNotFound, Term::nil());
+                answer(self.fx, self.who, vec![etf::encode(&Io::error(Refusal::ContactsNotFound).with(none()))]);
+                Ok(())
+            }
+            (_, Some(ContactStatus::Ban)) => Err(Refusal::Banned.into()),
+            (None, Some(_)) => Err(Refusal::ContactNotFound.into()),
+            (Some(_), _) => Err(Refusal::InvalidData.into()),
+        }
+    }
+
+    fn befriend(&mut self) -> Result<(), Halt> {
+        self.set(Some(ContactStatus::Friend), Some(ContactStatus::Friend));
+        answer(self.fx, self.who, Vec::new());
+        self.tell_friends()
+    }
+
+    fn befriend_and(&mut self, io: Io) -> Result<(), Halt> {
+        self.set(Some(ContactStatus::Friend), Some(ContactStatus::Friend));
+        answer(self.fx, self.who, vec![etf::encode(&io)]);
+        self.tell_friends()
+    }
+
+    fn tell_friends(&mut self) -> Result<(), Halt> {
+        self.tell_both()?;
+        self.presence(true);
+        Ok(())
+    }
+
+    /// FRIEND-3.
+    fn revoke(&mut self) -> Result<(), Halt> {
+        match self.states() {
+            (Some(ContactStatus::Ban), Some(ContactStatus::Ban)) => {
+                self.set(Some(ContactStatus::Banned), Some(ContactStatus::Ban));
+            }
+            (None, _) => return Err(Refusal::ContactNotFound.into()),
+            (Some(ContactStatus::Banned), Some(ContactStatus::Ban)) => self.set(None, Some(ContactStatus::Ban)),
+            (Some(ContactStatus::Internal), _) => return Err(Refusal::InvalidData.into()),
+            (Some(_), _) => self.set(None, None),
+        }
+        answer(self.fx, self.who, Vec::new());
+        self.tell_both()?;
+        self.presence(false);
+        Ok(())
+    }
+
+    /// FRIEND-4.
+    fn ban(&mut self) -> Result<(), Halt> {
+        if self.own.relation.status != Some(ContactStatus::Ban) {
+            let theirs = match self.other.relation.status {
+                Some(ContactStatus::Ban) => Some(ContactStatus::Ban),
+                _ => Some(ContactStatus::Banned),
+            };
+            self.own.relation.before = before(&self.own.relation);
+            self.other.relation.before = before(&self.other.relation);
+            self.set(Some(ContactStatus::Ban), theirs);
+            answer(self.fx, self.who, vec![etf::encode(&both_added())]);
+            self.tell_both()?;
+            self.presence(false);
+            return Ok(());
+        }
+        answer(self.fx, self.who, vec![etf::encode(&both_added())]);
+        Ok(())
+    }
+
+    /// FRIEND-5: back to friends, or to what the phone book knows.
+    fn unban(&mut self) -> Result<(), Halt> {
+        let (own, theirs) = match self.states() {
+            (Some(ContactStatus::Ban), Some(ContactStatus::Ban)) => (Some(ContactStatus::Banned), Some(ContactStatus::Ban)),
+            (Some(ContactStatus::Ban), _) if self.own.relation.before == Some(ContactStatus::Friend) => {
+                (Some(ContactStatus::Friend), Some(ContactStatus::Friend))
+            }
+            (Some(ContactStatus::Ban), _) => (Some(ContactStatus::Internal), None),
+            (None, _) => return Err(Refusal::ContactNotFound.into()),
+            (Some(_), _) => return Err(Refusal::InvalidData.into()),
+        };
+        self.set(own, theirs);
+        answer(self.fx, self.who, Vec::new());
+        self.tell_both()?;
+        self.presence(own == Some(ContactStatus::Friend));
+        Ok(())
+    }
+
+    /// FRIEND-6, 7, 8: own settings for this contact; the friend learns nothing.
+    fn settings(&mut self, changes: &[Feature]) -> Result<(), Halt> {
+        if self.own.relation.status.is_none() {
+            return Err(Refusal::ContactNotFound.into());
+        }
+        feature::merge(&mut self.own.relation.settings, changes)?;
+        self.own.relation.update = self.cx.now.0;
+        self.keep();
+        answer(self.fx, self.who, Vec::new());
+        let (own, other) = (self.own.clone(), self.other.clone());
+        self.tell(&own, &other)
+    }
+
+    /// FRIEND-9: the requester is not told.
+    fn ignore(&mut self) -> Result<(), Halt> {
+        match self.own.relation.status {
+            Some(ContactStatus::Authorization) => {}
+            Some(ContactStatus::Ignore) => {
+                let known = self.seen(&self.own, &self.other)?;
+                answer(self.fx, self.who, vec![etf::encode(&known)]);
+                return Ok(());
+            }
+            None => return Err(Refusal::ContactNotFound.into()),
+            Some(_) => return Err(Refusal::InvalidData.into()),
+        }
+        let theirs = self.other.relation.status;
+        self.set(Some(ContactStatus::Ignore), theirs);
+        answer(self.fx, self.who, Vec::new());
+        let (own, other) = (self.own.clone(), self.other.clone());
+        self.tell(&own, &other)
+    }
+
+    /// Both sides change in one batch.
+    fn set(&mut self, own: State, other: State) {
+        let now = self.cx.now.0;
+        for (side, status) in [(&mut self.own, own), (&mut self.other, other)] {
+            let relation = &mut side.relation;
+            if relation.status.is_none() {
+                relation.created = now;
+            }
+            if !matches!(status, Some(ContactStatus::Ban | ContactStatus::Banned)) {
+                relation.before = None;
+            }
+            (relation.status, relation.update) = (status, now);
+        }
+        self.keep();
+    }
+
+    fn keep(&mut self) {
+        for side in [&self.own, &self.other] {
+            self.conversation.put_relation(self.fx, side);
+            if let Some(kept) = self.conversation.side(&side.who) {
+                kept.relation = side.relation.clone();
+            }
+        }
+    }
+
+    fn tell_both(&mut self) -> Result<(), Halt> {
+        let (own, other) = (self.own.clone(), self.other.clone());
+        self.tell(&own, &other)?;
+        self.tell(&other, &own)
+    }
+
+    /// The relation of `side`, as it is now, to its own devices.
+    fn tell(&mut self, side: &Side, peer: &Side) -> Result<(), Halt> {
+        let news = self.seen(side, peer)?;
+        let merge = contact_merge(&side.who, peer.who.as_str().as_bytes());
+        let topic = ses(self.cx, &side.who)?;
+        notify(self.fx, self.cx, side.who.phone(), &topic, &news, merge, Seen::after(self.who))?;
+        Ok(())
+    }
+
+    fn seen(&self, side: &Side, peer: &Side) -> Result<Contact, Failure> {
+        let book = rows::pair_key(&side.who, peer.who.as_str().as_bytes());
+        let entry: Option<Entry> = rows::read(self.cx.store, BOOK, &book)?;
+        contact::seen(self.cx, &side.who, &peer.who, Some(&side.relation), entry.as_ref())
+    }
+
+    /// Presence of each to the other (FRIEND-2), or offline from now on (FRIEND-3, 4).
+    fn presence(&mut self, visible: bool) {
+        for (own, other) in [(&self.own, &self.other), (&self.other, &self.own)] {
+            let news = Friendship { own: own.who.clone(), other: other.who.clone(), visible };
+            self.fx.tell(Name::Profile(own.who.phone().clone()), Input::Friends(Box::new(news)));
+        }
+    }
+}
+
+/// The state that a ban keeps: the one before the first of two.
+fn before(relation: &Relation) -> State {
+    match relation.status {
+        Some(ContactStatus::Ban | ContactStatus::Banned) => relation.before,
+        state => state,
+    }
+}
+
+/// `{io,{ok,added,[]},{ok,added,[]}}`: the own side, and the other.
+fn both_added() -> Io {
+    Io::ok(Outcome::Added).with(Data::Success(proto::Success::new(Outcome::Added, Term::nil())))
+}

@@ -1,0 +1,373 @@
+//! HISTORY: what a roster may see of a feed, in order, and how far it has read.
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::Refusal;
+use proto::ids::{FeedId, PhoneId};
+use proto::limits::{HISTORY_ANSWER, HISTORY_REQUEST};
+use proto::records::{
+    Contact, ContactReader, ContactStatus, Feed, History, HistoryFeed, HistoryItem, HistoryStatus, Io, Mark, Message, SeenBy,
+};
+use proto::Outcome;
+
+use super::{Halt, contact, presence};
+use crate::effects::{self, Seen, answer, answer_also, contact_merge, notify, ses};
+use crate::process::conversation::{Conversation, Side};
+use crate::rows::{self, HIDDEN, MESSAGE, Reader};
+use crate::{Also, Cx, Fx, Who};
+
+/// An answer's messages at most, bytes (HISTORY-14).
+const ANSWER_BYTES: usize = 256 * 1024;
+/// Rows taken from the store at a time.
+const CHUNK: usize = 128;
+
+/// HISTORY-1 to 13.
+pub(crate) fn call(
+    conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, request: History,
+) -> Result<(), Halt> {
+    let own = conversation.own(who, request.roster_id.as_ref())?.clone();
+    match request.status {
+        Some(HistoryStatus::Get) => get(conversation, cx, fx, who, &own, &request),
+        Some(HistoryStatus::Update) => update(conversation, cx, fx, who, own, &request),
+        Some(HistoryStatus::Delete) => delete(conversation, cx, fx, who, own),
+        Some(HistoryStatus::DoubleGet) => double_get(conversation, cx, fx, who, &own, &request),
+        Some(HistoryStatus::LastLoaded) => last_loaded(conversation, cx, fx, who, &own, &request),
+        Some(HistoryStatus::LastMsg) => last_msg(conversation, cx, fx, who, &own, &request),
+        Some(
+            HistoryStatus::GetReply
+            | HistoryStatus::Image
+            | HistoryStatus::Video
+            | HistoryStatus::File
+            | HistoryStatus::Link
+            | HistoryStatus::Audio
+            | HistoryStatus::Contact
+            | HistoryStatus::Location
+            | HistoryStatus::Text,
+        ) => Err(Refusal::NotSupported.into()),
+        // HISTORY-13
+        Some(HistoryStatus::Updated) | None => Err(Refusal::InvalidData.into()),
+    }
+}
+
+/// HISTORY-1: so many before the position, or, for a negative size, after it.
+fn get(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Side, request: &History) -> Result<(), Halt> {
+    if request.data.iter().any(|item| matches!(item, HistoryItem::Message(message) if message.id.is_some())) {
+        return Err(Refusal::NotSupported.into());
+    }
+    let reach = Reach::of(cx, &conversation.feed, &own.who, own.reader)?;
+    let (size, at) = (request.size.unwrap_or(0), request.entity_id.unwrap_or(0));
+    let count = match size.unsigned_abs() as usize {
+        0 => HISTORY_REQUEST,
+        count => count.min(HISTORY_REQUEST),
+    };
+    let found = match (size >= 0, at) {
+        (true, 0) => reach.before(cx, u64::MAX, count)?,
+        (true, at) => reach.before(cx, at, count)?,
+        (false, at) => reach.after(cx, at, count)?,
+    };
+    respond(conversation, cx, fx, who, request, found)
+}
+
+/// HISTORY-3: the reader moves forward, never back; what was sent of the feed up to it counts as received by this device.
+fn update(
+    conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: Side, request: &History,
+) -> Result<(), Halt> {
+    let last = conversation.last.unwrap_or(0);
+    let asked = request.entity_id.filter(|at| *at > 0).unwrap_or(last);
+    let reader = own.reader.reader.max(asked.min(last));
+    let moved = reader > own.reader.reader;
+    let own = Side { reader: Reader { reader, ..own.reader }, ..own };
+    let other = conversation.other(&own).clone();
+    let news = Contact {
+        phone_id: Some(other.who.to_bytes()),
+        reader: Some(ContactReader::Both(vec![reader, other.reader.reader])),
+        nread: Some(contact::unread(cx, &conversation.feed, &own.who, own.reader)?),
+        last_msg: contact::last_message(cx, &conversation.feed, &own.who, own.reader)?.map(Box::new),
+        status: Some(ContactStatus::LastMsg),
+        ..Contact::default()
+    };
+
+    let also = Also::Read { key: conversation.key.clone(), id: reader };
+    if !moved {
+        answer_also(fx, who, vec![etf::encode(&news)], also);
+        return Ok(());
+    }
+    conversation.put_reader(fx, &own);
+    if let Some(side) = conversation.side(&own.who) {
+        side.reader = own.reader;
+    }
+    answer_also(fx, who, Vec::new(), also);
+    let merge = contact_merge(&own.who, other.who.as_str().as_bytes());
+    notify(fx, cx, own.who.phone(), &ses(cx, &own.who)?, &news, merge, Seen::after(who))?;
+    updated(conversation, cx, fx, who, &own)
+}
+
+/// HISTORY-4: the others learn how far it is read, unless the reader's privacy keeps that.
+fn updated(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Side) -> Result<(), Halt> {
+    if !presence::shows_reading(cx, own.who.phone())? {
+        return Ok(());
+    }
+    let news = etf::encode(&History {
+        roster_id: Some(own.who.to_bytes()),
+        feed: Some(Feed::from(&conversation.feed).into()),
+        entity_id: Some(own.reader.reader),
+        status: Some(HistoryStatus::Updated),
+        ..History::default()
+    });
+    for phone in conversation.accounts() {
+        effects::show(fx, phone, &conversation.topic(), news.clone(), Some(who.connection));
+    }
+    Ok(())
+}
+
+/// HISTORY-5: nothing up to here is shown to this roster any more.
+fn delete(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: Side) -> Result<(), Halt> {
+    let mark = conversation.last.unwrap_or(0);
+    let own = Side { reader: Reader { reader: own.reader.reader.max(mark), clear: own.reader.clear.max(mark) }, ..own };
+    conversation.put_reader(fx, &own);
+    if let Some(side) = conversation.side(&own.who) {
+        side.reader = own.reader;
+    }
+    let news = History {
+        roster_id: Some(own.who.to_bytes()),
+        feed: Some(Feed::from(&conversation.feed).into()),
+        entity_id: Some(mark),
+        status: Some(HistoryStatus::Delete),
+        ..History::default()
+    };
+    answer(fx, who, vec![etf::encode(&Io::ok(Outcome::Cleared))]);
+    notify(fx, cx, own.who.phone(), &ses(cx, &own.who)?, &news, None, Seen::after(who))?;
+    Ok(())
+}
+
+/// HISTORY-7: around a position, or between two messages.
+fn double_get(
+    conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Side, request: &History,
+) -> Result<(), Halt> {
+    let reach = Reach::of(cx, &conversation.feed, &own.who, own.reader)?;
+    let ends: Vec<u64> = request.data.iter().filter_map(end).collect();
+    if let [one, other] = ends[..] {
+        let (first, last) = (one.min(other), one.max(other));
+        let mut found = reach.after(cx, first.saturating_sub(1), HISTORY_REQUEST)?;
+        found.retain(|message| message.id <= Some(last));
+        return respond(conversation, cx, fx, who, request, found);
+    }
+    let at = request.entity_id.filter(|at| *at > 0).ok_or(Refusal::InvalidData)?;
+    let size = request.size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0).ok_or(Refusal::InvalidData)?;
+    let count = size.min(HISTORY_REQUEST / 2);
+    let mut found = reach.before(cx, at, count)?;
+    let mut rest = reach.after(cx, at - 1, count + 1)?;
+    if rest.first().is_none_or(|first| first.id != Some(at)) {
+        rest.truncate(count);
+    }
+    found.append(&mut rest);
+    respond(conversation, cx, fx, who, request, found)
+}
+
+fn end(item: &HistoryItem) -> Option<u64> {
+    match item {
+        HistoryItem::Message(message) => message.id,
+        HistoryItem::StickerPack(_) => None,
+    }
+}
+
+/// HISTORY-8: everything after what the client holds.
+fn last_loaded(
+    conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Side, request: &History,
+) -> Result<(), Halt> {
+    let reach = Reach::of(cx, &conversation.feed, &own.who, own.reader)?;
+    let found = reach.after(cx, request.entity_id.unwrap_or(0), HISTORY_REQUEST)?;
+    respond(conversation, cx, fx, who, request, found)
+}
+
+/// HISTORY-9.
+fn last_msg(
+    conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Side, request: &History,
+) -> Result<(), Halt> {
+    let found = contact::last_message(cx, &conversation.feed, &own.who, own.reader)?.into_iter().collect();
+    respond(conversation, cx, fx, who, request, found)
+}
+
+/// HISTORY-14: rising, with neighbours and readers filled in, cut into records; each says how many are still to come.
+fn respond(
+    conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, request: &History, mut found: Vec<Message>,
+) -> Result<(), Halt> {
+    link(cx, &conversation.key, &mut found)?;
+    for message in &mut found {
+        mark_read(conversation, cx, message)?;
+    }
+    let mut left = found.len();
+    let mut records = Vec::new();
+    let mut rest = found.into_iter().peekable();
+    loop {
+        let (mut data, mut bytes) = (Vec::new(), 0);
+        while data.len() < HISTORY_ANSWER
+            && let Some(message) = rest.next_if(|next| data.is_empty() || bytes + size(next) <= ANSWER_BYTES)
+        {
+            bytes += size(&message);
+            data.push(HistoryItem::Message(Box::new(message)));
+        }
+        left -= data.len();
+        records.push(etf::encode(&History {
+            roster_id: request.roster_id.clone(),
+            feed: Some(HistoryFeed::Feed((&conversation.feed).into())),
+            size: Some(left as i64),
+            entity_id: request.entity_id,
+            data,
+            status: request.status,
+        }));
+        if left == 0 {
+            break;
+        }
+    }
+    answer(fx, who, records);
+    Ok(())
+}
+
+/// About what a message takes in an answer, bytes: its contents, and a fixed sum for the rest.
+fn size(message: &Message) -> usize {
+    let parts = message.files.iter().map(|part| 256 + part.payload.as_ref().map_or(0, Bytes::len) + 128 * part.data.len());
+    512 + parts.sum::<usize>()
+}
+
+/// MESSAGE-11: who has read it.
+fn mark_read(conversation: &Conversation, cx: &Cx<'_>, message: &mut Message) -> Result<(), Failure> {
+    for side in &conversation.sides {
+        let own = message.from.as_deref() == Some(side.who.as_str().as_bytes());
+        if !own && message.id <= Some(side.reader.reader) && presence::shows_reading(cx, side.who.phone())? {
+            message.seenby.push(SeenBy::Phone(side.who.to_bytes()));
+        }
+    }
+    if !message.seenby.is_empty() {
+        message.r#type.push(Mark::Read);
+    }
+    Ok(())
+}
+
+/// `prev` and `next` as the chain is now, deleted messages skipped (PM-7).
+fn link(cx: &Cx<'_>, feed: &[u8], found: &mut [Message]) -> Result<(), Failure> {
+    let (Some(first), Some(last)) = (found.first().and_then(|m| m.id), found.last().and_then(|m| m.id)) else {
+        return Ok(());
+    };
+    let mut chain: Vec<u64> = last_kept(cx, feed, first - 1)?.into_iter().collect();
+    let mut from = first;
+    while from <= last {
+        let rows = cx.store.scan(MESSAGE, &rows::numbers(feed, from, last).limit(CHUNK))?;
+        let Some((end, _)) = rows.last() else { break };
+        from = rows::number(end).unwrap_or(last) + 1;
+        for (key, row) in &rows {
+            chain.extend(kept(row)?.and(rows::number(key)));
+        }
+    }
+    chain.extend(next_kept(cx, feed, last + 1)?);
+    for message in found {
+        let Some(at) = message.id.and_then(|id| chain.binary_search(&id).ok()) else { continue };
+        message.prev = at.checked_sub(1).and_then(|at| chain.get(at)).copied();
+        message.next = chain.get(at + 1).copied();
+    }
+    Ok(())
+}
+
+/// A stored message that is not deleted.
+fn kept(row: &[u8]) -> Result<Option<Message>, Failure> {
+    let message: Message = rows::decode(row)?;
+    Ok(Some(message).filter(|message| message.status.is_none()))
+}
+
+/// Id of the last message not above `to` that is not deleted.
+pub(crate) fn last_kept(cx: &Cx<'_>, feed: &[u8], mut to: u64) -> Result<Option<u64>, Failure> {
+    loop {
+        let rows = cx.store.scan(MESSAGE, &rows::numbers(feed, 0, to).backward().limit(2))?;
+        for (key, row) in &rows {
+            if kept(row)?.is_some() {
+                return Ok(rows::number(key));
+            }
+        }
+        match rows.last().and_then(|(key, _)| rows::number(key)) {
+            Some(lowest) if lowest > 0 => to = lowest - 1,
+            _ => return Ok(None),
+        }
+    }
+}
+
+fn next_kept(cx: &Cx<'_>, feed: &[u8], mut from: u64) -> Result<Option<u64>, Failure> {
+    loop {
+        let rows = cx.store.scan(MESSAGE, &rows::numbers(feed, from, u64::MAX).limit(2))?;
+        for (key, row) in &rows {
+            if kept(row)?.is_some() {
+                return Ok(rows::number(key));
+            }
+        }
+        match rows.last().and_then(|(key, _)| rows::number(key)) {
+            Some(highest) => from = highest + 1,
+            None => return Ok(None),
+        }
+    }
+}
+
+/// HISTORY-14: what a roster sees of a feed.
+pub(crate) struct Reach {
+    feed: Bytes,
+    /// Ids up to here were cleared (HISTORY-5).
+    clear: u64,
+    /// Prefix of the hidden rows, where there are any (MESSAGE-7).
+    hidden: Option<Bytes>,
+}
+
+impl Reach {
+    pub(crate) fn of(cx: &Cx<'_>, feed: &FeedId, own: &PhoneId, reader: Reader) -> Result<Reach, Failure> {
+        let prefix = rows::reader_key(feed, own);
+        let some = cx.store.scan(HIDDEN, &rows::numbers(&prefix, 0, u64::MAX).limit(1))?;
+        Ok(Reach { feed: feed.key(), clear: reader.clear, hidden: (!some.is_empty()).then_some(prefix) })
+    }
+
+    /// The `count` visible messages nearest below `at`, rising.
+    pub(crate) fn before(&self, cx: &Cx<'_>, at: u64, count: usize) -> Result<Vec<Message>, Failure> {
+        let (mut found, mut to) = (Vec::new(), at.saturating_sub(1));
+        while found.len() < count && to > self.clear {
+            let span = rows::numbers(&self.feed, self.clear + 1, to).backward().limit(CHUNK.min(2 * count));
+            let Some(lowest) = self.take(cx, span, count, &mut found)? else { break };
+            to = lowest - 1;
+        }
+        found.reverse();
+        Ok(found)
+    }
+
+    /// The `count` visible messages nearest above `at`, rising.
+    pub(crate) fn after(&self, cx: &Cx<'_>, at: u64, count: usize) -> Result<Vec<Message>, Failure> {
+        let (mut found, mut from) = (Vec::new(), at.max(self.clear) + 1);
+        while found.len() < count {
+            let span = rows::numbers(&self.feed, from, u64::MAX).limit(CHUNK.min(2 * count));
+            let Some(highest) = self.take(cx, span, count, &mut found)? else { break };
+            from = highest + 1;
+        }
+        Ok(found)
+    }
+
+    /// Adds the visible messages of `span`; returns the number of its last row, none when it is empty.
+    fn take(&self, cx: &Cx<'_>, span: kvs::Span, count: usize, found: &mut Vec<Message>) -> Result<Option<u64>, Failure> {
+        let mut last = None;
+        for (key, row) in cx.store.scan(MESSAGE, &span)? {
+            last = rows::number(&key);
+            if found.len() < count
+                && let Some(message) = kept(&row)?
+                && !self.hides(cx, last)?
+            {
+                found.push(message);
+            }
+        }
+        Ok(last)
+    }
+
+    fn hides(&self, cx: &Cx<'_>, id: Option<u64>) -> Result<bool, Failure> {
+        match (&self.hidden, id) {
+            (Some(prefix), Some(id)) => Ok(cx.store.get(HIDDEN, &rows::numbered(prefix, id))?.is_some()),
+            (None, _) | (_, None) => Ok(false),
+        }
+    }
+
+    /// Whether the roster sees this message.
+    pub(crate) fn sees(&self, cx: &Cx<'_>, id: u64) -> Result<bool, Failure> {
+        Ok(id > self.clear && !self.hides(cx, Some(id))?)
+    }
+}

@@ -1,0 +1,258 @@
+//! PRESENCE-1 to 6: who is there, and who may know it. PRESENCE-7, Typing, has its own file.
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::ids::{Address, Phone, PhoneId};
+use proto::limits::{CONTACTS, PRESENCE_CHARS};
+use proto::records::{Contact, ContactStatus, Feature, Online, Presence, PresenceStatus, Profile};
+use proto::topic::Topic;
+use proto::Refusal;
+
+use super::feature::{self, PRIVACY};
+use super::Halt;
+use crate::effects::{self, contact_merge, show};
+use crate::rows::{self, PROFILE, RELATION, Relation};
+use crate::{Account, Cx, Fx, Input, Name, Transient, Who};
+
+/// Friends that a connecting device is told of (PRESENCE-5); of the others PROFILE-1 tells.
+const ONLINE_TOLD: usize = 200;
+/// Relations of a roster that one scan returns: its contacts, and as many that have ended.
+const SCAN_MAX: usize = 2 * CONTACTS;
+
+/// PRESENCE-1, 2. What the account shows from now on, when that has changed, for its profile to tell the others.
+pub(crate) fn call(
+    cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, presence: Presence,
+) -> Result<Option<PresenceStatus>, Halt> {
+    match &presence.status {
+        Some(status) => set(cx, fx, who, own, presence.uid.as_ref(), status),
+        None => ask(cx, fx, who, presence.uid.as_ref()).map(|()| None),
+    }
+}
+
+/// PRESENCE-1: what the account shows until it is changed or its last device leaves.
+fn set(
+    cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, uid: Option<&Bytes>, status: &PresenceStatus,
+) -> Result<Option<PresenceStatus>, Halt> {
+    let account = who.account.as_deref().ok_or(Refusal::PermissionDenied)?;
+    let uid = own_uid(account, uid)?;
+    let wanted = check(status)?;
+    let profile: Profile = rows::read(cx.store, PROFILE, own.as_str().as_bytes())?.ok_or(Refusal::PermissionDenied)?;
+
+    effects::answer(fx, who, vec![etf::encode(&Presence { uid: Some(uid), status: Some(status.clone()) })]);
+    if profile.presence == wanted {
+        return Ok(None);
+    }
+    fx.put(PROFILE, own.to_bytes(), rows::encode(&Profile { presence: wanted, ..profile }));
+    Ok(Some(status.clone()))
+}
+
+/// PRESENCE-2: of a friend; what may not be known, or is not, reads offline.
+fn ask(cx: &Cx<'_>, fx: &mut Fx, who: &Who, uid: Option<&Bytes>) -> Result<(), Halt> {
+    let account = who.account.as_deref().ok_or(Refusal::PermissionDenied)?;
+    let status = match uid.filter(|uid| !uid.is_empty()) {
+        None => of(cx, &account.phone)?,
+        Some(uid) => match Address::parse_own(uid, &account.phone) {
+            Ok(Address::Roster(_)) => of(cx, &account.phone)?,
+            Ok(Address::Phone(phone)) if phone == account.phone => of(cx, &phone)?,
+            Ok(Address::Full(peer)) if account.owns(&peer) => of(cx, peer.phone())?,
+            Ok(Address::Full(peer)) => seen_by(cx, account, &peer)?,
+            Ok(Address::Phone(phone)) => match rows::roster_ids(cx.store, &phone)?.first() {
+                Some(roster) => seen_by(cx, account, &phone.roster(*roster))?,
+                None => Online::Offline.into(),
+            },
+            Err(_) => Online::Offline.into(),
+        },
+    };
+    let uid = uid.filter(|uid| !uid.is_empty()).cloned().or_else(|| Some(account.default_roster()?.to_bytes()));
+    effects::answer(fx, who, vec![etf::encode(&Presence { uid, status: Some(status) })]);
+    Ok(())
+}
+
+/// Presence of `peer` for an account that may be its friend.
+fn seen_by(cx: &Cx<'_>, account: &Account, peer: &PhoneId) -> Result<PresenceStatus, Failure> {
+    for roster in &account.rosters {
+        let own = account.phone.roster(*roster);
+        let row: Option<Relation> = rows::read(cx.store, RELATION, &rows::pair_key(&own, peer.as_str().as_bytes()))?;
+        if row.is_some_and(|row| row.status == Some(ContactStatus::Friend)) {
+            return to_friend(cx, peer.phone());
+        }
+    }
+    Ok(Online::Offline.into())
+}
+
+/// The own address that a request names (G-3, G-4); given back as it was written.
+fn own_uid(account: &Account, uid: Option<&Bytes>) -> Result<Bytes, Refusal> {
+    let Some(uid) = uid.filter(|uid| !uid.is_empty()) else {
+        return account.default_roster().map(|own| own.to_bytes()).ok_or(Refusal::PermissionDenied);
+    };
+    let own = match Address::parse_own(uid, &account.phone).map_err(|_| Refusal::InvalidData)? {
+        Address::Full(named) => account.owns(&named),
+        Address::Phone(phone) => phone == account.phone,
+        Address::Roster(roster) => account.rosters.contains(&roster),
+    };
+    if own { Ok(uid.clone()) } else { Err(Refusal::PermissionDenied) }
+}
+
+/// What is kept of a presence that was set: nothing for plainly online.
+fn check(status: &PresenceStatus) -> Result<Option<PresenceStatus>, Refusal> {
+    match status {
+        PresenceStatus::Is(Online::Online) => Ok(None),
+        PresenceStatus::Is(Online::Offline) => Ok(Some(status.clone())),
+        PresenceStatus::Text(text) => {
+            let chars = std::str::from_utf8(text).map(|text| text.chars().count()).unwrap_or_default();
+            if (1..=PRESENCE_CHARS).contains(&chars) { Ok(Some(status.clone())) } else { Err(Refusal::InvalidData) }
+        }
+    }
+}
+
+/// Presence of an account as its own devices see it.
+pub(crate) fn of(cx: &Cx<'_>, phone: &Phone) -> Result<PresenceStatus, Failure> {
+    if cx.group_size(phone) == 0 {
+        return Ok(Online::Offline.into());
+    }
+    let profile = profile(cx, phone)?;
+    Ok(profile.presence.unwrap_or(Online::Online.into()))
+}
+
+/// Presence of an account as its friends see it: offline when its privacy says `nobody`.
+pub(crate) fn to_friend(cx: &Cx<'_>, phone: &Phone) -> Result<PresenceStatus, Failure> {
+    match last_seen(&profile(cx, phone)?.settings) {
+        Audience::Everyone | Audience::Friends => of(cx, phone),
+        Audience::Nobody => Ok(Online::Offline.into()),
+    }
+}
+
+/// Whom a setting of PRIVACY lets see or do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    Everyone,
+    Friends,
+    Nobody,
+}
+
+impl Audience {
+    fn of(features: &[Feature], key: &[u8], default: Audience) -> Audience {
+        match feature::value(features, PRIVACY, key) {
+            Some(b"everyone") => Audience::Everyone,
+            Some(b"friends") => Audience::Friends,
+            Some(b"nobody") => Audience::Nobody,
+            // What the server does not understand changes nothing.
+            Some(_) | None => default,
+        }
+    }
+}
+
+/// LAST_SEEN (FEATURE-2).
+pub(crate) fn last_seen(features: &[Feature]) -> Audience {
+    Audience::of(features, b"LAST_SEEN", Audience::Friends)
+}
+
+/// SEARCHABLE: whether ROSTER-4 may find the account.
+pub(crate) fn is_searchable(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure> {
+    Ok(Audience::of(&profile(cx, phone)?.settings, b"SEARCHABLE", Audience::Everyone) != Audience::Nobody)
+}
+
+/// P2P_FROM: whether strangers may write to the account (MESSAGE, *Right*).
+pub(crate) fn takes_from_everyone(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure> {
+    Ok(Audience::of(&profile(cx, phone)?.settings, b"P2P_FROM", Audience::Friends) == Audience::Everyone)
+}
+
+/// TYPING: whether the account lets others see that it types (PRESENCE-7).
+pub(crate) fn shows_typing(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure> {
+    Ok(feature::value(&profile(cx, phone)?.settings, PRIVACY, b"TYPING") != Some(b"false"))
+}
+
+/// READ_RECEIPTS: whether the account lets others see what it has read (HISTORY-3).
+pub(crate) fn shows_reading(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure> {
+    Ok(feature::value(&profile(cx, phone)?.settings, PRIVACY, b"READ_RECEIPTS") != Some(b"false"))
+}
+
+fn profile(cx: &Cx<'_>, phone: &Phone) -> Result<Profile, Failure> {
+    Ok(rows::read(cx.store, PROFILE, phone.as_str().as_bytes())?.unwrap_or_default())
+}
+
+/// The rosters that are friends of `own`.
+pub(crate) fn friends(cx: &Cx<'_>, own: &PhoneId) -> Result<Vec<PhoneId>, Failure> {
+    let prefix = rows::pair_key(own, b"");
+    let mut friends = Vec::new();
+    for (key, row) in cx.store.scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(SCAN_MAX))? {
+        let relation: Relation = rows::decode(&row)?;
+        if relation.status == Some(ContactStatus::Friend) {
+            friends.extend(PhoneId::parse(&key.slice(prefix.len()..)).ok());
+        }
+    }
+    Ok(friends)
+}
+
+/// The friends' addresses, one per account: a notice reaches each device once (G-8).
+fn friends_by_account(cx: &Cx<'_>, own: &PhoneId) -> Result<Vec<PhoneId>, Failure> {
+    let mut friends = friends(cx, own)?;
+    friends.dedup_by(|one, other| one.phone() == other.phone());
+    Ok(friends)
+}
+
+/// PRESENCE-5: to the friends of all rosters of `own`. Those who share a room get it from the rooms.
+pub(crate) fn tell_friends(cx: &Cx<'_>, fx: &mut Fx, own: &Phone, status: &PresenceStatus) -> Result<(), Failure> {
+    for roster in rows::roster_ids(cx.store, own)? {
+        let own = own.roster(roster);
+        let (topic, payload) = (Topic::Ac(own.clone()), notice(&own, status));
+        for friend in friends_by_account(cx, &own)? {
+            show(fx, friend.phone(), &topic, payload.clone(), None);
+        }
+    }
+    Ok(())
+}
+
+/// PRESENCE-5 to the account's own devices but the one that asked (G-9).
+pub(crate) fn tell_own(
+    cx: &Cx<'_>, fx: &mut Fx, own: &Phone, status: &PresenceStatus, asked: Option<u64>,
+) -> Result<(), Failure> {
+    for roster in rows::roster_ids(cx.store, own)? {
+        let own = own.roster(roster);
+        show(fx, own.phone(), &effects::ses(cx, &own)?, notice(&own, status), asked);
+    }
+    Ok(())
+}
+
+/// PRESENCE-5 to one friend, when a friendship begins or ends (FRIEND-2 to 4).
+pub(crate) fn tell_one(
+    cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, other: &Phone, visible: bool,
+) -> Result<(), Failure> {
+    let status = if visible { to_friend(cx, own.phone())? } else { Online::Offline.into() };
+    show(fx, other, &Topic::Ac(own.clone()), notice(own, &status), None);
+    Ok(())
+}
+
+/// PRESENCE-5 at CON-5: the connecting device learns which friends are there.
+pub(crate) fn tell_device(cx: &Cx<'_>, fx: &mut Fx, account: &Account, session: &Name) -> Result<(), Failure> {
+    let mut left = ONLINE_TOLD;
+    for roster in &account.rosters {
+        for friend in friends(cx, &account.phone.roster(*roster))? {
+            let status = if left == 0 { Online::Offline.into() } else { to_friend(cx, friend.phone())? };
+            if status == PresenceStatus::Is(Online::Offline) {
+                continue;
+            }
+            left -= 1;
+            let topic = Topic::Ac(friend.clone()).to_string().into();
+            let transient = Transient { topic, payload: notice(&friend, &status), except: None };
+            fx.tell(session.clone(), Input::Transient(transient.into()));
+        }
+    }
+    Ok(())
+}
+
+fn notice(own: &PhoneId, status: &PresenceStatus) -> Bytes {
+    let contact = Contact { phone_id: Some(own.to_bytes()), presence: Some(status.clone()), ..Contact::default() };
+    etf::encode(&contact)
+}
+
+/// PRESENCE-3, 4: what a roster shows of itself has changed; to its friends, kept for their devices. Those who share a room get it
+/// from the rooms.
+pub(crate) fn tell_face(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, face: &Contact) -> Result<(), Failure> {
+    let topic = Topic::Ac(own.clone());
+    for friend in friends_by_account(cx, own)? {
+        let merge = contact_merge(&friend, own.as_str().as_bytes());
+        effects::notify(fx, cx, friend.phone(), &topic, face, merge, effects::Seen::ByNobody)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! ROSTER (SPEC 6.6): names, phone book and nick of one face of an account.
+
+mod book;
+mod nick;
+mod parts;
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::ids::{Address, PhoneId};
+use proto::limits::{NAMES, SURNAMES};
+use proto::records::{Contact, Io, Outcome, Roster, RosterId, RosterStatus};
+use proto::{Refusal, text};
+
+pub(crate) use book::registered;
+pub(crate) use nick::{claim, nick};
+pub(crate) use parts::{PART_BYTES, cut};
+
+use super::{Halt, contact, presence};
+use crate::effects::{self, Seen};
+use crate::rows::{self, NICK_OF, ROSTER};
+use crate::{Account, Call, Cx, Fx, Input, Name, Who};
+
+/// A reference to an avatar at most, bytes.
+const AVATAR_BYTES: usize = 1024;
+/// An e-mail address at most, bytes (RFC 5321 section 4.5.3.1.3, less the brackets).
+const EMAIL_BYTES: usize = 254;
+/// Removals are remembered this long; a client that was away longer starts anew (PROFILE-1).
+const DELTA_MS: u64 = 90 * 24 * 3600 * 1000;
+
+/// One call, judged by the roster `own`.
+pub(crate) fn call(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, roster: Roster) -> Result<(), Halt> {
+    let status = roster.status.ok_or(Refusal::InvalidData)?.modern();
+    let named = named(who, roster.id.as_ref())?;
+    if named != *own {
+        return Err(Refusal::RosterNotFound.into());
+    }
+    match status {
+        RosterStatus::Get => get(cx, fx, who, own, roster.update),
+        RosterStatus::Add => book::add(cx, fx, who, own, roster.userlist),
+        RosterStatus::Patch | RosterStatus::Update => patch(cx, fx, who, own, roster, status),
+        // Nicks are unique on the server: their index has one owner.
+        RosterStatus::Nick => {
+            fx.tell(Name::Nicks, Input::Call(Box::new(Call { who: who.clone(), record: roster.into() })));
+            Ok(())
+        }
+        RosterStatus::Create | RosterStatus::Del | RosterStatus::Remove => Err(Refusal::NotSupported.into()),
+        RosterStatus::Search | RosterStatus::LastMsg => Err(Refusal::NotSupported.into()),
+        RosterStatus::List => list(fx, who, &roster),
+        // ROSTER-12. Nickid and set have been read as nick and patch.
+        RosterStatus::Contact | RosterStatus::Nickid | RosterStatus::Set => {
+            Err(Refusal::InvalidData.into())
+        }
+    }
+}
+
+/// The own roster that a request is about: a number, its decimal text, a phone_id, a phone, or `[]` for the default one.
+pub(crate) fn named(who: &Who, id: Option<&RosterId>) -> Result<PhoneId, Refusal> {
+    let account = who.account.as_deref().ok_or(Refusal::PermissionDenied)?;
+    let named = match id {
+        None => account.default_roster(),
+        Some(RosterId::Number(roster)) => Some(account.phone.roster(*roster)),
+        Some(RosterId::Name(name)) if name.is_empty() => account.default_roster(),
+        Some(RosterId::Name(name)) => by_name(account, name),
+    };
+    named.filter(|roster| account.owns(roster)).ok_or(Refusal::RosterNotFound)
+}
+
+fn by_name(account: &Account, name: &[u8]) -> Option<PhoneId> {
+    match Address::parse_own(name, &account.phone).ok()? {
+        Address::Roster(roster) => Some(account.phone.roster(roster)),
+        Address::Full(roster) => Some(roster),
+        Address::Phone(phone) if phone == account.phone => account.default_roster(),
+        Address::Phone(_) => None,
+    }
+}
+
+/// ROSTER-1: the whole roster, or what has changed in it since.
+fn get(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, since: Option<u64>) -> Result<(), Halt> {
+    let row = row(cx, own)?.ok_or(Refusal::RosterNotFound)?;
+    let contacts = contact::all(cx, own, delta(cx, since))?;
+    let base = Roster { status: Some(RosterStatus::Get), ..whole(cx, own, row)? };
+    let parts = cut(base, contacts, synced(cx));
+    effects::answer(fx, who, parts.iter().map(etf::encode).collect());
+    Ok(())
+}
+
+/// What a roster says of itself, without lists: a brief record of it is made of this.
+pub(crate) fn whole(cx: &Cx<'_>, own: &PhoneId, row: Roster) -> Result<Roster, Failure> {
+    let nick = cx.store.get(NICK_OF, own.as_str().as_bytes())?;
+    Ok(Roster { id: Some(RosterId::Number(own.roster())), nick, phone: Some(own.phone().to_bytes()), ..row })
+}
+
+pub(crate) fn row(cx: &Cx<'_>, own: &PhoneId) -> Result<Option<Roster>, Failure> {
+    rows::read(cx.store, ROSTER, own.as_str().as_bytes())
+}
+
+/// PROFILE-1: since when the client asks for changes; too old, or 0, asks for everything.
+pub(crate) fn delta(cx: &Cx<'_>, since: Option<u64>) -> Option<u64> {
+    since.filter(|since| *since > 0 && cx.now.0.saturating_sub(*since) <= DELTA_MS)
+}
+
+/// What a client gives as its last sync after an answer: a change made in this very millisecond is told again rather than lost.
+pub(crate) fn synced(cx: &Cx<'_>) -> u64 {
+    cx.now.0.saturating_sub(1)
+}
+
+/// ROSTER-3: ids of all own rosters, ascending. A profile that is asked anything else is asked in error (ROSTER-13).
+pub(crate) fn list(fx: &mut Fx, who: &Who, roster: &Roster) -> Result<(), Halt> {
+    if roster.status != Some(RosterStatus::List) {
+        return Err(Refusal::InvalidData.into());
+    }
+    let account = who.account.as_deref().ok_or(Refusal::ProfileNotFound)?;
+    let answer = Io::ok(Outcome::List).with(account.rosters.clone());
+    effects::answer(fx, who, vec![etf::encode(&answer)]);
+    Ok(())
+}
+
+/// ROSTER-6, and its synonym ROSTER-9: names, e-mail and avatar. Tags are changed by FAV-1 to 3 alone.
+fn patch(
+    cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, wanted: Roster, status: RosterStatus,
+) -> Result<(), Halt> {
+    let row = row(cx, own)?.ok_or(Refusal::RosterNotFound)?;
+    let change = check(wanted)?;
+
+    let after = Roster { update: Some(cx.now.0), ..apply(&row, &change) };
+    let brief = Roster { id: Some(RosterId::Number(own.roster())), update: after.update, status: Some(status), ..change };
+    if (Roster { update: row.update, ..after.clone() }) == row {
+        effects::answer(fx, who, vec![etf::encode(&brief)]);
+        return Ok(());
+    }
+    fx.put(ROSTER, own.to_bytes(), rows::encode(&after));
+    effects::answer(fx, who, Vec::new());
+    effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &brief, None, Seen::after(who))?;
+    match face(cx, own, &row, &after, &brief)? {
+        Some(face) => Ok(presence::tell_face(cx, fx, own, &face)?),
+        None => Ok(()),
+    }
+}
+
+/// The fields that ROSTER-6 changes, in normal form; `None` = leave, empty = clear (C-5).
+fn check(wanted: Roster) -> Result<Roster, Refusal> {
+    let named = |text: Option<Bytes>, length| match text {
+        Some(text) if !text.is_empty() => text::name(&text, length).map(Some).map_err(|_| Refusal::InvalidData),
+        other => Ok(other),
+    };
+    let bounded = |text: Option<Bytes>, bytes: usize| match text {
+        Some(text) if text.len() > bytes || std::str::from_utf8(&text).is_err() => Err(Refusal::InvalidData),
+        other => Ok(other),
+    };
+    Ok(Roster {
+        names: named(wanted.names, NAMES)?,
+        surnames: named(wanted.surnames, SURNAMES)?,
+        email: bounded(wanted.email, EMAIL_BYTES)?,
+        avatar: bounded(wanted.avatar, AVATAR_BYTES)?,
+        ..Roster::default()
+    })
+}
+
+/// The row with a change applied (C-5).
+fn apply(row: &Roster, change: &Roster) -> Roster {
+    let merged = |kept: &Option<Bytes>, given: &Option<Bytes>| match given {
+        None => kept.clone(),
+        Some(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+    };
+    Roster {
+        names: merged(&row.names, &change.names),
+        surnames: merged(&row.surnames, &change.surnames),
+        email: merged(&row.email, &change.email),
+        avatar: merged(&row.avatar, &change.avatar),
+        ..row.clone()
+    }
+}
+
+/// What friends are told of a change (PRESENCE-3, 4): of the names all three, since a later notice takes the place of this one.
+fn face(
+    cx: &Cx<'_>, own: &PhoneId, before: &Roster, after: &Roster, change: &Roster,
+) -> Result<Option<Contact>, Failure> {
+    let named = before.names != after.names || before.surnames != after.surnames;
+    let pictured = before.avatar != after.avatar;
+    if !named && !pictured {
+        return Ok(None);
+    }
+    let mut face = Contact { phone_id: Some(own.to_bytes()), update: after.update, ..Contact::default() };
+    if named {
+        face.names = after.names.clone().or_else(|| change.names.clone());
+        face.surnames = after.surnames.clone().or_else(|| change.surnames.clone());
+        face.nick = cx.store.get(NICK_OF, own.as_str().as_bytes())?;
+    }
+    if pictured {
+        face.avatar = after.avatar.clone().or_else(|| change.avatar.clone());
+    }
+    Ok(Some(face))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &'static str) -> Option<Bytes> {
+        Some(Bytes::from_static(text.as_bytes()))
+    }
+
+    #[test]
+    fn roster_6_absent_leaves_and_empty_clears() {
+        let row = Roster { names: text("Anna"), surnames: text("Bell"), ..Roster::default() };
+        let change = check(Roster { surnames: text(""), email: text("a@b"), ..Roster::default() }).unwrap();
+        let after = apply(&row, &change);
+        assert_eq!((after.names, after.surnames, after.email), (text("Anna"), None, text("a@b")));
+    }
+
+    #[test]
+    fn roster_6_names_are_normal_and_bounded() {
+        let change = check(Roster { names: text(" Zoe\u{308} "), ..Roster::default() }).unwrap();
+        assert_eq!(change.names, text("Zo\u{eb}"));
+        for bad in ["A", "abcdefghijklmnopqrstuvwxyzabcdefg"] {
+            assert_eq!(check(Roster { names: text(bad), ..Roster::default() }), Err(Refusal::InvalidData));
+        }
+    }
+}

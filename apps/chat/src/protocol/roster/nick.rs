@@ -1,0 +1,78 @@
+//! ROSTER-7: nicks, unique on the server (ID-17). Run by the one process that owns their index.
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::Refusal;
+use proto::ids::{Nick, PhoneId};
+use proto::records::{Contact, Roster, RosterId, RosterStatus};
+
+use super::{Halt, named};
+use crate::effects::{self, Seen};
+use crate::protocol::presence;
+use crate::rows::{NICK, NICK_OF};
+use crate::{Cx, Fx, Who};
+
+/// ROSTER-7: takes a nick, or with an empty one gives it back.
+pub(crate) fn nick(cx: &Cx<'_>, fx: &mut Fx, who: &Who, roster: Roster) -> Result<(), Halt> {
+    let own = named(who, roster.id.as_ref())?;
+    let wanted = wanted(roster.nick.as_ref().ok_or(Refusal::InvalidNick)?)?;
+    let brief = Roster {
+        id: Some(RosterId::Number(own.roster())),
+        nick: Some(wanted.as_ref().map(Nick::to_bytes).unwrap_or_default()),
+        update: Some(cx.now.0),
+        status: Some(RosterStatus::Nick),
+        ..Roster::default()
+    };
+    if !take(cx, fx, &own, wanted.as_ref())? {
+        effects::answer(fx, who, vec![etf::encode(&brief)]);
+        return Ok(());
+    }
+    effects::answer(fx, who, Vec::new());
+    effects::notify(fx, cx, own.phone(), &effects::ses(cx, &own)?, &brief, None, Seen::after(who))?;
+    let face =
+        Contact { phone_id: Some(own.to_bytes()), nick: brief.nick, update: brief.update, ..Contact::default() };
+    Ok(presence::tell_face(cx, fx, &own, &face)?)
+}
+
+/// ID-9: the nick of an account that came into being by its certificate: its handle, when that is free and a nick.
+pub(crate) fn claim(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Failure> {
+    let Some(nick) = wanted(&own.phone().to_bytes()).ok().flatten() else {
+        return Ok(());
+    };
+    match take(cx, fx, own, Some(&nick)) {
+        Ok(_) | Err(Halt::Refused(_)) => Ok(()),
+        Err(Halt::Failed(failure)) => Err(failure),
+    }
+}
+
+fn wanted(nick: &Bytes) -> Result<Option<Nick>, Refusal> {
+    match nick.is_empty() {
+        true => Ok(None),
+        false => Nick::parse(nick).map(Some).map_err(|_| Refusal::InvalidNick),
+    }
+}
+
+/// Moves the roster's entry in the index; false when it has that nick already, `nick` when another roster does.
+fn take(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, wanted: Option<&Nick>) -> Result<bool, Halt> {
+    let key = own.to_bytes();
+    let before = cx.store.get(NICK_OF, &key)?;
+    if before.as_deref() == wanted.map(|nick| nick.as_str().as_bytes()) {
+        return Ok(false);
+    }
+    if let Some(nick) = wanted
+        && cx.store.get(NICK, nick.folded().as_bytes())?.is_some_and(|holder| holder != key)
+    {
+        return Err(Refusal::Nick.into());
+    }
+    if let Some(before) = before.and_then(|nick| Nick::parse(&nick).ok()) {
+        fx.delete(NICK, before.folded());
+    }
+    match wanted {
+        Some(nick) => {
+            fx.put(NICK, nick.folded(), key.clone());
+            fx.put(NICK_OF, key, nick.to_bytes());
+        }
+        None => fx.delete(NICK_OF, key),
+    }
+    Ok(true)
+}

@@ -1,0 +1,266 @@
+//! What is kept: the tables, their keys, and the rows that are not wire records themselves.
+//!
+//! Every row has one writer, named beside its table. Rows are ETF, readable by Erlang's `binary_to_term`; keys are order-preserving
+//! bytes: text parts separated by `/` (which no part contains) or NUL, numbers as eight bytes, big end first.
+
+use bytes::Bytes;
+use etf::{Decode, Encode, Record};
+use kvs::{Span, Table, View};
+use n2o::Failure;
+use proto::records::{ContactStatus, Feature, Message, Os};
+use proto::ids::{DevKey, FeedId, Phone, PhoneId};
+
+/// phone → `Profile`, rosters as ids. Writer: profile.
+pub const PROFILE: Table = Table("profile");
+/// phone/dev_key → [`Device`]. Writer: profile.
+pub const DEVICE: Table = Table("device");
+/// SHA-256 of a public key → [`Binding`] (ID-9). Writer: the profile of the account it names.
+pub const BINDING: Table = Table("binding");
+/// client id → [`Pending`] registration. Writer: the profile of the phone it names.
+pub const PENDING: Table = Table("pending");
+/// phone → [`Tries`]: codes sent and wrong codes (AUTH-1, AUTH-15). Writer: profile.
+pub const TRIES: Table = Table("tries");
+/// phone/SHA-256 of a code → [`Invite`] (ID-11). Writer: the profile of the phone it names.
+pub const INVITE: Table = Table("invite");
+/// phone_id → `Roster`, without lists and nick. Writer: roster (profile creates the default one).
+pub const ROSTER: Table = Table("roster");
+/// folded nick → phone_id, and phone_id → nick as shown (ID-17). Writer: nicks.
+pub const NICK: Table = Table("nick");
+pub const NICK_OF: Table = Table("nick_of");
+/// phone_id/address → [`Entry`] of the phone book (ROSTER-4). Writer: roster.
+pub const BOOK: Table = Table("book");
+/// bare phone/phone_id of the holder → empty: who waits for a number to register. Writer: roster of the holder.
+pub const WANTED: Table = Table("wanted");
+/// phone_id/peer → [`Relation`] (FRIEND-10). Writer: conversation of the two.
+pub const RELATION: Table = Table("relation");
+/// feed NUL id → `Message`; a deleted one keeps its keys only. Writer: conversation.
+pub const MESSAGE: Table = Table("message");
+/// feed NUL seq → id of the message that was edited or deleted then; at most one per message. Writer: conversation.
+pub const CHANGE: Table = Table("change");
+/// feed NUL id → seq of its entry in [`CHANGE`]. Writer: conversation.
+pub const CHANGED: Table = Table("changed");
+/// feed NUL from NUL msg_id → [`Sent`] (DLV-5). Writer: conversation.
+pub const DUPLICATE: Table = Table("duplicate");
+/// feed NUL phone_id → [`Reader`]. Writer: conversation.
+pub const READER: Table = Table("reader");
+/// feed NUL phone_id NUL id → empty: hidden for this roster (MESSAGE-7). Writer: conversation.
+pub const HIDDEN: Table = Table("hidden");
+/// client id NUL stream → [`mail::Cursor`](mail::cursor::Cursor). Writer: session.
+pub const CURSOR: Table = Table("cursor");
+/// phone NUL seq → [`Kept`] notice. Writer: whoever causes it (keys cannot meet); remover: mail.
+pub const NOTICE: Table = Table("notice");
+
+/// The stream of an account's notices, where others are feeds.
+pub const NOTICES: &[u8] = b"n";
+
+/// Every table that the chat uses.
+pub const TABLES: &[Table] = &[
+    PROFILE, DEVICE, BINDING, PENDING, TRIES, INVITE, ROSTER, NICK, NICK_OF, BOOK, WANTED, RELATION, MESSAGE, CHANGE, CHANGED,
+    DUPLICATE, READER, HIDDEN, CURSOR, NOTICE,
+];
+
+/// A device's session row (ID-8).
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Device {
+    pub phone: Bytes,
+    pub dev_key: Bytes,
+    pub client_id: Bytes,
+    pub os: Option<Os>,
+    pub push: Option<Bytes>,
+    pub settings: Vec<Feature>,
+    pub created: u64,
+    pub last_online: u64,
+    /// SHA-256 of the token (ID-7), and when it was made.
+    pub token: Option<Bytes>,
+    pub token_made: u64,
+    /// The token before, valid until the new one has been used (AUTH-5).
+    pub token_before: Option<Bytes>,
+    pub before_until: u64,
+    /// Birth number: what has a smaller one is not due to this device (AUTH-4).
+    pub birth: u64,
+    /// SHA-256 of the bound public key (ID-9), and the end of its certificate.
+    pub key: Option<Bytes>,
+    pub key_until: u64,
+    /// DER of the bound certificate, as fellow people see it (SEC-9).
+    pub certificate: Option<Bytes>,
+}
+
+/// Which device a public key opens (ID-9). Ended ones stay until their certificate expires, and are refused.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Binding {
+    pub phone: Bytes,
+    pub dev_key: Bytes,
+    pub until: u64,
+    /// 1 when the binding was ended.
+    pub ended: u64,
+}
+
+/// A registration that waits for its code (SPEC 6.2).
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Pending {
+    pub phone: Bytes,
+    pub dev_key: Bytes,
+    /// SHA-256 of the code; absent while an invite is the proof.
+    pub code: Option<Bytes>,
+    pub resends: u64,
+    pub expires: u64,
+    pub os: Option<Os>,
+    pub push: Option<Bytes>,
+    pub settings: Vec<Feature>,
+    pub csr: Option<Bytes>,
+}
+
+/// Codes and wrong codes of a number: the times they happened, milliseconds, at most a handful (AUTH-1, AUTH-15).
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Tries {
+    pub codes: Vec<u64>,
+    pub wrong: u64,
+    pub locked_until: u64,
+    /// Client ids whose registration waits for its code.
+    pub waiting: Vec<Bytes>,
+    /// 1 when the account was made by a fake number, which opens no other (ID-15).
+    pub fake: u64,
+}
+
+/// A code issued beforehand (ID-11).
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Invite {
+    pub phone: Bytes,
+    pub expires: u64,
+}
+
+/// A number in a phone book (ROSTER-4); who it is to us is in [`Relation`].
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Entry {
+    pub names: Option<Bytes>,
+    pub surnames: Option<Bytes>,
+    pub created: u64,
+    pub update: u64,
+}
+
+/// What one roster is to another (FRIEND-10). `status` absent = nothing any more; the row stays for PROFILE-1's delta and the feed.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Relation {
+    pub status: Option<ContactStatus>,
+    /// State before a ban (FRIEND-4).
+    pub before: Option<ContactStatus>,
+    pub settings: Vec<Feature>,
+    pub created: u64,
+    pub update: u64,
+}
+
+/// A message that was accepted: its number, and the client it came from.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Sent {
+    pub id: u64,
+    pub client: Bytes,
+}
+
+/// How far a roster has read and cleared a feed (HISTORY-3, 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Record)]
+pub struct Reader {
+    pub reader: u64,
+    pub clear: u64,
+}
+
+/// A durable notice of an account (DLV-1).
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Kept {
+    pub topic: Bytes,
+    pub payload: Bytes,
+    /// Newer ones with the same key replace older unsent ones (DLV-9).
+    pub merge: Option<Bytes>,
+}
+
+/// `parts` with `/` between.
+pub fn path(parts: &[&[u8]]) -> Bytes {
+    parts.join(&b'/').into()
+}
+
+/// `owner` NUL `number`: rows of an owner in order.
+pub fn numbered(owner: &[u8], number: u64) -> Bytes {
+    [owner, b"\0", &number.to_be_bytes()].concat().into()
+}
+
+/// Every row of `owner` with a number in `from..=to`.
+pub fn numbers(owner: &[u8], from: u64, to: u64) -> Span {
+    let end = to.checked_add(1).map_or_else(|| Bytes::from([owner, b"\x01"].concat()), |end| numbered(owner, end));
+    Span::range(numbered(owner, from), end)
+}
+
+/// The number that ends a key made by [`numbered`].
+pub fn number(key: &[u8]) -> Option<u64> {
+    key.last_chunk().map(|last| u64::from_be_bytes(*last))
+}
+
+pub fn device_key(phone: &Phone, device: &DevKey) -> Bytes {
+    path(&[phone.as_str().as_bytes(), device.as_str().as_bytes()])
+}
+
+pub fn pair_key(own: &PhoneId, other: &[u8]) -> Bytes {
+    path(&[own.to_string().as_bytes(), other])
+}
+
+pub fn reader_key(feed: &FeedId, who: &PhoneId) -> Bytes {
+    [&feed.key(), who.to_string().as_bytes()].join(&0).into()
+}
+
+pub fn duplicate_key(feed: &[u8], from: &[u8], msg_id: &[u8]) -> Bytes {
+    [feed, from, msg_id].join(&0).into()
+}
+
+pub fn hidden_key(feed: &FeedId, who: &PhoneId, id: u64) -> Bytes {
+    numbered(&reader_key(feed, who), id)
+}
+
+pub fn cursor_key(client_id: &str, stream: &[u8]) -> Bytes {
+    [client_id.as_bytes(), stream].join(&0).into()
+}
+
+/// Reads one row. A row that does not decode is a failure of ours: the store is damaged.
+pub fn read<T: Decode>(store: &dyn View, table: Table, key: &[u8]) -> Result<Option<T>, Failure> {
+    match store.get(table, key)? {
+        None => Ok(None),
+        Some(row) => decode(&row).map(Some),
+    }
+}
+
+pub fn decode<T: Decode>(row: &[u8]) -> Result<T, Failure> {
+    etf::decode(row).map_err(|why| Failure::new(format!("a stored row does not decode: {why}")))
+}
+
+pub fn encode<T: Encode>(row: &T) -> Bytes {
+    etf::encode(row)
+}
+
+/// A stored message by its number; deleted ones are `None`.
+pub fn message(store: &dyn View, feed: &[u8], id: u64) -> Result<Option<Message>, Failure> {
+    let row: Option<Message> = read(store, MESSAGE, &numbered(feed, id))?;
+    Ok(row.filter(|message| message.status.is_none()))
+}
+
+/// 64 bits by which an Ack record finds its item among those sent on a connection; two that meet only swap their acknowledgement.
+pub fn fingerprint(msg_id: &[u8]) -> u64 {
+    use std::hash::{DefaultHasher, Hasher};
+    let mut hasher = DefaultHasher::new();
+    hasher.write(msg_id);
+    hasher.finish()
+}
+
+/// Roster ids of an account, ascending (ID-3).
+pub fn roster_ids(store: &dyn View, phone: &Phone) -> Result<Vec<u64>, Failure> {
+    use proto::records::{Profile, RosterEntry};
+    let Some(profile): Option<Profile> = read(store, PROFILE, phone.as_str().as_bytes())? else {
+        return Ok(Vec::new());
+    };
+    let ids = profile.rosters.iter().filter_map(|entry| match entry {
+        RosterEntry::Id(id) => Some(*id),
+        RosterEntry::Roster(_) | RosterEntry::Name(_) => None,
+    });
+    Ok(ids.collect())
+}
+
+/// Whether this is its account's default roster (ID-3).
+pub fn is_default(store: &dyn View, roster: &PhoneId) -> Result<bool, Failure> {
+    Ok(roster_ids(store, &roster.phone)?.first() == Some(&roster.roster))
+}

@@ -1,0 +1,153 @@
+//! A session: one per client id. It lets a connection in, hands its requests to their owners, keeps the answers in order, and delivers
+//! what is due to its device.
+
+mod connect;
+mod calls;
+mod route;
+mod requests;
+mod broadcast;
+mod rate;
+mod queue;
+mod due;
+mod receive;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::ids::{DevKey, Phone};
+
+use crate::door::{Hello, Out, Role};
+use crate::input::{Account, Input, Tick};
+use crate::{Chat, Cx, Fx, Output, Port, Who};
+use calls::Calls;
+use queue::Queue;
+use rate::Rate;
+
+/// A client id, and its connection while there is one.
+pub struct Session {
+    client: Arc<str>,
+    link: Option<Link>,
+}
+
+/// One connection.
+struct Link {
+    port: Arc<Port>,
+    hello: Box<Hello>,
+    stage: Stage,
+    role: Role,
+    /// Absent for guests and services.
+    account: Option<Arc<Account>>,
+    device: Option<DevKey>,
+    calls: Calls,
+    /// What is due to the device; absent before [`Input::Begin`] and for all but devices.
+    queue: Option<Box<Queue>>,
+    rate: Rate,
+    /// DLV-13: items are acknowledged by the transport.
+    puback: bool,
+    birth: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The account is asked whether it may come in.
+    Asking,
+    Open,
+}
+
+impl Session {
+    pub fn start(client: Arc<str>) -> Session {
+        Session { client, link: None }
+    }
+
+    pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
+        match input {
+            Input::Connect { hello, port } => self.connect(chat, cx, fx, hello, port),
+            Input::Admitted(admitted) => self.admitted(chat, fx, *admitted),
+            Input::Refused { connection, denied } => self.refused(fx, connection, denied),
+            Input::Begin { connection } => self.begin(cx, fx, connection)?,
+            Input::Gone { connection, how } => self.gone(fx, connection, how),
+            Input::End { bye, record, forget } => self.end(cx, fx, bye, record, forget)?,
+            Input::Request { port, call, origin, payload } => self.request(chat, cx, fx, &port, call, origin, payload)?,
+            Input::Answer(answer) => self.answer(chat, cx, fx, *answer)?,
+            Input::Confirmed { connection, delivery } => self.confirmed(cx, fx, connection, delivery)?,
+            Input::MayReceive { connection, ask, topic } => self.may_receive(cx, fx, connection, ask, &topic)?,
+            Input::Letter(letter) => self.letter(fx, letter),
+            Input::Notice(notice) => self.notice(cx, fx, notice),
+            Input::Transient(transient) => self.transient(fx, &transient),
+            Input::Account(account) => self.account_changed(account),
+            Input::Tick(Tick::RegistrationOver { connection }) => self.registration_over(fx, connection),
+            Input::Command(_) => self.kick(fx),
+            // Meant for other kinds of process.
+            Input::Tick(Tick::PendingOver | Tick::PresenceDue)
+            | Input::Admit(_)
+            | Input::Left { .. }
+            | Input::Call(_)
+            | Input::Trim
+            | Input::Registered { .. }
+            | Input::Friends(_)
+            | Input::Worked { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// The connection, if it is this one: what an earlier one still says is no longer heard.
+    fn link(&mut self, connection: u64) -> Option<&mut Link> {
+        self.link.as_mut().filter(|link| link.port.number() == connection)
+    }
+
+    fn account_changed(&mut self, account: Arc<Account>) {
+        if let Some(link) = &mut self.link
+            && link.account.as_ref().is_some_and(|known| known.phone == account.phone)
+        {
+            link.account = Some(account);
+        }
+    }
+}
+
+impl Link {
+    fn new(port: Arc<Port>, hello: Box<Hello>, role: Role, rate: Rate) -> Link {
+        Link {
+            port,
+            hello,
+            stage: Stage::Asking,
+            role,
+            account: None,
+            device: None,
+            calls: Calls::default(),
+            queue: None,
+            rate,
+            puback: false,
+            birth: 0,
+        }
+    }
+
+    fn connection(&self) -> u64 {
+        self.port.number()
+    }
+
+    fn emit(&self, fx: &mut Fx, out: Out) {
+        fx.emit(Output::Port(self.port.clone(), out));
+    }
+
+    fn phone(&self) -> Option<&Phone> {
+        self.account.as_ref().map(|account| &account.phone)
+    }
+
+    /// What an owner is told about the caller.
+    fn who(&self, client: &Arc<str>, call: u64) -> Who {
+        Who {
+            session: client.clone(),
+            connection: self.connection(),
+            call,
+            role: self.role,
+            account: self.account.clone(),
+            device: self.device.clone(),
+            certificate: self.hello.certificate.clone(),
+        }
+    }
+
+    fn shows(&self, payload: &Bytes) -> bool {
+        payload.len() <= self.hello.item_max
+    }
+}

@@ -1,0 +1,166 @@
+//! Publishing on broadcast topics (TOPIC-8, TOPIC-10), and who may receive them (TOPIC-5, TOPIC-9).
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::Record;
+use proto::ids::{FeedId, Phone, PhoneId};
+use proto::limits::RELAY_BYTES;
+use proto::records::ContactStatus;
+use proto::topic::{Owner, Topic};
+
+use super::requests::is_term;
+use super::{Link, Session};
+use crate::door::{Out, Role, Verdict};
+use crate::effects::show;
+use crate::protocol::presence;
+use crate::rows::{self, RELATION, Relation};
+use crate::{Account, Chat, Cx, Fx};
+
+impl Session {
+    /// TOPIC-10: records are interpreted as if sent to events, other bytes are relayed, what imitates the server is refused.
+    pub(super) fn broadcast(
+        &mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: u64, topic: Topic, payload: Bytes,
+    ) -> Result<(), Failure> {
+        if !self.may_publish(cx, &topic)? {
+            return self.conclude(cx, fx, call, Vec::new(), Verdict::NoRight);
+        }
+        if is_term(&payload) {
+            let feed = feed_of(&topic);
+            return match (etf::decode::<Record>(&payload), feed) {
+                (Ok(record @ (Record::Message(_) | Record::Typing(_))), Some(feed)) => {
+                    self.perform(chat, cx, fx, call, record, Some(feed))
+                }
+                (Ok(record @ (Record::Typing(_) | Record::Presence(_) | Record::Loc(_))), _) => {
+                    self.perform(chat, cx, fx, call, record, None)
+                }
+                _ => self.conclude(cx, fx, call, Vec::new(), Verdict::BadPayload),
+            };
+        }
+        let verdict = match payload.len() > RELAY_BYTES {
+            true => Verdict::TooMuch,
+            false => {
+                self.relay(cx, fx, &topic, &payload)?;
+                Verdict::Done
+            }
+        };
+        self.conclude(cx, fx, call, Vec::new(), verdict)
+    }
+
+    /// TOPIC-10.4: unchanged, to whoever is connected but the sending device.
+    fn relay(&self, cx: &Cx<'_>, fx: &mut Fx, topic: &Topic, payload: &Bytes) -> Result<(), Failure> {
+        let Some(link) = &self.link else { return Ok(()) };
+        let shown = topic.clone().short();
+        for phone in receivers(cx, topic)? {
+            show(fx, &phone, &shown, payload.clone(), Some(link.connection()));
+        }
+        Ok(())
+    }
+
+    /// Who may publish: table 4.1.
+    fn may_publish(&self, cx: &Cx<'_>, topic: &Topic) -> Result<bool, Failure> {
+        let Some(link) = self.link.as_ref().filter(|link| link.role == Role::Device) else { return Ok(false) };
+        let Some(account) = &link.account else { return Ok(false) };
+        match topic {
+            Topic::Devices(phone) => Ok(*phone == account.phone),
+            Topic::Contacts(roster) => Ok(account.owns(roster)),
+            Topic::Private(feed) => are_parties(cx, account, feed),
+            // Written by the server, or no topic of ours; rooms are not served yet.
+            Topic::Room(_)
+            | Topic::Ses(_)
+            | Topic::Ac(_)
+            | Topic::Muc(_)
+            | Topic::P2p(_)
+            | Topic::Events(_)
+            | Topic::Actions(..)
+            | Topic::Version(_)
+            | Topic::Free
+            | Topic::Unknown => Ok(false),
+        }
+    }
+
+    /// TOPIC-5: granted when the client receives it anyway.
+    pub(super) fn may_receive(
+        &mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64, ask: u64, topic: &Topic,
+    ) -> Result<(), Failure> {
+        let Some(link) = self.link(connection) else { return Ok(()) };
+        let granted = link.receives(cx, topic)?;
+        link.emit(fx, Out::Right { ask, granted });
+        Ok(())
+    }
+}
+
+impl Link {
+    fn receives(&self, cx: &Cx<'_>, topic: &Topic) -> Result<bool, Failure> {
+        let Some(account) = self.account.as_ref().filter(|_| self.role == Role::Device) else {
+            return Ok(self.role == Role::Service);
+        };
+        match topic {
+            Topic::Devices(phone) | Topic::Ses(Owner::Account(phone)) => Ok(*phone == account.phone),
+            Topic::Ses(Owner::Roster(roster)) => Ok(account.owns(roster)),
+            Topic::Contacts(roster) | Topic::Ac(roster) => is_friend(cx, account, roster),
+            Topic::Private(feed) | Topic::P2p(feed) => are_parties(cx, account, feed),
+            Topic::Muc(_)
+            | Topic::Room(_)
+            | Topic::Events(_)
+            | Topic::Actions(..)
+            | Topic::Version(_)
+            | Topic::Free
+            | Topic::Unknown => Ok(false),
+        }
+    }
+}
+
+/// The feed that a topic is of (TOPIC-10.1).
+fn feed_of(topic: &Topic) -> Option<&FeedId> {
+    match topic {
+        Topic::Private(feed) | Topic::P2p(feed) => Some(feed),
+        _ => None,
+    }
+}
+
+/// The accounts whose devices receive a topic.
+fn receivers(cx: &Cx<'_>, topic: &Topic) -> Result<Vec<Phone>, Failure> {
+    Ok(match topic {
+        Topic::Devices(phone) => vec![phone.clone()],
+        Topic::Private(FeedId::P2p(one, other)) if one.phone() == other.phone() => vec![one.phone().clone()],
+        Topic::Private(FeedId::P2p(one, other)) => vec![one.phone().clone(), other.phone().clone()],
+        Topic::Contacts(roster) => presence::friends(cx, roster)?.into_iter().map(|friend| friend.phone().clone()).collect(),
+        _ => Vec::new(),
+    })
+}
+
+/// The account has a side of the feed, and both sides are friends, or the feed is its notes to self.
+fn are_parties(cx: &Cx<'_>, account: &Account, feed: &FeedId) -> Result<bool, Failure> {
+    let FeedId::P2p(one, other) = feed else { return Ok(false) };
+    let (own, peer) = match (account.owns(one), account.owns(other)) {
+        (true, _) => (one, other),
+        (false, true) => (other, one),
+        (false, false) => return Ok(false),
+    };
+    if own == peer {
+        return Ok(true);
+    }
+    Ok(match relation(cx, own, peer)? {
+        Some(ContactStatus::Friend) => true,
+        // Strangers whom the receiver's privacy lets write (MESSAGE, *Right*).
+        None | Some(ContactStatus::Internal | ContactStatus::Request | ContactStatus::Authorization) => {
+            presence::takes_from_everyone(cx, peer.phone())?
+        }
+        Some(_) => false,
+    })
+}
+
+/// Whether the account is a friend of this roster.
+fn is_friend(cx: &Cx<'_>, account: &Account, roster: &PhoneId) -> Result<bool, Failure> {
+    for own in &account.rosters {
+        if relation(cx, &account.phone.roster(*own), roster)? == Some(ContactStatus::Friend) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn relation(cx: &Cx<'_>, own: &PhoneId, peer: &PhoneId) -> Result<Option<ContactStatus>, Failure> {
+    let row: Option<Relation> = rows::read(cx.store, RELATION, &rows::pair_key(own, peer.as_str().as_bytes()))?;
+    Ok(row.and_then(|row| row.status))
+}

@@ -1,0 +1,182 @@
+//! The calls of a connection: work of different owners overlaps, answers go out in the order of the requests (G-5).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Link, Session};
+use crate::door::{Bye, Gone, Out, Verdict};
+use crate::input::{Also, Answer, Call, Letter, Notice};
+use crate::{Chat, Cx, Fx, Input, Name};
+use n2o::Failure;
+
+/// Requests that have not ended, in the order they came.
+#[derive(Default)]
+pub(super) struct Calls {
+    open: VecDeque<Open>,
+}
+
+struct Open {
+    call: u64,
+    stage: Stage,
+    /// Answers that wait for earlier calls.
+    records: Vec<Bytes>,
+    end: Option<Verdict>,
+    also: Also,
+    /// What this call caused and its sender sees behind the answer.
+    behind: Vec<Behind>,
+}
+
+enum Stage {
+    /// Waits until earlier ones have ended: it reads or changes what they may change.
+    Waiting(Name, Box<Call>),
+    /// Belongs to one conversation: others of the kind may run beside it.
+    Overlapping,
+    Alone,
+}
+
+enum Behind {
+    Letter(Arc<Letter>),
+    Notice(Arc<Notice>),
+}
+
+impl Session {
+    /// Gives a request to its owner: at once, or when what came before has ended.
+    pub(super) fn dispatch(&mut self, fx: &mut Fx, owner: Name, call: Box<Call>) {
+        let Some(link) = &mut self.link else { return };
+        let overlaps = matches!(owner, Name::Conversation(_));
+        let free = link.calls.open.iter().all(|earlier| matches!(earlier.stage, Stage::Overlapping) && overlaps);
+        let number = call.who.call;
+        let stage = match free {
+            true if overlaps => Stage::Overlapping,
+            true => Stage::Alone,
+            false => Stage::Waiting(owner.clone(), call.clone()),
+        };
+        link.calls.open.push_back(Open::new(number, stage));
+        if free {
+            fx.tell(owner, Input::Call(call));
+        }
+    }
+
+    /// Ends a request that the session has judged itself.
+    pub(super) fn conclude(
+        &mut self, cx: &Cx<'_>, fx: &mut Fx, call: u64, records: Vec<Bytes>, verdict: Verdict,
+    ) -> Result<(), Failure> {
+        let Some(link) = &mut self.link else { return Ok(()) };
+        link.calls.open.push_back(Open { records, end: Some(verdict), ..Open::new(call, Stage::Alone) });
+        self.release(cx, fx)
+    }
+
+    /// An owner has answered.
+    pub(super) fn answer(&mut self, _chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, answer: Answer) -> Result<(), Failure> {
+        let Some(link) = self.link(answer.connection) else { return Ok(()) };
+        let Some(open) = link.calls.open.iter_mut().find(|open| open.call == answer.call) else { return Ok(()) };
+        open.records.extend(answer.records);
+        open.end = answer.end.or(open.end);
+        if answer.also != Also::Nothing {
+            open.also = answer.also;
+        }
+        self.release(cx, fx)
+    }
+
+    /// Sends what is next in order, and starts what waited for it.
+    fn release(&mut self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+        while let Some(link) = &mut self.link {
+            let Some(first) = link.calls.open.front_mut() else { return Ok(()) };
+            let (call, end) = (first.call, first.end);
+            for payload in std::mem::take(&mut first.records) {
+                link.answer_out(fx, call, payload);
+            }
+            let Some(verdict) = end else { break };
+            let Some(ended) = link.calls.open.pop_front() else { break };
+            link.emit(fx, Out::Done { call, verdict });
+            for behind in ended.behind {
+                match behind {
+                    Behind::Letter(letter) => link.letter(fx, letter),
+                    Behind::Notice(notice) => link.notice(&self.client, cx, fx, notice),
+                }
+            }
+            match ended.also {
+                Also::Nothing => {}
+                Also::Read { key, id } => link.read_up_to(&self.client, cx, fx, &key, id)?,
+                Also::Close(bye) => return self.close_after(cx, fx, bye),
+            }
+        }
+        self.start_waiting(fx);
+        Ok(())
+    }
+
+    fn start_waiting(&mut self, fx: &mut Fx) {
+        let Some(link) = &mut self.link else { return };
+        let mut alone = false;
+        let mut first = true;
+        for open in &mut link.calls.open {
+            if let Stage::Waiting(owner, _) = &open.stage {
+                let overlaps = matches!(owner, Name::Conversation(_));
+                if !(first || overlaps && !alone) {
+                    return;
+                }
+                let stage = if overlaps { Stage::Overlapping } else { Stage::Alone };
+                if let Stage::Waiting(owner, call) = std::mem::replace(&mut open.stage, stage) {
+                    fx.tell(owner, Input::Call(call));
+                }
+            }
+            alone |= matches!(open.stage, Stage::Alone);
+            first = false;
+        }
+    }
+
+    /// AUTH-6: the answer is out; the device is no more.
+    fn close_after(&mut self, cx: &Cx<'_>, fx: &mut Fx, bye: Bye) -> Result<(), Failure> {
+        if let Some(link) = &self.link {
+            link.emit(fx, Out::Close(bye));
+        }
+        self.forget(cx, fx)?;
+        if let Some(connection) = self.link.as_ref().map(Link::connection) {
+            self.gone(fx, connection, Gone::Left);
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    fn new(call: u64, stage: Stage) -> Open {
+        Open { call, stage, records: Vec::new(), end: None, also: Also::Nothing, behind: Vec::new() }
+    }
+}
+
+impl Link {
+    /// An answer that the client cannot take is left out; it finds the call ended.
+    fn answer_out(&self, fx: &mut Fx, call: u64, payload: Bytes) {
+        if self.shows(&payload) {
+            self.emit(fx, Out::Answer { call, payload });
+        }
+    }
+
+    /// Whether the letter must wait behind the answer of the call that caused it; then it is kept there.
+    pub(super) fn holds_letter(&mut self, letter: &Arc<Letter>) -> bool {
+        self.hold(letter.origin, || Behind::Letter(letter.clone()))
+    }
+
+    pub(super) fn holds_notice(&mut self, notice: &Arc<Notice>) -> bool {
+        self.hold(notice.origin, || Behind::Notice(notice.clone()))
+    }
+
+    fn hold(&mut self, origin: Option<(u64, u64)>, behind: impl FnOnce() -> Behind) -> bool {
+        let connection = self.connection();
+        let Some((_, call)) = origin.filter(|(origin, _)| *origin == connection) else { return false };
+        match self.calls.open.iter_mut().find(|open| open.call == call) {
+            Some(open) => {
+                open.behind.push(behind());
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// How many requests have not ended.
+    pub(super) fn unfinished(&self) -> usize {
+        self.calls.open.len()
+    }
+}

@@ -1,0 +1,178 @@
+//! Coming in and going out: CON-3 to CON-9, INIT-1, AUTH-13, AUTH-14.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::ids::{ClientId, ClientKind, DevKey, Phone};
+use proto::limits::REGISTRATION_MS;
+use proto::records::VnodeMax;
+
+use super::queue::Queue;
+use super::{Link, Rate, Session, Stage};
+use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
+use crate::input::{Admit, Admitted, Input, Tick};
+use crate::rows::{self, CURSOR};
+use crate::{Chat, Cx, Fx, Name, Port};
+
+impl Session {
+    /// A CONNECT. An earlier connection with this client id is taken over (CON-7); presence does not notice.
+    pub(super) fn connect(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, hello: Box<Hello>, port: Arc<Port>) {
+        if let Some(earlier) = self.link.take() {
+            earlier.emit(fx, Out::Close(Bye::TakenOver));
+        }
+        let rate = Rate::new(chat.settings.limits, cx.now);
+        let kind = ClientId::parse(&hello.client_id).map(|id| id.kind());
+        match kind {
+            Err(_) | Ok(ClientKind::Plain) => self.deny(fx, &port, Denied::BadClientId),
+            Ok(ClientKind::Reg) => self.open_registering(chat, cx, fx, Link::new(port, hello, Role::Registering, rate)),
+            Ok(ClientKind::Guest) => match hello.password.as_deref().unwrap_or_default() {
+                b"" => self.open_registering(chat, cx, fx, Link::new(port, hello, Role::Registering, rate)),
+                _ => self.deny(fx, &port, Denied::BadCredentials),
+            },
+            Ok(ClientKind::Sys) => match &hello.certificate {
+                Some(certificate) if certificate.sys && certificate.own_authority => {
+                    let link = self.link.insert(Link::new(port, hello, Role::Service, rate));
+                    link.open(chat, fx);
+                }
+                _ => self.deny(fx, &port, Denied::NotAuthorized),
+            },
+            Ok(ClientKind::Device(phone, device)) => self.ask(fx, phone, device, Link::new(port, hello, Role::Device, rate)),
+        }
+    }
+
+    fn deny(&mut self, fx: &mut Fx, port: &Arc<Port>, denied: Denied) {
+        fx.emit(crate::Output::Port(port.clone(), Out::Denied(denied)));
+        fx.stop();
+    }
+
+    /// CON-9: a registration has 15 minutes.
+    fn open_registering(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, link: Link) {
+        let over = Tick::RegistrationOver { connection: link.connection() };
+        fx.timer(cx.now + REGISTRATION_MS, Input::Tick(over));
+        self.link.insert(link).open(chat, fx);
+    }
+
+    /// The account judges (CON-3).
+    fn ask(&mut self, fx: &mut Fx, phone: Phone, device: DevKey, mut link: Link) {
+        link.device = Some(device.clone());
+        let admit = Admit {
+            session: self.client.clone(),
+            connection: link.connection(),
+            device,
+            password: link.hello.password.take(),
+            certificate: link.hello.certificate.clone(),
+        };
+        self.link = Some(link);
+        fx.tell(Name::Profile(phone), Input::Admit(Box::new(admit)));
+    }
+
+    pub(super) fn refused(&mut self, fx: &mut Fx, connection: u64, denied: Denied) {
+        if let Some(link) = self.link(connection) {
+            link.emit(fx, Out::Denied(denied));
+            self.link = None;
+            fx.stop();
+        }
+    }
+
+    /// CON-5: welcome, INIT-1, AUTH-5; what is due follows when the session is in its account's group.
+    pub(super) fn admitted(&mut self, chat: &Chat, fx: &mut Fx, admitted: Admitted) {
+        let Some(link) = self.link(admitted.connection).filter(|link| link.stage == Stage::Asking) else { return };
+        link.role = admitted.role;
+        link.birth = admitted.birth;
+        link.puback = admitted.puback || chat.settings.puback;
+        link.account = admitted.account;
+        link.open(chat, fx);
+        if let Some(payload) = admitted.renewed {
+            link.emit(fx, Out::Notice { payload });
+        }
+        if let Some(phone) = link.phone() {
+            fx.join(phone.clone());
+            let begin = Input::Begin { connection: admitted.connection };
+            fx.tell(Name::Session(self.client.clone()), begin);
+        }
+    }
+
+    /// The session hears news from now on; what came before is read from the store.
+    pub(super) fn begin(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
+        let client = self.client.clone();
+        let Some(link) = self.link(connection) else { return Ok(()) };
+        if let Some(account) = link.account.clone() {
+            link.queue = Some(Box::new(Queue::load(cx, &client, &account, link.birth, link.hello.window)?));
+            link.pump(&client, cx, fx)?;
+        }
+        Ok(())
+    }
+
+    /// CON-8.
+    pub(super) fn gone(&mut self, fx: &mut Fx, connection: u64, how: Gone) {
+        if self.link(connection).is_some() {
+            self.leave(fx, how);
+        }
+    }
+
+    fn leave(&mut self, fx: &mut Fx, how: Gone) {
+        let Some(link) = self.link.take() else { return };
+        if let (Some(phone), Some(device)) = (link.phone(), &link.device) {
+            fx.leave(phone.clone());
+            fx.tell(Name::Profile(phone.clone()), Input::Left { device: device.clone(), how });
+        }
+        fx.stop();
+    }
+
+    /// The session row has gone, or someone else is let in under it: say so, close, and forget what was due to the device.
+    pub(super) fn end(
+        &mut self, cx: &Cx<'_>, fx: &mut Fx, bye: Bye, record: Option<Bytes>, forget: bool,
+    ) -> Result<(), Failure> {
+        if let Some(link) = &self.link {
+            if let Some(payload) = record {
+                link.emit(fx, Out::Notice { payload });
+            }
+            link.emit(fx, Out::Close(bye));
+        }
+        if forget {
+            self.forget(cx, fx)?;
+        }
+        self.leave(fx, Gone::Left);
+        fx.stop();
+        Ok(())
+    }
+
+    /// DLV-12: the queue of a device that is no more.
+    pub(super) fn forget(&self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+        loop_delete(cx, fx, &rows::cursor_key(&self.client, b""))
+    }
+
+    pub(super) fn registration_over(&mut self, fx: &mut Fx, connection: u64) {
+        if let Some(link) = self.link(connection).filter(|link| link.role == Role::Registering) {
+            link.emit(fx, Out::Close(Bye::TimeUp));
+            self.leave(fx, Gone::Left);
+        }
+    }
+
+    /// The operator closes the connection; the client may come again.
+    pub(super) fn kick(&mut self, fx: &mut Fx) {
+        if let Some(link) = &self.link {
+            link.emit(fx, Out::Close(Bye::Ended));
+        }
+        self.leave(fx, Gone::Left);
+    }
+}
+
+/// Deletes every row below a prefix of the cursor table.
+fn loop_delete(cx: &Cx<'_>, fx: &mut Fx, prefix: &Bytes) -> Result<(), Failure> {
+    for (key, _) in cx.store.scan(CURSOR, &kvs::Span::prefix(prefix.clone()).limit(2 * proto::limits::CONTACTS))? {
+        fx.delete(CURSOR, key);
+    }
+    Ok(())
+}
+
+impl Link {
+    /// INIT-1 follows the welcome at once.
+    fn open(&mut self, chat: &Chat, fx: &mut Fx) {
+        self.stage = Stage::Open;
+        self.emit(fx, Out::Welcome(self.role));
+        let ring = VnodeMax { node: chat.settings.ring_nodes };
+        self.emit(fx, Out::Notice { payload: etf::encode(&ring) });
+    }
+}

@@ -1,0 +1,161 @@
+//! What is due, read from the store: letters of a feed with their changes, and an account's notices (DLV-1, DLV-7, DLV-9).
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use mail::Cursor;
+use n2o::Failure;
+use proto::records::{Message, MessageStatus};
+
+use super::queue::{Line, Notices};
+use crate::Cx;
+use crate::protocol::history;
+use crate::rows::{self, CHANGE, CHANGED, DUPLICATE, Kept, MESSAGE, NOTICE};
+
+/// Entries read ahead of a stream at a time.
+const AHEAD: usize = 32;
+/// Notices looked at together, so that newer ones replace older ones.
+const NOTICES_AHEAD: usize = 1024;
+
+/// One entry of a stream, ready to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Due {
+    pub(super) seq: u64,
+    /// Number of the message; of a notice its own.
+    pub(super) id: u64,
+    pub(super) item: Item,
+    /// Later entries that this item stands for as well.
+    pub(super) covers: Vec<u64>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Item {
+    /// The echo of what this device sent is acknowledged by the transport (DLV-3).
+    Letter { payload: Bytes, print: u64, echo: bool },
+    Notice { topic: Bytes, payload: Bytes },
+    /// Nothing to send: acknowledged before, or covered.
+    Passed,
+}
+
+/// Number of the first entry of a feed that the cursor does not cover, roughly: there may be none behind it.
+pub(super) fn first_letter(cx: &Cx<'_>, feed: &[u8], before: &Cursor) -> Result<Option<u64>, Failure> {
+    let message = first(cx, MESSAGE, feed, before)?;
+    let change = first(cx, CHANGE, feed, before)?;
+    Ok([message, change].into_iter().flatten().min())
+}
+
+pub(super) fn first_notice(cx: &Cx<'_>, owner: &[u8], before: &Cursor) -> Result<Option<u64>, Failure> {
+    first(cx, NOTICE, owner, before)
+}
+
+fn first(cx: &Cx<'_>, table: kvs::Table, owner: &[u8], before: &Cursor) -> Result<Option<u64>, Failure> {
+    let rows = cx.store.scan(table, &rows::numbers(owner, before.upto + 1, u64::MAX).limit(1))?;
+    Ok(rows.first().and_then(|(key, _)| rows::number(key)))
+}
+
+/// The next entries of a feed behind what was sent, in order.
+pub(super) fn letters(cx: &Cx<'_>, line: &Line) -> Result<Vec<Due>, Failure> {
+    let from = line.stream.top() + 1;
+    let messages = cx.store.scan(MESSAGE, &rows::numbers(&line.key, from, u64::MAX).limit(AHEAD))?;
+    let changes = cx.store.scan(CHANGE, &rows::numbers(&line.key, from, u64::MAX).limit(AHEAD))?;
+    // Beyond the last entry of a full table's part, the other's may be out of order.
+    let reach = [&messages, &changes].into_iter().filter(|rows| rows.len() == AHEAD).filter_map(|rows| rows.last());
+    let reach = reach.filter_map(|(key, _)| rows::number(key)).min().unwrap_or(u64::MAX);
+    let mut due = Vec::with_capacity(messages.len() + changes.len());
+    for (key, row) in messages {
+        let seq = rows::number(&key).unwrap_or_default();
+        if seq <= reach {
+            due.push(letter(cx, line, seq, row)?);
+        }
+    }
+    for (key, row) in changes {
+        let seq = rows::number(&key).unwrap_or_default();
+        if seq <= reach {
+            due.push(change(cx, line, seq, rows::decode(&row)?)?);
+        }
+    }
+    due.sort_unstable_by_key(|due| due.seq);
+    Ok(due)
+}
+
+/// A message as it is now: what was changed since it was sent first is part of it.
+fn letter(cx: &Cx<'_>, line: &Line, seq: u64, row: Bytes) -> Result<Due, Failure> {
+    if line.stream.is_acknowledged_before(seq) {
+        return Ok(Due { seq, id: seq, item: Item::Passed, covers: Vec::new() });
+    }
+    let message: Message = rows::decode(&row)?;
+    let change: Option<u64> = match message.status.is_some() || !message.r#type.is_empty() {
+        true => rows::read(cx.store, CHANGED, &rows::numbered(&line.key, seq))?,
+        false => None,
+    };
+    let item = shown(cx, line, message, row)?;
+    Ok(Due { seq, id: seq, item, covers: change.into_iter().collect() })
+}
+
+/// An edit or a removal of a message that the device has had before.
+fn change(cx: &Cx<'_>, line: &Line, seq: u64, id: u64) -> Result<Due, Failure> {
+    let passed = Due { seq, id, item: Item::Passed, covers: Vec::new() };
+    if line.stream.is_acknowledged_before(seq) {
+        return Ok(passed);
+    }
+    let Some(row) = cx.store.get(MESSAGE, &rows::numbered(&line.key, id))? else { return Ok(passed) };
+    let stored: Message = rows::decode(&row)?;
+    let status = stored.status.or(Some(MessageStatus::Edit));
+    let message = Message { status, ..stored };
+    let row = rows::encode(&message);
+    let item = shown(cx, line, message, row)?;
+    Ok(Due { seq, id, item, covers: Vec::new() })
+}
+
+/// `prev` names a message that is still there (PM-7).
+fn shown(cx: &Cx<'_>, line: &Line, message: Message, row: Bytes) -> Result<Item, Failure> {
+    let print = rows::fingerprint(message.msg_id.as_deref().unwrap_or_default());
+    let echo = is_echo(cx, line, &message)?;
+    let payload = match message.prev {
+        Some(prev) if rows::message(cx.store, &line.key, prev)?.is_none() => {
+            rows::encode(&Message { prev: history::last_kept(cx, &line.key, prev)?, ..message })
+        }
+        Some(_) | None => row,
+    };
+    Ok(Item::Letter { payload, print, echo })
+}
+
+/// Whether it was sent from this device.
+fn is_echo(cx: &Cx<'_>, line: &Line, message: &Message) -> Result<bool, Failure> {
+    let (Some(from), Some(msg_id)) = (&message.from, &message.msg_id) else { return Ok(false) };
+    let sent: Option<rows::Sent> = rows::read(cx.store, DUPLICATE, &rows::duplicate_key(&line.key, from, msg_id))?;
+    Ok(sent.is_some_and(|sent| *sent.client == *line.client.as_bytes()))
+}
+
+/// The next notices; of those with one merge key one, in the first one's place with the last one's content.
+pub(super) fn notices(cx: &Cx<'_>, owner: &[u8], queue: &Notices) -> Result<Vec<Due>, Failure> {
+    let rows = cx.store.scan(NOTICE, &rows::numbers(owner, queue.inbox.upto() + 1, u64::MAX).limit(NOTICES_AHEAD))?;
+    let mut due: Vec<Due> = Vec::with_capacity(rows.len());
+    let mut by_merge: HashMap<Bytes, usize> = HashMap::new();
+    for (key, row) in rows {
+        let seq = rows::number(&key).unwrap_or_default();
+        if !queue.inbox.is_new(seq) {
+            continue;
+        }
+        let kept: Kept = rows::decode(&row)?;
+        let first = kept.merge.as_ref().and_then(|merge| by_merge.get(merge)).and_then(|at| due.get_mut(*at));
+        if let Some(first) = first {
+            first.item = merged(&first.item, kept);
+            first.covers.push(seq);
+            continue;
+        }
+        if let Some(merge) = kept.merge {
+            by_merge.insert(merge, due.len());
+        }
+        due.push(Due { seq, id: seq, item: Item::Notice { topic: kept.topic, payload: kept.payload }, covers: Vec::new() });
+    }
+    Ok(due)
+}
+
+fn merged(older: &Item, newer: Kept) -> Item {
+    let payload = match older {
+        Item::Notice { payload, .. } => mail::merge::merge(payload, newer.payload),
+        Item::Letter { .. } | Item::Passed => newer.payload,
+    };
+    Item::Notice { topic: newer.topic, payload }
+}

@@ -1,0 +1,241 @@
+//! What is due to a device, on one connection: what was sent, what is open, what waits in the store (DLV-1, DLV-7).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mail::{Cursor, Inbox, Stream};
+use n2o::Failure;
+use proto::ids::{FeedId, PhoneId};
+
+use super::due::{self, Due};
+use crate::rows::{self, CURSOR, NOTICES, RELATION};
+use crate::{Account, Cx};
+
+/// Streams of a device that one connection may follow: a feed for every contact of every roster.
+const STREAMS_MAX: usize = 5 * 2 * proto::limits::CONTACTS;
+
+/// The queue of a connected device.
+pub(super) struct Queue {
+    client: Arc<str>,
+    /// Items that may be out without confirmation of the transport.
+    window: usize,
+    next_delivery: u64,
+    /// Items out: delivery number to what it was.
+    out: HashMap<u64, Sent>,
+    pub(super) lines: Vec<Line>,
+    by_key: HashMap<Bytes, usize>,
+    pub(super) notices: Notices,
+    /// Number of the next entry to send from the store, of each stream that has any; oldest first.
+    waiting: BTreeMap<u64, Place>,
+    /// Fingerprint of msg_id, entry, stream: where an Ack record finds the oldest item (MESSAGE-3).
+    prints: BTreeSet<(u64, u64, usize)>,
+}
+
+/// Which stream of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The account's notices.
+    Notices,
+    /// A feed, by its place in [`Queue::lines`].
+    Line(usize),
+}
+
+/// The account's notices.
+pub(super) struct Notices {
+    pub(super) inbox: Inbox,
+    pub(super) ahead: VecDeque<Due>,
+    pub(super) waits: bool,
+}
+
+/// One feed of the queue.
+pub(super) struct Line {
+    /// Storage key of the feed.
+    pub(super) key: Bytes,
+    pub(super) feed: FeedId,
+    /// The device's client id, by which its own echo is known.
+    pub(super) client: Arc<str>,
+    pub(super) topic: Arc<str>,
+    pub(super) stream: Stream,
+    /// Entries that were part of an item sent before them (MESSAGE-6).
+    pub(super) covered: HashSet<u64>,
+    /// Entries read from the store and not sent yet.
+    pub(super) ahead: VecDeque<Due>,
+    /// More may be in the store.
+    pub(super) waits: bool,
+}
+
+/// An item that is out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    pub(super) place: Place,
+    pub(super) seq: u64,
+    /// It is acknowledged by the transport's confirmation (DLV-3).
+    pub(super) by_transport: bool,
+}
+
+impl Queue {
+    /// What an earlier connection of the device left, and what came since.
+    pub(super) fn load(
+        cx: &Cx<'_>, client: &Arc<str>, account: &Account, birth: u64, window: u16,
+    ) -> Result<Queue, Failure> {
+        let mut cursors = cursors(cx, client)?;
+        let before = cursors.remove(NOTICES).unwrap_or(Cursor::at(birth));
+        let first = due::first_notice(cx, account.phone.as_str().as_bytes(), &before)?;
+        let notices = Notices { inbox: Inbox::resume(&before, cx.now.0), ahead: VecDeque::new(), waits: false };
+        let mut queue = Queue {
+            client: client.clone(),
+            window: usize::from(window.max(1)),
+            next_delivery: 0,
+            out: HashMap::new(),
+            lines: Vec::new(),
+            by_key: HashMap::new(),
+            notices,
+            waiting: BTreeMap::new(),
+            prints: BTreeSet::new(),
+        };
+        if let Some(first) = first {
+            queue.wait(Place::Notices, first);
+        }
+        for feed in feeds(cx, account)? {
+            let key = feed.key();
+            let before = cursors.remove(&key).unwrap_or(Cursor::at(birth));
+            if let Some(first) = due::first_letter(cx, &key, &before)? {
+                let topic = proto::topic::Topic::from(&feed).to_string().into();
+                let line = queue.line(key, feed, topic, before);
+                queue.wait(Place::Line(line), first);
+            }
+        }
+        Ok(queue)
+    }
+
+    /// The feed with this key, added where it is new.
+    pub(super) fn line(&mut self, key: Bytes, feed: FeedId, topic: Arc<str>, before: Cursor) -> usize {
+        if let Some(line) = self.by_key.get(&key) {
+            return *line;
+        }
+        let line = self.lines.len();
+        self.by_key.insert(key.clone(), line);
+        self.lines.push(Line {
+            key,
+            feed,
+            client: self.client.clone(),
+            topic,
+            stream: Stream::resume(before),
+            covered: HashSet::new(),
+            ahead: VecDeque::new(),
+            waits: false,
+        });
+        line
+    }
+
+    pub(super) fn find(&self, key: &[u8]) -> Option<usize> {
+        self.by_key.get(key).copied()
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.out.len() < self.window
+    }
+
+    /// The stream waits for room, from this entry on.
+    pub(super) fn wait(&mut self, place: Place, seq: u64) {
+        if let Some(waits) = self.waits(place)
+            && !std::mem::replace(waits, true)
+        {
+            self.waiting.insert(seq, place);
+        }
+    }
+
+    /// The stream whose next entry is the oldest of all; it waits no longer.
+    pub(super) fn oldest(&mut self) -> Option<Place> {
+        let (_, place) = self.waiting.pop_first()?;
+        if let Some(waits) = self.waits(place) {
+            *waits = false;
+        }
+        Some(place)
+    }
+
+    fn waits(&mut self, place: Place) -> Option<&mut bool> {
+        match place {
+            Place::Notices => Some(&mut self.notices.waits),
+            Place::Line(line) => self.lines.get_mut(line).map(|line| &mut line.waits),
+        }
+    }
+
+    /// A letter goes out; its delivery number. With a fingerprint it is found by the Ack record, else the transport's confirmation
+    /// is its acknowledgement.
+    pub(super) fn sent_letter(&mut self, line: usize, seq: u64, id: u64, print: Option<u64>) -> u64 {
+        if let Some(line) = self.lines.get_mut(line) {
+            line.stream.sent(seq, id);
+        }
+        self.prints.extend(print.map(|print| (print, seq, line)));
+        self.sent(Sent { place: Place::Line(line), seq, by_transport: print.is_none() })
+    }
+
+    pub(super) fn sent_notice(&mut self, seq: u64) -> u64 {
+        self.notices.inbox.sent(seq);
+        self.sent(Sent { place: Place::Notices, seq, by_transport: true })
+    }
+
+    fn sent(&mut self, sent: Sent) -> u64 {
+        let delivery = self.next_delivery;
+        self.next_delivery += 1;
+        self.out.insert(delivery, sent);
+        delivery
+    }
+
+    /// The transport's confirmation: there is room for one more.
+    pub(super) fn confirmed(&mut self, delivery: u64) -> Option<Sent> {
+        self.out.remove(&delivery)
+    }
+
+    /// The oldest open item with this fingerprint.
+    pub(super) fn find_print(&self, print: u64) -> Option<(usize, u64)> {
+        let (_, seq, line) = self.prints.range((print, 0, 0)..=(print, u64::MAX, usize::MAX)).next()?;
+        Some((*line, *seq))
+    }
+
+    /// Acknowledges a letter; the feed's key and the cursor to store, or nothing when it was not open.
+    pub(super) fn acknowledge(&mut self, line: usize, seq: u64) -> Option<(Bytes, Cursor)> {
+        let stream = self.lines.get_mut(line)?;
+        stream.stream.acknowledge(seq).then(|| (stream.key.clone(), stream.stream.cursor()))
+    }
+
+    /// The letter with this fingerprint is no longer looked for.
+    pub(super) fn forget_print(&mut self, print: u64, seq: u64, line: usize) {
+        self.prints.remove(&(print, seq, line));
+    }
+
+    /// No letter of the feed up to here is looked for any more.
+    pub(super) fn forget_prints(&mut self, line: usize) {
+        let Queue { prints, lines, .. } = self;
+        let Some(stream) = lines.get(line) else { return };
+        prints.retain(|(_, seq, at)| *at != line || stream.stream.is_open(*seq));
+    }
+}
+
+/// The stored cursors of a device, by stream.
+fn cursors(cx: &Cx<'_>, client: &str) -> Result<HashMap<Bytes, Cursor>, Failure> {
+    let prefix = rows::cursor_key(client, b"");
+    let mut cursors = HashMap::new();
+    for (key, row) in cx.store.scan(CURSOR, &kvs::Span::prefix(prefix.clone()).limit(STREAMS_MAX))? {
+        cursors.insert(Bytes::copy_from_slice(key.get(prefix.len()..).unwrap_or_default()), rows::decode(&row)?);
+    }
+    Ok(cursors)
+}
+
+/// The feeds of an account: one for everybody that its rosters ever had to do with, and their notes to self.
+fn feeds(cx: &Cx<'_>, account: &Account) -> Result<BTreeSet<FeedId>, Failure> {
+    let mut feeds = BTreeSet::new();
+    for roster in &account.rosters {
+        let own = account.phone.roster(*roster);
+        let prefix = rows::pair_key(&own, b"");
+        for (key, _) in cx.store.scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(STREAMS_MAX))? {
+            if let Ok(peer) = PhoneId::parse(key.get(prefix.len()..).unwrap_or_default()) {
+                feeds.insert(FeedId::p2p(own.clone(), peer));
+            }
+        }
+        feeds.insert(FeedId::p2p(own.clone(), own));
+    }
+    Ok(feeds)
+}

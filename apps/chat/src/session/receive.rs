@@ -1,0 +1,268 @@
+//! News for the device: shown within its window, the rest left in the store; and what it acknowledges.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mail::Cursor;
+use n2o::Failure;
+use proto::ids::{ClientId, FeedId, PhoneId};
+use proto::records::Ack;
+
+use super::due::{self, Due, Item};
+use super::queue::{Place, Queue};
+use super::{Link, Session};
+use crate::door::Out;
+use crate::effects::{self, show};
+use crate::input::{Input, Letter, Notice, Transient};
+use crate::rows::{self, CURSOR, NOTICES};
+use crate::{Cx, Fx, Name};
+
+impl Session {
+    /// A message, an edit or a removal has happened in a feed of the account.
+    pub(super) fn letter(&mut self, fx: &mut Fx, letter: Arc<Letter>) {
+        if let Some(link) = &mut self.link
+            && !link.holds_letter(&letter)
+        {
+            link.letter(fx, letter);
+        }
+    }
+
+    /// A notice was kept for the account.
+    pub(super) fn notice(&mut self, cx: &Cx<'_>, fx: &mut Fx, notice: Arc<Notice>) {
+        let client = self.client.clone();
+        if let Some(link) = &mut self.link
+            && !link.holds_notice(&notice)
+        {
+            link.notice(&client, cx, fx, notice);
+        }
+    }
+
+    pub(super) fn transient(&mut self, fx: &mut Fx, transient: &Transient) {
+        if let Some(link) = &self.link
+            && link.queue.is_some()
+            && transient.except != Some(link.connection())
+            && link.shows(&transient.payload)
+        {
+            let (topic, payload) = (transient.topic.clone(), transient.payload.clone());
+            link.emit(fx, Out::Item { topic, payload, delivery: None });
+        }
+    }
+
+    /// The transport has handed an item over: room for the next.
+    pub(super) fn confirmed(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64, delivery: u64) -> Result<(), Failure> {
+        let client = self.client.clone();
+        let Some(link) = self.link(connection) else { return Ok(()) };
+        let Some(sent) = link.queue.as_mut().and_then(|queue| queue.confirmed(delivery)) else { return Ok(()) };
+        match sent.place {
+            Place::Notices => link.take_notice(&client, cx, fx, sent.seq),
+            Place::Line(line) if sent.by_transport => link.acknowledge(&client, cx, fx, line, sent.seq)?,
+            Place::Line(_) => {}
+        }
+        link.pump(&client, cx, fx)
+    }
+}
+
+impl Link {
+    /// Shown now when there is room and nothing older of its feed waits; else it is found in the store later.
+    pub(super) fn letter(&mut self, fx: &mut Fx, letter: Arc<Letter>) {
+        let echo = letter.origin.map(|(connection, _)| connection) == Some(self.connection());
+        let by_record = !echo && !self.puback;
+        let Some(queue) = &mut self.queue else { return };
+        let before = Cursor::at(letter.seq - 1);
+        let line = queue.line(letter.key.clone(), letter.feed.clone(), letter.topic.clone(), before);
+        let room = queue.has_room() && letter.payload.len() <= self.hello.item_max;
+        let Some(stream) = queue.lines.get_mut(line) else { return };
+        if letter.seq <= stream.stream.top() {
+            return;
+        }
+        if stream.waits || !room {
+            // What was read ahead may be what this changes.
+            stream.ahead.clear();
+            queue.wait(Place::Line(line), letter.seq);
+            return;
+        }
+        let delivery = queue.sent_letter(line, letter.seq, letter.id, by_record.then_some(letter.print));
+        let (topic, payload) = (letter.topic.clone(), letter.payload.clone());
+        self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
+    }
+
+    /// The same for a notice. A connection that has had it as its answer counts as having taken it (G-8).
+    pub(super) fn notice(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, notice: Arc<Notice>) {
+        let answered = notice.except == Some(self.connection());
+        let Some(queue) = &mut self.queue else { return };
+        if !queue.notices.inbox.is_new(notice.seq) {
+            return;
+        }
+        if answered {
+            return self.take_notice(client, cx, fx, notice.seq);
+        }
+        if queue.notices.waits || !queue.has_room() || notice.payload.len() > self.hello.item_max {
+            queue.notices.ahead.clear();
+            queue.wait(Place::Notices, notice.seq);
+            return;
+        }
+        let delivery = queue.sent_notice(notice.seq);
+        let (topic, payload) = (notice.topic.clone(), notice.payload.clone());
+        self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
+    }
+
+    /// Sends what waits in the store, oldest first, while there is room (DLV-7).
+    pub(super) fn pump(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+        while let Some(place) = self.queue.as_mut().filter(|queue| queue.has_room()).and_then(|queue| queue.oldest()) {
+            let owner = self.phone().map(|phone| phone.to_bytes()).unwrap_or_default();
+            let Some(queue) = &mut self.queue else { return Ok(()) };
+            let Some(due) = queue.next_due(cx, place, &owner)? else { continue };
+            match place {
+                Place::Notices => self.send_notice(client, cx, fx, due),
+                Place::Line(line) => self.send_letter(fx, line, due),
+            }
+            // The stream stands in line again, by its next entry.
+            if let Some(queue) = &mut self.queue
+                && let Some(next) = queue.peek_due(cx, place, &owner)?
+            {
+                queue.wait(place, next);
+            }
+        }
+        Ok(())
+    }
+
+    fn send_letter(&mut self, fx: &mut Fx, line: usize, due: Due) {
+        let (puback, item_max) = (self.puback, self.hello.item_max);
+        let Some(queue) = &mut self.queue else { return };
+        let Some(stream) = queue.lines.get_mut(line) else { return };
+        let covered = stream.covered.remove(&due.seq);
+        match due.item {
+            Item::Letter { payload, print, echo } if !covered && payload.len() <= item_max => {
+                stream.covered.extend(due.covers);
+                let topic = stream.topic.clone();
+                let by_record = !echo && !puback;
+                let delivery = queue.sent_letter(line, due.seq, due.id, by_record.then_some(print));
+                self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
+            }
+            Item::Letter { .. } | Item::Notice { .. } | Item::Passed => stream.stream.passed(due.seq),
+        }
+    }
+
+    fn send_notice(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, due: Due) {
+        let Item::Notice { topic, payload } = due.item else { return };
+        let item_max = self.hello.item_max;
+        let Some(queue) = &mut self.queue else { return };
+        // Those that it stands for are taken with it; a crash before its confirmation brings the last of them again.
+        for covered in due.covers {
+            queue.notices.inbox.take(covered, cx.now.0);
+        }
+        if payload.len() > item_max {
+            return self.take_notice(client, cx, fx, due.seq);
+        }
+        let delivery = queue.sent_notice(due.seq);
+        let topic = String::from_utf8_lossy(&topic).as_ref().into();
+        self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
+    }
+
+    /// DLV-3: a notice is acknowledged by the transport's confirmation. What all devices have is erased.
+    fn take_notice(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, seq: u64) {
+        let Some(queue) = &mut self.queue else { return };
+        queue.notices.inbox.take(seq, cx.now.0);
+        let (cursor, quiet) = (queue.notices.inbox.cursor(), queue.notices.inbox.is_quiet() && !queue.notices.waits);
+        fx.put(CURSOR, rows::cursor_key(client, NOTICES), rows::encode(&cursor));
+        if quiet && let Some(phone) = self.phone() {
+            fx.tell(Name::Mail(phone.clone()), Input::Trim);
+        }
+    }
+
+    /// MESSAGE-3, MESSAGE-12: the oldest item with this msg_id that was sent on this connection.
+    pub(super) fn received(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, msg_id: &Bytes) -> Result<(), Failure> {
+        let print = rows::fingerprint(msg_id);
+        let Some(queue) = &mut self.queue else { return Ok(()) };
+        let Some((line, seq)) = queue.find_print(print) else { return Ok(()) };
+        queue.forget_print(print, seq, line);
+        self.acknowledge(client, cx, fx, line, seq)
+    }
+
+    /// HISTORY-3: what was sent of the feed up to message `id` counts as acknowledged.
+    pub(super) fn read_up_to(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, key: &[u8], id: u64) -> Result<(), Failure> {
+        let Some(line) = self.queue.as_ref().and_then(|queue| queue.find(key)) else { return Ok(()) };
+        let open: Vec<u64> = match self.queue.as_ref().and_then(|queue| queue.lines.get(line)) {
+            Some(line) => line.stream.open().filter(|open| open.id <= id).map(|open| open.seq).collect(),
+            None => return Ok(()),
+        };
+        for seq in open {
+            self.acknowledge(client, cx, fx, line, seq)?;
+        }
+        if let Some(queue) = &mut self.queue {
+            queue.forget_prints(line);
+        }
+        Ok(())
+    }
+
+    /// Moves the device's cursor; tells the sender, when this is the first of the receiver's devices.
+    fn acknowledge(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, line: usize, seq: u64) -> Result<(), Failure> {
+        let Some(queue) = &mut self.queue else { return Ok(()) };
+        let Some((key, cursor)) = queue.acknowledge(line, seq) else { return Ok(()) };
+        fx.put(CURSOR, rows::cursor_key(client, &key), rows::encode(&cursor));
+        let feed = queue.lines.get(line).map(|line| line.feed.clone());
+        match feed {
+            Some(feed) => self.receipt(client, cx, fx, &feed, &key, seq),
+            None => Ok(()),
+        }
+    }
+
+    /// MESSAGE-12: delivered. Rooms have none.
+    fn receipt(
+        &self, client: &str, cx: &Cx<'_>, fx: &mut Fx, feed: &FeedId, key: &Bytes, seq: u64,
+    ) -> Result<(), Failure> {
+        let (FeedId::P2p(..), Some(account)) = (feed, &self.account) else { return Ok(()) };
+        // A change has a number of its own, under which there is no message.
+        let Some(message) = rows::message(cx.store, key, seq)? else { return Ok(()) };
+        let (Some(msg_id), Some(Ok(from))) = (message.msg_id, message.from.as_deref().map(PhoneId::parse)) else {
+            return Ok(());
+        };
+        if account.owns(&from) {
+            return Ok(());
+        }
+        for device in &account.devices {
+            let other = ClientId::device(&account.phone, device);
+            if other.as_str() != client && has_taken(cx, other.as_str(), key, seq)? {
+                return Ok(());
+            }
+        }
+        let ack = etf::encode(&Ack { id: Some(msg_id), ..Ack::default() });
+        show(fx, from.phone(), &effects::ses(cx, &from)?, ack, None);
+        Ok(())
+    }
+}
+
+fn has_taken(cx: &Cx<'_>, client: &str, key: &[u8], seq: u64) -> Result<bool, Failure> {
+    let cursor: Option<Cursor> = rows::read(cx.store, CURSOR, &rows::cursor_key(client, key))?;
+    Ok(cursor.is_some_and(|cursor| cursor.covers(seq)))
+}
+
+impl Queue {
+    /// The next entry of a stream, taken from what was read ahead, or from the store.
+    fn next_due(&mut self, cx: &Cx<'_>, place: Place, owner: &[u8]) -> Result<Option<Due>, Failure> {
+        self.peek_due(cx, place, owner)?;
+        Ok(match place {
+            Place::Notices => self.notices.ahead.pop_front(),
+            Place::Line(line) => self.lines.get_mut(line).and_then(|line| line.ahead.pop_front()),
+        })
+    }
+
+    fn peek_due(&mut self, cx: &Cx<'_>, place: Place, owner: &[u8]) -> Result<Option<u64>, Failure> {
+        let ahead = match place {
+            Place::Notices => {
+                if self.notices.ahead.is_empty() {
+                    self.notices.ahead = due::notices(cx, owner, &self.notices)?.into();
+                }
+                &self.notices.ahead
+            }
+            Place::Line(line) => {
+                let Some(line) = self.lines.get_mut(line) else { return Ok(None) };
+                if line.ahead.is_empty() {
+                    line.ahead = due::letters(cx, line)?.into();
+                }
+                &line.ahead
+            }
+        };
+        Ok(ahead.front().map(|due| due.seq))
+    }
+}

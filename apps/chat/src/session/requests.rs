@@ -1,0 +1,114 @@
+//! A request comes in: decoded once, here, and from then on a typed record.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::ids::FeedId;
+use proto::records::{Ack, Io, Token};
+use proto::{Record, Refusal};
+
+use super::{Session, route};
+use crate::door::{Bye, Origin, Role, Verdict};
+use crate::effects::refused;
+use crate::input::Call;
+use crate::protocol::Halt;
+use crate::{CALLS_MAX, Chat, Cx, Fx, Port};
+
+/// Every Erlang term begins with it (C-1).
+const ETF_VERSION: u8 = 131;
+
+impl Session {
+    pub(super) fn request(
+        &mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, port: &Arc<Port>, call: u64, origin: Origin, payload: Bytes,
+    ) -> Result<(), Failure> {
+        let Some(link) = self.link(port.number()) else { return Ok(()) };
+        if link.unfinished() >= CALLS_MAX {
+            // The transport promised not to.
+            link.emit(fx, crate::door::Out::Close(Bye::Fault));
+            return Ok(());
+        }
+        if !link.rate.take(cx.now) {
+            return self.too_often(cx, fx, call);
+        }
+        match origin {
+            Origin::Events { token } => self.event(chat, cx, fx, call, token, &payload),
+            Origin::Broadcast(topic) => self.broadcast(chat, cx, fx, call, topic, payload),
+        }
+    }
+
+    /// C-9: what does not decode, or is no record, gets `invalid_data`; nothing at all is ignored.
+    fn event(
+        &mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: u64, _token: Option<Bytes>, payload: &Bytes,
+    ) -> Result<(), Failure> {
+        if payload.is_empty() {
+            return self.conclude(cx, fx, call, Vec::new(), Verdict::Done);
+        }
+        match etf::decode::<Record>(payload) {
+            Ok(record) => self.perform(chat, cx, fx, call, record, None),
+            Err(_) => self.conclude(cx, fx, call, vec![refused(Refusal::InvalidData)], Verdict::Done),
+        }
+    }
+
+    /// PM-1: what the session does itself, then what an owner does. `topic` is the feed whose topic the request came on.
+    pub(super) fn perform(
+        &mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: u64, record: Record, topic: Option<&FeedId>,
+    ) -> Result<(), Failure> {
+        match record {
+            Record::Ack(ack) => self.acknowledge(cx, fx, call, &ack),
+            // INIT-2 has no session variables yet: every token is unknown, so a fresh one is given.
+            Record::Init(_) => {
+                let token = Token { token: Some(hex(&cx.random::<32>()).into()) };
+                let io = Io::empty().with(token);
+                self.conclude(cx, fx, call, vec![etf::encode(&io)], Verdict::Done)
+            }
+            record => self.hand_over(chat, cx, fx, call, record, topic),
+        }
+    }
+
+    fn hand_over(
+        &mut self, _chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: u64, record: Record, topic: Option<&FeedId>,
+    ) -> Result<(), Failure> {
+        let Some(link) = &self.link else { return Ok(()) };
+        let who = link.who(&self.client, call);
+        match route::owner(cx, &who, &record, topic) {
+            Ok(owner) => {
+                self.dispatch(fx, owner, Box::new(Call { who, record }));
+                Ok(())
+            }
+            Err(Halt::Refused(refusal)) => self.conclude(cx, fx, call, vec![refused(refusal)], Verdict::Done),
+            Err(Halt::Failed(failure)) => Err(failure),
+        }
+    }
+
+    /// MESSAGE-3: a receiving device has it. Unknown or repeated: ignored.
+    fn acknowledge(&mut self, cx: &Cx<'_>, fx: &mut Fx, call: u64, ack: &Ack) -> Result<(), Failure> {
+        let client = self.client.clone();
+        if let Some(link) = &mut self.link
+            && link.role == Role::Device
+            && let Some(msg_id) = &ack.id
+        {
+            link.received(&client, cx, fx, msg_id)?;
+        }
+        self.conclude(cx, fx, call, Vec::new(), Verdict::Done)
+    }
+
+    /// SEC-13: refused without being executed; a client that goes on is closed.
+    fn too_often(&mut self, cx: &Cx<'_>, fx: &mut Fx, call: u64) -> Result<(), Failure> {
+        if let Some(link) = &mut self.link
+            && link.rate.is_stubborn()
+        {
+            link.emit(fx, crate::door::Out::Close(Bye::TooOften));
+        }
+        self.conclude(cx, fx, call, Vec::new(), Verdict::TooMuch)
+    }
+
+}
+
+pub(super) fn is_term(payload: &[u8]) -> bool {
+    payload.first() == Some(&ETF_VERSION)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

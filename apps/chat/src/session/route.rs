@@ -1,0 +1,205 @@
+//! Who owns what a request is about (PM-4).
+
+use n2o::Failure;
+use proto::ids::{Address, FeedId, Phone, PhoneId, RoomId};
+use proto::records::{Auth, AuthAct, AuthPhone, Feed, Friend, History, HistoryFeed, HistoryItem, Message, P2p, Roster, RosterId, RosterStatus};
+use proto::{Record, Refusal};
+
+use crate::door::Role;
+use crate::protocol::Halt;
+use crate::rows::{self, PENDING, Pending};
+use crate::{Cx, Name, Who};
+
+/// The owner of a request, once its addresses are understood. `topic` is the feed of the topic it came on (TOPIC-10).
+pub(super) fn owner(cx: &Cx<'_>, who: &Who, record: &Record, topic: Option<&FeedId>) -> Result<Name, Halt> {
+    if let Record::Auth(auth) = record {
+        return auth_owner(cx, who, auth);
+    }
+    if who.role == Role::Registering {
+        return Err(Refusal::PermissionDenied.into());
+    }
+    let account = who.account.as_ref().ok_or(Refusal::NotSupported)?;
+    match record {
+        Record::Profile(_) | Record::Presence(_) => Ok(Name::Profile(account.phone.clone())),
+        Record::Roster(roster) => roster_owner(who, roster),
+        Record::Friend(friend) => friend_feed(cx, who, friend).map(Name::Conversation),
+        Record::Message(message) => message_feed(cx, who, message, topic).map(conversation)?,
+        Record::History(history) => history_feed(who, history).map(conversation)?,
+        Record::Typing(typing) => match topic {
+            Some(feed) => conversation(feed.clone()),
+            None => typing_feed(cx, who, typing.phone_id.as_deref().unwrap_or_default()).map(conversation)?,
+        },
+        Record::Room(_)
+        | Record::Member(_)
+        | Record::Link(_)
+        | Record::Search(_)
+        | Record::Tag(_)
+        | Record::Star(_)
+        | Record::Index(_)
+        | Record::Loc(_)
+        | Record::Person(_)
+        | Record::Ftp(_)
+        | Record::Ftp10(_)
+        | Record::PushService(_)
+        | Record::PublishService(_) => Err(Refusal::NotSupported.into()),
+        // IO-3: records that are no request.
+        _ => Err(Refusal::InvalidData.into()),
+    }
+}
+
+/// Rooms are not served yet: as if there were none.
+fn conversation(feed: FeedId) -> Result<Name, Halt> {
+    match feed {
+        FeedId::P2p(..) => Ok(Name::Conversation(feed)),
+        FeedId::Room(_) => Err(Refusal::RoomNotFound.into()),
+    }
+}
+
+/// The profile of the number: of the one asked for (AUTH-1), of the pending registration (AUTH-3, 4), or the own.
+fn auth_owner(cx: &Cx<'_>, who: &Who, auth: &Auth) -> Result<Name, Halt> {
+    if let Some(account) = &who.account {
+        return Ok(Name::Profile(account.phone.clone()));
+    }
+    match auth.act() {
+        Some(AuthAct::Reg) => {
+            let given = match &auth.phone {
+                Some(AuthPhone::Number(phone)) => phone,
+                Some(AuthPhone::Fake(fake)) => &fake.phone,
+                None => return Err(Refusal::InvalidData.into()),
+            };
+            Ok(Name::Profile(Phone::parse(given).map_err(|_| Refusal::InvalidData)?))
+        }
+        Some(AuthAct::Resend | AuthAct::Verify | AuthAct::Voice) => Ok(Name::Profile(pending(cx, who)?)),
+        Some(AuthAct::Ver) => Err(Refusal::NotSupported.into()),
+        Some(_) if who.role == Role::Registering => Err(Refusal::PermissionDenied.into()),
+        _ => Err(Refusal::InvalidData.into()),
+    }
+}
+
+fn pending(cx: &Cx<'_>, who: &Who) -> Result<Phone, Halt> {
+    let pending: Option<Pending> = rows::read(cx.store, PENDING, who.session.as_bytes())?;
+    let phone = pending.and_then(|pending| Phone::parse(&pending.phone).ok());
+    phone.ok_or_else(|| Refusal::SessionNotFound.into())
+}
+
+fn roster_owner(who: &Who, roster: &Roster) -> Result<Name, Halt> {
+    let account = who.account.as_ref().ok_or(Refusal::PermissionDenied)?;
+    if roster.status == Some(RosterStatus::List) {
+        return Ok(Name::Profile(account.phone.clone()));
+    }
+    let own = match &roster.id {
+        None => account.default_roster(),
+        Some(RosterId::Number(id)) => Some(account.phone.roster(*id)),
+        Some(RosterId::Name(name)) if name.is_empty() => account.default_roster(),
+        Some(RosterId::Name(name)) => match Address::parse_own(name, &account.phone) {
+            Ok(Address::Full(id)) => Some(id),
+            Ok(Address::Phone(phone)) if phone == account.phone => account.default_roster(),
+            Ok(Address::Phone(_)) | Err(_) => None,
+            Ok(Address::Roster(id)) => Some(account.phone.roster(id)),
+        },
+    };
+    let own = own.filter(|own| account.owns(own)).ok_or(Refusal::RosterNotFound)?;
+    match roster.status {
+        Some(RosterStatus::Nick | RosterStatus::Nickid) => Ok(Name::Nicks),
+        _ => Ok(Name::Roster(own)),
+    }
+}
+
+/// The own roster a request names, or the default one (G-3, G-4).
+fn own_roster(who: &Who, named: Option<&[u8]>) -> Result<PhoneId, Halt> {
+    let account = who.account.as_ref().ok_or(Refusal::PermissionDenied)?;
+    let own = match named.filter(|name| !name.is_empty()) {
+        None => account.default_roster().ok_or(Refusal::RosterNotFound)?,
+        Some(name) => match Address::parse_own(name, &account.phone).map_err(|_| Refusal::InvalidData)? {
+            Address::Full(id) => id,
+            Address::Roster(id) => account.phone.roster(id),
+            Address::Phone(phone) if phone == account.phone => account.default_roster().ok_or(Refusal::RosterNotFound)?,
+            Address::Phone(_) => return Err(Refusal::PermissionDenied.into()),
+        },
+    };
+    match account.owns(&own) {
+        true => Ok(own),
+        false => Err(Refusal::PermissionDenied.into()),
+    }
+}
+
+/// A roster named in full, or the default one of a bare phone (ID-4).
+fn anyone(cx: &Cx<'_>, name: &[u8]) -> Result<PhoneId, Halt> {
+    match Address::parse(name).map_err(|_| Refusal::InvalidData)? {
+        Address::Full(id) => Ok(id),
+        Address::Phone(phone) => default_roster(cx, &phone)?.ok_or_else(|| Refusal::ContactNotFound.into()),
+        Address::Roster(_) => Err(Refusal::InvalidData.into()),
+    }
+}
+
+fn default_roster(cx: &Cx<'_>, phone: &Phone) -> Result<Option<PhoneId>, Failure> {
+    Ok(rows::roster_ids(cx.store, phone)?.first().map(|roster| phone.roster(*roster)))
+}
+
+fn friend_feed(cx: &Cx<'_>, who: &Who, friend: &Friend) -> Result<FeedId, Halt> {
+    let own = own_roster(who, friend.phone_id.as_deref())?;
+    let other = anyone(cx, friend.friend_id.as_deref().unwrap_or_default())?;
+    match own == other {
+        true => Err(Refusal::InvalidData.into()),
+        false => Ok(FeedId::p2p(own, other)),
+    }
+}
+
+/// MESSAGE, *Feed*: as given, else from `to`, else from the topic; where several are given they must agree.
+fn message_feed(cx: &Cx<'_>, who: &Who, message: &Message, topic: Option<&FeedId>) -> Result<FeedId, Halt> {
+    let given = message.feed_id.as_ref().map(|feed| feed_id(who, feed)).transpose()?;
+    let to = message.to.as_deref().filter(|to| !to.is_empty());
+    let addressed = match (to, given.as_ref().or(topic)) {
+        (None, _) => None,
+        (Some(to), Some(FeedId::Room(room))) if room.as_str().as_bytes() == to => None,
+        (Some(to), _) => Some(addressed_feed(cx, who, message, to)?),
+    };
+    let mut feeds = [given, addressed, topic.cloned()].into_iter().flatten();
+    let feed = feeds.next().ok_or(Refusal::InvalidData)?;
+    match feeds.all(|other| other == feed) {
+        true => Ok(feed),
+        false => Err(Refusal::InvalidData.into()),
+    }
+}
+
+fn addressed_feed(_cx: &Cx<'_>, who: &Who, message: &Message, to: &[u8]) -> Result<FeedId, Halt> {
+    match PhoneId::parse(to) {
+        Ok(other) => Ok(FeedId::p2p(own_roster(who, message.from.as_deref())?, other)),
+        Err(_) => Ok(FeedId::Room(RoomId::parse(to).map_err(|_| Refusal::InvalidData)?)),
+    }
+}
+
+/// A feed as a client writes it; `[]` for a party is oneself (G-4).
+fn feed_id(who: &Who, feed: &Feed) -> Result<FeedId, Halt> {
+    match feed {
+        Feed::P2p(P2p { from, to }) => Ok(FeedId::p2p(party(who, from.as_deref())?, party(who, to.as_deref())?)),
+        Feed::Muc(_) => FeedId::try_from(feed).map_err(|_| Refusal::InvalidData.into()),
+    }
+}
+
+fn party(who: &Who, name: Option<&[u8]>) -> Result<PhoneId, Halt> {
+    match name.filter(|name| !name.is_empty()) {
+        None => own_roster(who, None),
+        Some(name) => PhoneId::parse(name).map_err(|_| Refusal::InvalidData.into()),
+    }
+}
+
+/// HISTORY: the feed, or that of the first message in `data`.
+fn history_feed(who: &Who, history: &History) -> Result<FeedId, Halt> {
+    match &history.feed {
+        Some(HistoryFeed::Feed(feed)) => feed_id(who, feed),
+        Some(HistoryFeed::Act(_) | HistoryFeed::StickerPack(_)) => Err(Refusal::NotSupported.into()),
+        None => match history.data.first() {
+            Some(HistoryItem::Message(message)) => feed_id(who, message.feed_id.as_ref().ok_or(Refusal::InvalidData)?),
+            Some(HistoryItem::StickerPack(_)) | None => Err(Refusal::InvalidData.into()),
+        },
+    }
+}
+
+/// PRESENCE-7: a friend's phone_id or a room id.
+fn typing_feed(cx: &Cx<'_>, who: &Who, target: &[u8]) -> Result<FeedId, Halt> {
+    match target.contains(&b'_') && PhoneId::parse(target).is_ok() {
+        true => Ok(FeedId::p2p(own_roster(who, None)?, anyone(cx, target)?)),
+        false => Ok(FeedId::Room(RoomId::parse(target).map_err(|_| Refusal::InvalidData)?)),
+    }
+}

@@ -1,0 +1,398 @@
+//! The load of pairs: every side writes to the other, over the chat or, for comparison, over a bare MQTT broker.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use proto::{Desc, Message, Record};
+
+use super::fleet::{Next, Outs, Work};
+use super::flow::{Flow, ID_LEN, MessageId, Meter};
+use crate::Error;
+use crate::client::REQUESTS;
+use crate::mqtt::{self, AckKind, Packet, Publication, Qos, Version};
+
+/// How an Ack record begins, up to its id: `{'Ack','Message',<<Id>>}`.
+const ACK_HEAD: &[u8] = b"\x83h\x03w\x03Ackw\x07Messagem";
+/// How a Message record begins.
+const MESSAGE_HEAD: &[u8] = b"\x83h\x11w\x07Message";
+/// Unanswered messages of one sender in an open loop; beyond it the server has fallen behind for good.
+const BEHIND_MAX: usize = 10_000;
+/// How long leftovers are waited for after the time is over.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Whom the same traffic goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// A message is accepted by its Ack record and received when the other side has it, which then sends its own Ack record.
+    Chat,
+    /// Accepted by PUBACK, received by subscription; nothing else.
+    Broker,
+}
+
+/// What the load looks like.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) peer: Peer,
+    /// Outstanding messages of one sender (closed loop).
+    pub(super) window: usize,
+    /// Messages a second of all senders together (open loop); the window does not count then.
+    pub(super) rate: Option<f64>,
+    pub(super) warm_up: Duration,
+    pub(super) time: Duration,
+    /// Messages of each sender, after which it is silent; with it the run ends when all are done.
+    pub(super) limit: Option<u32>,
+    /// Whether a message is done only when its receiver has it.
+    pub(super) wait_for_receiver: bool,
+    pub(super) qos: Qos,
+}
+
+/// One connection's side of a pair.
+pub(super) struct Side {
+    flow: Flow,
+    /// A whole PUBLISH, whose packet id and message id are overwritten for each message.
+    template: Vec<u8>,
+    packet_id_at: usize,
+    message_id_at: Vec<usize>,
+    next_packet: u16,
+    unacknowledged: u16,
+    quota: u16,
+    ready: bool,
+    /// Broker: which message a packet id stands for.
+    packets: VecDeque<(u16, u32)>,
+    /// Where the id was in the last packet received; it mostly stays there.
+    hint: usize,
+}
+
+impl Side {
+    /// `payload` holds [`placeholder`] wherever the message's id belongs.
+    pub(super) fn new(topic: &str, payload: &[u8], qos: Qos) -> Side {
+        let mut template = Vec::new();
+        let publication = Publication { topic, payload, qos, id: 1, dup: false, retain: false };
+        mqtt::publish(&mut template, Version::V5, &publication);
+        let message_id_at = template
+            .windows(ID_LEN)
+            .enumerate()
+            .filter_map(|(at, window)| (window == placeholder()).then_some(at))
+            .collect();
+        let packet_id_at = template.len() - payload.len() - 1 - 2;
+        Side {
+            flow: Flow::default(),
+            template,
+            packet_id_at,
+            message_id_at,
+            next_packet: 1,
+            unacknowledged: 0,
+            quota: u16::MAX,
+            ready: false,
+            packets: VecDeque::new(),
+            hint: 0,
+        }
+    }
+}
+
+/// Stands for a message's id in a template.
+fn placeholder() -> [u8; ID_LEN] {
+    [b'?'; ID_LEN]
+}
+
+/// A Message record of `size` bytes of text to `to`, its id left open.
+pub(super) fn message_payload(to: &str, size: usize) -> Bytes {
+    etf::encode(&Message {
+        msg_id: Some(Bytes::copy_from_slice(&placeholder())),
+        to: Some(Bytes::copy_from_slice(to.as_bytes())),
+        files: vec![Desc::text(vec![b'x'; size])],
+        ..Message::default()
+    })
+}
+
+pub(super) struct Traffic {
+    shape: Shape,
+    run: [u8; 8],
+    sides: Vec<Side>,
+    pub(super) meter: Meter,
+    phase: Phase,
+    /// Sides that may send again.
+    fillable: Vec<usize>,
+    sent: u64,
+    turn: usize,
+    /// Called when measuring begins and ends.
+    mark: Box<dyn FnMut()>,
+    pub(super) measured: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    Opening,
+    Warm { since: Instant },
+    Measure { since: Instant },
+    Drain { since: Instant },
+}
+
+impl Traffic {
+    /// Sides 2n and 2n+1 are a pair, unless only senders are there. `mark` is called when measuring begins and when it ends.
+    pub(super) fn new(shape: Shape, run: [u8; 8], sides: Vec<Side>, mark: Box<dyn FnMut()>) -> Result<Traffic, Error> {
+        let (meter, fillable) = (Meter::new()?, Vec::new());
+        let (phase, measured) = (Phase::Opening, Duration::ZERO);
+        Ok(Traffic { shape, run, sides, meter, phase, fillable, sent: 0, turn: 0, mark, measured })
+    }
+
+    /// Messages that are still outstanding.
+    pub(super) fn outstanding(&self) -> usize {
+        self.sides.iter().map(|side| side.flow.outstanding).sum()
+    }
+
+    fn published(&mut self, at: usize, publish: &mqtt::Publish<'_>, now: Instant, outs: &mut Outs) -> Result<(), Error> {
+        if publish.qos == Qos::AtLeastOnce {
+            mqtt::acknowledge(outs.to(at), AckKind::PubAck, publish.id);
+        }
+        match self.shape.peer {
+            Peer::Broker => {
+                if let Some(id) = self.find(at, publish.payload) {
+                    self.received(id, now);
+                }
+            }
+            Peer::Chat if publish.payload.starts_with(ACK_HEAD) => {
+                let id = publish.payload.get(ACK_HEAD.len() + 4..).and_then(|text| MessageId::parse(text, self.run));
+                // On the reply topic: accepted. On ses: a receipt (MESSAGE-12).
+                if let Some(id) = id.filter(|id| id.sender as usize == at && publish.topic.starts_with("actions")) {
+                    self.accepted(at, id.number, now);
+                }
+            }
+            Peer::Chat if publish.payload.starts_with(MESSAGE_HEAD) => match self.find(at, publish.payload) {
+                // The own copy leaves the queue by its PUBACK (DLV-3).
+                Some(id) if id.sender as usize == at => {}
+                Some(id) => {
+                    acknowledge_record(outs.to(at), &id.text(self.run));
+                    self.received(id, now);
+                }
+                None => acknowledge_stranger(outs.to(at), publish.payload),
+            },
+            Peer::Chat => refuse_errors(publish.payload)?,
+        }
+        Ok(())
+    }
+
+    /// The id of this run in a packet, wherever it is.
+    fn find(&mut self, at: usize, payload: &[u8]) -> Option<MessageId> {
+        let side = self.sides.get_mut(at)?;
+        let run = self.run;
+        let there = |from: usize| payload.get(from..).and_then(|text| MessageId::parse(text, run));
+        if let Some(id) = there(side.hint) {
+            return Some(id);
+        }
+        let from = payload.windows(run.len()).position(|window| window == run)?;
+        side.hint = from;
+        there(from)
+    }
+
+    fn accepted(&mut self, at: usize, number: u32, now: Instant) {
+        if let Some(side) = self.sides.get_mut(at) {
+            side.flow.accepted(number, now, &mut self.meter);
+            self.fillable.push(at);
+        }
+    }
+
+    fn received(&mut self, id: MessageId, now: Instant) {
+        let sender = id.sender as usize;
+        if let Some(side) = self.sides.get_mut(sender) {
+            side.flow.received(id.number, now, &mut self.meter);
+            self.fillable.push(sender);
+        }
+    }
+
+    fn acknowledged(&mut self, at: usize, id: u16, now: Instant) {
+        let Some(side) = self.sides.get_mut(at) else { return };
+        side.unacknowledged = side.unacknowledged.saturating_sub(1);
+        self.fillable.push(at);
+        if self.shape.peer == Peer::Broker
+            && let Some(place) = side.packets.iter().position(|(packet, _)| *packet == id)
+            && let Some((_, number)) = side.packets.remove(place)
+        {
+            side.flow.accepted(number, now, &mut self.meter);
+        }
+    }
+
+    /// Whether side `at` may send one more.
+    fn may_send(&self, at: usize) -> bool {
+        let Some(side) = self.sides.get(at) else { return false };
+        let window = if self.shape.rate.is_some() { BEHIND_MAX } else { self.shape.window };
+        side.ready
+            && side.flow.outstanding < window
+            && side.unacknowledged < side.quota
+            && self.shape.limit.is_none_or(|limit| side.flow.sent() < limit)
+    }
+
+    fn send(&mut self, at: usize, now: Instant, outs: &mut Outs) {
+        let (run, wait) = (self.run, self.shape.wait_for_receiver);
+        let Some(side) = self.sides.get_mut(at) else { return };
+        let number = side.flow.send(now, wait);
+        let text = MessageId { sender: at as u32, number }.text(run);
+        for from in &side.message_id_at {
+            if let Some(place) = side.template.get_mut(*from..*from + ID_LEN) {
+                place.copy_from_slice(&text);
+            }
+        }
+        if self.shape.qos != Qos::AtMostOnce {
+            if let Some(place) = side.template.get_mut(side.packet_id_at..side.packet_id_at + 2) {
+                place.copy_from_slice(&side.next_packet.to_be_bytes());
+            }
+            side.unacknowledged += 1;
+            if self.shape.peer == Peer::Broker {
+                side.packets.push_back((side.next_packet, number));
+            }
+            side.next_packet = side.next_packet.checked_add(1).unwrap_or(1);
+        }
+        outs.to(at).extend_from_slice(&side.template);
+        self.sent += 1;
+    }
+
+    /// Closed loop: fill the windows of those that something came for.
+    fn fill(&mut self, now: Instant, outs: &mut Outs) {
+        for at in std::mem::take(&mut self.fillable) {
+            while self.may_send(at) {
+                self.send(at, now, outs);
+            }
+        }
+    }
+
+    /// Open loop: send what is due by now, side after side; says how long nothing is due.
+    fn pour(&mut self, rate: f64, since: Instant, now: Instant, outs: &mut Outs) -> Duration {
+        self.fillable.clear();
+        let due = (now.duration_since(since).as_secs_f64() * rate) as u64;
+        let mut skipped = 0;
+        while self.sent < due && skipped < self.sides.len() {
+            self.turn = (self.turn + 1) % self.sides.len().max(1);
+            if self.may_send(self.turn) {
+                self.send(self.turn, now, outs);
+                skipped = 0;
+            } else {
+                skipped += 1;
+            }
+        }
+        let next = since + Duration::from_secs_f64((self.sent + 1) as f64 / rate);
+        next.saturating_duration_since(now).max(Duration::from_micros(100))
+    }
+
+    fn start(&mut self, now: Instant) {
+        self.fillable = (0..self.sides.len()).collect();
+        self.phase = Phase::Warm { since: now };
+    }
+}
+
+impl Work for Traffic {
+    fn packet(&mut self, at: usize, packet: &Packet<'_>, now: Instant, outs: &mut Outs) -> Result<(), Error> {
+        match packet {
+            Packet::Publish(publish) => self.published(at, publish, now, outs)?,
+            Packet::Ack { kind: AckKind::PubAck, id, reason } if *reason < 0x80 => self.acknowledged(at, *id, now),
+            Packet::Ack { kind: AckKind::PubAck, reason, .. } => return Err(Error::NotPublished(*reason)),
+            Packet::ConnAck(connack) => {
+                if let Some(side) = self.sides.get_mut(at) {
+                    side.quota = connack.receive_max;
+                    side.ready = self.shape.peer == Peer::Chat;
+                }
+                if self.shape.peer == Peer::Broker {
+                    let filter = format!("bench/pair/{}/{}", at / 2, at % 2);
+                    mqtt::subscribe(outs.to(at), Version::V5, 1, &[(&filter, Qos::AtLeastOnce)]);
+                }
+            }
+            Packet::SubAck { .. } => {
+                if let Some(side) = self.sides.get_mut(at) {
+                    side.ready = true;
+                }
+            }
+            Packet::Disconnect { reason } => return Err(Error::Closed(*reason)),
+            Packet::Ack { .. } | Packet::UnsubAck { .. } | Packet::PingResp => {}
+        }
+        Ok(())
+    }
+
+    fn round(&mut self, now: Instant, outs: &mut Outs) -> Result<Next, Error> {
+        let mut wait = Duration::from_millis(50);
+        match self.phase {
+            Phase::Opening => {
+                if self.sides.iter().all(|side| side.ready) {
+                    self.start(now);
+                    wait = Duration::ZERO;
+                }
+            }
+            Phase::Warm { since } | Phase::Measure { since } => match self.shape.rate {
+                Some(rate) => wait = self.pour(rate, since, now, outs).min(wait),
+                None => self.fill(now, outs),
+            },
+            Phase::Drain { .. } => self.fillable.clear(),
+        }
+        let is_finished = || self.shape.limit.is_some() && self.outstanding() == 0 && self.sent > 0;
+        match self.phase {
+            Phase::Warm { since } if now.duration_since(since) >= self.shape.warm_up => {
+                (self.mark)();
+                self.meter.recording = true;
+                self.sent = 0;
+                self.phase = Phase::Measure { since: now };
+                wait = Duration::ZERO;
+            }
+            Phase::Measure { since } if now.duration_since(since) >= self.shape.time || is_finished() => {
+                self.meter.recording = false;
+                self.measured = now.duration_since(since);
+                (self.mark)();
+                self.phase = Phase::Drain { since: now };
+            }
+            Phase::Drain { since } if self.outstanding() == 0 || now.duration_since(since) >= DRAIN => return Ok(Next::Done),
+            Phase::Opening | Phase::Warm { .. } | Phase::Measure { .. } | Phase::Drain { .. } => {}
+        }
+        Ok(Next::Wait(wait))
+    }
+}
+
+/// An Ack record for a message received (MESSAGE-3). At QoS 0: lost only with the connection, and then the message comes again.
+pub(super) fn acknowledge_record(out: &mut Vec<u8>, id: &[u8]) {
+    let mut payload = Vec::with_capacity(ACK_HEAD.len() + 4 + id.len());
+    payload.extend_from_slice(ACK_HEAD);
+    payload.extend_from_slice(&(id.len() as u32).to_be_bytes());
+    payload.extend_from_slice(id);
+    let publication =
+        Publication { topic: REQUESTS, payload: &payload, qos: Qos::AtMostOnce, id: 0, dup: false, retain: false };
+    mqtt::publish(out, Version::V5, &publication);
+}
+
+/// A message left over from an earlier run: acknowledge and forget it.
+pub(super) fn acknowledge_stranger(out: &mut Vec<u8>, payload: &[u8]) {
+    if let Ok(Message { msg_id: Some(id), .. }) = etf::decode::<Message>(payload) {
+        acknowledge_record(out, &id);
+    }
+}
+
+/// Any `io` error ends the run: what is measured would not be what was asked for.
+pub(super) fn refuse_errors(payload: &[u8]) -> Result<(), Error> {
+    let Ok(Record::Io(io)) = etf::decode::<Record>(payload) else { return Ok(()) };
+    match io.failure() {
+        Some((code, _)) => Err(Error::Refused { code: code.to_owned(), detail: None }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::Ack;
+
+    use super::*;
+
+    #[test]
+    fn a_template_names_its_message_and_the_ack_names_it_back() {
+        let mut side = Side::new(REQUESTS, &message_payload("38001_1", 3), Qos::AtLeastOnce);
+        let [from] = side.message_id_at.as_slice() else { panic!("one place for the id") };
+        let id = MessageId { sender: 7, number: 0xabcdef };
+        side.template[*from..*from + ID_LEN].copy_from_slice(&id.text(*b"run00001"));
+        let (packet, _) = mqtt::decode(&side.template, Version::V5, 4096).unwrap().unwrap();
+        let Packet::Publish(publish) = packet else { panic!("a PUBLISH") };
+        assert!(publish.payload.starts_with(MESSAGE_HEAD));
+        let message = etf::decode::<Message>(publish.payload).unwrap();
+        assert_eq!(MessageId::parse(&message.msg_id.unwrap(), *b"run00001"), Some(id));
+
+        let mut out = Vec::new();
+        acknowledge_record(&mut out, &id.text(*b"run00001"));
+        let Some((Packet::Publish(publish), _)) = mqtt::decode(&out, Version::V5, 4096).unwrap() else { panic!() };
+        let ack = etf::decode::<Ack>(publish.payload).unwrap();
+        assert_eq!(ack, Ack { id: Some(Bytes::copy_from_slice(&id.text(*b"run00001"))), ..Ack::default() });
+    }
+}

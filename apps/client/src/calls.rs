@@ -1,0 +1,24 @@
+//! The calls of the protocol as typed functions. Each names its rule; what it answers is what the specification says.
+
+mod account;
+mod book;
+mod talk;
+
+pub use account::{Account, Enrolment, Registered};
+pub(crate) use account::login_of;
+pub use book::Peer;
+pub use talk::{Sent, private};
+
+use proto::Record;
+
+use crate::Error;
+
+/// What came instead of the answer, in words.
+fn unexpected(records: &[Record]) -> Error {
+    Error::Unexpected(records.iter().map(Record::atom).collect::<Vec<_>>().join(" "))
+}
+
+/// Text of a field for people; other bytes are shown as replacement characters.
+pub(crate) fn text(field: &Option<bytes::Bytes>) -> String {
+    field.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,117 @@
+//! Why something the caller asked for did not happen.
+
+use crate::mqtt::Malformed;
+
+/// Everything that can go wrong; [`Error::Refused`] is the server's answer, the rest is about reaching it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server turned the request down: an error atom of SPEC appendix C, with its detail.
+    #[error("refused: {code}{}", in_brackets(.detail))]
+    Refused { code: String, detail: Option<String> },
+    /// CONNECT was not accepted (CON-3): reason (5.0) or return code (3.1.1).
+    #[error("connection refused: {}", connect_reason(*.0))]
+    NotAccepted(u8),
+    /// The PUBLISH was acknowledged with this reason (TOPIC-8): nothing happened.
+    #[error("publish refused: {}", publish_reason(*.0))]
+    NotPublished(u8),
+    /// The subscription was refused (TOPIC-9).
+    #[error("subscription refused: {}", publish_reason(*.0))]
+    NotSubscribed(u8),
+    /// The server closed the connection and said why.
+    #[error("closed by the server: {}", close_reason(*.0))]
+    Closed(u8),
+    /// The connection broke before the answer came: the request may have happened or not.
+    #[error("the connection is gone")]
+    Disconnected,
+    /// No answer in time: the request may have happened or not.
+    #[error("no answer in time")]
+    TimedOut,
+    /// Something else came than the call answers with.
+    #[error("unexpected answer: {0}")]
+    Unexpected(String),
+    /// More than [`crate::CALLS_MAX`] calls are unanswered.
+    #[error("too many calls at once")]
+    Busy,
+    #[error("{0} is no address of a server; say mqtt://host:port or mqtts://host:port")]
+    Url(String),
+    #[error("TLS: {0}")]
+    Tls(String),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error("record: {0}")]
+    Record(String),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// What the person typed, or a file on this side, is not usable.
+    #[error("{0}")]
+    Local(String),
+}
+
+impl Error {
+    pub(crate) fn tls(error: impl std::fmt::Display) -> Error {
+        Error::Tls(error.to_string())
+    }
+
+    pub(crate) fn local(text: impl Into<String>) -> Error {
+        Error::Local(text.into())
+    }
+
+    /// Whether connecting again could help.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Error::NotAccepted(code) => matches!(code, 3 | 0x88 | 0x89 | 0x97 | 0x9f),
+            // Taken over, ended or expired elsewhere: coming back would fight for the place (CON-7, AUTH-13, AUTH-14).
+            Error::Closed(reason) => !matches!(reason, 0x8e | 0x98 | 0x87 | 0x00),
+            Error::Disconnected | Error::TimedOut | Error::Io(_) => true,
+            Error::Tls(_) | Error::Malformed(_) => true,
+            Error::Refused { .. } | Error::NotPublished(_) | Error::NotSubscribed(_) | Error::Unexpected(_) => false,
+            Error::Busy | Error::Url(_) | Error::Record(_) | Error::Local(_) => false,
+        }
+    }
+}
+
+fn in_brackets(detail: &Option<String>) -> String {
+    detail.as_ref().map(|text| format!(" ({text})")).unwrap_or_default()
+}
+
+fn connect_reason(code: u8) -> String {
+    let text = match code {
+        1 | 0x84 => "the server does not speak this MQTT version",
+        2 | 0x85 => "the client id is not taken",
+        3 | 0x88 => "the server is not available",
+        4 | 0x86 => "unknown device, or wrong or expired token",
+        5 | 0x87 => "not allowed with this certificate or token",
+        0x8a => "the account or certificate is blocked",
+        0x97 | 0x9f => "too many connections",
+        _ => "",
+    };
+    with_code(text, code)
+}
+
+fn publish_reason(code: u8) -> String {
+    let text = match code {
+        0x87 | 0x80 => "no right to this topic",
+        0x99 => "not a payload that clients may send there",
+        0x97 => "too much",
+        _ => "",
+    };
+    with_code(text, code)
+}
+
+fn close_reason(code: u8) -> String {
+    let text = match code {
+        0x00 => "as asked",
+        0x8b => "it is going down",
+        0x8d => "it heard nothing from us for too long",
+        0x8e => "another connection took this one's place",
+        0x87 => "the session has expired",
+        0x98 => "the session was ended from elsewhere",
+        0xa0 => "registration took too long",
+        _ => "",
+    };
+    with_code(text, code)
+}
+
+fn with_code(text: &str, code: u8) -> String {
+    if text.is_empty() { format!("0x{code:02x}") } else { format!("{text} (0x{code:02x})") }
+}

@@ -1,0 +1,103 @@
+//! The folder in which a device keeps who it is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Account, Error, Identity, Options, Tls, Url};
+
+const ACCOUNT: &str = "account.json";
+const KEY: &str = "device.key";
+const CERTIFICATE: &str = "device.crt";
+const AUTHORITY: &str = "ca.crt";
+
+/// `account.json` (0600), and where there are: `device.key` (0600), `device.crt`, `ca.crt`.
+#[derive(Debug, Clone)]
+pub struct Home {
+    folder: PathBuf,
+}
+
+/// What is kept of a verified device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    pub url: String,
+    pub client_id: String,
+    pub token: String,
+    pub phone_id: String,
+}
+
+impl Home {
+    /// `folder`, made if it is not there.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Home, Error> {
+        let folder = folder.into();
+        fs::create_dir_all(&folder)?;
+        Ok(Home { folder })
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The device that was registered from here, if one was.
+    pub fn load(&self) -> Result<Option<Stored>, Error> {
+        let path = self.folder.join(ACCOUNT);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = ca::files::read_secret(&path).map_err(|error| Error::local(error.to_string()))?;
+        serde_json::from_slice(&text).map(Some).map_err(|error| Error::local(format!("{}: {error}", path.display())))
+    }
+
+    /// Keeps `stored`, in place of what was kept.
+    pub fn save(&self, stored: &Stored) -> Result<(), Error> {
+        let text = serde_json::to_vec_pretty(stored).map_err(|error| Error::local(error.to_string()))?;
+        ca::files::write_secret(self.folder.join(ACCOUNT), text).map_err(|error| Error::local(error.to_string()))
+    }
+
+    /// Keeps a new account with its key, and the certificate that was issued for it.
+    pub fn save_account(&self, url: &Url, account: &Account, key_pem: &str) -> Result<Stored, Error> {
+        let phone_id = account.phone_id().ok_or_else(|| Error::Unexpected("a profile without roster".into()))?;
+        let (client_id, token) = (account.client_id.clone(), account.token.clone());
+        let stored = Stored { url: url.to_string(), client_id, token, phone_id };
+        let local = |error: ca::Error| Error::local(error.to_string());
+        if let Some(der) = &account.certificate {
+            ca::files::write_secret(self.folder.join(KEY), key_pem).map_err(local)?;
+            ca::files::write_public(self.folder.join(CERTIFICATE), ca::pem(der)).map_err(local)?;
+        }
+        self.save(&stored)?;
+        Ok(stored)
+    }
+
+    /// What this folder gives for TLS.
+    pub fn tls(&self) -> Result<Option<Tls>, Error> {
+        let authority = self.folder.join(AUTHORITY);
+        if !authority.exists() {
+            return Ok(None);
+        }
+        let (cert, key) = (self.folder.join(CERTIFICATE), self.folder.join(KEY));
+        let identity = if cert.exists() && key.exists() { Some(identity(&cert, &key)?) } else { None };
+        Ok(Some(Tls { ca_pem: fs::read_to_string(authority)?, identity }))
+    }
+
+    /// Trusts this authority from now on.
+    pub fn trust(&self, ca_pem: &str) -> Result<(), Error> {
+        let path = self.folder.join(AUTHORITY);
+        ca::files::write_public(path, ca_pem).map_err(|error| Error::local(error.to_string()))
+    }
+
+    /// As whom to connect.
+    pub fn options(&self, stored: &Stored, url: Url) -> Result<Options, Error> {
+        let mut options = Options::new(url, &stored.client_id);
+        options.token = Some(stored.token.clone());
+        options.tls = self.tls()?;
+        Ok(options)
+    }
+}
+
+/// A certificate and its key from two PEM files.
+pub(crate) fn identity(cert: &Path, key: &Path) -> Result<Identity, Error> {
+    let key_pem = ca::files::read_secret(key).map_err(|error| Error::local(error.to_string()))?;
+    let key_pem = String::from_utf8(key_pem.to_vec()).map_err(|_| Error::local(format!("{} is not PEM", key.display())))?;
+    Ok(Identity { cert_pem: fs::read_to_string(cert)?, key_pem })
+}

@@ -1,0 +1,138 @@
+//! One connection to a server: socket, TLS, and the first two packets.
+
+use std::io;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use crate::mqtt::{self, ConnAck, Connect, Packet, Version};
+use crate::{Error, Options, tls};
+
+/// Largest packet taken from the server, in bytes (SPEC section 11: at most 24 MiB).
+pub(crate) const PACKET_MAX: usize = 24 * 1024 * 1024;
+/// Bytes waiting to be written; beyond this no further call is encoded.
+pub(crate) const OUT_MAX: usize = 256 * 1024;
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Reads and writes whole packets. Dropping it breaks the connection.
+pub(crate) struct Link {
+    reader: ReadHalf<Box<dyn Stream>>,
+    writer: WriteHalf<Box<dyn Stream>>,
+    version: Version,
+    received: BytesMut,
+    /// How much of `received` the last packet took.
+    used: usize,
+    /// Whole packets that wait to be written, from `written` on.
+    pub(crate) out: Vec<u8>,
+    written: usize,
+}
+
+impl Link {
+    /// Connects, greets, and waits for the greeting back.
+    pub(crate) async fn open(options: &Options) -> Result<(Link, ConnAck), Error> {
+        let opened = timeout(options.connect_timeout, async {
+            let mut link = Link::over(dial(options).await?, options.version);
+            let connack = link.greet(options).await?;
+            Ok::<_, Error>((link, connack))
+        });
+        opened.await.map_err(|_| Error::TimedOut)?
+    }
+
+    fn over(stream: Box<dyn Stream>, version: Version) -> Link {
+        let (reader, writer) = tokio::io::split(stream);
+        Link { reader, writer, version, received: BytesMut::new(), used: 0, out: Vec::new(), written: 0 }
+    }
+
+    async fn greet(&mut self, options: &Options) -> Result<ConnAck, Error> {
+        let connect = Connect {
+            version: options.version,
+            client_id: &options.client_id,
+            password: options.token.as_deref().map(str::as_bytes),
+            keep_alive: options.keep_alive,
+            receive_max: options.receive_max,
+            packet_max: PACKET_MAX as u32,
+        };
+        mqtt::connect(&mut self.out, &connect);
+        while !self.is_flushed() {
+            self.step(true).await?;
+        }
+        loop {
+            match self.next()? {
+                Some(Packet::ConnAck(connack)) if connack.code == 0 => return Ok(connack),
+                Some(Packet::ConnAck(connack)) => return Err(Error::NotAccepted(connack.code)),
+                Some(_) => return Err(mqtt::Malformed("a packet before CONNACK").into()),
+                None => self.step(true).await?,
+            }
+        }
+    }
+
+    /// The next packet that has come whole.
+    pub(crate) fn next(&mut self) -> Result<Option<Packet<'_>>, Error> {
+        self.received.advance(std::mem::take(&mut self.used));
+        match mqtt::decode(&self.received, self.version, PACKET_MAX)? {
+            Some((packet, used)) => {
+                self.used = used;
+                Ok(Some(packet))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Reads (if it `may_read`) or writes once, whichever is possible first. Cancelling it loses nothing.
+    pub(crate) async fn step(&mut self, may_read: bool) -> Result<(), Error> {
+        let left = self.out.get(self.written..).unwrap_or_default();
+        tokio::select! {
+            read = self.reader.read_buf(&mut self.received), if may_read => match read? {
+                0 => return Err(Error::Disconnected),
+                _ => return Ok(()),
+            },
+            sent = self.writer.write(left), if !left.is_empty() => match sent? {
+                0 => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                count => self.written += count,
+            },
+        }
+        if self.written == self.out.len() {
+            self.out.clear();
+            self.written = 0;
+            self.writer.flush().await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// Whether enough waits already.
+    pub(crate) fn is_choked(&self) -> bool {
+        self.out.len() - self.written > OUT_MAX
+    }
+
+    /// Says good-bye, if the socket still takes it.
+    pub(crate) async fn close(mut self) {
+        mqtt::disconnect(&mut self.out);
+        let left = self.out.get(self.written..).unwrap_or_default();
+        let bye = async {
+            self.writer.write_all(left).await?;
+            self.writer.shutdown().await
+        };
+        let _ = timeout(std::time::Duration::from_secs(1), bye).await;
+    }
+}
+
+async fn dial(options: &Options) -> Result<Box<dyn Stream>, Error> {
+    let url = &options.url;
+    let socket = TcpStream::connect((url.host.as_str(), url.port)).await?;
+    socket.set_nodelay(true)?;
+    if !url.tls {
+        return Ok(Box::new(socket));
+    }
+    let tls = options.tls.as_ref().ok_or_else(|| Error::Tls("no authority to trust is given".into()))?;
+    let connector = TlsConnector::from(tls::config(tls)?);
+    Ok(Box::new(connector.connect(tls::server_name(url)?, socket).await?))
+}

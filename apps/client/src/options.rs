@@ -1,0 +1,145 @@
+//! How to reach a server and as whom.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::Error;
+use crate::mqtt::Version;
+
+/// Where a server listens: `mqtt://host[:1883]` or `mqtts://host[:8883]` (SPEC CON-1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Url {
+    pub tls: bool,
+    /// A DNS name or an address, IPv6 without brackets.
+    pub host: String,
+    pub port: u16,
+}
+
+impl FromStr for Url {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Url, Error> {
+        let bad = || Error::Url(text.to_owned());
+        let (tls, rest) = match text.split_once("://") {
+            Some(("mqtt" | "tcp", rest)) => (false, rest),
+            Some(("mqtts" | "ssl" | "tls", rest)) => (true, rest),
+            Some(_) => return Err(bad()),
+            None => (false, text),
+        };
+        let rest = rest.trim_end_matches('/');
+        let (host, port) = match rest.strip_prefix('[') {
+            Some(v6) => {
+                let (host, after) = v6.split_once(']').ok_or_else(bad)?;
+                (host, after.strip_prefix(':'))
+            }
+            None => rest.rsplit_once(':').map_or((rest, None), |(host, port)| (host, Some(port))),
+        };
+        if host.is_empty() || host.contains(['/', '@', ' ']) {
+            return Err(bad());
+        }
+        let port = match port {
+            Some(port) => port.parse().map_err(|_| bad())?,
+            None => if tls { 8883 } else { 1883 },
+        };
+        Ok(Url { tls, host: host.to_owned(), port })
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "mqtts" } else { "mqtt" };
+        match self.host.contains(':') {
+            true => write!(f, "{scheme}://[{}]:{}", self.host, self.port),
+            false => write!(f, "{scheme}://{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// What TLS needs: whom to trust, and what to show. All PEM.
+#[derive(Clone, Default)]
+pub struct Tls {
+    /// Certificates of the authorities that a server's certificate may come from.
+    pub ca_pem: String,
+    /// Own certificate with its key, for listeners that ask for one (CON-1).
+    pub identity: Option<Identity>,
+}
+
+/// A certificate (chain) and its PKCS#8 key.
+#[derive(Clone)]
+pub struct Identity {
+    pub cert_pem: String,
+    pub key_pem: String,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("identity", &self.identity.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity(..)")
+    }
+}
+
+/// How long the first waiting before a new attempt to connect is; it doubles up to [`BACKOFF_MAX`].
+pub const BACKOFF_MIN: Duration = Duration::from_millis(100);
+/// Longest waiting between two attempts to connect.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// As whom to connect, and how.
+#[derive(Clone)]
+pub struct Options {
+    pub url: Url,
+    /// `reg_…` to register, `emqttd_…` as a verified device (SPEC ID-6).
+    pub client_id: String,
+    /// The device's token (ID-7); none where the certificate is enough.
+    pub token: Option<String>,
+    /// Needed for `mqtts`.
+    pub tls: Option<Tls>,
+    pub version: Version,
+    /// How many durable items the server may have on the way to us, not yet taken from [`crate::Events`].
+    pub receive_max: u16,
+    /// Seconds between signs of life; the server takes 5 to 1200.
+    pub keep_alive: u16,
+    /// Acknowledge each Message record as soon as it is taken from [`crate::Events`] (MESSAGE-3).
+    pub auto_ack: bool,
+    /// Connect again after a break, and repeat what had no answer. Off, a break ends the client.
+    pub reconnect: bool,
+    /// A call without answer after this long fails.
+    pub call_timeout: Duration,
+    /// A connection that is not accepted after this long is given up.
+    pub connect_timeout: Duration,
+}
+
+impl Options {
+    /// MQTT 5.0, 32 items on the way, 60 s keep-alive, reconnecting; Messages are not acknowledged by themselves.
+    pub fn new(url: Url, client_id: impl Into<String>) -> Options {
+        Options {
+            url,
+            client_id: client_id.into(),
+            token: None,
+            tls: None,
+            version: Version::V5,
+            receive_max: 32,
+            keep_alive: 60,
+            auto_ack: false,
+            reconnect: true,
+            call_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("url", &self.url)
+            .field("client_id", &self.client_id)
+            .field("tls", &self.tls)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,49 @@
+//! TLS 1.3 on aws-lc-rs, post-quantum key exchange first (SPEC SEC-1).
+
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::{Error, Tls, Url};
+
+/// The authorities of a PEM bundle; at least one.
+pub(crate) fn roots(ca_pem: &str) -> Result<Arc<RootCertStore>, Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
+        roots.add(certificate.map_err(Error::tls)?).map_err(Error::tls)?;
+    }
+    if roots.is_empty() { Err(Error::Tls("no certificate of an authority is given".into())) } else { Ok(Arc::new(roots)) }
+}
+
+/// What a connection to a server that `tls` trusts needs.
+pub(crate) fn config(tls: &Tls) -> Result<Arc<ClientConfig>, Error> {
+    config_with(roots(&tls.ca_pem)?, tls)
+}
+
+/// As [`config`], with authorities read before: thousands of connections share them.
+pub(crate) fn config_with(roots: Arc<RootCertStore>, tls: &Tls) -> Result<Arc<ClientConfig>, Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(Error::tls)?
+        .with_root_certificates(roots);
+    let mut config = match &tls.identity {
+        Some(identity) => {
+            let chain = CertificateDer::pem_slice_iter(identity.cert_pem.as_bytes())
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(Error::tls)?;
+            let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).map_err(Error::tls)?;
+            builder.with_client_auth_cert(chain, key).map_err(Error::tls)?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"mqtt".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// The name that the server's certificate must carry.
+pub(crate) fn server_name(url: &Url) -> Result<ServerName<'static>, Error> {
+    ServerName::try_from(url.host.clone()).map_err(|_| Error::Url(url.to_string()))
+}

@@ -1,0 +1,63 @@
+//! Erlang terms as Rust values (SPEC section 1): checked decoding, encoding, derived records, a text notation.
+//!
+//! Bytes from outside are read twice: [`check`] walks them once and refuses whatever C-3 refuses or a limit
+//! forbids, allocating next to nothing; then a type's [`Decode`] reads its fields straight from the bytes.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use etf::{Record, decode, encode};
+//!
+//! #[derive(Debug, Default, PartialEq, Record)]
+//! struct Ack {
+//!     id: Option<Bytes>,
+//! }
+//!
+//! let bytes = encode(&Ack { id: Some("m1".into()) });
+//! assert_eq!(decode::<Ack>(&bytes).unwrap().id.unwrap(), "m1");
+//! ```
+
+mod atom;
+mod check;
+mod decode;
+mod encode;
+mod error;
+mod fits;
+mod inflate;
+mod integer;
+mod limits;
+mod list;
+mod reader;
+mod shape;
+mod tag;
+mod term;
+pub mod text;
+pub mod write;
+
+pub use crate::atom::Atom;
+pub use crate::check::{Checked, check};
+pub use crate::decode::Decode;
+pub use crate::encode::{Encode, encode};
+pub use crate::error::Error;
+pub use crate::fits::Fits;
+pub use crate::limits::Limits;
+pub use crate::reader::Reader;
+pub use crate::shape::{Atoms, Shape};
+pub use crate::term::Term;
+pub use etf_derive::{AtomEnum, Choice, Record};
+
+/// The byte every document begins with (C-1).
+pub const VERSION: u8 = 131;
+
+/// One value from one document (version byte and term, nothing behind it), within the default [`Limits`].
+pub fn decode<T: Decode>(bytes: &[u8]) -> Result<T, Error> {
+    decode_with(bytes, &Limits::default())
+}
+
+/// As [`decode`], within `limits`.
+pub fn decode_with<T: Decode>(bytes: &[u8], limits: &Limits) -> Result<T, Error> {
+    let checked = check(bytes, limits)?;
+    let mut reader = checked.reader();
+    let value = T::decode(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}

@@ -1,0 +1,121 @@
+//! The engine on disk: fjall, one keyspace a table, one journal for all of them.
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use bytes::Bytes;
+use fjall::{Database, Keyspace, OwnedWriteBatch, Readable, Snapshot};
+
+use crate::{Batch, Entry, Error, Span, Store, Table, Ticket, View};
+
+mod open;
+
+mod journal;
+
+mod error;
+
+/// A store in a folder. One process has it open at a time.
+pub struct Disk {
+    db: Database,
+    journal: journal::Journal,
+    tables: Tables,
+}
+
+type Tables = Arc<HashMap<&'static str, Keyspace>>;
+
+impl Disk {
+    /// Opens the store in the folder `path`, or makes it, with at least `tables`; tables it has from another release stay
+    /// as they are. Replays what the journal has beyond the table files.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] when another instance has it, [`Error::NotAStore`] when the folder holds something else,
+    /// [`Error::Corrupted`], [`Error::Format`], and those of the disk.
+    pub fn open(path: &Path, tables: &[Table]) -> Result<Disk, Error> {
+        tables.iter().try_for_each(|table| table.check())?;
+        let db = open::database(path)?;
+        let tables = open::tables(&db, tables)?.into();
+        let journal = journal::Journal::open(path)?;
+        Ok(Disk { db, journal, tables })
+    }
+}
+
+impl Store for Disk {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        // A snapshot, since a bare fjall read may see half of a batch that is just being applied.
+        get(&self.db.snapshot(), find(&self.tables, table)?, key)
+    }
+
+    fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {
+        scan(&self.db.snapshot(), find(&self.tables, table)?, span)
+    }
+
+    fn apply(&self, batch: &Batch) -> Result<Ticket, Error> {
+        batch.check()?;
+        self.journal.check()?;
+        let mut out = OwnedWriteBatch::with_capacity(self.db.clone(), batch.len());
+        for op in batch.ops() {
+            let table = find(&self.tables, op.table)?;
+            match &op.value {
+                Some(value) => out.insert(table, op.key.clone(), value.clone()),
+                None => out.remove(table, op.key.clone()),
+            }
+        }
+        out.commit()?;
+        Ok(self.applied())
+    }
+
+    fn flush(&self) -> Result<Ticket, Error> {
+        let applied = self.applied();
+        self.journal.sync(&self.db)?;
+        Ok(applied)
+    }
+
+    /// fjall's visible sequence number: it rises, under the journal's lock, with each batch written to the journal, so
+    /// what it covers is in the journal, and what a reader sees is covered.
+    fn applied(&self) -> Ticket {
+        Ticket(self.db.visible_seqno())
+    }
+
+    fn snapshot(&self) -> Box<dyn View> {
+        Box::new(Moment {
+            snapshot: self.db.snapshot(),
+            tables: self.tables.clone(),
+        })
+    }
+}
+
+struct Moment {
+    snapshot: Snapshot,
+    tables: Tables,
+}
+
+impl View for Moment {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        get(&self.snapshot, find(&self.tables, table)?, key)
+    }
+
+    fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {
+        scan(&self.snapshot, find(&self.tables, table)?, span)
+    }
+}
+
+fn find(tables: &Tables, table: Table) -> Result<&Keyspace, Error> {
+    tables.get(table.0).ok_or(Error::UnknownTable(table.0))
+}
+
+fn get(snapshot: &Snapshot, table: &Keyspace, key: &[u8]) -> Result<Option<Bytes>, Error> {
+    if key.is_empty() || key.len() > crate::KEY_MAX {
+        return Ok(None);
+    }
+    Ok(snapshot.get(table, key)?.map(Bytes::from))
+}
+
+fn scan(snapshot: &Snapshot, table: &Keyspace, span: &Span) -> Result<Vec<Entry>, Error> {
+    if span.is_empty() {
+        return Ok(Vec::new());
+    }
+    let entries = snapshot.range::<&[u8], _>(table, span.bounds());
+    span.take(entries.map(|guard| {
+        let (key, value) = guard.into_inner()?;
+        Ok((key.into(), value.into()))
+    }))
+}

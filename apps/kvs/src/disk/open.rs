@@ -1,0 +1,89 @@
+//! Making and opening the folder, and the sizes that fit a small server.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+
+use crate::{Error, Table};
+
+/// Blocks of table files kept in memory, bytes, for all tables together.
+const CACHE: u64 = 64 << 20;
+/// A table's rows in memory before they become a table file, bytes.
+const MEMTABLE: u64 = 32 << 20;
+/// Sealed journals kept, bytes; beyond it the tables that hold back the oldest are written out. It bounds the replay.
+const JOURNAL: u64 = 64 << 20;
+/// Threads that write and merge table files.
+const WORKERS: usize = 2;
+/// The file by which fjall knows a folder of its own.
+const MARKER: &str = "version";
+
+/// Opens the database in `path`, making it first where there is none.
+pub(super) fn database(path: &Path) -> Result<Database, Error> {
+    if !path.join(MARKER).try_exists()? {
+        make(path)?;
+    }
+    start(path).map_err(damaged)
+}
+
+/// A file of a store that is missing or cut is damage, whatever the system calls it.
+fn damaged(error: Error) -> Error {
+    match error {
+        Error::Io(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {
+            Error::Corrupted(error.to_string())
+        }
+        other => other,
+    }
+}
+
+/// Makes it beside its place and then moves it there, so that one killed half-way leaves no half folder behind.
+fn make(path: &Path) -> Result<(), Error> {
+    let fresh = beside(path)?;
+    match fs::remove_dir_all(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    drop(start(&fresh)?);
+    fs::rename(&fresh, path).map_err(|error| match error.kind() {
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory => Error::NotAStore,
+        _ => error.into(),
+    })?;
+    let parent = fresh.parent().unwrap_or(Path::new("/"));
+    File::open(parent)?.sync_all()?;
+    Ok(())
+}
+
+fn beside(path: &Path) -> Result<PathBuf, Error> {
+    let mut name = std::path::absolute(path)?.into_os_string();
+    name.push(".new");
+    Ok(name.into())
+}
+
+fn start(path: &Path) -> Result<Database, Error> {
+    let db = Database::builder(path)
+        .cache_size(CACHE)
+        .max_journaling_size(JOURNAL)
+        .manual_journal_persist(true)
+        .worker_threads(WORKERS)
+        .open()?;
+    Ok(db)
+}
+
+pub(super) fn tables(db: &Database, tables: &[Table]) -> Result<HashMap<&'static str, Keyspace>, Error> {
+    tables
+        .iter()
+        .map(|table| Ok((table.0, db.keyspace(table.0, options)?)))
+        .collect()
+}
+
+/// Taken when a table is made, and kept with it: a later release that changes them changes new tables only.
+/// fjall's Bloom filters are on for every level, so that asking for an absent key costs no read.
+fn options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .manual_journal_persist(true)
+        .max_memtable_size(MEMTABLE)
+}

@@ -1,0 +1,78 @@
+//! Ids that are never given twice, at no write each.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use bytes::Bytes;
+
+use crate::{Batch, Error, Store, Table};
+
+/// The largest id: it is exact in every client, also one that counts in doubles.
+pub const ID_MAX: u64 = (1 << 53) - 1;
+/// Ids reserved by one write of the row.
+const BLOCK: u64 = 1 << 16;
+
+/// A counter over the whole server. Ids rise, also over a restart, and may have gaps there.
+///
+/// The row holds the highest id reserved; it is applied before an id of that block is given. So when a batch that
+/// uses an id is durable, its reservation is, and ids that were never durable may be given again.
+pub struct Sequence {
+    store: Arc<dyn Store>,
+    table: Table,
+    key: Bytes,
+    last: AtomicU64,
+    reserved: AtomicU64,
+    reserving: Mutex<()>,
+}
+
+impl Sequence {
+    /// Goes on behind the reservation found in the row, or begins at 1. One `Sequence` a row at a time.
+    pub fn open(store: Arc<dyn Store>, table: Table, key: &[u8]) -> Result<Sequence, Error> {
+        let reserved = match store.get(table, key)? {
+            Some(row) => decode(&row)?,
+            None => 0,
+        };
+        Ok(Sequence {
+            store,
+            table,
+            key: Bytes::copy_from_slice(key),
+            last: AtomicU64::new(reserved),
+            reserved: AtomicU64::new(reserved),
+            reserving: Mutex::new(()),
+        })
+    }
+
+    /// The next id, at most [`ID_MAX`]. Writes once in 65,536 calls.
+    pub fn next(&self) -> Result<u64, Error> {
+        let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        if id > self.reserved.load(Ordering::Acquire) {
+            self.reserve(id)?;
+        }
+        Ok(id)
+    }
+
+    fn reserve(&self, id: u64) -> Result<(), Error> {
+        let _alone = self.reserving.lock().unwrap_or_else(PoisonError::into_inner);
+        if id <= self.reserved.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if id > ID_MAX {
+            return Err(Error::Exhausted);
+        }
+        let reserved = id.saturating_add(BLOCK - 1).min(ID_MAX);
+        let mut batch = Batch::default();
+        batch.put(self.table, self.key.clone(), reserved.to_be_bytes().to_vec());
+        self.store.apply(&batch)?;
+        self.reserved.store(reserved, Ordering::Release);
+        Ok(())
+    }
+}
+
+fn decode(row: &[u8]) -> Result<u64, Error> {
+    match row.try_into() {
+        Ok(bytes) => Ok(u64::from_be_bytes(bytes)),
+        Err(_) => Err(Error::Corrupted(format!("a sequence of {} bytes", row.len()))),
+    }
+}

@@ -1,0 +1,103 @@
+//! A span: which entries a scan returns, and in which direction.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use crate::KEY_MAX;
+
+/// Entries a scan returns at most when the span names no limit.
+pub const SCAN_DEFAULT: usize = 1024;
+
+/// A part of a table: keys from one key on and below another, in key order or backward, up to a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    from: Bytes,
+    below: Option<Bytes>,
+    backward: bool,
+    limit: usize,
+}
+
+impl Span {
+    /// All keys that begin with `prefix`; all keys for an empty one.
+    pub fn prefix(prefix: impl Into<Bytes>) -> Span {
+        let from = bound(prefix);
+        let below = after_prefix(&from);
+        Span {
+            from,
+            below,
+            backward: false,
+            limit: SCAN_DEFAULT,
+        }
+    }
+
+    /// Keys `from <= key < to`; none when `to` is not above `from`.
+    pub fn range(from: impl Into<Bytes>, to: impl Into<Bytes>) -> Span {
+        Span {
+            from: bound(from),
+            below: Some(bound(to)),
+            backward: false,
+            limit: SCAN_DEFAULT,
+        }
+    }
+
+    /// From the last key to the first.
+    pub fn backward(self) -> Span {
+        Span { backward: true, ..self }
+    }
+
+    /// At most `limit` entries.
+    pub fn limit(self, limit: usize) -> Span {
+        Span { limit, ..self }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.limit == 0 || self.below.as_ref().is_some_and(|below| *below <= self.from)
+    }
+
+    pub(crate) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        let below = self.below.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        (Bound::Included(&self.from), below)
+    }
+
+    /// Takes what the span asks for of the entries within its bounds, which come in key order.
+    pub(crate) fn take<T, E>(&self, entries: impl DoubleEndedIterator<Item = Result<T, E>>) -> Result<Vec<T>, E> {
+        match self.backward {
+            false => entries.take(self.limit).collect(),
+            true => entries.rev().take(self.limit).collect(),
+        }
+    }
+}
+
+/// A bound longer than all keys compares with them as its beginning does, and fjall panics on one beyond 64 KiB.
+fn bound(key: impl Into<Bytes>) -> Bytes {
+    let mut key = key.into();
+    key.truncate(KEY_MAX + 1);
+    key
+}
+
+/// The least key above all that begin with `prefix`; none when there is no such key.
+fn after_prefix(prefix: &Bytes) -> Option<Bytes> {
+    let mut key = prefix.to_vec();
+    while let Some(last) = key.pop() {
+        if let Some(next) = last.checked_add(1) {
+            key.push(next);
+            return Some(key.into());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_where_the_next_one_begins() {
+        let after = |prefix: &'static [u8]| after_prefix(&Bytes::from_static(prefix));
+        assert_eq!(after(b"ab").as_deref(), Some(&b"ac"[..]));
+        assert_eq!(after(b"a\xff\xff").as_deref(), Some(&b"b"[..]));
+        assert_eq!(after(b"\xff"), None);
+        assert_eq!(after(b""), None);
+    }
+}

@@ -1,0 +1,143 @@
+//! The folder of the disk engine: who may open it, what it says when it cannot, and what we lean on in fjall.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::{fs, path::Path};
+
+use kvs::{Batch, Disk, Error, Store, Table};
+
+const T: Table = Table("t");
+
+fn open(path: &Path) -> Result<Disk, Error> {
+    Disk::open(path, &[T])
+}
+
+fn put(disk: &Disk, key: &'static str, value: Vec<u8>) {
+    let mut batch = Batch::default();
+    batch.put(T, key, value);
+    disk.apply(&batch).unwrap();
+}
+
+fn message(result: Result<Disk, Error>) -> String {
+    result.map(drop).unwrap_err().to_string()
+}
+
+#[test]
+fn a_second_one_is_told_that_the_folder_is_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let first = open(&path).unwrap();
+    assert!(matches!(open(&path), Err(Error::Locked)));
+    drop(first);
+    open(&path).unwrap();
+}
+
+#[test]
+fn tables_are_added_by_a_later_release_and_kept_by_an_older_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let new = Table("new");
+    put(&open(&path).unwrap(), "k", b"v".to_vec());
+    let both = Disk::open(&path, &[T, new]).unwrap();
+    assert_eq!(both.get(T, b"k").unwrap().unwrap(), "v");
+    assert_eq!(both.get(new, b"k").unwrap(), None);
+    drop(both);
+    let only_new = Disk::open(&path, &[new]).unwrap();
+    assert!(matches!(only_new.get(T, b"k"), Err(Error::UnknownTable("t"))));
+    drop(only_new);
+    assert_eq!(open(&path).unwrap().get(T, b"k").unwrap().unwrap(), "v");
+}
+
+#[test]
+fn a_table_has_a_plain_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["", "Upper", "with space", "../up", "abcdefghijklmnopqrstuvwxyz_abcdefg"] {
+        let path = folder.path().join("store");
+        assert!(
+            matches!(Disk::open(&path, &[Table(name)]), Err(Error::TableName(_))),
+            "{name}"
+        );
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn an_empty_folder_becomes_a_store_and_a_full_one_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    open(&empty).unwrap();
+
+    let full = folder.path().join("full");
+    fs::create_dir(&full).unwrap();
+    fs::write(full.join("letter"), "dear").unwrap();
+    assert_eq!(message(open(&full)), "the data folder holds other files and no store");
+    assert_eq!(fs::read_to_string(full.join("letter")).unwrap(), "dear");
+
+    let file = folder.path().join("file");
+    fs::write(&file, "dear").unwrap();
+    assert!(open(&file).is_err());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "dear");
+}
+
+#[test]
+fn a_first_start_that_was_killed_is_begun_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let half = folder.path().join("store.new");
+    fs::create_dir(&half).unwrap();
+    fs::write(half.join("0.jnl"), "").unwrap();
+    open(&folder.path().join("store")).unwrap();
+    assert!(!half.exists());
+}
+
+#[test]
+fn another_format_and_damage_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    drop(open(&path).unwrap());
+    let marker = fs::read(path.join("version")).unwrap();
+
+    fs::write(path.join("version"), "FJL\x09").unwrap();
+    assert_eq!(
+        message(open(&path)),
+        "the data was written in a format this version cannot read"
+    );
+    fs::write(path.join("version"), marker).unwrap();
+
+    for table in fs::read_dir(path.join("keyspaces")).unwrap() {
+        for entry in fs::read_dir(table.unwrap().path()).unwrap() {
+            let file = entry.unwrap().path();
+            if file.is_file() {
+                fs::write(file, "not what was here").unwrap();
+            }
+        }
+    }
+    let said = message(open(&path));
+    assert!(
+        said.starts_with("the data is damaged: ") && !said.contains('\n'),
+        "{said}"
+    );
+}
+
+/// `disk/journal.rs` syncs the journal with the highest number, and leans on fjall making a new one when one is full.
+#[test]
+fn journals_are_numbered_files_that_follow_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let disk = open(&path).unwrap();
+    assert!(path.join("0.jnl").is_file());
+    let (mut written, mut random) = (0, 1_u64);
+    while !path.join("1.jnl").exists() {
+        let noise = std::iter::repeat_with(|| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 56) as u8
+        });
+        put(&disk, "k", noise.take(1 << 20).collect());
+        disk.flush().unwrap();
+        written += 1;
+        assert!(written < 1000, "no second journal");
+    }
+    put(&disk, "k", b"beyond".to_vec());
+    disk.flush().unwrap();
+    drop(disk);
+    assert_eq!(open(&path).unwrap().get(T, b"k").unwrap().unwrap(), "beyond");
+}

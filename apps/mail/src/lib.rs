@@ -1,0 +1,14 @@
+//! The mail queue: what a device has not acknowledged (SPEC section 8), without storage or network.
+//!
+//! A queue is not stored as a list. What happened is kept once, in the order of its numbers, for all receivers; a device is a
+//! [`Cursor`] in each stream of it (a feed, or its account's notices). [`Stream`] follows a feed on one connection, [`Inbox`] the notices: what was sent,
+//! what is open, and what cursor follows from that. [`merge`] makes one item of several notices.
+
+mod cursor;
+mod stream;
+mod inbox;
+pub mod merge;
+
+pub use inbox::{Inbox, SETTLED_MS};
+pub use cursor::{Cursor, RANGES_MAX};
+pub use stream::{Open, Stream};

@@ -1,0 +1,147 @@
+//! One stream on one connection: what was sent, what is still open, and the cursor that follows.
+
+use std::collections::VecDeque;
+
+use crate::{Cursor, RANGES_MAX};
+
+/// An item that was sent on this connection and not acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Open {
+    /// Number of the entry.
+    pub seq: u64,
+    /// Number of the message it is about.
+    pub id: u64,
+    /// Something between this entry and the next open one is acknowledged.
+    gap: bool,
+}
+
+/// Entries are sent in rising order, each once a connection, and acknowledged in any order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stream {
+    /// What was acknowledged before this connection.
+    before: Cursor,
+    open: VecDeque<Open>,
+    /// Every entry up to here was sent, or need not be.
+    top: u64,
+}
+
+impl Stream {
+    /// A stream as an earlier connection left it.
+    pub fn resume(before: Cursor) -> Stream {
+        Stream { top: before.upto, before, open: VecDeque::new() }
+    }
+
+    /// The last entry that was sent or passed over.
+    pub fn top(&self) -> u64 {
+        self.top
+    }
+
+    /// Whether the entry was acknowledged on an earlier connection.
+    pub fn is_acknowledged_before(&self, seq: u64) -> bool {
+        self.before.covers(seq)
+    }
+
+    pub fn is_open(&self, seq: u64) -> bool {
+        self.open.binary_search_by_key(&seq, |open| open.seq).is_ok()
+    }
+
+    pub fn open(&self) -> impl Iterator<Item = &Open> {
+        self.open.iter()
+    }
+
+    /// The entry goes out now; numbers rise.
+    pub fn sent(&mut self, seq: u64, id: u64) {
+        self.top = seq;
+        self.open.push_back(Open { seq, id, gap: false });
+    }
+
+    /// The entry need not be sent: acknowledged before, or part of an item that covers it.
+    pub fn passed(&mut self, seq: u64) {
+        self.top = self.top.max(seq);
+        if let Some(last) = self.open.back_mut() {
+            last.gap |= self.before.covers(seq);
+        }
+    }
+
+    /// The open entry is acknowledged. False when it is not open.
+    pub fn acknowledge(&mut self, seq: u64) -> bool {
+        let Ok(at) = self.open.binary_search_by_key(&seq, |open| open.seq) else {
+            return false;
+        };
+        self.open.remove(at);
+        if let Some(earlier) = at.checked_sub(1).and_then(|earlier| self.open.get_mut(earlier)) {
+            earlier.gap = true;
+        }
+        true
+    }
+
+    /// What is acknowledged by now; to be stored.
+    pub fn cursor(&self) -> Cursor {
+        let upto = self.open.front().map_or(self.top, |first| first.seq.saturating_sub(1)).max(self.before.upto);
+        let ends = self.open.iter().skip(1).map(|next| next.seq - 1).chain([self.top]);
+        let gaps = self.open.iter().zip(ends).filter(|(open, _)| open.gap).map(|(open, end)| (open.seq + 1, end));
+        let later = self.before.beyond.iter().filter(|(_, last)| *last > self.top).map(|(first, last)| (*first.max(&(self.top + 1)), *last));
+        let beyond = gaps.chain(later).filter(|(first, last)| first <= last && *first > upto).take(RANGES_MAX).collect();
+        Cursor { upto, beyond }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sent(seqs: &[u64]) -> Stream {
+        let mut stream = Stream::resume(Cursor::at(10));
+        for seq in seqs {
+            stream.sent(*seq, *seq);
+        }
+        stream
+    }
+
+    #[test]
+    fn message_3_acknowledgements_in_any_order_leave_exactly_the_holes() {
+        let mut stream = sent(&[12, 15, 20, 21]);
+        assert!(stream.acknowledge(15));
+        assert_eq!(stream.cursor(), Cursor { upto: 11, beyond: vec![(13, 19)] });
+        assert!(stream.acknowledge(21));
+        assert_eq!(stream.cursor(), Cursor { upto: 11, beyond: vec![(13, 19), (21, 21)] });
+        assert!(stream.acknowledge(12));
+        assert_eq!(stream.cursor(), Cursor { upto: 19, beyond: vec![(21, 21)] });
+        assert!(stream.acknowledge(20));
+        assert_eq!(stream.cursor(), Cursor::at(21));
+        assert!(!stream.acknowledge(20), "repeated: ignored");
+    }
+
+    proptest! {
+        /// Whatever is acknowledged, over any number of connections: the cursor covers that and nothing else.
+        #[test]
+        fn dlv_7_a_cursor_covers_the_acknowledged_entries_only(
+            gaps in prop::collection::vec(1u64..4, 1..40),
+            rounds in prop::collection::vec((0usize..41, prop::collection::vec(any::<prop::sample::Index>(), 0..20)), 1..5),
+        ) {
+            let entries: Vec<u64> = gaps.iter().scan(0, |seq, gap| { *seq += gap; Some(*seq) }).collect();
+            let mut acknowledged = std::collections::BTreeSet::new();
+            let mut cursor = Cursor::at(0);
+            for (count, acks) in rounds {
+                let mut stream = Stream::resume(cursor.clone());
+                let mut open = Vec::new();
+                for seq in entries.iter().filter(|seq| **seq > cursor.upto).take(count) {
+                    if stream.is_acknowledged_before(*seq) { stream.passed(*seq) } else { stream.sent(*seq, *seq); open.push(*seq) }
+                }
+                for ack in acks {
+                    if open.is_empty() { break }
+                    let seq = open.remove(ack.index(open.len()));
+                    prop_assert!(stream.acknowledge(seq));
+                    acknowledged.insert(seq);
+                }
+                cursor = stream.cursor();
+                for seq in &entries {
+                    prop_assert_eq!(cursor.covers(*seq), acknowledged.contains(seq), "entry {} under {:?}", seq, cursor);
+                }
+                cursor = etf::decode(&etf::encode(&cursor)).unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! An accepted connection at work: what came is taken, what the chat and the broker have is written, all that waits in one go.
+
+use std::collections::VecDeque;
+use std::future::{Future as _, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use chat::Port;
+use chat::door::{self, Gone};
+use tokio::time::{Duration, Instant, Sleep, sleep_until, timeout};
+
+use super::Stream;
+use super::socket::Socket;
+use crate::broker::{Link, Resumable};
+use crate::message::Will;
+use crate::packet::{self, Incoming, Next, reason};
+use crate::session::{Ask, End, Session, Taken, Todo};
+use crate::shared::{Seat, Shared};
+use crate::signal::Leave;
+
+/// Reads of one turn; then other connections of the thread have theirs.
+const READS_MAX: usize = 16;
+/// When the chat or the broker is busy it is asked again after this.
+const AGAIN: Duration = Duration::from_millis(2);
+/// How long a client may take to read why it is closed.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+pub(super) struct Live<S> {
+    socket: Socket<S>,
+    session: Session,
+    seat: Seat,
+    chat: Option<(door::Session, Arc<Port>)>,
+    free: Option<Box<Free>>,
+    /// Not yet taken by chat or broker: nothing is read until they are.
+    asks: VecDeque<Ask>,
+    /// A packet that has to wait until a call ends.
+    held: Option<Box<Held>>,
+    /// Length of the packet begun.
+    wanted: usize,
+    heard: Instant,
+    keep_alive: u16,
+    shared: Arc<Shared>,
+    first: Option<Box<Todo>>,
+}
+
+struct Held {
+    packet: Incoming,
+    /// What came behind it.
+    rest: BytesMut,
+}
+
+/// What a plain client or a service has beside its packets (TOPIC-13).
+pub(super) struct Free {
+    pub(super) id: Arc<str>,
+    pub(super) number: u64,
+    pub(super) resumed: Option<Box<Resumable>>,
+    pub(super) link: Option<Link>,
+    pub(super) will: Option<Box<Will>>,
+    /// Seconds that the session is kept after the connection.
+    pub(super) expiry: u32,
+}
+
+impl<S: Stream> Live<S> {
+    #[expect(clippy::too_many_arguments, reason = "one caller, which has them all apart")]
+    pub(super) fn new(
+        mut socket: Socket<S>,
+        mut rest: BytesMut,
+        session: Session,
+        todo: Todo,
+        seat: Seat,
+        chat: Option<(door::Session, Arc<Port>)>,
+        free: Option<Box<Free>>,
+        keep_alive: u16,
+        shared: Arc<Shared>,
+    ) -> Live<S> {
+        socket.keep(&mut rest);
+        Live {
+            socket,
+            session,
+            seat,
+            chat,
+            free,
+            asks: VecDeque::new(),
+            held: None,
+            wanted: 2,
+            heard: Instant::now(),
+            keep_alive,
+            shared,
+            first: Some(Box::new(todo)),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let end = {
+            let mut alarm = pin!(sleep_until(self.silent_at()));
+            poll_fn(|cx| self.poll(alarm.as_mut(), cx)).await
+        };
+        self.finish(end).await;
+    }
+
+    /// HEART-3: one and a half times the keep-alive.
+    fn silent_at(&self) -> Instant {
+        self.heard + Duration::from_millis(u64::from(self.keep_alive) * 1500)
+    }
+
+    fn poll(&mut self, alarm: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<End> {
+        let mut todo = self.first.take().map_or_else(Todo::default, |first| *first);
+        self.seat.signal.listen(cx.waker());
+        self.check_signal(&mut todo);
+        let busy = self.turn(&mut todo, cx);
+        self.check_alarm(alarm, busy, &mut todo, cx);
+        match self.socket.poll_write(&mut todo.bytes, cx) {
+            Poll::Ready(Err(_)) => Poll::Ready(todo.end.unwrap_or(End::Broken)),
+            Poll::Ready(Ok(())) | Poll::Pending => todo.end.map_or(Poll::Pending, Poll::Ready),
+        }
+    }
+
+    fn check_signal(&self, todo: &mut Todo) {
+        match self.seat.signal.heard() {
+            None => (),
+            Some(Leave::TakenOver) => self.session.close(reason::TAKEN_OVER, End::Broken, todo),
+            Some(Leave::ShuttingDown) => self.session.close(reason::SHUTTING_DOWN, End::Broken, todo),
+        }
+    }
+
+    fn check_alarm(&self, mut alarm: Pin<&mut Sleep>, busy: bool, todo: &mut Todo, cx: &mut Context<'_>) {
+        let silent_at = self.silent_at();
+        if busy {
+            alarm.as_mut().reset(Instant::now() + AGAIN);
+        }
+        while todo.end.is_none() && alarm.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= silent_at {
+                return self.session.close(reason::KEEP_ALIVE_TIMEOUT, End::Broken, todo);
+            }
+            alarm.as_mut().reset(if busy { Instant::now() + AGAIN } else { silent_at });
+        }
+    }
+
+    /// Goes round until nothing is left to do. True: chat or broker are busy, come back.
+    fn turn(&mut self, todo: &mut Todo, cx: &mut Context<'_>) -> bool {
+        for _ in 0..READS_MAX {
+            if todo.end.is_some() {
+                return false;
+            }
+            self.outs(todo, cx);
+            if !self.ask(todo, cx) {
+                return true;
+            }
+            let wait = todo.end.is_some() || !self.socket.is_flushed();
+            if wait || !self.read(todo, cx) {
+                return !self.ask(todo, cx);
+            }
+        }
+        cx.waker().wake_by_ref();
+        !self.ask(todo, cx)
+    }
+
+    /// What the chat and the broker have for the client, unless it is slow to read.
+    fn outs(&mut self, todo: &mut Todo, cx: &mut Context<'_>) {
+        if !self.socket.is_flushed() {
+            return;
+        }
+        if let Some((_, port)) = &self.chat {
+            while let Poll::Ready(outs) = port.poll_drain(cx) {
+                for out in outs {
+                    if todo.end.is_none() {
+                        self.session.out(out, todo);
+                    }
+                }
+            }
+        }
+        let link = self.free.as_ref().and_then(|free| free.link.as_ref());
+        while let Some(link) = link.filter(|_| self.session.has_room() && todo.end.is_none()) {
+            match link.poll_next(cx) {
+                Poll::Ready(delivered) => self.session.deliver(delivered, todo),
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    /// Takes a held packet or reads once. False: nothing more for now.
+    fn read(&mut self, todo: &mut Todo, cx: &mut Context<'_>) -> bool {
+        let mut arrived = match self.held.take() {
+            Some(held) => match self.session.packet(held.packet, todo) {
+                Taken::Yes => held.rest,
+                Taken::Later(packet) => {
+                    self.held = Some(Box::new(Held { packet, rest: held.rest }));
+                    return false;
+                }
+            },
+            None => match self.arrival(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Some(arrived)) => arrived,
+                Poll::Ready(None) => {
+                    todo.end = Some(End::Broken);
+                    return false;
+                }
+            },
+        };
+        self.heard = Instant::now();
+        self.take(&mut arrived, todo);
+        true
+    }
+
+    /// Bytes kept from CONNECT first, then from the stream; `None` when it has ended.
+    fn arrival(&mut self, cx: &mut Context<'_>) -> Poll<Option<BytesMut>> {
+        if self.socket.partial.len() >= self.wanted {
+            return Poll::Ready(Some(std::mem::take(&mut self.socket.partial)));
+        }
+        self.socket.poll_read(self.wanted, cx).map(|read| read.ok().filter(|arrived| !arrived.is_empty()))
+    }
+
+    fn take(&mut self, arrived: &mut BytesMut, todo: &mut Todo) {
+        let version = Some(self.session.version());
+        while todo.end.is_none() {
+            match packet::next(arrived, version, self.shared.settings.packet_max) {
+                Next::Needs(bytes) => {
+                    self.wanted = bytes;
+                    return self.socket.keep(arrived);
+                }
+                Next::Bad(bad) => return self.session.broken(bad, todo),
+                Next::BadConnect(_) => return self.session.broken(packet::Bad::PROTOCOL, todo),
+                Next::Packet(packet) => {
+                    if let Taken::Later(packet) = self.session.packet(packet, todo) {
+                        self.held = Some(Box::new(Held { packet, rest: arrived.split() }));
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands on what the session asks for; false when somebody is too busy to take it.
+    fn ask(&mut self, todo: &mut Todo, _cx: &mut Context<'_>) -> bool {
+        self.asks.append(&mut todo.asks);
+        while let Some(ask) = self.asks.pop_front() {
+            if let Err(ask) = self.ask_one(ask) {
+                self.asks.push_front(ask);
+                return false;
+            }
+        }
+        if self.asks.capacity() > 0 {
+            self.asks = VecDeque::new();
+        }
+        true
+    }
+
+    fn ask_one(&mut self, ask: Ask) -> Result<(), Ask> {
+        match ask {
+            Ask::Request { call, origin, payload } => match &self.chat {
+                None => Ok(()),
+                Some((chat, _)) => chat
+                    .request(call, origin.clone(), payload.clone())
+                    .map_err(|_| Ask::Request { call, origin, payload }),
+            },
+            Ask::Confirm(delivery) => {
+                self.chat.as_ref().map_or(Ok(()), |(chat, _)| chat.confirm(delivery).map_err(|_| Ask::Confirm(delivery)))
+            }
+            Ask::MayReceive { ask, topic } => match &self.chat {
+                None => Ok(()),
+                Some((chat, _)) => chat.may_receive(ask, topic.clone()).map_err(|_| Ask::MayReceive { ask, topic }),
+            },
+            Ask::Publish(message) => {
+                let number = self.free.as_ref().map_or(0, |free| free.number);
+                self.shared.broker.publish(&message, number).map_err(|_| Ask::Publish(message))
+            }
+            Ask::Subscribe { number, filter, new, retained } => {
+                let done = self.link().and_then(|link| link.map_or(Ok(()), |link| link.subscribe(number, &filter, new, retained)));
+                done.map_err(|_| Ask::Subscribe { number, filter, new, retained })
+            }
+            Ask::Unsubscribe { number, filter } => {
+                let done = self.link().and_then(|link| link.map_or(Ok(()), |link| link.unsubscribe(&filter)));
+                done.map_err(|_| Ask::Unsubscribe { number, filter })
+            }
+        }
+    }
+
+    /// The link to the broker, made when it is first needed.
+    fn link(&mut self) -> Result<Option<&Link>, crate::broker::Busy> {
+        let Some(free) = &mut self.free else {
+            return Ok(None);
+        };
+        if free.link.is_none() {
+            free.link = Some(Link::open(self.shared.broker.clone(), free.number)?);
+        }
+        Ok(free.link.as_ref())
+    }
+
+    /// Tells everybody, lets the last bytes leave, closes.
+    async fn finish(self, end: End) {
+        let Live { mut socket, session, chat, free, shared, seat, asks, .. } = self;
+        drop(asks);
+        if let Some((chat, _)) = chat {
+            match end {
+                End::Left => chat.gone(Gone::Left),
+                End::Broken | End::Dismissed => chat.gone(Gone::Lost),
+            }
+        }
+        if let Some(free) = free {
+            release(*free, session, end, &shared);
+        }
+        let farewell = async {
+            let _ = poll_fn(|cx| socket.poll_write(&mut BytesMut::new(), cx)).await;
+            let _ = poll_fn(|cx| socket.poll_shutdown(cx)).await;
+        };
+        let _ = timeout(LAST_WORDS, farewell).await;
+        drop(seat);
+    }
+}
+
+/// CON-8, CON-11: the will, and what is kept of the session.
+fn release(free: Free, session: Session, end: End, shared: &Shared) {
+    let will = match end {
+        End::Left => None,
+        End::Broken | End::Dismissed => free.will.map(|will| *will),
+    };
+    let kept = session.into_kept().map(|kept| Box::new(Resumable { kept, link: free.link, number: free.number }));
+    if let Some(message) = shared.broker.clients.release(&free.id, kept, free.expiry, will) {
+        shared.broker.publish_will(&message);
+    }
+}

@@ -1,0 +1,165 @@
+//! From the first byte to CONNACK (CON-3, CON-4, CON-7, CON-12).
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use chat::Port;
+use chat::door::{self, Certificate, Out};
+use tokio::time::{Duration, timeout};
+
+use super::Stream;
+use super::live::{Free, Live};
+use super::socket::Socket;
+use crate::packet::{self, Bad, BadConnect, Connect, Incoming, Next, Version, reason, write};
+use crate::session::greet::{self, Greeting, Kind};
+use crate::session::{Session, Todo, denied_code};
+use crate::shared::{Seat, Shared};
+
+/// How long a refused client may take to read why.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// `None`: the connection is over.
+pub(super) async fn open<S: Stream>(stream: S, shared: &Arc<Shared>, certificate: Option<Arc<Certificate>>) -> Option<Live<S>> {
+    let mut socket = Socket::new(stream);
+    let (connect, rest) = match connect(&mut socket, shared.settings.packet_max).await {
+        Ok(read) => read?,
+        Err(bad) => return refuse(socket, bad).await,
+    };
+    let version = connect.version;
+    let settings = &shared.settings;
+    let greeting = match greet::greet(*connect, certificate, settings, random) {
+        Ok(greeting) => greeting,
+        Err(code) => return deny(socket, version, code).await,
+    };
+    match enter(greeting, shared).await {
+        Ok(entered) => Some(entered.welcome(socket, rest, shared)),
+        Err(code) => deny(socket, version, code).await,
+    }
+}
+
+/// Reads until there is a whole CONNECT, and what came behind it.
+async fn connect<S: Stream>(socket: &mut Socket<S>, max: usize) -> Result<Option<(Box<Connect>, BytesMut)>, BadConnect> {
+    let mut wanted = 2;
+    loop {
+        let Ok(mut arrived) = poll_fn(|cx| socket.poll_read(wanted, cx)).await else {
+            return Ok(None);
+        };
+        if arrived.is_empty() {
+            return Ok(None);
+        }
+        match packet::next(&mut arrived, None, max) {
+            Next::Packet(Incoming::Connect(connect)) => return Ok(Some((connect, arrived))),
+            Next::Needs(bytes) => wanted = bytes,
+            Next::BadConnect(bad) => return Err(bad),
+            // Of an unknown version, so without a word.
+            Next::Bad(_) | Next::Packet(_) => return Err(BadConnect::Alien),
+        }
+        socket.keep(&mut arrived);
+    }
+}
+
+async fn refuse<S: Stream>(socket: Socket<S>, bad: BadConnect) -> Option<Live<S>> {
+    match bad {
+        BadConnect::Alien | BadConnect::Bad(Version::V4, _) => None,
+        BadConnect::Bad(version, Bad(code)) => deny(socket, version, code).await,
+        BadConnect::Level(version) => deny(socket, version, reason::UNSUPPORTED_VERSION).await,
+    }
+}
+
+/// CONNACK with a reason, then the end.
+async fn deny<S: Stream>(mut socket: Socket<S>, version: Version, code: u8) -> Option<Live<S>> {
+    let mut bytes = BytesMut::new();
+    write::connack(&mut bytes, version, false, code, None);
+    let said = async {
+        let _ = poll_fn(|cx| socket.poll_write(&mut bytes, cx)).await;
+        let _ = poll_fn(|cx| socket.poll_shutdown(cx)).await;
+    };
+    let _ = timeout(LAST_WORDS, said).await;
+    None
+}
+
+/// A client that is let in.
+struct Entered {
+    greeting: Greeting,
+    seat: Seat,
+    chat: Option<(door::Session, Arc<Port>)>,
+    free: Option<Box<Free>>,
+    /// What the chat had to say beside the welcome.
+    outs: Vec<Out>,
+}
+
+async fn enter(mut greeting: Greeting, shared: &Arc<Shared>) -> Result<Entered, u8> {
+    if shared.is_stopping() {
+        return Err(reason::UNAVAILABLE);
+    }
+    let seat = shared.seat();
+    let mut outs = Vec::new();
+    let chat = match greeting.hello.take() {
+        None => None,
+        Some(hello) => {
+            let port = Arc::new(Port::default());
+            let session = door::Session::connect(shared.handle.clone(), hello, port.clone()).map_err(|_| reason::UNAVAILABLE)?;
+            outs = welcomed(&port).await?;
+            Some((session, port))
+        }
+    };
+    let free = match greeting.kind {
+        Kind::Client => None,
+        Kind::Service | Kind::Plain => Some(Box::new(claim(&mut greeting, &seat, shared).await)),
+    };
+    Ok(Entered { greeting, seat, chat, free, outs })
+}
+
+/// Waits for the chat's word.
+async fn welcomed(port: &Port) -> Result<Vec<Out>, u8> {
+    let mut outs = poll_fn(|cx| port.poll_drain(cx)).await;
+    match outs.pop_front() {
+        Some(Out::Welcome(_)) => Ok(outs.into()),
+        Some(Out::Denied(denied)) => Err(denied_code(denied)),
+        Some(_) | None => Err(reason::UNAVAILABLE),
+    }
+}
+
+async fn claim(greeting: &mut Greeting, seat: &Seat, shared: &Arc<Shared>) -> Free {
+    let clients = &shared.broker.clients;
+    let claim = poll_fn(|cx| clients.poll_claim(&greeting.client_id, greeting.clean_start, &seat.signal, cx)).await;
+    if let Some(will) = &claim.will {
+        shared.broker.publish_will(will);
+    }
+    Free {
+        id: greeting.client_id.clone(),
+        number: claim.number,
+        resumed: claim.resumed,
+        link: None,
+        will: greeting.will.take(),
+        expiry: greeting.expiry,
+    }
+}
+
+impl Entered {
+    fn welcome<S: Stream>(self, socket: Socket<S>, rest: BytesMut, shared: &Arc<Shared>) -> Live<S> {
+        let Entered { greeting, seat, chat, mut free, outs } = self;
+        let mut session = Session::new(&greeting, shared.settings.receive_max);
+        let mut todo = Todo::default();
+        let resumed = free.as_mut().and_then(|free| free.resumed.take());
+        let known = greeting.properties(&shared.settings);
+        write::connack(&mut todo.bytes, greeting.limits.version, resumed.is_some(), reason::SUCCESS, Some(known));
+        if let (Some(resumed), Some(free)) = (resumed, &mut free) {
+            session.resume(resumed.kept, &mut todo);
+            free.link = resumed.link;
+        }
+        for out in outs {
+            session.out(out, &mut todo);
+        }
+        Live::new(socket, rest, session, todo, seat, chat, free, greeting.keep_alive, shared.clone())
+    }
+}
+
+/// 16 characters for a client that has no name (CON-4).
+fn random() -> String {
+    let mut bytes = [0; 8];
+    let filled = rustls::crypto::aws_lc_rs::default_provider().secure_random.fill(&mut bytes);
+    filled.expect("aws-lc seeds itself at the start and does not fail later");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,31 @@
+//! Reason codes of MQTT 5.0 (section 2.4) that this server says or reads.
+
+pub(crate) const SUCCESS: u8 = 0x00;
+pub(crate) const DISCONNECT_WITH_WILL: u8 = 0x04;
+pub(crate) const NO_SUBSCRIPTION: u8 = 0x11;
+pub(crate) const UNSPECIFIED: u8 = 0x80;
+pub(crate) const MALFORMED: u8 = 0x81;
+pub(crate) const PROTOCOL_ERROR: u8 = 0x82;
+pub(crate) const IMPLEMENTATION: u8 = 0x83;
+pub(crate) const UNSUPPORTED_VERSION: u8 = 0x84;
+pub(crate) const BAD_CLIENT_ID: u8 = 0x85;
+pub(crate) const BAD_CREDENTIALS: u8 = 0x86;
+pub(crate) const NOT_AUTHORIZED: u8 = 0x87;
+pub(crate) const UNAVAILABLE: u8 = 0x88;
+pub(crate) const BANNED: u8 = 0x8A;
+pub(crate) const SHUTTING_DOWN: u8 = 0x8B;
+pub(crate) const BAD_AUTHENTICATION_METHOD: u8 = 0x8C;
+pub(crate) const KEEP_ALIVE_TIMEOUT: u8 = 0x8D;
+pub(crate) const TAKEN_OVER: u8 = 0x8E;
+pub(crate) const ID_NOT_FOUND: u8 = 0x92;
+pub(crate) const RECEIVE_MAXIMUM_EXCEEDED: u8 = 0x93;
+pub(crate) const ALIAS_INVALID: u8 = 0x94;
+pub(crate) const PACKET_TOO_LARGE: u8 = 0x95;
+pub(crate) const RATE_TOO_HIGH: u8 = 0x96;
+pub(crate) const QUOTA_EXCEEDED: u8 = 0x97;
+pub(crate) const ADMINISTRATIVE: u8 = 0x98;
+pub(crate) const PAYLOAD_INVALID: u8 = 0x99;
+pub(crate) const RETAIN_NOT_SUPPORTED: u8 = 0x9A;
+pub(crate) const SHARED_NOT_SUPPORTED: u8 = 0x9E;
+pub(crate) const RATE_EXCEEDED: u8 = 0x9F;
+pub(crate) const TOO_LONG_CONNECTED: u8 = 0xA0;

@@ -1,0 +1,191 @@
+//! CONNECT: who it is, as far as the transport can see, and what it is told (CON-3, CON-4, CON-6, CON-8, CON-11, HEART-3).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chat::door::{Certificate, Hello};
+use proto::ids::{BadId, ClientId, ClientKind};
+use proto::topic::Topic;
+use rumqttd::protocol::ConnAckProperties;
+
+use super::outflow::Limits;
+use crate::message::Will;
+use crate::packet::{Connect, Version, reason};
+use crate::settings::{Plain, Settings};
+
+/// A client that says no version (CON-6).
+const VERSION_UNSAID: u32 = 101;
+/// Of a packet that carries an item: everything but the payload. The longest topic has two phone_ids.
+const ITEM_OVERHEAD: usize = 320;
+/// Packets without acknowledgement to a 3.1.1 client, which cannot say: answers never wait for items.
+const WINDOW_V4: u16 = 1000;
+/// Life of a plain client's session after its connection, seconds (CON-11).
+const SESSION_EXPIRY_MAX: u32 = (proto::limits::MQTT_SESSION_MS / 1000) as u32;
+/// Topic aliases that a client may set.
+pub(crate) const ALIAS_MAX: u16 = 16;
+
+/// Which topics a client may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `reg_`, `emqttd_`: the protocol's topics.
+    Client,
+    /// `sys_`: those and the free ones.
+    Service,
+    /// Any other: free topics only.
+    Plain,
+}
+
+/// What a good CONNECT leads to.
+#[derive(Debug)]
+pub(crate) struct Greeting {
+    pub(crate) kind: Kind,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) assigned: bool,
+    pub(crate) limits: Limits,
+    /// For the chat; plain clients have none.
+    pub(crate) hello: Option<Hello>,
+    pub(crate) clean_start: bool,
+    /// Seconds that a plain client's or service's session outlives its connection.
+    pub(crate) expiry: u32,
+    pub(crate) expiry_asked: u32,
+    /// Seconds, within bounds.
+    pub(crate) keep_alive: u16,
+    pub(crate) keep_alive_asked: u16,
+    pub(crate) will: Option<Box<Will>>,
+}
+
+/// Looks at a CONNECT. Err: the reason of 5.0 to turn it down with. `random` serves an empty client id.
+pub(crate) fn greet(
+    connect: Connect,
+    certificate: Option<Arc<Certificate>>,
+    settings: &Settings,
+    random: impl FnOnce() -> String,
+) -> Result<Greeting, u8> {
+    if connect.properties.as_ref().is_some_and(|known| known.authentication_method.is_some()) {
+        return Err(reason::BAD_AUTHENTICATION_METHOD);
+    }
+    let assigned = connect.client_id.is_empty();
+    if assigned && connect.version == Version::V4 && !connect.clean_start {
+        return Err(reason::BAD_CLIENT_ID);
+    }
+    let kind = kind(&connect.client_id)?;
+    if kind == Kind::Plain {
+        may_be_plain(settings.plain, certificate.is_some())?;
+    }
+    let client_id: Arc<str> = if assigned { format!("plain-{}", random()).into() } else { connect.client_id.as_str().into() };
+
+    let known = connect.properties.as_ref();
+    let limits = limits(&connect, settings);
+    let expiry_asked = match connect.version {
+        Version::V4 if connect.clean_start => 0,
+        Version::V4 => SESSION_EXPIRY_MAX,
+        Version::V5 => known.and_then(|known| known.session_expiry_interval).unwrap_or(0),
+    };
+    let will = will(&connect, kind);
+    if kind == Kind::Client && connect.version == Version::V5 && will.as_ref().is_some_and(|will| will.message.retain) {
+        return Err(reason::RETAIN_NOT_SUPPORTED);
+    }
+    let hello = (kind != Kind::Plain).then(|| Hello {
+        client_id: Bytes::copy_from_slice(client_id.as_bytes()),
+        password: connect.password.clone().filter(|password| !password.is_empty()),
+        certificate,
+        version: version(&connect),
+        window: limits.window.min(settings.receive_max),
+        item_max: (limits.packet_max as usize).min(settings.packet_max).saturating_sub(ITEM_OVERHEAD),
+    });
+    Ok(Greeting {
+        kind,
+        client_id,
+        assigned,
+        limits,
+        hello,
+        clean_start: connect.clean_start,
+        expiry: if kind == Kind::Client { 0 } else { expiry_asked.min(SESSION_EXPIRY_MAX) },
+        expiry_asked,
+        keep_alive: clamped(connect.keep_alive, settings),
+        keep_alive_asked: connect.keep_alive,
+        will: will.map(Box::new),
+    })
+}
+
+fn kind(client_id: &str) -> Result<Kind, u8> {
+    let parsed = ClientId::parse(client_id.as_bytes()).map_err(|bad| match bad {
+        BadId::Length | BadId::Character | BadId::Reserved | BadId::Form => reason::BAD_CLIENT_ID,
+    })?;
+    Ok(match parsed.kind() {
+        ClientKind::Reg | ClientKind::Device(..) | ClientKind::Guest => Kind::Client,
+        ClientKind::Sys => Kind::Service,
+        ClientKind::Plain => Kind::Plain,
+    })
+}
+
+/// CON-3, the row "other or empty".
+fn may_be_plain(plain: Plain, certified: bool) -> Result<(), u8> {
+    match plain {
+        Plain::Any => Ok(()),
+        Plain::Cert if certified => Ok(()),
+        Plain::Cert | Plain::Off => Err(reason::NOT_AUTHORIZED),
+    }
+}
+
+fn limits(connect: &Connect, settings: &Settings) -> Limits {
+    let known = connect.properties.as_ref();
+    let window = match connect.version {
+        Version::V4 => WINDOW_V4,
+        Version::V5 => known.and_then(|known| known.receive_maximum).unwrap_or(u16::MAX).min(WINDOW_V4),
+    };
+    let ours = u32::try_from(proto::limits::PACKET_MAX_BYTES.max(settings.packet_max)).unwrap_or(u32::MAX);
+    let packet_max = known.and_then(|known| known.max_packet_size).unwrap_or(ours).min(ours);
+    Limits { version: connect.version, window, packet_max }
+}
+
+/// HEART-3: the nearest bound; none asked for is the highest.
+fn clamped(asked: u16, settings: &Settings) -> u16 {
+    let (least, most) = (*settings.keep_alive.start(), *settings.keep_alive.end());
+    if asked == 0 { most } else { asked.max(least).min(most) }
+}
+
+/// CON-6: from the will's topic or the user property.
+fn version(connect: &Connect) -> u32 {
+    let by_will = connect.will.as_ref().and_then(|(will, _)| match Topic::parse(std::str::from_utf8(&will.topic).ok()?) {
+        Topic::Version(version) => Some(version),
+        _ => None,
+    });
+    let by_property = || {
+        let known = connect.properties.as_ref()?;
+        let (_, value) = known.user_properties.iter().find(|(key, _)| key == "version")?;
+        value.parse().ok()
+    };
+    by_will.or_else(by_property).unwrap_or(VERSION_UNSAID)
+}
+
+/// CON-8: kept only if the client could have published it itself; a `version/` one never is.
+fn will(connect: &Connect, kind: Kind) -> Option<Will> {
+    let (will, known) = connect.will.clone()?;
+    let will = Will::of(will, known)?;
+    let free = matches!(Topic::parse(&will.message.topic), Topic::Free);
+    match (kind, free) {
+        (Kind::Plain | Kind::Service, true) => Some(will),
+        (Kind::Client, _) | (_, false) => None,
+    }
+}
+
+impl Greeting {
+    /// CON-4: what a 5.0 client is told.
+    pub(crate) fn properties(&self, settings: &Settings) -> ConnAckProperties {
+        let free = u8::from(self.kind != Kind::Client);
+        let expiry_changed = self.kind == Kind::Client || self.expiry != self.expiry_asked;
+        ConnAckProperties {
+            session_expiry_interval: expiry_changed.then_some(self.expiry),
+            receive_max: Some(settings.receive_max),
+            retain_available: Some(free),
+            max_packet_size: u32::try_from(settings.packet_max).ok(),
+            assigned_client_identifier: self.assigned.then(|| self.client_id.to_string()),
+            topic_alias_max: Some(ALIAS_MAX),
+            wildcard_subscription_available: Some(1),
+            shared_subscription_available: Some(free),
+            server_keep_alive: (self.keep_alive != self.keep_alive_asked).then_some(self.keep_alive),
+            ..ConnAckProperties::default()
+        }
+    }
+}

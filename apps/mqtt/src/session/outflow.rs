@@ -1,0 +1,219 @@
+//! What is on its way to a client: packet identifiers, the window, acknowledgements (MQTT 5.0 sections 4.3, 4.9).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::message::Message;
+use crate::packet::write::{self, Sending};
+use crate::packet::{Qos, Version, frame, reason};
+
+/// Packets that wait for a place in the client's window; beyond, the client has stopped taking what it asked for and is closed.
+pub(crate) const WAITING_MAX: usize = 1024;
+
+/// A packet for the client, not yet numbered.
+#[derive(Debug, Clone)]
+pub(crate) enum Parcel {
+    /// Answer, notice or item of the chat: never sent twice by the same connection.
+    Chat { topic: Arc<str>, payload: Bytes, qos: Qos, delivery: Option<u64> },
+    /// From a free topic: sent again when its session is resumed (CON-11).
+    Free(Box<Message>),
+}
+
+impl Parcel {
+    fn qos(&self) -> Qos {
+        match self {
+            Parcel::Chat { qos, .. } => *qos,
+            Parcel::Free(message) => message.qos,
+        }
+    }
+
+    fn sending(&self, id: u16, dup: bool) -> Sending<'_> {
+        match self {
+            Parcel::Chat { topic, payload, qos, .. } => {
+                Sending { id, qos: *qos, retain: false, dup, topic, payload, properties: None }
+            }
+            Parcel::Free(message) => Sending {
+                id,
+                qos: message.qos,
+                retain: message.retain,
+                dup,
+                topic: &message.topic,
+                payload: &message.payload,
+                properties: message.properties.as_deref(),
+            },
+        }
+    }
+}
+
+/// A packet without its last acknowledgement.
+#[derive(Debug)]
+struct Sent {
+    id: u16,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// QoS 1 or 2 of the chat: waits for PUBACK, or PUBREC.
+    Chat { qos: Qos, delivery: Option<u64> },
+    /// QoS 1 or 2 of a free topic.
+    Free(Box<Message>),
+    /// QoS 2: PUBREL is sent, waits for PUBCOMP.
+    Released,
+}
+
+/// Nothing of it is allocated while nothing is under way.
+#[derive(Debug, Default)]
+pub(crate) struct Outflow {
+    last_id: u16,
+    /// In the order of sending.
+    sent: VecDeque<Sent>,
+    waiting: VecDeque<Parcel>,
+}
+
+/// What a client takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) version: Version,
+    /// Packets without their last acknowledgement (Receive Maximum).
+    pub(crate) window: u16,
+    /// Bytes of a packet.
+    pub(crate) packet_max: u32,
+}
+
+/// The client does not take what it asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Clogged;
+
+impl Outflow {
+    /// Sends now, or when the window allows; what is larger than the client takes is dropped ([MQTT-3.1.2-25]).
+    pub(crate) fn send(&mut self, parcel: Parcel, limits: Limits, out: &mut BytesMut) -> Result<(), Clogged> {
+        if parcel.sending(0, false).len(limits.version) > limits.packet_max as usize {
+            return Ok(());
+        }
+        let full = parcel.qos() != Qos::Zero && self.sent.len() >= usize::from(limits.window);
+        if !full && self.waiting.is_empty() {
+            self.put(parcel, limits, out);
+            return Ok(());
+        }
+        if self.waiting.len() >= WAITING_MAX {
+            return Err(Clogged);
+        }
+        self.waiting.push_back(parcel);
+        Ok(())
+    }
+
+    /// More may be sent at once: a source that can wait should.
+    pub(crate) fn has_room(&self, limits: Limits) -> bool {
+        self.waiting.is_empty() && self.sent.len() < usize::from(limits.window)
+    }
+
+    fn put(&mut self, parcel: Parcel, limits: Limits, out: &mut BytesMut) {
+        if parcel.qos() == Qos::Zero {
+            parcel.sending(0, false).write(limits.version, out);
+            return;
+        }
+        let id = self.next_id();
+        parcel.sending(id, false).write(limits.version, out);
+        let state = match parcel {
+            Parcel::Chat { qos, delivery, .. } => State::Chat { qos, delivery },
+            Parcel::Free(message) => State::Free(message),
+        };
+        self.sent.push_back(Sent { id, state });
+    }
+
+    /// The window is far smaller than the 65,535 identifiers, so that a free one is always near.
+    fn next_id(&mut self) -> u16 {
+        loop {
+            self.last_id = self.last_id.checked_add(1).unwrap_or(1);
+            if !self.sent.iter().any(|sent| sent.id == self.last_id) {
+                return self.last_id;
+            }
+        }
+    }
+
+    /// PUBACK: the durable item that it confirms, if it was one.
+    pub(crate) fn acknowledged(&mut self, id: u16, limits: Limits, out: &mut BytesMut) -> Option<u64> {
+        let delivery = match self.remove(id, |state| state.is(Qos::One))?.state {
+            State::Chat { delivery, .. } => delivery,
+            State::Free(_) | State::Released => None,
+        };
+        self.refill(limits, out);
+        delivery
+    }
+
+    /// PUBREC: answered by PUBREL, unless it says an error, which ends it ([MQTT-4.3.3-4]).
+    pub(crate) fn received(&mut self, id: u16, said: u8, limits: Limits, out: &mut BytesMut) {
+        let place = self.sent.iter_mut().find(|sent| sent.id == id && !sent.state.is(Qos::One));
+        match place {
+            None => write::ack(out, limits.version, frame::PUBREL, id, reason::ID_NOT_FOUND),
+            Some(_) if said >= reason::UNSPECIFIED => {
+                self.remove(id, |_| true);
+                self.refill(limits, out);
+            }
+            Some(sent) => {
+                sent.state = State::Released;
+                write::ack(out, limits.version, frame::PUBREL, id, reason::SUCCESS);
+            }
+        }
+    }
+
+    /// PUBCOMP.
+    pub(crate) fn completed(&mut self, id: u16, limits: Limits, out: &mut BytesMut) {
+        self.remove(id, |state| matches!(state, State::Released));
+        self.refill(limits, out);
+    }
+
+    fn remove(&mut self, id: u16, fits: impl Fn(&State) -> bool) -> Option<Sent> {
+        let at = self.sent.iter().position(|sent| sent.id == id && fits(&sent.state))?;
+        let sent = self.sent.remove(at);
+        if self.sent.is_empty() {
+            self.sent = VecDeque::new();
+        }
+        sent
+    }
+
+    fn refill(&mut self, limits: Limits, out: &mut BytesMut) {
+        while let Some(parcel) = self.waiting.front() {
+            if parcel.qos() != Qos::Zero && self.sent.len() >= usize::from(limits.window) {
+                return;
+            }
+            if let Some(parcel) = self.waiting.pop_front() {
+                self.put(parcel, limits, out);
+            }
+        }
+        self.waiting = VecDeque::new();
+    }
+
+    /// A resumed session: what lacks an acknowledgement goes out again, marked as a duplicate ([MQTT-4.4.0-1]).
+    pub(crate) fn resume(&mut self, limits: Limits, out: &mut BytesMut) {
+        self.sent.retain(|sent| !matches!(sent.state, State::Chat { .. }));
+        self.waiting.retain(|parcel| matches!(parcel, Parcel::Free(_)));
+        for sent in &self.sent {
+            match &sent.state {
+                State::Free(message) => {
+                    let again = Parcel::Free(message.clone());
+                    if again.sending(sent.id, true).len(limits.version) <= limits.packet_max as usize {
+                        again.sending(sent.id, true).write(limits.version, out);
+                    }
+                }
+                State::Released => write::ack(out, limits.version, frame::PUBREL, sent.id, reason::SUCCESS),
+                State::Chat { .. } => (),
+            }
+        }
+        self.refill(limits, out);
+    }
+}
+
+impl State {
+    /// Sent with this QoS and not yet answered at all.
+    fn is(&self, asked: Qos) -> bool {
+        match self {
+            State::Chat { qos, .. } => *qos == asked,
+            State::Free(message) => message.qos == asked,
+            State::Released => false,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What two deployments may want different in this front (SPEC section 11, CON-3).
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Whether a client whose id has no prefix of the protocol gets in (CON-3, `mqtt.plain`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Plain {
+    /// With a verified client certificate.
+    #[default]
+    Cert,
+    /// Without proof.
+    Any,
+    /// Never.
+    Off,
+}
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Bytes of a packet from a client.
+    pub packet_max: usize,
+    /// QoS 1 and 2 packets without acknowledgement, from a client and of durable items to it.
+    pub receive_max: u16,
+    /// Seconds.
+    pub keep_alive: RangeInclusive<u16>,
+    pub plain: Plain,
+    /// From the accepted connection to its complete CONNECT.
+    pub connect_timeout: Duration,
+    /// Connections without an accepted CONNECT, of all addresses; beyond, new ones are closed at once.
+    pub unauthenticated_max: usize,
+    /// The same of one address (loopback excepted).
+    pub per_address_max: usize,
+    /// CONNECTs of one address in a minute (loopback excepted). `None`: any number.
+    pub connects_per_minute: Option<u32>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            packet_max: proto::limits::PACKET_BYTES,
+            receive_max: proto::limits::RECEIVE_MAX,
+            keep_alive: proto::limits::KEEP_ALIVE_S,
+            plain: Plain::Cert,
+            connect_timeout: Duration::from_millis(proto::limits::CONNECT_MS),
+            unauthenticated_max: proto::limits::STRANGERS,
+            per_address_max: proto::limits::STRANGERS_PER_ADDRESS,
+            connects_per_minute: Some(600),
+        }
+    }
+}

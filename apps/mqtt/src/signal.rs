@@ -1,0 +1,55 @@
+//! A word to one connection from elsewhere: leave, for a younger one has come, or for the server goes down.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::Waker;
+
+const TAKEN_OVER: u8 = 1;
+const SHUTTING_DOWN: u8 = 2;
+
+/// Why a connection has to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    TakenOver,
+    ShuttingDown,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    said: AtomicU8,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Signal {
+    pub(crate) fn take_over(&self) {
+        self.say(TAKEN_OVER);
+    }
+
+    pub(crate) fn shut_down(&self) {
+        self.say(SHUTTING_DOWN);
+    }
+
+    fn say(&self, word: u8) {
+        self.said.fetch_or(word, Ordering::AcqRel);
+        if let Some(waker) = self.lock().take() {
+            waker.wake();
+        }
+    }
+
+    /// Registers who is to be woken; what is said before or after is seen by [`Signal::heard`] then.
+    pub(crate) fn listen(&self, waker: &Waker) {
+        *self.lock() = Some(waker.clone());
+    }
+
+    pub(crate) fn heard(&self) -> Option<Leave> {
+        match self.said.load(Ordering::Acquire) {
+            0 => None,
+            TAKEN_OVER => Some(Leave::TakenOver),
+            _ => Some(Leave::ShuttingDown),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+}

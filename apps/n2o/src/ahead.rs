@@ -1,0 +1,149 @@
+//! Writes of steps that are not in the store yet. Whoever reads through here sees them: they are applied first.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use kvs::{Batch, Entry, Error, Op, Span, Store, Table, View};
+
+use crate::Failure;
+
+/// Changes that wait at most before they are applied, so that a batch stays within the store's bound.
+const AHEAD_MAX: usize = 4096;
+
+/// The store of a node, with what its steps have written since the last commit.
+pub(crate) struct Ahead {
+    store: Arc<dyn Store>,
+    // A mutex only because a `View` is `Sync`: nobody else ever holds it.
+    pending: Mutex<Pending>,
+}
+
+#[derive(Default)]
+struct Pending {
+    batch: Batch,
+    parts: Vec<Part>,
+    lost: Vec<Lost>,
+    applied: bool,
+}
+
+/// Which step wrote which part of the batch.
+struct Part {
+    step: usize,
+    slot: u32,
+    end: usize,
+}
+
+/// A step whose writes the store refused; whatever its process did since is void.
+pub(crate) struct Lost {
+    pub(crate) step: usize,
+    pub(crate) slot: u32,
+    pub(crate) failure: Failure,
+}
+
+impl Ahead {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            pending: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// Takes over what a step wrote.
+    pub(crate) fn write(&mut self, step: usize, slot: u32, writes: &mut Batch) {
+        if self.pending().batch.len() + writes.len() > AHEAD_MAX {
+            self.apply();
+        }
+        let pending = self.pending.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if pending.lost.iter().any(|lost| lost.slot == slot) {
+            return writes.clear();
+        }
+        pending.batch.append(writes);
+        pending.parts.push(Part {
+            step,
+            slot,
+            end: pending.batch.len(),
+        });
+    }
+
+    /// Applies everything. Steps that could not be are found by [`Self::lost`].
+    pub(crate) fn apply(&self) {
+        let mut pending = self.pending();
+        if !pending.batch.is_empty() {
+            pending.apply(&*self.store);
+        }
+    }
+
+    /// Steps that were lost since the last call, in order, the first of each process.
+    pub(crate) fn lost(&mut self) -> Vec<Lost> {
+        let pending = self.pending.get_mut().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut pending.lost)
+    }
+
+    /// Whether anything was applied since the last call.
+    pub(crate) fn has_applied(&mut self) -> bool {
+        let pending = self.pending.get_mut().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut pending.applied)
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pending {
+    fn apply(&mut self, store: &dyn Store) {
+        let applied = store.apply(&self.batch);
+        self.applied = true;
+        if applied.is_err() {
+            self.apply_each(store);
+        }
+        self.batch.clear();
+        self.parts.clear();
+    }
+
+    /// The batch was refused: tries it step by step, so that one bad write does not void the others.
+    fn apply_each(&mut self, store: &dyn Store) {
+        let mut ops = self.batch.ops().cloned();
+        let mut begin = 0;
+        for part in &self.parts {
+            let own = batch(ops.by_ref().take(part.end - begin));
+            begin = part.end;
+            if self.lost.iter().any(|lost| lost.slot == part.slot) {
+                continue;
+            }
+            if let Err(error) = store.apply(&own) {
+                self.lost.push(Lost {
+                    step: part.step,
+                    slot: part.slot,
+                    failure: error.into(),
+                });
+            }
+        }
+    }
+}
+
+fn batch(ops: impl Iterator<Item = Op>) -> Batch {
+    let mut batch = Batch::default();
+    for op in ops {
+        match op.value {
+            Some(value) => batch.put(op.table, op.key, value),
+            None => batch.delete(op.table, op.key),
+        }
+    }
+    batch
+}
+
+impl View for Ahead {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.apply();
+        self.store.get(table, key)
+    }
+
+    fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {
+        self.apply();
+        self.store.scan(table, span)
+    }
+}

@@ -1,0 +1,12 @@
+//! The vocabulary of the wire, shared by server and client: every record, topic name, identity, result atom and limit. No behaviour.
+pub mod ids;
+pub mod limits;
+mod record;
+pub mod records;
+mod refusal;
+pub mod text;
+pub mod topic;
+
+pub use record::{Record, catalogue};
+pub use records::*;
+pub use refusal::{Outcome, Refusal};
