@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use etf::Encode;
 use n2o::Failure;
-use proto::Refusal;
 use proto::ids::{Phone, PhoneId};
-use proto::records::{Io, Outcome};
+use proto::records::Io;
+use proto::topic::Owner;
 use proto::topic::Topic;
+use proto::{Outcome, Refusal};
 
 use crate::door::Verdict;
 use crate::rows::{self, Kept, NOTICE};
@@ -36,21 +37,14 @@ pub(crate) fn refuse(fx: &mut Fx, who: &Who, refusal: Refusal) {
 
 /// Ends a call, with something for the session to do besides.
 pub(crate) fn answer_also(fx: &mut Fx, who: &Who, records: Vec<Bytes>, also: Also) {
-    reply(fx, who, records, Some(Verdict::Done), also);
-}
-
-/// Answers without ending the call: more follows.
-pub(crate) fn answer_part(fx: &mut Fx, who: &Who, records: Vec<Bytes>) {
-    reply(fx, who, records, None, Also::Nothing);
-}
-
-/// Ends a call that the transport turns down itself (TOPIC-8, TOPIC-10).
-pub(crate) fn turn_down(fx: &mut Fx, who: &Who, verdict: Verdict) {
-    reply(fx, who, Vec::new(), Some(verdict), Also::Nothing);
-}
-
-fn reply(fx: &mut Fx, who: &Who, records: Vec<Bytes>, end: Option<Verdict>, also: Also) {
-    let answer = Answer { connection: who.connection, call: who.call, records, end, also };
+    let end = Some(Verdict::Done);
+    let answer = Answer {
+        connection: who.connection,
+        call: who.call,
+        records,
+        end,
+        also,
+    };
     fx.tell(Name::Session(who.session.clone()), Input::Answer(Box::new(answer)));
 }
 
@@ -79,30 +73,56 @@ impl Seen {
 /// Keeps a durable notice (`[D]`) for every device of `to` and shows it to those that are connected. `merge` is the key under which
 /// a newer one replaces an older unsent one (DLV-9).
 pub(crate) fn notify<T: Encode>(
-    fx: &mut Fx, cx: &Cx<'_>, to: &Phone, topic: &Topic, record: &T, merge: Option<Bytes>, seen: Seen,
+    fx: &mut Fx,
+    cx: &Cx<'_>,
+    to: &Phone,
+    topic: &Topic,
+    record: &T,
+    merge: Option<Bytes>,
+    seen: Seen,
 ) -> Result<(), Failure> {
     let seq = cx.id()?;
     let (topic, payload): (Arc<str>, Bytes) = (topic.to_string().into(), etf::encode(record));
-    let kept = Kept { topic: Bytes::copy_from_slice(topic.as_bytes()), payload: payload.clone(), merge };
+    let kept = Kept {
+        topic: Bytes::copy_from_slice(topic.as_bytes()),
+        payload: payload.clone(),
+        merge,
+    };
     fx.put(NOTICE, rows::numbered(to.as_str().as_bytes(), seq), rows::encode(&kept));
     let (except, origin) = match seen {
         Seen::ByNobody => (None, None),
         Seen::By(connection) => (Some(connection), None),
         Seen::After(connection, call) => (None, Some((connection, call))),
     };
-    fx.publish(to.clone(), Input::Notice(Arc::new(Notice { seq, topic, payload, except, origin })));
+    fx.publish(
+        to.clone(),
+        Input::Notice(Arc::new(Notice {
+            seq,
+            topic,
+            payload,
+            except,
+            origin,
+        })),
+    );
     Ok(())
 }
 
 /// Shows a transient record (`[T]`) to the connected devices of `to`.
 pub(crate) fn show(fx: &mut Fx, to: &Phone, topic: &Topic, payload: Bytes, except: Option<u64>) {
-    let transient = Transient { topic: topic.to_string().into(), payload, except };
+    let transient = Transient {
+        topic: topic.to_string().into(),
+        payload,
+        except,
+    };
     fx.publish(to.clone(), Input::Transient(Arc::new(transient)));
 }
 
 /// "ses(X)": the topic on which a roster's own notices go to its account (TOPIC-14).
 pub(crate) fn ses(cx: &Cx<'_>, roster: &PhoneId) -> Result<Topic, Failure> {
-    Ok(if rows::is_default(cx.store, roster)? { Topic::ses(&roster.phone) } else { Topic::ses_of(roster) })
+    Ok(Topic::Ses(match rows::is_default(cx.store, roster)? {
+        true => Owner::Account(roster.phone().clone()),
+        false => Owner::Roster(roster.clone()),
+    }))
 }
 
 /// The merge key of Contact notices about one peer (DLV-9).

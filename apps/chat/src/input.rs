@@ -14,22 +14,48 @@ use crate::port::Port;
 #[derive(Debug, Clone)]
 pub enum Input {
     // --- to a session, from its transport (door.rs) ---
-    Connect { hello: Box<Hello>, port: Arc<Port> },
-    Request { port: Arc<Port>, call: u64, origin: Origin, payload: Bytes },
-    Confirmed { connection: u64, delivery: u64 },
-    MayReceive { connection: u64, ask: u64, topic: Topic },
-    Gone { connection: u64, how: Gone },
+    Connect {
+        hello: Box<Hello>,
+        port: Arc<Port>,
+    },
+    Request {
+        port: Arc<Port>,
+        call: u64,
+        origin: Origin,
+        payload: Bytes,
+    },
+    Confirmed {
+        connection: u64,
+        delivery: u64,
+    },
+    MayReceive {
+        connection: u64,
+        ask: u64,
+        topic: Topic,
+    },
+    Gone {
+        connection: u64,
+        how: Gone,
+    },
 
     // --- between a session and the owners ---
     /// A connection asks its account to let it in (CON-3). To the profile.
     Admit(Box<Admit>),
     /// It may come in, or not. To the session.
     Admitted(Box<Admitted>),
-    Refused { connection: u64, denied: Denied },
+    Refused {
+        connection: u64,
+        denied: Denied,
+    },
     /// The session is in its account's group now: what is due can be read without missing what comes.
-    Begin { connection: u64 },
+    Begin {
+        connection: u64,
+    },
     /// The device's connection has ended (CON-8). To the profile.
-    Left { device: DevKey, how: Gone },
+    Left {
+        device: DevKey,
+        how: Gone,
+    },
     /// A request, to the owner of the state it is about.
     Call(Box<Call>),
     /// What the owner answers. To the session.
@@ -46,17 +72,27 @@ pub enum Input {
     Account(Arc<Account>),
     /// The session has been ended from elsewhere (AUTH-9, 10, 14); `record` is its last notice. A device without connection just
     /// forgets what it had still to take (DLV-12).
-    End { bye: Bye, record: Option<Bytes>, forget: bool },
+    End {
+        bye: Bye,
+        record: Option<Bytes>,
+        forget: bool,
+    },
 
     // --- to owners, from others ---
     /// Notices up to here were taken by one more device. To the mail process.
     Trim,
     /// An account came into being for a phone that this roster has in its book (AUTH-4). To the roster.
-    Registered { phone: Phone, roster: PhoneId },
+    Registered {
+        phone: Phone,
+        roster: PhoneId,
+    },
     /// A friendship began or ended: presence of each to the other (FRIEND-2, 3, 4). To the profile.
     Friends(Box<Friendship>),
     /// Slow work that this process asked for has ended.
-    Worked { job: u64, result: WorkResult },
+    Worked {
+        job: u64,
+        result: WorkResult,
+    },
     /// A timer of this process.
     Tick(Tick),
     /// The operator's commands (the remote shell).
@@ -121,11 +157,11 @@ pub struct Account {
 impl Account {
     /// The phone_id that stands for `[]` (G-4).
     pub fn default_roster(&self) -> Option<PhoneId> {
-        self.rosters.first().map(|roster| PhoneId { phone: self.phone.clone(), roster: *roster })
+        self.rosters.first().map(|roster| self.phone.roster(*roster))
     }
 
     pub fn owns(&self, roster: &PhoneId) -> bool {
-        roster.phone == self.phone && self.rosters.contains(&roster.roster)
+        *roster.phone() == self.phone && self.rosters.contains(&roster.roster())
     }
 }
 

@@ -4,22 +4,23 @@
 //! one file per sub-protocol says what each call does; `conversation`, `profile`, `roster` are the processes that own the state.
 //! Nothing here knows a socket, a clock or a thread: the process model (crate `n2o`) runs it, on a ring of threads or in a simulator.
 
-pub mod door;
-mod port;
-mod name;
-mod input;
-mod output;
-mod settings;
-mod session;
-mod protocol;
-mod process;
-mod effects;
-pub mod rows;
 mod app;
+pub mod door;
+mod effects;
+mod input;
+mod name;
+mod output;
+mod port;
+mod process;
+mod protocol;
+pub mod rows;
+mod session;
+mod settings;
 
 pub use app::{Chat, Process};
 pub use input::{
-    Account, Admit, Admitted, Also, Answer, Call, Command, Friendship, Input, Letter, Notice, Tick, Transient, Who, WorkError, WorkResult,
+    Account, Admit, Admitted, Also, Answer, Call, Command, Friendship, Input, Letter, Notice, Tick, Transient, Who,
+    WorkError, WorkResult,
 };
 pub use name::{Group, Name};
 pub use output::{Job, Output, Work};

@@ -35,7 +35,7 @@ impl Name {
         match self {
             Name::Session(client) => Cow::Borrowed(client.as_bytes()),
             Name::Profile(phone) | Name::Mail(phone) => Cow::Borrowed(phone.as_str().as_bytes()),
-            Name::Roster(roster) => Cow::Borrowed(roster.phone.as_str().as_bytes()),
+            Name::Roster(roster) => Cow::Borrowed(roster.phone().as_str().as_bytes()),
             Name::Conversation(feed) => Cow::Owned(feed.key().to_vec()),
             Name::Nicks => Cow::Borrowed(b"nicks"),
         }

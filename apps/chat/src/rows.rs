@@ -7,8 +7,8 @@ use bytes::Bytes;
 use etf::{Decode, Encode, Record};
 use kvs::{Span, Table, View};
 use n2o::Failure;
-use proto::records::{ContactStatus, Feature, Message, Os};
 use proto::ids::{DevKey, FeedId, Phone, PhoneId};
+use proto::records::{ContactStatus, Feature, Message, Os};
 
 /// phone → `Profile`, rosters as ids. Writer: profile.
 pub const PROFILE: Table = Table("profile");
@@ -55,8 +55,8 @@ pub const NOTICES: &[u8] = b"n";
 
 /// Every table that the chat uses.
 pub const TABLES: &[Table] = &[
-    PROFILE, DEVICE, BINDING, PENDING, TRIES, INVITE, ROSTER, NICK, NICK_OF, BOOK, WANTED, RELATION, MESSAGE, CHANGE, CHANGED,
-    DUPLICATE, READER, HIDDEN, CURSOR, NOTICE,
+    PROFILE, DEVICE, BINDING, PENDING, TRIES, INVITE, ROSTER, NICK, NICK_OF, BOOK, WANTED, RELATION, MESSAGE, CHANGE,
+    CHANGED, DUPLICATE, READER, HIDDEN, CURSOR, NOTICE,
 ];
 
 /// A device's session row (ID-8).
@@ -184,7 +184,9 @@ pub fn numbered(owner: &[u8], number: u64) -> Bytes {
 
 /// Every row of `owner` with a number in `from..=to`.
 pub fn numbers(owner: &[u8], from: u64, to: u64) -> Span {
-    let end = to.checked_add(1).map_or_else(|| Bytes::from([owner, b"\x01"].concat()), |end| numbered(owner, end));
+    let end = to
+        .checked_add(1)
+        .map_or_else(|| Bytes::from([owner, b"\x01"].concat()), |end| numbered(owner, end));
     Span::range(numbered(owner, from), end)
 }
 
@@ -262,5 +264,5 @@ pub fn roster_ids(store: &dyn View, phone: &Phone) -> Result<Vec<u64>, Failure> 
 
 /// Whether this is its account's default roster (ID-3).
 pub fn is_default(store: &dyn View, roster: &PhoneId) -> Result<bool, Failure> {
-    Ok(roster_ids(store, &roster.phone)?.first() == Some(&roster.roster))
+    Ok(roster_ids(store, roster.phone())?.first() == Some(&roster.roster()))
 }

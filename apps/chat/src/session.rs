@@ -1,15 +1,16 @@
 //! A session: one per client id. It lets a connection in, hands its requests to their owners, keeps the answers in order, and delivers
 //! what is due to its device.
 
-mod connect;
-mod calls;
-mod route;
-mod requests;
 mod broadcast;
-mod rate;
-mod queue;
+mod calls;
+mod connect;
 mod due;
+mod limit;
+mod queue;
+mod rate;
 mod receive;
+mod requests;
+mod route;
 
 use std::sync::Arc;
 
@@ -68,7 +69,12 @@ impl Session {
             Input::Begin { connection } => self.begin(cx, fx, connection)?,
             Input::Gone { connection, how } => self.gone(fx, connection, how),
             Input::End { bye, record, forget } => self.end(cx, fx, bye, record, forget)?,
-            Input::Request { port, call, origin, payload } => self.request(chat, cx, fx, &port, call, origin, payload)?,
+            Input::Request {
+                port,
+                call,
+                origin,
+                payload,
+            } => self.request(chat, cx, fx, &port, call, origin, payload)?,
             Input::Answer(answer) => self.answer(chat, cx, fx, *answer)?,
             Input::Confirmed { connection, delivery } => self.confirmed(cx, fx, connection, delivery)?,
             Input::MayReceive { connection, ask, topic } => self.may_receive(cx, fx, connection, ask, &topic)?,
@@ -87,6 +93,10 @@ impl Session {
             | Input::Registered { .. }
             | Input::Friends(_)
             | Input::Worked { .. } => {}
+        }
+        if self.link.is_none() {
+            // Nothing to do without a connection; what comes late finds nobody.
+            fx.stop();
         }
         Ok(())
     }

@@ -43,7 +43,7 @@ impl Default for Settings {
             ring_nodes: 4,
             limits: true,
             puback: false,
-            packet_max: limits::PACKET_MAX,
+            packet_max: limits::PACKET_BYTES,
         }
     }
 }
@@ -51,6 +51,10 @@ impl Default for Settings {
 impl Settings {
     /// The `dev` profile: loopback, fake numbers, no limits per time.
     pub fn dev() -> Settings {
-        Settings { fake_numbers: true, limits: false, ..Settings::default() }
+        Settings {
+            fake_numbers: true,
+            limits: false,
+            ..Settings::default()
+        }
     }
 }

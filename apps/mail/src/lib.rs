@@ -5,10 +5,10 @@
 //! what is open, and what cursor follows from that. [`merge`] makes one item of several notices.
 
 mod cursor;
-mod stream;
 mod inbox;
 pub mod merge;
+mod stream;
 
-pub use inbox::{Inbox, SETTLED_MS};
 pub use cursor::{Cursor, RANGES_MAX};
+pub use inbox::{Inbox, SETTLED_MS};
 pub use stream::{Open, Stream};

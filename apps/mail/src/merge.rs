@@ -58,10 +58,23 @@ mod tests {
 
     #[test]
     fn dlv_9_a_newer_contact_notice_keeps_what_only_the_older_one_says() {
-        let renamed = Contact { phone_id: Some("38001_1".into()), names: Some("Ann".into()), ..Default::default() };
-        let moved = Contact { phone_id: Some("38001_1".into()), avatar: Some("a.png".into()), ..Default::default() };
+        let renamed = Contact {
+            phone_id: Some("38001_1".into()),
+            names: Some("Ann".into()),
+            ..Default::default()
+        };
+        let moved = Contact {
+            phone_id: Some("38001_1".into()),
+            avatar: Some("a.png".into()),
+            ..Default::default()
+        };
         let merged = merge(&etf::encode(&renamed), etf::encode(&moved));
-        let Ok(Record::Contact(contact)) = etf::decode::<Record>(&merged) else { panic!("no contact") };
-        assert_eq!((contact.names.as_deref(), contact.avatar.as_deref()), (Some(&b"Ann"[..]), Some(&b"a.png"[..])));
+        let Ok(Record::Contact(contact)) = etf::decode::<Record>(&merged) else {
+            panic!("no contact")
+        };
+        assert_eq!(
+            (contact.names.as_deref(), contact.avatar.as_deref()),
+            (Some(&b"Ann"[..]), Some(&b"a.png"[..]))
+        );
     }
 }

@@ -72,6 +72,16 @@ impl<A: App> Net<A> {
         Ok(())
     }
 
+    /// An input from outside that must arrive, whatever waits there: that something has ended. Not when the server is stopping.
+    pub(crate) fn tell_always(&self, name: &A::Name, input: A::Input) {
+        if !self.closed.load(Ordering::Acquire)
+            && let Some(entry) = self.registry.admit(name, usize::MAX)
+            && let Some(inbox) = self.inboxes.get(entry.thread)
+        {
+            inbox.put(std::iter::once(Item::Tell(entry, Letter::new(input))));
+        }
+    }
+
     /// Whether there was a moment during this call when no input was waiting or being stepped anywhere and no output
     /// was held back. Both counts only rise and the first is read first, so if they meet they were equal in between.
     pub(crate) fn is_quiet(&self) -> bool {

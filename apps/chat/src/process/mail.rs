@@ -40,9 +40,12 @@ impl Mail {
     }
 
     fn taken_by(&self, cx: &Cx<'_>, device: &Device) -> Result<u64, Failure> {
-        let Ok(key) = DevKey::parse(&device.dev_key) else { return Ok(u64::MAX - 1) };
+        let Ok(key) = DevKey::parse(&device.dev_key) else {
+            return Ok(u64::MAX - 1);
+        };
         let client = ClientId::device(&self.phone, &key);
-        let cursor: Option<mail::Cursor> = rows::read(cx.store, CURSOR, &rows::cursor_key(client.as_str(), rows::NOTICES))?;
+        let cursor: Option<mail::Cursor> =
+            rows::read(cx.store, CURSOR, &rows::cursor_key(client.as_str(), rows::NOTICES))?;
         Ok(cursor.map_or(device.birth, |cursor| cursor.upto))
     }
 }

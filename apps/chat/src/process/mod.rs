@@ -1,7 +1,7 @@
 //! The processes that own state: each loads its rows, judges one input at a time, and says what should happen.
 
-pub(crate) mod profile;
-pub(crate) mod roster;
-pub(crate) mod nicks;
 pub(crate) mod conversation;
 pub(crate) mod mail;
+pub(crate) mod nicks;
+pub(crate) mod profile;
+pub(crate) mod roster;

@@ -35,8 +35,11 @@ struct Told {
 
 impl Profile {
     pub fn load(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<Profile, Failure> {
-        auth::expect_pending(cx, fx, phone)?;
-        Ok(Profile { phone: phone.clone(), waiting: Waiting::default(), told: Told::default() })
+        Ok(Profile {
+            phone: phone.clone(),
+            waiting: Waiting::load(cx, fx, phone)?,
+            told: Told::default(),
+        })
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
@@ -44,9 +47,7 @@ impl Profile {
             Input::Admit(admit) => self.admit(chat, cx, fx, &admit),
             Input::Left { device, .. } => self.left(cx, fx, &device),
             Input::Call(call) => self.call(chat, cx, fx, *call),
-            Input::Worked { job, result } => {
-                auth::worked(&self.phone, &mut self.waiting, chat, cx, fx, job, result)
-            }
+            Input::Worked { job, result } => auth::worked(&self.phone, &mut self.waiting, chat, cx, fx, job, result),
             Input::Friends(news) => self.friends(cx, fx, &news),
             Input::Tick(Tick::PendingOver) => auth::clear_pending(cx, fx, &self.phone, &mut self.waiting),
             Input::Tick(Tick::PresenceDue) => self.presence_due(cx, fx),
@@ -85,7 +86,11 @@ impl Profile {
     fn forget_presence(&self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
         let row: Option<Row> = rows::read(cx.store, PROFILE, self.phone.as_str().as_bytes())?;
         if let Some(row) = row.filter(|row| row.presence.is_some()) {
-            fx.put(PROFILE, self.phone.to_bytes(), rows::encode(&Row { presence: None, ..row }));
+            fx.put(
+                PROFILE,
+                self.phone.to_bytes(),
+                rows::encode(&Row { presence: None, ..row }),
+            );
         }
         Ok(())
     }
@@ -142,7 +147,11 @@ impl Profile {
             Audience::Everyone | Audience::Friends => presence::tell_friends(cx, fx, &self.phone, &status)?,
             Audience::Nobody => {}
         }
-        self.told = Told { status: Some(status), at: Some(cx.now), is_due: false };
+        self.told = Told {
+            status: Some(status),
+            at: Some(cx.now),
+            is_due: false,
+        };
         Ok(())
     }
 

@@ -1,14 +1,16 @@
 //! AUTH (SPEC 6.2): how a device proves its number, comes in, and goes.
 
-mod secret;
-mod tries;
-mod key;
 mod device;
 mod invite;
-mod register;
-mod verify;
+mod key;
 mod login;
+mod pending;
+mod proof;
+mod register;
+mod secret;
 mod sessions;
+mod tries;
+mod verify;
 
 use std::collections::BTreeMap;
 
@@ -21,11 +23,12 @@ use proto::records::{Auth, AuthAct, AuthType};
 pub(crate) use device::rosters;
 pub(crate) use invite::issue as issue_invite;
 pub(crate) use login::{admit, left};
-pub(crate) use register::{clear_pending, expect_pending};
+pub(crate) use pending::clear as clear_pending;
 
 use super::{Halt, settle};
 use crate::door::Role;
 use crate::input::{WorkError, WorkResult};
+use crate::rows::Pending;
 use crate::{Chat, Cx, Fx, Who, effects};
 use register::Registration;
 
@@ -33,18 +36,23 @@ use register::Registration;
 const JOBS_MAX: usize = 64;
 
 /// What a profile holds of registrations while it runs. All of it may be lost: the client asks again.
-#[derive(Default)]
 pub(crate) struct Waiting {
     /// Slow work that has been asked for, by its number.
     jobs: BTreeMap<u64, Job>,
     /// Codes by client id, to send the same one again (AUTH-3). Never stored (SEC-12).
     codes: BTreeMap<Bytes, Bytes>,
+    /// Whether the timer is set that clears away registrations whose time is over.
+    is_timed: bool,
 }
 
 /// Slow work, and what its end means.
 enum Job {
     /// AUTH-1: the provider has the code; then the registration waits for it.
-    Code { who: Who, pending: Box<crate::rows::Pending> },
+    Code {
+        who: Who,
+        pending: Box<Pending>,
+        code: Bytes,
+    },
     /// AUTH-3.
     Resend { who: Who },
     /// ID-14: the authority makes the certificate that completes a registration.
@@ -63,18 +71,31 @@ struct Ask<'a> {
 
 /// One AUTH call, judged by the profile of `phone`.
 pub(crate) fn call(
-    phone: &Phone, waiting: &mut Waiting, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, who: &Who, auth: Auth,
+    phone: &Phone,
+    waiting: &mut Waiting,
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    auth: Auth,
 ) -> Result<(), Halt> {
     let Some(act) = act(&auth)? else {
         effects::answer(fx, who, Vec::new());
         return Ok(());
     };
     allowed(who.role, act)?;
-    let mut ask = Ask { phone, waiting, chat, cx, fx, who };
+    let mut ask = Ask {
+        phone,
+        waiting,
+        chat,
+        cx,
+        fx,
+        who,
+    };
     match act {
         AuthAct::Reg => register::reg(&mut ask, auth),
-        AuthAct::Voice => register::voice(&ask),
-        AuthAct::Resend => register::resend(&mut ask, &auth),
+        AuthAct::Voice => pending::voice(&ask),
+        AuthAct::Resend => pending::resend(&mut ask, &auth),
         AuthAct::Verify => verify::verify(&mut ask, &auth),
         AuthAct::Logout => sessions::logout(&mut ask),
         AuthAct::Get | AuthAct::List => sessions::get(&mut ask),
@@ -98,21 +119,33 @@ fn act(auth: &Auth) -> Result<Option<AuthAct>, Refusal> {
 
 /// AUTH-16, ID-6: who may ask what.
 fn allowed(role: Role, act: AuthAct) -> Result<(), Refusal> {
-    use AuthAct::{Clear, Delete, Deleted, Expired, Get, List, Login, Logout, Push, Reg, Resend, Update, Ver, Verified, Verify, Voice};
+    use AuthAct::{
+        Clear, Delete, Deleted, Expired, Get, List, Login, Logout, Push, Reg, Resend, Update, Ver, Verified, Verify,
+        Voice,
+    };
     match (role, act) {
         (Role::Registering, Reg | Voice | Resend | Verify | Ver | Login) => Ok(()),
         (Role::Registering, _) => Err(Refusal::PermissionDenied),
         (Role::Device, Reg) => Err(Refusal::PermissionDenied),
         // A verified device has no pending registration.
         (Role::Device, Voice | Resend | Verify) => Err(Refusal::SessionNotFound),
-        (Role::Device, Deleted | Verified | Expired | Update | Clear | Delete | Logout | Push | Get | Ver | Login | List) => Ok(()),
+        (
+            Role::Device,
+            Deleted | Verified | Expired | Update | Clear | Delete | Logout | Push | Get | Ver | Login | List,
+        ) => Ok(()),
         (Role::Service | Role::Plain, _) => Err(Refusal::PermissionDenied),
     }
 }
 
 /// Slow work has ended. An unknown number is of an earlier life of this process, whose caller is gone.
 pub(crate) fn worked(
-    phone: &Phone, waiting: &mut Waiting, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, job: u64, result: WorkResult,
+    phone: &Phone,
+    waiting: &mut Waiting,
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    job: u64,
+    result: WorkResult,
 ) -> Result<(), Failure> {
     let Some(job) = waiting.jobs.remove(&job) else {
         return Ok(());
@@ -120,18 +153,24 @@ pub(crate) fn worked(
     let who = match &job {
         Job::Code { who, .. } | Job::Resend { who } | Job::Certificate { who, .. } => who.clone(),
     };
-    let mut ask = Ask { phone, waiting, chat, cx, fx, who: &who };
+    let mut ask = Ask {
+        phone,
+        waiting,
+        chat,
+        cx,
+        fx,
+        who: &who,
+    };
     let done = match (job, result) {
-        (Job::Code { pending, .. }, WorkResult::Sent) => register::sent(&mut ask, *pending),
-        (Job::Resend { .. }, WorkResult::Sent) => register::sent_again(&mut ask),
+        (Job::Code { pending, code, .. }, WorkResult::Sent) => pending::sent(&mut ask, *pending, code),
+        (Job::Resend { .. }, WorkResult::Sent) => pending::sent_again(&mut ask),
         (Job::Certificate { registration, .. }, WorkResult::Issued(certificate)) => {
             verify::finish(&mut ask, *registration, Some(certificate))
         }
         (Job::Code { .. } | Job::Resend { .. }, WorkResult::Failed(why)) => Err(unsent(why).into()),
         (Job::Certificate { .. }, WorkResult::Failed(why)) => Err(not_issued(why).into()),
-        (Job::Code { .. } | Job::Resend { .. }, WorkResult::Issued(_)) | (Job::Certificate { .. }, WorkResult::Sent) => {
-            Err(Refusal::Internal.into())
-        }
+        (Job::Code { .. } | Job::Resend { .. }, WorkResult::Issued(_))
+        | (Job::Certificate { .. }, WorkResult::Sent) => Err(Refusal::Internal.into()),
     };
     settle(fx, &who, done)
 }
@@ -158,10 +197,23 @@ mod tests {
 
     #[test]
     fn auth_16_a_registering_connection_may_register_and_nothing_else() {
-        for act in [AuthAct::Reg, AuthAct::Voice, AuthAct::Resend, AuthAct::Verify, AuthAct::Ver] {
+        for act in [
+            AuthAct::Reg,
+            AuthAct::Voice,
+            AuthAct::Resend,
+            AuthAct::Verify,
+            AuthAct::Ver,
+        ] {
             assert_eq!(allowed(Role::Registering, act), Ok(()));
         }
-        for act in [AuthAct::Get, AuthAct::Clear, AuthAct::Delete, AuthAct::Logout, AuthAct::Update, AuthAct::Push] {
+        for act in [
+            AuthAct::Get,
+            AuthAct::Clear,
+            AuthAct::Delete,
+            AuthAct::Logout,
+            AuthAct::Update,
+            AuthAct::Push,
+        ] {
             assert_eq!(allowed(Role::Registering, act), Err(Refusal::PermissionDenied));
             assert_eq!(allowed(Role::Device, act), Ok(()));
         }
@@ -170,9 +222,15 @@ mod tests {
 
     #[test]
     fn d_23_login_is_ignored_and_no_type_is_refused() {
-        let asks = |r#type| Auth { r#type, ..Auth::default() };
+        let asks = |r#type| Auth {
+            r#type,
+            ..Auth::default()
+        };
         assert_eq!(act(&asks(Some(AuthAct::Login.into()))), Ok(None));
         assert_eq!(act(&asks(None)), Err(Refusal::InvalidData));
-        assert_eq!(act(&asks(Some(AuthType::Reg(VersionedReg::default())))), Ok(Some(AuthAct::Reg)));
+        assert_eq!(
+            act(&asks(Some(AuthType::Reg(VersionedReg::default())))),
+            Ok(Some(AuthAct::Reg))
+        );
     }
 }

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{FeedId, PhoneId};
 use proto::limits::{LAST_MSG_BYTES, UNREAD};
-use proto::records::{Contact, ContactReader, ContactStatus, Message, Online, Roster, Service, ServiceStatus, ServiceType};
+use proto::records::{
+    Contact, ContactReader, ContactStatus, Message, Online, Roster, Service, ServiceStatus, ServiceType,
+};
 
 use super::presence;
 use crate::Cx;
@@ -17,16 +19,25 @@ const SCAN_MAX: usize = 2 * proto::limits::CONTACTS;
 pub(crate) fn all(cx: &Cx<'_>, own: &PhoneId, since: Option<u64>) -> Result<Vec<Contact>, Failure> {
     let mut addresses = std::collections::BTreeMap::<Bytes, (Option<Relation>, Option<Entry>)>::new();
     let prefix = rows::pair_key(own, b"");
-    for (key, row) in cx.store.scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(SCAN_MAX))? {
+    for (key, row) in cx
+        .store
+        .scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(SCAN_MAX))?
+    {
         addresses.entry(key.slice(prefix.len()..)).or_default().0 = Some(rows::decode(&row)?);
     }
-    for (key, row) in cx.store.scan(BOOK, &kvs::Span::prefix(prefix.clone()).limit(SCAN_MAX))? {
+    for (key, row) in cx
+        .store
+        .scan(BOOK, &kvs::Span::prefix(prefix.clone()).limit(SCAN_MAX))?
+    {
         addresses.entry(key.slice(prefix.len()..)).or_default().1 = Some(rows::decode(&row)?);
     }
     let since = since.unwrap_or(0);
     let mut contacts = Vec::new();
     for (address, (relation, entry)) in addresses {
-        let update = relation.as_ref().map_or(0, |row| row.update).max(entry.as_ref().map_or(0, |row| row.update));
+        let update = relation
+            .as_ref()
+            .map_or(0, |row| row.update)
+            .max(entry.as_ref().map_or(0, |row| row.update));
         let status = status(&address, relation.as_ref(), entry.as_ref());
         if update <= since && since > 0 || status == ContactStatus::Deleted && since == 0 {
             continue;
@@ -41,7 +52,11 @@ pub(crate) fn all(cx: &Cx<'_>, own: &PhoneId, since: Option<u64>) -> Result<Vec<
 
 /// `peer` as `own` sees it by these rows, full and personal to `own`.
 pub(crate) fn seen(
-    cx: &Cx<'_>, own: &PhoneId, peer: &PhoneId, relation: Option<&Relation>, entry: Option<&Entry>,
+    cx: &Cx<'_>,
+    own: &PhoneId,
+    peer: &PhoneId,
+    relation: Option<&Relation>,
+    entry: Option<&Entry>,
 ) -> Result<Contact, Failure> {
     let address = peer.to_bytes();
     let status = status(&address, relation, entry);
@@ -57,8 +72,17 @@ pub(crate) fn seen(
             ContactStatus::Friend => presence::to_friend(cx, peer.phone())?,
             _ => Online::Offline.into(),
         }),
-        update: Some(relation.map_or(0, |row| row.update).max(entry.map_or(0, |row| row.update))),
-        created: Some(relation.map(|row| row.created).or(entry.map(|row| row.created)).unwrap_or(0)),
+        update: Some(
+            relation
+                .map_or(0, |row| row.update)
+                .max(entry.map_or(0, |row| row.update)),
+        ),
+        created: Some(
+            relation
+                .map(|row| row.created)
+                .or(entry.map(|row| row.created))
+                .unwrap_or(0),
+        ),
         settings: relation.map(|row| row.settings.clone()).unwrap_or_default(),
         services: services(cx, peer)?,
         status: Some(status),
@@ -75,7 +99,9 @@ fn face(cx: &Cx<'_>, peer: &PhoneId, entry: Option<&Entry>) -> Result<Contact, F
         phone_id: Some(key),
         avatar: roster.avatar,
         names: roster.names.or_else(|| entry.and_then(|entry| entry.names.clone())),
-        surnames: roster.surnames.or_else(|| entry.and_then(|entry| entry.surnames.clone())),
+        surnames: roster
+            .surnames
+            .or_else(|| entry.and_then(|entry| entry.surnames.clone())),
         nick,
         ..Contact::default()
     })
@@ -108,9 +134,14 @@ fn status(address: &[u8], relation: Option<&Relation>, entry: Option<&Entry>) ->
 fn services(cx: &Cx<'_>, peer: &PhoneId) -> Result<Vec<Service>, Failure> {
     let prefix = rows::path(&[peer.phone().as_str().as_bytes(), b""]);
     let mut services = Vec::new();
-    for (_, row) in cx.store.scan(DEVICE, &kvs::Span::prefix(prefix).limit(proto::limits::DEVICES))? {
+    for (_, row) in cx
+        .store
+        .scan(DEVICE, &kvs::Span::prefix(prefix).limit(proto::limits::DEVICES))?
+    {
         let device: Device = rows::decode(&row)?;
-        let Some(certificate) = device.certificate else { continue };
+        let Some(certificate) = device.certificate else {
+            continue;
+        };
         services.push(Service {
             id: Some(device.dev_key),
             r#type: Some(ServiceType::Synrc),
@@ -136,7 +167,12 @@ pub(crate) fn unread(cx: &Cx<'_>, feed: &FeedId, own: &PhoneId, mine: Reader) ->
 }
 
 /// The last message of a feed that a roster sees (HISTORY-9).
-pub(crate) fn last_message(cx: &Cx<'_>, feed: &FeedId, own: &PhoneId, mine: Reader) -> Result<Option<Message>, Failure> {
+pub(crate) fn last_message(
+    cx: &Cx<'_>,
+    feed: &FeedId,
+    own: &PhoneId,
+    mine: Reader,
+) -> Result<Option<Message>, Failure> {
     let reach = super::history::Reach::of(cx, feed, own, mine)?;
     Ok(reach.before(cx, u64::MAX, 1)?.pop())
 }
@@ -144,7 +180,10 @@ pub(crate) fn last_message(cx: &Cx<'_>, feed: &FeedId, own: &PhoneId, mine: Read
 /// Field lists of a Contact hold no large message (SPEC section 5, "Counts and copies").
 fn without_bulk(message: Message) -> Message {
     match etf::encode(&message).len() > LAST_MSG_BYTES {
-        true => Message { files: Vec::new(), ..message },
+        true => Message {
+            files: Vec::new(),
+            ..message
+        },
         false => message,
     }
 }

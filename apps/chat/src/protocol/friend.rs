@@ -20,7 +20,12 @@ type State = Option<ContactStatus>;
 
 /// FRIEND-1 to 11.
 pub(crate) fn call(
-    conversation: &mut Conversation, _chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, who: &Who, friend: Friend,
+    conversation: &mut Conversation,
+    _chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    friend: Friend,
 ) -> Result<(), Halt> {
     let own = conversation.own(who, friend.phone_id.as_ref())?.clone();
     let other = conversation.other(&own).clone();
@@ -30,7 +35,14 @@ pub(crate) fn call(
     if cx.store.get(ROSTER, other.who.as_str().as_bytes())?.is_none() {
         return Err(Refusal::ContactNotFound.into());
     }
-    let mut pair = Pair { conversation, cx, fx, who, own, other };
+    let mut pair = Pair {
+        conversation,
+        cx,
+        fx,
+        who,
+        own,
+        other,
+    };
     match friend.status {
         Some(FriendStatus::Request) => pair.request(),
         Some(FriendStatus::Confirm) => pair.confirm(),
@@ -85,7 +97,9 @@ impl Pair<'_, '_> {
 
     fn ask(&mut self) -> Result<(), Halt> {
         if self.count(&self.own.who.clone(), CONTACTS, |_| true)? >= CONTACTS
-            || self.count(&self.other.who.clone(), CONTACTS, |status| status == Some(ContactStatus::Authorization))? >= UNANSWERED_MAX
+            || self.count(&self.other.who.clone(), CONTACTS, |status| {
+                status == Some(ContactStatus::Authorization)
+            })? >= UNANSWERED_MAX
         {
             return Err(Refusal::Limit.into());
         }
@@ -115,7 +129,11 @@ impl Pair<'_, '_> {
             }
             (None, None) => {
                 let none = || proto::Failure::new(Refusal::ContactsNotFound, Term::nil());
-                answer(self.fx, self.who, vec![etf::encode(&Io::error(Refusal::ContactsNotFound).with(none()))]);
+                answer(
+                    self.fx,
+                    self.who,
+                    vec![etf::encode(&Io::error(Refusal::ContactsNotFound).with(none()))],
+                );
                 Ok(())
             }
             (_, Some(ContactStatus::Ban)) => Err(Refusal::Banned.into()),
@@ -181,7 +199,9 @@ impl Pair<'_, '_> {
     /// FRIEND-5: back to friends, or to what the phone book knows.
     fn unban(&mut self) -> Result<(), Halt> {
         let (own, theirs) = match self.states() {
-            (Some(ContactStatus::Ban), Some(ContactStatus::Ban)) => (Some(ContactStatus::Banned), Some(ContactStatus::Ban)),
+            (Some(ContactStatus::Ban), Some(ContactStatus::Ban)) => {
+                (Some(ContactStatus::Banned), Some(ContactStatus::Ban))
+            }
             (Some(ContactStatus::Ban), _) if self.own.relation.before == Some(ContactStatus::Friend) => {
                 (Some(ContactStatus::Friend), Some(ContactStatus::Friend))
             }
@@ -264,7 +284,15 @@ impl Pair<'_, '_> {
         let news = self.seen(side, peer)?;
         let merge = contact_merge(&side.who, peer.who.as_str().as_bytes());
         let topic = ses(self.cx, &side.who)?;
-        notify(self.fx, self.cx, side.who.phone(), &topic, &news, merge, Seen::after(self.who))?;
+        notify(
+            self.fx,
+            self.cx,
+            side.who.phone(),
+            &topic,
+            &news,
+            merge,
+            Seen::after(self.who),
+        )?;
         Ok(())
     }
 
@@ -277,8 +305,13 @@ impl Pair<'_, '_> {
     /// Presence of each to the other (FRIEND-2), or offline from now on (FRIEND-3, 4).
     fn presence(&mut self, visible: bool) {
         for (own, other) in [(&self.own, &self.other), (&self.other, &self.own)] {
-            let news = Friendship { own: own.who.clone(), other: other.who.clone(), visible };
-            self.fx.tell(Name::Profile(own.who.phone().clone()), Input::Friends(Box::new(news)));
+            let news = Friendship {
+                own: own.who.clone(),
+                other: other.who.clone(),
+                visible,
+            };
+            self.fx
+                .tell(Name::Profile(own.who.phone().clone()), Input::Friends(Box::new(news)));
         }
     }
 }

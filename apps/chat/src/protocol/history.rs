@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use n2o::Failure;
+use proto::Outcome;
 use proto::Refusal;
 use proto::ids::{FeedId, PhoneId};
 use proto::limits::{HISTORY_ANSWER, HISTORY_REQUEST};
 use proto::records::{
-    Contact, ContactReader, ContactStatus, Feed, History, HistoryFeed, HistoryItem, HistoryStatus, Io, Mark, Message, SeenBy,
+    Contact, ContactReader, ContactStatus, Feed, History, HistoryFeed, HistoryItem, HistoryStatus, Io, Mark, Message,
+    SeenBy,
 };
-use proto::Outcome;
 
 use super::{Halt, contact, presence};
 use crate::effects::{self, Seen, answer, answer_also, contact_merge, notify, ses};
@@ -23,7 +24,11 @@ const CHUNK: usize = 128;
 
 /// HISTORY-1 to 13.
 pub(crate) fn call(
-    conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, request: History,
+    conversation: &mut Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    request: History,
 ) -> Result<(), Halt> {
     let own = conversation.own(who, request.roster_id.as_ref())?.clone();
     match request.status {
@@ -50,8 +55,19 @@ pub(crate) fn call(
 }
 
 /// HISTORY-1: so many before the position, or, for a negative size, after it.
-fn get(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Side, request: &History) -> Result<(), Halt> {
-    if request.data.iter().any(|item| matches!(item, HistoryItem::Message(message) if message.id.is_some())) {
+fn get(
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Side,
+    request: &History,
+) -> Result<(), Halt> {
+    if request
+        .data
+        .iter()
+        .any(|item| matches!(item, HistoryItem::Message(message) if message.id.is_some()))
+    {
         return Err(Refusal::NotSupported.into());
     }
     let reach = Reach::of(cx, &conversation.feed, &own.who, own.reader)?;
@@ -70,13 +86,21 @@ fn get(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &S
 
 /// HISTORY-3: the reader moves forward, never back; what was sent of the feed up to it counts as received by this device.
 fn update(
-    conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: Side, request: &History,
+    conversation: &mut Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: Side,
+    request: &History,
 ) -> Result<(), Halt> {
     let last = conversation.last.unwrap_or(0);
     let asked = request.entity_id.filter(|at| *at > 0).unwrap_or(last);
     let reader = own.reader.reader.max(asked.min(last));
     let moved = reader > own.reader.reader;
-    let own = Side { reader: Reader { reader, ..own.reader }, ..own };
+    let own = Side {
+        reader: Reader { reader, ..own.reader },
+        ..own
+    };
     let other = conversation.other(&own).clone();
     let news = Contact {
         phone_id: Some(other.who.to_bytes()),
@@ -87,7 +111,10 @@ fn update(
         ..Contact::default()
     };
 
-    let also = Also::Read { key: conversation.key.clone(), id: reader };
+    let also = Also::Read {
+        key: conversation.key.clone(),
+        id: reader,
+    };
     if !moved {
         answer_also(fx, who, vec![etf::encode(&news)], also);
         return Ok(());
@@ -98,7 +125,15 @@ fn update(
     }
     answer_also(fx, who, Vec::new(), also);
     let merge = contact_merge(&own.who, other.who.as_str().as_bytes());
-    notify(fx, cx, own.who.phone(), &ses(cx, &own.who)?, &news, merge, Seen::after(who))?;
+    notify(
+        fx,
+        cx,
+        own.who.phone(),
+        &ses(cx, &own.who)?,
+        &news,
+        merge,
+        Seen::after(who),
+    )?;
     updated(conversation, cx, fx, who, &own)
 }
 
@@ -123,7 +158,13 @@ fn updated(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own
 /// HISTORY-5: nothing up to here is shown to this roster any more.
 fn delete(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: Side) -> Result<(), Halt> {
     let mark = conversation.last.unwrap_or(0);
-    let own = Side { reader: Reader { reader: own.reader.reader.max(mark), clear: own.reader.clear.max(mark) }, ..own };
+    let own = Side {
+        reader: Reader {
+            reader: own.reader.reader.max(mark),
+            clear: own.reader.clear.max(mark),
+        },
+        ..own
+    };
     conversation.put_reader(fx, &own);
     if let Some(side) = conversation.side(&own.who) {
         side.reader = own.reader;
@@ -136,13 +177,26 @@ fn delete(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, 
         ..History::default()
     };
     answer(fx, who, vec![etf::encode(&Io::ok(Outcome::Cleared))]);
-    notify(fx, cx, own.who.phone(), &ses(cx, &own.who)?, &news, None, Seen::after(who))?;
+    notify(
+        fx,
+        cx,
+        own.who.phone(),
+        &ses(cx, &own.who)?,
+        &news,
+        None,
+        Seen::after(who),
+    )?;
     Ok(())
 }
 
 /// HISTORY-7: around a position, or between two messages.
 fn double_get(
-    conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Side, request: &History,
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Side,
+    request: &History,
 ) -> Result<(), Halt> {
     let reach = Reach::of(cx, &conversation.feed, &own.who, own.reader)?;
     let ends: Vec<u64> = request.data.iter().filter_map(end).collect();
@@ -153,7 +207,11 @@ fn double_get(
         return respond(conversation, cx, fx, who, request, found);
     }
     let at = request.entity_id.filter(|at| *at > 0).ok_or(Refusal::InvalidData)?;
-    let size = request.size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0).ok_or(Refusal::InvalidData)?;
+    let size = request
+        .size
+        .and_then(|size| usize::try_from(size).ok())
+        .filter(|size| *size > 0)
+        .ok_or(Refusal::InvalidData)?;
     let count = size.min(HISTORY_REQUEST / 2);
     let mut found = reach.before(cx, at, count)?;
     let mut rest = reach.after(cx, at - 1, count + 1)?;
@@ -173,7 +231,12 @@ fn end(item: &HistoryItem) -> Option<u64> {
 
 /// HISTORY-8: everything after what the client holds.
 fn last_loaded(
-    conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Side, request: &History,
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Side,
+    request: &History,
 ) -> Result<(), Halt> {
     let reach = Reach::of(cx, &conversation.feed, &own.who, own.reader)?;
     let found = reach.after(cx, request.entity_id.unwrap_or(0), HISTORY_REQUEST)?;
@@ -182,15 +245,27 @@ fn last_loaded(
 
 /// HISTORY-9.
 fn last_msg(
-    conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Side, request: &History,
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Side,
+    request: &History,
 ) -> Result<(), Halt> {
-    let found = contact::last_message(cx, &conversation.feed, &own.who, own.reader)?.into_iter().collect();
+    let found = contact::last_message(cx, &conversation.feed, &own.who, own.reader)?
+        .into_iter()
+        .collect();
     respond(conversation, cx, fx, who, request, found)
 }
 
 /// HISTORY-14: rising, with neighbours and readers filled in, cut into records; each says how many are still to come.
 fn respond(
-    conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, request: &History, mut found: Vec<Message>,
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    request: &History,
+    mut found: Vec<Message>,
 ) -> Result<(), Halt> {
     link(cx, &conversation.key, &mut found)?;
     for message in &mut found {
@@ -226,7 +301,10 @@ fn respond(
 
 /// About what a message takes in an answer, bytes: its contents, and a fixed sum for the rest.
 fn size(message: &Message) -> usize {
-    let parts = message.files.iter().map(|part| 256 + part.payload.as_ref().map_or(0, Bytes::len) + 128 * part.data.len());
+    let parts = message
+        .files
+        .iter()
+        .map(|part| 256 + part.payload.as_ref().map_or(0, Bytes::len) + 128 * part.data.len());
     512 + parts.sum::<usize>()
 }
 
@@ -261,7 +339,9 @@ fn link(cx: &Cx<'_>, feed: &[u8], found: &mut [Message]) -> Result<(), Failure> 
     }
     chain.extend(next_kept(cx, feed, last + 1)?);
     for message in found {
-        let Some(at) = message.id.and_then(|id| chain.binary_search(&id).ok()) else { continue };
+        let Some(at) = message.id.and_then(|id| chain.binary_search(&id).ok()) else {
+            continue;
+        };
         message.prev = at.checked_sub(1).and_then(|at| chain.get(at)).copied();
         message.next = chain.get(at + 1).copied();
     }
@@ -277,7 +357,9 @@ fn kept(row: &[u8]) -> Result<Option<Message>, Failure> {
 /// Id of the last message not above `to` that is not deleted.
 pub(crate) fn last_kept(cx: &Cx<'_>, feed: &[u8], mut to: u64) -> Result<Option<u64>, Failure> {
     loop {
-        let rows = cx.store.scan(MESSAGE, &rows::numbers(feed, 0, to).backward().limit(2))?;
+        let rows = cx
+            .store
+            .scan(MESSAGE, &rows::numbers(feed, 0, to).backward().limit(2))?;
         for (key, row) in &rows {
             if kept(row)?.is_some() {
                 return Ok(rows::number(key));
@@ -318,15 +400,23 @@ impl Reach {
     pub(crate) fn of(cx: &Cx<'_>, feed: &FeedId, own: &PhoneId, reader: Reader) -> Result<Reach, Failure> {
         let prefix = rows::reader_key(feed, own);
         let some = cx.store.scan(HIDDEN, &rows::numbers(&prefix, 0, u64::MAX).limit(1))?;
-        Ok(Reach { feed: feed.key(), clear: reader.clear, hidden: (!some.is_empty()).then_some(prefix) })
+        Ok(Reach {
+            feed: feed.key(),
+            clear: reader.clear,
+            hidden: (!some.is_empty()).then_some(prefix),
+        })
     }
 
     /// The `count` visible messages nearest below `at`, rising.
     pub(crate) fn before(&self, cx: &Cx<'_>, at: u64, count: usize) -> Result<Vec<Message>, Failure> {
         let (mut found, mut to) = (Vec::new(), at.saturating_sub(1));
         while found.len() < count && to > self.clear {
-            let span = rows::numbers(&self.feed, self.clear + 1, to).backward().limit(CHUNK.min(2 * count));
-            let Some(lowest) = self.take(cx, span, count, &mut found)? else { break };
+            let span = rows::numbers(&self.feed, self.clear + 1, to)
+                .backward()
+                .limit(CHUNK.min(2 * count));
+            let Some(lowest) = self.take(cx, span, count, &mut found)? else {
+                break;
+            };
             to = lowest - 1;
         }
         found.reverse();
@@ -338,14 +428,22 @@ impl Reach {
         let (mut found, mut from) = (Vec::new(), at.max(self.clear) + 1);
         while found.len() < count {
             let span = rows::numbers(&self.feed, from, u64::MAX).limit(CHUNK.min(2 * count));
-            let Some(highest) = self.take(cx, span, count, &mut found)? else { break };
+            let Some(highest) = self.take(cx, span, count, &mut found)? else {
+                break;
+            };
             from = highest + 1;
         }
         Ok(found)
     }
 
     /// Adds the visible messages of `span`; returns the number of its last row, none when it is empty.
-    fn take(&self, cx: &Cx<'_>, span: kvs::Span, count: usize, found: &mut Vec<Message>) -> Result<Option<u64>, Failure> {
+    fn take(
+        &self,
+        cx: &Cx<'_>,
+        span: kvs::Span,
+        count: usize,
+        found: &mut Vec<Message>,
+    ) -> Result<Option<u64>, Failure> {
         let mut last = None;
         for (key, row) in cx.store.scan(MESSAGE, &span)? {
             last = rows::number(&key);

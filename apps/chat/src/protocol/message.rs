@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use proto::ids::PhoneId;
 use proto::limits::{DESCS, MSG_ID_BYTES, PACKET_OVERHEAD_BYTES};
-use proto::records::{Ack, Container, Contact, ContactStatus, Feed, Io, Mark, Message, MessageStatus, SeenBy, Several};
+use proto::records::{Ack, Contact, ContactStatus, Container, Feed, Io, Mark, Message, MessageStatus, SeenBy, Several};
 use proto::{Outcome, Refusal};
 
 use super::history::Reach;
@@ -16,7 +16,12 @@ use crate::{Chat, Cx, Fx, Who};
 
 /// MESSAGE-1 to 17, by status.
 pub(crate) fn call(
-    conversation: &mut Conversation, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, who: &Who, message: Message,
+    conversation: &mut Conversation,
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    message: Message,
 ) -> Result<(), Halt> {
     let own = conversation.own(who, message.from.as_ref())?.clone();
     if message.msg_id.as_ref().is_some_and(|id| id.len() > *MSG_ID_BYTES.end()) {
@@ -26,7 +31,9 @@ pub(crate) fn call(
         None | Some(None) => send(conversation, chat, cx, fx, who, &own, message),
         Some(Some(MessageStatus::Edit)) => edit(conversation, chat, cx, fx, who, &own, message),
         Some(Some(MessageStatus::Delete)) => delete(conversation, cx, fx, who, &own, message),
-        Some(Some(MessageStatus::Async | MessageStatus::Update | MessageStatus::Clear)) => Err(Refusal::NotSupported.into()),
+        Some(Some(MessageStatus::Async | MessageStatus::Update | MessageStatus::Clear)) => {
+            Err(Refusal::NotSupported.into())
+        }
         // MESSAGE-17, and what comes only from servers (C-7)
         Some(Some(_)) => Err(Refusal::InvalidData.into()),
     }
@@ -34,15 +41,29 @@ pub(crate) fn call(
 
 /// MESSAGE-1: number it, keep it once, make it due to every device of both sides, acknowledge, show it.
 fn send(
-    conversation: &mut Conversation, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Side, message: Message,
+    conversation: &mut Conversation,
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Side,
+    message: Message,
 ) -> Result<(), Halt> {
     if message.id.is_some() || !(1..=DESCS).contains(&message.files.len()) {
         return Err(Refusal::InvalidData.into());
     }
     if !message.r#type.is_empty() || message.link.is_some() {
         // MESSAGE-8, 9: not in this version; other marks are the server's.
-        let known = message.r#type.iter().all(|mark| matches!(mark, Mark::Reply | Mark::Forward));
-        return Err(if known { Refusal::NotSupported } else { Refusal::InvalidData }.into());
+        let known = message
+            .r#type
+            .iter()
+            .all(|mark| matches!(mark, Mark::Reply | Mark::Forward));
+        return Err(if known {
+            Refusal::NotSupported
+        } else {
+            Refusal::InvalidData
+        }
+        .into());
     }
     let acquainted = conversation.may_post(cx, own)?;
     let given = message.msg_id.clone().filter(|id| !id.is_empty());
@@ -76,7 +97,10 @@ fn send(
     }
     fx.put(MESSAGE, rows::numbered(&conversation.key, id), payload.clone());
     if let Some(msg_id) = &given {
-        let sent = Sent { id, client: Bytes::copy_from_slice(who.session.as_bytes()) };
+        let sent = Sent {
+            id,
+            client: Bytes::copy_from_slice(who.session.as_bytes()),
+        };
         fx.put(DUPLICATE, duplicate(conversation, own, msg_id), rows::encode(&sent));
     }
     conversation.last = Some(id);
@@ -88,7 +112,10 @@ fn send(
 
 /// MESSAGE-2: from now on it survives a crash.
 fn accepted(msg_id: &Bytes) -> Bytes {
-    etf::encode(&Ack { id: Some(msg_id.clone()), ..Ack::default() })
+    etf::encode(&Ack {
+        id: Some(msg_id.clone()),
+        ..Ack::default()
+    })
 }
 
 fn duplicate(conversation: &Conversation, own: &Side, msg_id: &[u8]) -> Bytes {
@@ -97,7 +124,12 @@ fn duplicate(conversation: &Conversation, own: &Side, msg_id: &[u8]) -> Bytes {
 
 /// The same message again: the Ack, and the stored one for this client only; the first content wins.
 fn repeat(
-    conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, msg_id: &Bytes, id: u64,
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    msg_id: &Bytes,
+    id: u64,
 ) -> Result<(), Halt> {
     let stored = cx.store.get(MESSAGE, &rows::numbered(&conversation.key, id))?;
     answer(fx, who, std::iter::once(accepted(msg_id)).chain(stored).collect());
@@ -124,7 +156,15 @@ fn acquaint(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx) -> Result
         (relation.created, relation.update) = (cx.now.0, cx.now.0);
         let news: Contact = contact::seen(cx, &side.who, &other, Some(&relation), None)?;
         let merge = contact_merge(&side.who, other.as_str().as_bytes());
-        notify(fx, cx, side.who.phone(), &ses(cx, &side.who)?, &news, merge, Seen::ByNobody)?;
+        notify(
+            fx,
+            cx,
+            side.who.phone(),
+            &ses(cx, &side.who)?,
+            &news,
+            merge,
+            Seen::ByNobody,
+        )?;
         if let Some(kept) = conversation.side(&side.who) {
             kept.relation = relation;
             let kept = kept.clone();
@@ -136,7 +176,13 @@ fn acquaint(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx) -> Result
 
 /// MESSAGE-6: the author's second thoughts.
 fn edit(
-    conversation: &mut Conversation, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Side, message: Message,
+    conversation: &mut Conversation,
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Side,
+    message: Message,
 ) -> Result<(), Halt> {
     let id = message.id.ok_or(Refusal::InvalidData)?;
     if !(1..=DESCS).contains(&message.files.len()) {
@@ -147,12 +193,20 @@ fn edit(
         return Err(Refusal::PermissionDenied.into());
     }
     conversation.may_post(cx, own)?;
-    let acks: Vec<Bytes> = message.msg_id.iter().filter(|id| !id.is_empty()).map(accepted).collect();
+    let acks: Vec<Bytes> = message
+        .msg_id
+        .iter()
+        .filter(|id| !id.is_empty())
+        .map(accepted)
+        .collect();
     if stored.files == message.files {
         answer(fx, who, acks);
         return Ok(());
     }
-    let mut kept = Message { files: message.files, ..stored };
+    let mut kept = Message {
+        files: message.files,
+        ..stored
+    };
     if !kept.r#type.contains(&Mark::Edited) {
         kept.r#type.push(Mark::Edited);
     }
@@ -163,7 +217,10 @@ fn edit(
 
     let seq = change(conversation, cx, fx, id, row)?;
     answer(fx, who, acks);
-    let shown = Message { status: Some(MessageStatus::Edit), ..kept };
+    let shown = Message {
+        status: Some(MessageStatus::Edit),
+        ..kept
+    };
     conversation.post(fx, &shown, seq, id, rows::encode(&shown), who);
     Ok(())
 }
@@ -187,7 +244,12 @@ fn change(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, id: u64, row: B
 
 /// MESSAGE-7: for everyone, or for me.
 fn delete(
-    conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Side, message: Message,
+    conversation: &mut Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Side,
+    message: Message,
 ) -> Result<(), Halt> {
     let id = message.id.ok_or(Refusal::InvalidData)?;
     let stored: Message =
@@ -203,7 +265,13 @@ fn delete(
 
 /// The content goes at once from everywhere; a stone stays, so that repeats succeed.
 fn delete_for_everyone(
-    conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Side, request: &Message, stored: Message,
+    conversation: &mut Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Side,
+    request: &Message,
+    stored: Message,
 ) -> Result<(), Halt> {
     if !is_authors(&stored, own) {
         return Err(Refusal::PermissionDenied.into());
@@ -244,7 +312,13 @@ fn deleted(request: &Message, id: u64) -> Bytes {
 
 /// Hidden for this roster; the others keep it.
 fn delete_for_me(
-    conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Side, request: &Message, stored: Message,
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Side,
+    request: &Message,
+    stored: Message,
 ) -> Result<(), Halt> {
     let id = stored.id.ok_or(Refusal::MessageNotFound)?;
     let gone = stored.status.is_some() || !Reach::of(cx, &conversation.feed, &own.who, own.reader)?.sees(cx, id)?;
@@ -263,6 +337,14 @@ fn delete_for_me(
         status: Some(MessageStatus::Delete),
         ..Message::default()
     };
-    notify(fx, cx, own.who.phone(), &ses(cx, &own.who)?, &news, None, Seen::after(who))?;
+    notify(
+        fx,
+        cx,
+        own.who.phone(),
+        &ses(cx, &own.who)?,
+        &news,
+        None,
+        Seen::after(who),
+    )?;
     Ok(())
 }

@@ -1,15 +1,15 @@
 //! The sub-protocols: one file each, one function per call, in the order of SPEC section 6.
 
-mod halt;
 pub(crate) mod auth;
+pub(crate) mod contact;
 pub(crate) mod feature;
+pub(crate) mod friend;
+mod halt;
+pub(crate) mod history;
+pub(crate) mod message;
+pub(crate) mod presence;
 pub(crate) mod profile;
 pub(crate) mod roster;
-pub(crate) mod friend;
-pub(crate) mod presence;
 pub(crate) mod typing;
-pub(crate) mod message;
-pub(crate) mod history;
-pub(crate) mod contact;
 
 pub(crate) use halt::{Halt, settle};

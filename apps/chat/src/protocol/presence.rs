@@ -1,27 +1,29 @@
 //! PRESENCE-1 to 6: who is there, and who may know it. PRESENCE-7, Typing, has its own file.
 
+mod tell;
+
 use bytes::Bytes;
 use n2o::Failure;
-use proto::ids::{Address, Phone, PhoneId};
-use proto::limits::{CONTACTS, PRESENCE_CHARS};
-use proto::records::{Contact, ContactStatus, Feature, Online, Presence, PresenceStatus, Profile};
-use proto::topic::Topic;
 use proto::Refusal;
+use proto::ids::{Address, Phone, PhoneId};
+use proto::limits::PRESENCE_CHARS;
+use proto::records::{ContactStatus, Feature, Online, Presence, PresenceStatus, Profile};
 
-use super::feature::{self, PRIVACY};
+pub(crate) use tell::{friends, tell_device, tell_face, tell_friends, tell_one, tell_own};
+
 use super::Halt;
-use crate::effects::{self, contact_merge, show};
+use super::feature::{self, PRIVACY};
+use crate::effects;
 use crate::rows::{self, PROFILE, RELATION, Relation};
-use crate::{Account, Cx, Fx, Input, Name, Transient, Who};
-
-/// Friends that a connecting device is told of (PRESENCE-5); of the others PROFILE-1 tells.
-const ONLINE_TOLD: usize = 200;
-/// Relations of a roster that one scan returns: its contacts, and as many that have ended.
-const SCAN_MAX: usize = 2 * CONTACTS;
+use crate::{Account, Cx, Fx, Who};
 
 /// PRESENCE-1, 2. What the account shows from now on, when that has changed, for its profile to tell the others.
 pub(crate) fn call(
-    cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, presence: Presence,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Phone,
+    presence: Presence,
 ) -> Result<Option<PresenceStatus>, Halt> {
     match &presence.status {
         Some(status) => set(cx, fx, who, own, presence.uid.as_ref(), status),
@@ -31,18 +33,37 @@ pub(crate) fn call(
 
 /// PRESENCE-1: what the account shows until it is changed or its last device leaves.
 fn set(
-    cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, uid: Option<&Bytes>, status: &PresenceStatus,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Phone,
+    uid: Option<&Bytes>,
+    status: &PresenceStatus,
 ) -> Result<Option<PresenceStatus>, Halt> {
     let account = who.account.as_deref().ok_or(Refusal::PermissionDenied)?;
     let uid = own_uid(account, uid)?;
     let wanted = check(status)?;
     let profile: Profile = rows::read(cx.store, PROFILE, own.as_str().as_bytes())?.ok_or(Refusal::PermissionDenied)?;
 
-    effects::answer(fx, who, vec![etf::encode(&Presence { uid: Some(uid), status: Some(status.clone()) })]);
+    effects::answer(
+        fx,
+        who,
+        vec![etf::encode(&Presence {
+            uid: Some(uid),
+            status: Some(status.clone()),
+        })],
+    );
     if profile.presence == wanted {
         return Ok(None);
     }
-    fx.put(PROFILE, own.to_bytes(), rows::encode(&Profile { presence: wanted, ..profile }));
+    fx.put(
+        PROFILE,
+        own.to_bytes(),
+        rows::encode(&Profile {
+            presence: wanted,
+            ..profile
+        }),
+    );
     Ok(Some(status.clone()))
 }
 
@@ -63,8 +84,18 @@ fn ask(cx: &Cx<'_>, fx: &mut Fx, who: &Who, uid: Option<&Bytes>) -> Result<(), H
             Err(_) => Online::Offline.into(),
         },
     };
-    let uid = uid.filter(|uid| !uid.is_empty()).cloned().or_else(|| Some(account.default_roster()?.to_bytes()));
-    effects::answer(fx, who, vec![etf::encode(&Presence { uid, status: Some(status) })]);
+    let uid = uid
+        .filter(|uid| !uid.is_empty())
+        .cloned()
+        .or_else(|| Some(account.default_roster()?.to_bytes()));
+    effects::answer(
+        fx,
+        who,
+        vec![etf::encode(&Presence {
+            uid,
+            status: Some(status),
+        })],
+    );
     Ok(())
 }
 
@@ -83,14 +114,21 @@ fn seen_by(cx: &Cx<'_>, account: &Account, peer: &PhoneId) -> Result<PresenceSta
 /// The own address that a request names (G-3, G-4); given back as it was written.
 fn own_uid(account: &Account, uid: Option<&Bytes>) -> Result<Bytes, Refusal> {
     let Some(uid) = uid.filter(|uid| !uid.is_empty()) else {
-        return account.default_roster().map(|own| own.to_bytes()).ok_or(Refusal::PermissionDenied);
+        return account
+            .default_roster()
+            .map(|own| own.to_bytes())
+            .ok_or(Refusal::PermissionDenied);
     };
     let own = match Address::parse_own(uid, &account.phone).map_err(|_| Refusal::InvalidData)? {
         Address::Full(named) => account.owns(&named),
         Address::Phone(phone) => phone == account.phone,
         Address::Roster(roster) => account.rosters.contains(&roster),
     };
-    if own { Ok(uid.clone()) } else { Err(Refusal::PermissionDenied) }
+    if own {
+        Ok(uid.clone())
+    } else {
+        Err(Refusal::PermissionDenied)
+    }
 }
 
 /// What is kept of a presence that was set: nothing for plainly online.
@@ -99,8 +137,14 @@ fn check(status: &PresenceStatus) -> Result<Option<PresenceStatus>, Refusal> {
         PresenceStatus::Is(Online::Online) => Ok(None),
         PresenceStatus::Is(Online::Offline) => Ok(Some(status.clone())),
         PresenceStatus::Text(text) => {
-            let chars = std::str::from_utf8(text).map(|text| text.chars().count()).unwrap_or_default();
-            if (1..=PRESENCE_CHARS).contains(&chars) { Ok(Some(status.clone())) } else { Err(Refusal::InvalidData) }
+            let chars = std::str::from_utf8(text)
+                .map(|text| text.chars().count())
+                .unwrap_or_default();
+            if (1..=PRESENCE_CHARS).contains(&chars) {
+                Ok(Some(status.clone()))
+            } else {
+                Err(Refusal::InvalidData)
+            }
         }
     }
 }
@@ -169,90 +213,4 @@ pub(crate) fn shows_reading(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure>
 
 fn profile(cx: &Cx<'_>, phone: &Phone) -> Result<Profile, Failure> {
     Ok(rows::read(cx.store, PROFILE, phone.as_str().as_bytes())?.unwrap_or_default())
-}
-
-/// The rosters that are friends of `own`.
-pub(crate) fn friends(cx: &Cx<'_>, own: &PhoneId) -> Result<Vec<PhoneId>, Failure> {
-    let prefix = rows::pair_key(own, b"");
-    let mut friends = Vec::new();
-    for (key, row) in cx.store.scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(SCAN_MAX))? {
-        let relation: Relation = rows::decode(&row)?;
-        if relation.status == Some(ContactStatus::Friend) {
-            friends.extend(PhoneId::parse(&key.slice(prefix.len()..)).ok());
-        }
-    }
-    Ok(friends)
-}
-
-/// The friends' addresses, one per account: a notice reaches each device once (G-8).
-fn friends_by_account(cx: &Cx<'_>, own: &PhoneId) -> Result<Vec<PhoneId>, Failure> {
-    let mut friends = friends(cx, own)?;
-    friends.dedup_by(|one, other| one.phone() == other.phone());
-    Ok(friends)
-}
-
-/// PRESENCE-5: to the friends of all rosters of `own`. Those who share a room get it from the rooms.
-pub(crate) fn tell_friends(cx: &Cx<'_>, fx: &mut Fx, own: &Phone, status: &PresenceStatus) -> Result<(), Failure> {
-    for roster in rows::roster_ids(cx.store, own)? {
-        let own = own.roster(roster);
-        let (topic, payload) = (Topic::Ac(own.clone()), notice(&own, status));
-        for friend in friends_by_account(cx, &own)? {
-            show(fx, friend.phone(), &topic, payload.clone(), None);
-        }
-    }
-    Ok(())
-}
-
-/// PRESENCE-5 to the account's own devices but the one that asked (G-9).
-pub(crate) fn tell_own(
-    cx: &Cx<'_>, fx: &mut Fx, own: &Phone, status: &PresenceStatus, asked: Option<u64>,
-) -> Result<(), Failure> {
-    for roster in rows::roster_ids(cx.store, own)? {
-        let own = own.roster(roster);
-        show(fx, own.phone(), &effects::ses(cx, &own)?, notice(&own, status), asked);
-    }
-    Ok(())
-}
-
-/// PRESENCE-5 to one friend, when a friendship begins or ends (FRIEND-2 to 4).
-pub(crate) fn tell_one(
-    cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, other: &Phone, visible: bool,
-) -> Result<(), Failure> {
-    let status = if visible { to_friend(cx, own.phone())? } else { Online::Offline.into() };
-    show(fx, other, &Topic::Ac(own.clone()), notice(own, &status), None);
-    Ok(())
-}
-
-/// PRESENCE-5 at CON-5: the connecting device learns which friends are there.
-pub(crate) fn tell_device(cx: &Cx<'_>, fx: &mut Fx, account: &Account, session: &Name) -> Result<(), Failure> {
-    let mut left = ONLINE_TOLD;
-    for roster in &account.rosters {
-        for friend in friends(cx, &account.phone.roster(*roster))? {
-            let status = if left == 0 { Online::Offline.into() } else { to_friend(cx, friend.phone())? };
-            if status == PresenceStatus::Is(Online::Offline) {
-                continue;
-            }
-            left -= 1;
-            let topic = Topic::Ac(friend.clone()).to_string().into();
-            let transient = Transient { topic, payload: notice(&friend, &status), except: None };
-            fx.tell(session.clone(), Input::Transient(transient.into()));
-        }
-    }
-    Ok(())
-}
-
-fn notice(own: &PhoneId, status: &PresenceStatus) -> Bytes {
-    let contact = Contact { phone_id: Some(own.to_bytes()), presence: Some(status.clone()), ..Contact::default() };
-    etf::encode(&contact)
-}
-
-/// PRESENCE-3, 4: what a roster shows of itself has changed; to its friends, kept for their devices. Those who share a room get it
-/// from the rooms.
-pub(crate) fn tell_face(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, face: &Contact) -> Result<(), Failure> {
-    let topic = Topic::Ac(own.clone());
-    for friend in friends_by_account(cx, own)? {
-        let merge = contact_merge(&friend, own.as_str().as_bytes());
-        effects::notify(fx, cx, friend.phone(), &topic, face, merge, effects::Seen::ByNobody)?;
-    }
-    Ok(())
 }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{Address, PhoneId};
 use proto::limits::{NAMES, SURNAMES};
-use proto::records::{Contact, Io, Outcome, Roster, RosterId, RosterStatus};
-use proto::{Refusal, text};
+use proto::records::{Contact, Io, Roster, RosterId, RosterStatus};
+use proto::{Outcome, Refusal, text};
 
 pub(crate) use book::registered;
 pub(crate) use nick::{claim, nick};
@@ -40,16 +40,20 @@ pub(crate) fn call(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, roster: R
         RosterStatus::Patch | RosterStatus::Update => patch(cx, fx, who, own, roster, status),
         // Nicks are unique on the server: their index has one owner.
         RosterStatus::Nick => {
-            fx.tell(Name::Nicks, Input::Call(Box::new(Call { who: who.clone(), record: roster.into() })));
+            fx.tell(
+                Name::Nicks,
+                Input::Call(Box::new(Call {
+                    who: who.clone(),
+                    record: roster.into(),
+                })),
+            );
             Ok(())
         }
         RosterStatus::Create | RosterStatus::Del | RosterStatus::Remove => Err(Refusal::NotSupported.into()),
         RosterStatus::Search | RosterStatus::LastMsg => Err(Refusal::NotSupported.into()),
         RosterStatus::List => list(fx, who, &roster),
         // ROSTER-12. Nickid and set have been read as nick and patch.
-        RosterStatus::Contact | RosterStatus::Nickid | RosterStatus::Set => {
-            Err(Refusal::InvalidData.into())
-        }
+        RosterStatus::Contact | RosterStatus::Nickid | RosterStatus::Set => Err(Refusal::InvalidData.into()),
     }
 }
 
@@ -62,7 +66,9 @@ pub(crate) fn named(who: &Who, id: Option<&RosterId>) -> Result<PhoneId, Refusal
         Some(RosterId::Name(name)) if name.is_empty() => account.default_roster(),
         Some(RosterId::Name(name)) => by_name(account, name),
     };
-    named.filter(|roster| account.owns(roster)).ok_or(Refusal::RosterNotFound)
+    named
+        .filter(|roster| account.owns(roster))
+        .ok_or(Refusal::RosterNotFound)
 }
 
 fn by_name(account: &Account, name: &[u8]) -> Option<PhoneId> {
@@ -78,7 +84,10 @@ fn by_name(account: &Account, name: &[u8]) -> Option<PhoneId> {
 fn get(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, since: Option<u64>) -> Result<(), Halt> {
     let row = row(cx, own)?.ok_or(Refusal::RosterNotFound)?;
     let contacts = contact::all(cx, own, delta(cx, since))?;
-    let base = Roster { status: Some(RosterStatus::Get), ..whole(cx, own, row)? };
+    let base = Roster {
+        status: Some(RosterStatus::Get),
+        ..whole(cx, own, row)?
+    };
     let parts = cut(base, contacts, synced(cx));
     effects::answer(fx, who, parts.iter().map(etf::encode).collect());
     Ok(())
@@ -87,7 +96,12 @@ fn get(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, since: Option<u64>) -
 /// What a roster says of itself, without lists: a brief record of it is made of this.
 pub(crate) fn whole(cx: &Cx<'_>, own: &PhoneId, row: Roster) -> Result<Roster, Failure> {
     let nick = cx.store.get(NICK_OF, own.as_str().as_bytes())?;
-    Ok(Roster { id: Some(RosterId::Number(own.roster())), nick, phone: Some(own.phone().to_bytes()), ..row })
+    Ok(Roster {
+        id: Some(RosterId::Number(own.roster())),
+        nick,
+        phone: Some(own.phone().to_bytes()),
+        ..row
+    })
 }
 
 pub(crate) fn row(cx: &Cx<'_>, own: &PhoneId) -> Result<Option<Roster>, Failure> {
@@ -116,21 +130,35 @@ pub(crate) fn list(fx: &mut Fx, who: &Who, roster: &Roster) -> Result<(), Halt> 
 }
 
 /// ROSTER-6, and its synonym ROSTER-9: names, e-mail and avatar. Tags are changed by FAV-1 to 3 alone.
-fn patch(
-    cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, wanted: Roster, status: RosterStatus,
-) -> Result<(), Halt> {
+fn patch(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, wanted: Roster, status: RosterStatus) -> Result<(), Halt> {
     let row = row(cx, own)?.ok_or(Refusal::RosterNotFound)?;
     let change = check(wanted)?;
 
-    let after = Roster { update: Some(cx.now.0), ..apply(&row, &change) };
-    let brief = Roster { id: Some(RosterId::Number(own.roster())), update: after.update, status: Some(status), ..change };
-    if (Roster { update: row.update, ..after.clone() }) == row {
+    let after = apply(&row, &change);
+    let is_changed = after != row;
+    let update = if is_changed { Some(cx.now.0) } else { row.update };
+    let after = Roster { update, ..after };
+    let brief = Roster {
+        id: Some(RosterId::Number(own.roster())),
+        update,
+        status: Some(status),
+        ..change
+    };
+    if !is_changed {
         effects::answer(fx, who, vec![etf::encode(&brief)]);
         return Ok(());
     }
     fx.put(ROSTER, own.to_bytes(), rows::encode(&after));
     effects::answer(fx, who, Vec::new());
-    effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &brief, None, Seen::after(who))?;
+    effects::notify(
+        fx,
+        cx,
+        own.phone(),
+        &effects::ses(cx, own)?,
+        &brief,
+        None,
+        Seen::after(who),
+    )?;
     match face(cx, own, &row, &after, &brief)? {
         Some(face) => Ok(presence::tell_face(cx, fx, own, &face)?),
         None => Ok(()),
@@ -173,14 +201,22 @@ fn apply(row: &Roster, change: &Roster) -> Roster {
 
 /// What friends are told of a change (PRESENCE-3, 4): of the names all three, since a later notice takes the place of this one.
 fn face(
-    cx: &Cx<'_>, own: &PhoneId, before: &Roster, after: &Roster, change: &Roster,
+    cx: &Cx<'_>,
+    own: &PhoneId,
+    before: &Roster,
+    after: &Roster,
+    change: &Roster,
 ) -> Result<Option<Contact>, Failure> {
     let named = before.names != after.names || before.surnames != after.surnames;
     let pictured = before.avatar != after.avatar;
     if !named && !pictured {
         return Ok(None);
     }
-    let mut face = Contact { phone_id: Some(own.to_bytes()), update: after.update, ..Contact::default() };
+    let mut face = Contact {
+        phone_id: Some(own.to_bytes()),
+        update: after.update,
+        ..Contact::default()
+    };
     if named {
         face.names = after.names.clone().or_else(|| change.names.clone());
         face.surnames = after.surnames.clone().or_else(|| change.surnames.clone());
@@ -202,18 +238,40 @@ mod tests {
 
     #[test]
     fn roster_6_absent_leaves_and_empty_clears() {
-        let row = Roster { names: text("Anna"), surnames: text("Bell"), ..Roster::default() };
-        let change = check(Roster { surnames: text(""), email: text("a@b"), ..Roster::default() }).unwrap();
+        let row = Roster {
+            names: text("Anna"),
+            surnames: text("Bell"),
+            ..Roster::default()
+        };
+        let change = check(Roster {
+            surnames: text(""),
+            email: text("a@b"),
+            ..Roster::default()
+        })
+        .unwrap();
         let after = apply(&row, &change);
-        assert_eq!((after.names, after.surnames, after.email), (text("Anna"), None, text("a@b")));
+        assert_eq!(
+            (after.names, after.surnames, after.email),
+            (text("Anna"), None, text("a@b"))
+        );
     }
 
     #[test]
     fn roster_6_names_are_normal_and_bounded() {
-        let change = check(Roster { names: text(" Zoe\u{308} "), ..Roster::default() }).unwrap();
+        let change = check(Roster {
+            names: text(" Zoe\u{308} "),
+            ..Roster::default()
+        })
+        .unwrap();
         assert_eq!(change.names, text("Zo\u{eb}"));
         for bad in ["A", "abcdefghijklmnopqrstuvwxyzabcdefg"] {
-            assert_eq!(check(Roster { names: text(bad), ..Roster::default() }), Err(Refusal::InvalidData));
+            assert_eq!(
+                check(Roster {
+                    names: text(bad),
+                    ..Roster::default()
+                }),
+                Err(Refusal::InvalidData)
+            );
         }
     }
 }

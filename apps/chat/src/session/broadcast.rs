@@ -19,7 +19,13 @@ use crate::{Account, Chat, Cx, Fx};
 impl Session {
     /// TOPIC-10: records are interpreted as if sent to events, other bytes are relayed, what imitates the server is refused.
     pub(super) fn broadcast(
-        &mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: u64, topic: Topic, payload: Bytes,
+        &mut self,
+        chat: &Chat,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        call: u64,
+        topic: Topic,
+        payload: Bytes,
     ) -> Result<(), Failure> {
         if !self.may_publish(cx, &topic)? {
             return self.conclude(cx, fx, call, Vec::new(), Verdict::NoRight);
@@ -58,7 +64,9 @@ impl Session {
 
     /// Who may publish: table 4.1.
     fn may_publish(&self, cx: &Cx<'_>, topic: &Topic) -> Result<bool, Failure> {
-        let Some(link) = self.link.as_ref().filter(|link| link.role == Role::Device) else { return Ok(false) };
+        let Some(link) = self.link.as_ref().filter(|link| link.role == Role::Device) else {
+            return Ok(false);
+        };
         let Some(account) = &link.account else { return Ok(false) };
         match topic {
             Topic::Devices(phone) => Ok(*phone == account.phone),
@@ -80,9 +88,16 @@ impl Session {
 
     /// TOPIC-5: granted when the client receives it anyway.
     pub(super) fn may_receive(
-        &mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64, ask: u64, topic: &Topic,
+        &mut self,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        connection: u64,
+        ask: u64,
+        topic: &Topic,
     ) -> Result<(), Failure> {
-        let Some(link) = self.link(connection) else { return Ok(()) };
+        let Some(link) = self.link(connection) else {
+            return Ok(());
+        };
         let granted = link.receives(cx, topic)?;
         link.emit(fx, Out::Right { ask, granted });
         Ok(())
@@ -124,14 +139,19 @@ fn receivers(cx: &Cx<'_>, topic: &Topic) -> Result<Vec<Phone>, Failure> {
         Topic::Devices(phone) => vec![phone.clone()],
         Topic::Private(FeedId::P2p(one, other)) if one.phone() == other.phone() => vec![one.phone().clone()],
         Topic::Private(FeedId::P2p(one, other)) => vec![one.phone().clone(), other.phone().clone()],
-        Topic::Contacts(roster) => presence::friends(cx, roster)?.into_iter().map(|friend| friend.phone().clone()).collect(),
+        Topic::Contacts(roster) => presence::friends(cx, roster)?
+            .into_iter()
+            .map(|friend| friend.phone().clone())
+            .collect(),
         _ => Vec::new(),
     })
 }
 
 /// The account has a side of the feed, and both sides are friends, or the feed is its notes to self.
 fn are_parties(cx: &Cx<'_>, account: &Account, feed: &FeedId) -> Result<bool, Failure> {
-    let FeedId::P2p(one, other) = feed else { return Ok(false) };
+    let FeedId::P2p(one, other) = feed else {
+        return Ok(false);
+    };
     let (own, peer) = match (account.owns(one), account.owns(other)) {
         (true, _) => (one, other),
         (false, true) => (other, one),

@@ -46,7 +46,7 @@ impl Session {
     pub(super) fn dispatch(&mut self, fx: &mut Fx, owner: Name, call: Box<Call>) {
         let Some(link) = &mut self.link else { return };
         let overlaps = matches!(owner, Name::Conversation(_));
-        let free = link.calls.open.iter().all(|earlier| matches!(earlier.stage, Stage::Overlapping) && overlaps);
+        let free = link.calls.open.iter().all(|earlier| earlier.lets_pass(overlaps));
         let number = call.who.call;
         let stage = match free {
             true if overlaps => Stage::Overlapping,
@@ -61,17 +61,30 @@ impl Session {
 
     /// Ends a request that the session has judged itself.
     pub(super) fn conclude(
-        &mut self, cx: &Cx<'_>, fx: &mut Fx, call: u64, records: Vec<Bytes>, verdict: Verdict,
+        &mut self,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        call: u64,
+        records: Vec<Bytes>,
+        verdict: Verdict,
     ) -> Result<(), Failure> {
         let Some(link) = &mut self.link else { return Ok(()) };
-        link.calls.open.push_back(Open { records, end: Some(verdict), ..Open::new(call, Stage::Alone) });
+        link.calls.open.push_back(Open {
+            records,
+            end: Some(verdict),
+            ..Open::new(call, Stage::Alone)
+        });
         self.release(cx, fx)
     }
 
     /// An owner has answered.
     pub(super) fn answer(&mut self, _chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, answer: Answer) -> Result<(), Failure> {
-        let Some(link) = self.link(answer.connection) else { return Ok(()) };
-        let Some(open) = link.calls.open.iter_mut().find(|open| open.call == answer.call) else { return Ok(()) };
+        let Some(link) = self.link(answer.connection) else {
+            return Ok(());
+        };
+        let Some(open) = link.calls.open.iter_mut().find(|open| open.call == answer.call) else {
+            return Ok(());
+        };
         open.records.extend(answer.records);
         open.end = answer.end.or(open.end);
         if answer.also != Also::Nothing {
@@ -83,13 +96,17 @@ impl Session {
     /// Sends what is next in order, and starts what waited for it.
     fn release(&mut self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
         while let Some(link) = &mut self.link {
-            let Some(first) = link.calls.open.front_mut() else { return Ok(()) };
+            let Some(first) = link.calls.open.front_mut() else {
+                return Ok(());
+            };
             let (call, end) = (first.call, first.end);
             for payload in std::mem::take(&mut first.records) {
                 link.answer_out(fx, call, payload);
             }
             let Some(verdict) = end else { break };
-            let Some(ended) = link.calls.open.pop_front() else { break };
+            let Some(ended) = link.calls.open.pop_front() else {
+                break;
+            };
             link.emit(fx, Out::Done { call, verdict });
             for behind in ended.behind {
                 match behind {
@@ -109,21 +126,27 @@ impl Session {
 
     fn start_waiting(&mut self, fx: &mut Fx) {
         let Some(link) = &mut self.link else { return };
-        let mut alone = false;
-        let mut first = true;
-        for open in &mut link.calls.open {
-            if let Stage::Waiting(owner, _) = &open.stage {
-                let overlaps = matches!(owner, Name::Conversation(_));
-                if !(first || overlaps && !alone) {
-                    return;
-                }
-                let stage = if overlaps { Stage::Overlapping } else { Stage::Alone };
-                if let Stage::Waiting(owner, call) = std::mem::replace(&mut open.stage, stage) {
-                    fx.tell(owner, Input::Call(call));
-                }
+        for at in 0..link.calls.open.len() {
+            let Some(Stage::Waiting(owner, _)) = link.calls.open.get(at).map(|open| &open.stage) else {
+                continue;
+            };
+            let overlaps = matches!(owner, Name::Conversation(_));
+            if !link
+                .calls
+                .open
+                .iter()
+                .take(at)
+                .all(|earlier| earlier.lets_pass(overlaps))
+            {
+                return;
             }
-            alone |= matches!(open.stage, Stage::Alone);
-            first = false;
+            let stage = if overlaps { Stage::Overlapping } else { Stage::Alone };
+            let Some(open) = link.calls.open.get_mut(at) else {
+                return;
+            };
+            if let Stage::Waiting(owner, call) = std::mem::replace(&mut open.stage, stage) {
+                fx.tell(owner, Input::Call(call));
+            }
         }
     }
 
@@ -142,7 +165,19 @@ impl Session {
 
 impl Open {
     fn new(call: u64, stage: Stage) -> Open {
-        Open { call, stage, records: Vec::new(), end: None, also: Also::Nothing, behind: Vec::new() }
+        Open {
+            call,
+            stage,
+            records: Vec::new(),
+            end: None,
+            also: Also::Nothing,
+            behind: Vec::new(),
+        }
+    }
+
+    /// Whether a later call may begin beside this one: it has ended, or both belong to conversations.
+    fn lets_pass(&self, overlaps: bool) -> bool {
+        self.end.is_some() || overlaps && matches!(self.stage, Stage::Overlapping)
     }
 }
 
@@ -165,7 +200,9 @@ impl Link {
 
     fn hold(&mut self, origin: Option<(u64, u64)>, behind: impl FnOnce() -> Behind) -> bool {
         let connection = self.connection();
-        let Some((_, call)) = origin.filter(|(origin, _)| *origin == connection) else { return false };
+        let Some((_, call)) = origin.filter(|(origin, _)| *origin == connection) else {
+            return false;
+        };
         match self.calls.open.iter_mut().find(|open| open.call == call) {
             Some(open) => {
                 open.behind.push(behind());

@@ -37,7 +37,9 @@ impl Session {
                 }
                 _ => self.deny(fx, &port, Denied::NotAuthorized),
             },
-            Ok(ClientKind::Device(phone, device)) => self.ask(fx, phone, device, Link::new(port, hello, Role::Device, rate)),
+            Ok(ClientKind::Device(phone, device)) => {
+                self.ask(fx, phone, device, Link::new(port, hello, Role::Device, rate))
+            }
         }
     }
 
@@ -48,7 +50,9 @@ impl Session {
 
     /// CON-9: a registration has 15 minutes.
     fn open_registering(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, link: Link) {
-        let over = Tick::RegistrationOver { connection: link.connection() };
+        let over = Tick::RegistrationOver {
+            connection: link.connection(),
+        };
         fx.timer(cx.now + REGISTRATION_MS, Input::Tick(over));
         self.link.insert(link).open(chat, fx);
     }
@@ -77,7 +81,12 @@ impl Session {
 
     /// CON-5: welcome, INIT-1, AUTH-5; what is due follows when the session is in its account's group.
     pub(super) fn admitted(&mut self, chat: &Chat, fx: &mut Fx, admitted: Admitted) {
-        let Some(link) = self.link(admitted.connection).filter(|link| link.stage == Stage::Asking) else { return };
+        let Some(link) = self
+            .link(admitted.connection)
+            .filter(|link| link.stage == Stage::Asking)
+        else {
+            return;
+        };
         link.role = admitted.role;
         link.birth = admitted.birth;
         link.puback = admitted.puback || chat.settings.puback;
@@ -88,7 +97,9 @@ impl Session {
         }
         if let Some(phone) = link.phone() {
             fx.join(phone.clone());
-            let begin = Input::Begin { connection: admitted.connection };
+            let begin = Input::Begin {
+                connection: admitted.connection,
+            };
             fx.tell(Name::Session(self.client.clone()), begin);
         }
     }
@@ -96,9 +107,17 @@ impl Session {
     /// The session hears news from now on; what came before is read from the store.
     pub(super) fn begin(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
         let client = self.client.clone();
-        let Some(link) = self.link(connection) else { return Ok(()) };
+        let Some(link) = self.link(connection) else {
+            return Ok(());
+        };
         if let Some(account) = link.account.clone() {
-            link.queue = Some(Box::new(Queue::load(cx, &client, &account, link.birth, link.hello.window)?));
+            link.queue = Some(Box::new(Queue::load(
+                cx,
+                &client,
+                &account,
+                link.birth,
+                link.hello.window,
+            )?));
             link.pump(&client, cx, fx)?;
         }
         Ok(())
@@ -115,14 +134,25 @@ impl Session {
         let Some(link) = self.link.take() else { return };
         if let (Some(phone), Some(device)) = (link.phone(), &link.device) {
             fx.leave(phone.clone());
-            fx.tell(Name::Profile(phone.clone()), Input::Left { device: device.clone(), how });
+            fx.tell(
+                Name::Profile(phone.clone()),
+                Input::Left {
+                    device: device.clone(),
+                    how,
+                },
+            );
         }
         fx.stop();
     }
 
     /// The session row has gone, or someone else is let in under it: say so, close, and forget what was due to the device.
     pub(super) fn end(
-        &mut self, cx: &Cx<'_>, fx: &mut Fx, bye: Bye, record: Option<Bytes>, forget: bool,
+        &mut self,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        bye: Bye,
+        record: Option<Bytes>,
+        forget: bool,
     ) -> Result<(), Failure> {
         if let Some(link) = &self.link {
             if let Some(payload) = record {
@@ -161,7 +191,10 @@ impl Session {
 
 /// Deletes every row below a prefix of the cursor table.
 fn loop_delete(cx: &Cx<'_>, fx: &mut Fx, prefix: &Bytes) -> Result<(), Failure> {
-    for (key, _) in cx.store.scan(CURSOR, &kvs::Span::prefix(prefix.clone()).limit(2 * proto::limits::CONTACTS))? {
+    for (key, _) in cx.store.scan(
+        CURSOR,
+        &kvs::Span::prefix(prefix.clone()).limit(2 * proto::limits::CONTACTS),
+    )? {
         fx.delete(CURSOR, key);
     }
     Ok(())
@@ -172,7 +205,14 @@ impl Link {
     fn open(&mut self, chat: &Chat, fx: &mut Fx) {
         self.stage = Stage::Open;
         self.emit(fx, Out::Welcome(self.role));
-        let ring = VnodeMax { node: chat.settings.ring_nodes };
-        self.emit(fx, Out::Notice { payload: etf::encode(&ring) });
+        let ring = VnodeMax {
+            node: chat.settings.ring_nodes,
+        };
+        self.emit(
+            fx,
+            Out::Notice {
+                payload: etf::encode(&ring),
+            },
+        );
     }
 }

@@ -9,6 +9,7 @@ use n2o::Failure;
 use proto::ids::{FeedId, PhoneId};
 
 use super::due::{self, Due};
+use super::limit::{self, Dropped};
 use crate::rows::{self, CURSOR, NOTICES, RELATION};
 use crate::{Account, Cx};
 
@@ -57,6 +58,8 @@ pub(super) struct Line {
     pub(super) client: Arc<str>,
     pub(super) topic: Arc<str>,
     pub(super) stream: Stream,
+    /// Messages that the limits took out of this device's queue (DLV-10).
+    pub(super) dropped: Option<Dropped>,
     /// Entries that were part of an item sent before them (MESSAGE-6).
     pub(super) covered: HashSet<u64>,
     /// Entries read from the store and not sent yet.
@@ -77,12 +80,20 @@ pub(super) struct Sent {
 impl Queue {
     /// What an earlier connection of the device left, and what came since.
     pub(super) fn load(
-        cx: &Cx<'_>, client: &Arc<str>, account: &Account, birth: u64, window: u16,
+        cx: &Cx<'_>,
+        client: &Arc<str>,
+        account: &Account,
+        birth: u64,
+        window: u16,
     ) -> Result<Queue, Failure> {
         let mut cursors = cursors(cx, client)?;
         let before = cursors.remove(NOTICES).unwrap_or(Cursor::at(birth));
         let first = due::first_notice(cx, account.phone.as_str().as_bytes(), &before)?;
-        let notices = Notices { inbox: Inbox::resume(&before, cx.now.0), ahead: VecDeque::new(), waits: false };
+        let notices = Notices {
+            inbox: Inbox::resume(&before, cx.now.0),
+            ahead: VecDeque::new(),
+            waits: false,
+        };
         let mut queue = Queue {
             client: client.clone(),
             window: usize::from(window.max(1)),
@@ -106,6 +117,7 @@ impl Queue {
                 queue.wait(Place::Line(line), first);
             }
         }
+        limit::apply(cx, &mut queue)?;
         Ok(queue)
     }
 
@@ -122,6 +134,7 @@ impl Queue {
             client: self.client.clone(),
             topic,
             stream: Stream::resume(before),
+            dropped: None,
             covered: HashSet::new(),
             ahead: VecDeque::new(),
             waits: false,
@@ -169,12 +182,20 @@ impl Queue {
             line.stream.sent(seq, id);
         }
         self.prints.extend(print.map(|print| (print, seq, line)));
-        self.sent(Sent { place: Place::Line(line), seq, by_transport: print.is_none() })
+        self.sent(Sent {
+            place: Place::Line(line),
+            seq,
+            by_transport: print.is_none(),
+        })
     }
 
     pub(super) fn sent_notice(&mut self, seq: u64) -> u64 {
         self.notices.inbox.sent(seq);
-        self.sent(Sent { place: Place::Notices, seq, by_transport: true })
+        self.sent(Sent {
+            place: Place::Notices,
+            seq,
+            by_transport: true,
+        })
     }
 
     fn sent(&mut self, sent: Sent) -> u64 {
@@ -191,14 +212,20 @@ impl Queue {
 
     /// The oldest open item with this fingerprint.
     pub(super) fn find_print(&self, print: u64) -> Option<(usize, u64)> {
-        let (_, seq, line) = self.prints.range((print, 0, 0)..=(print, u64::MAX, usize::MAX)).next()?;
+        let (_, seq, line) = self
+            .prints
+            .range((print, 0, 0)..=(print, u64::MAX, usize::MAX))
+            .next()?;
         Some((*line, *seq))
     }
 
     /// Acknowledges a letter; the feed's key and the cursor to store, or nothing when it was not open.
     pub(super) fn acknowledge(&mut self, line: usize, seq: u64) -> Option<(Bytes, Cursor)> {
         let stream = self.lines.get_mut(line)?;
-        stream.stream.acknowledge(seq).then(|| (stream.key.clone(), stream.stream.cursor()))
+        stream
+            .stream
+            .acknowledge(seq)
+            .then(|| (stream.key.clone(), stream.stream.cursor()))
     }
 
     /// The letter with this fingerprint is no longer looked for.
@@ -218,8 +245,14 @@ impl Queue {
 fn cursors(cx: &Cx<'_>, client: &str) -> Result<HashMap<Bytes, Cursor>, Failure> {
     let prefix = rows::cursor_key(client, b"");
     let mut cursors = HashMap::new();
-    for (key, row) in cx.store.scan(CURSOR, &kvs::Span::prefix(prefix.clone()).limit(STREAMS_MAX))? {
-        cursors.insert(Bytes::copy_from_slice(key.get(prefix.len()..).unwrap_or_default()), rows::decode(&row)?);
+    for (key, row) in cx
+        .store
+        .scan(CURSOR, &kvs::Span::prefix(prefix.clone()).limit(STREAMS_MAX))?
+    {
+        cursors.insert(
+            Bytes::copy_from_slice(key.get(prefix.len()..).unwrap_or_default()),
+            rows::decode(&row)?,
+        );
     }
     Ok(cursors)
 }
@@ -230,7 +263,10 @@ fn feeds(cx: &Cx<'_>, account: &Account) -> Result<BTreeSet<FeedId>, Failure> {
     for roster in &account.rosters {
         let own = account.phone.roster(*roster);
         let prefix = rows::pair_key(&own, b"");
-        for (key, _) in cx.store.scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(STREAMS_MAX))? {
+        for (key, _) in cx
+            .store
+            .scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(STREAMS_MAX))?
+        {
             if let Ok(peer) = PhoneId::parse(key.get(prefix.len()..).unwrap_or_default()) {
                 feeds.insert(FeedId::p2p(own.clone(), peer));
             }

@@ -44,15 +44,32 @@ impl Session {
             && link.shows(&transient.payload)
         {
             let (topic, payload) = (transient.topic.clone(), transient.payload.clone());
-            link.emit(fx, Out::Item { topic, payload, delivery: None });
+            link.emit(
+                fx,
+                Out::Item {
+                    topic,
+                    payload,
+                    delivery: None,
+                },
+            );
         }
     }
 
     /// The transport has handed an item over: room for the next.
-    pub(super) fn confirmed(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64, delivery: u64) -> Result<(), Failure> {
+    pub(super) fn confirmed(
+        &mut self,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        connection: u64,
+        delivery: u64,
+    ) -> Result<(), Failure> {
         let client = self.client.clone();
-        let Some(link) = self.link(connection) else { return Ok(()) };
-        let Some(sent) = link.queue.as_mut().and_then(|queue| queue.confirmed(delivery)) else { return Ok(()) };
+        let Some(link) = self.link(connection) else {
+            return Ok(());
+        };
+        let Some(sent) = link.queue.as_mut().and_then(|queue| queue.confirmed(delivery)) else {
+            return Ok(());
+        };
         match sent.place {
             Place::Notices => link.take_notice(&client, cx, fx, sent.seq),
             Place::Line(line) if sent.by_transport => link.acknowledge(&client, cx, fx, line, sent.seq)?,
@@ -71,7 +88,9 @@ impl Link {
         let before = Cursor::at(letter.seq - 1);
         let line = queue.line(letter.key.clone(), letter.feed.clone(), letter.topic.clone(), before);
         let room = queue.has_room() && letter.payload.len() <= self.hello.item_max;
-        let Some(stream) = queue.lines.get_mut(line) else { return };
+        let Some(stream) = queue.lines.get_mut(line) else {
+            return;
+        };
         if letter.seq <= stream.stream.top() {
             return;
         }
@@ -83,7 +102,14 @@ impl Link {
         }
         let delivery = queue.sent_letter(line, letter.seq, letter.id, by_record.then_some(letter.print));
         let (topic, payload) = (letter.topic.clone(), letter.payload.clone());
-        self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
+        self.emit(
+            fx,
+            Out::Item {
+                topic,
+                payload,
+                delivery: Some(delivery),
+            },
+        );
     }
 
     /// The same for a notice. A connection that has had it as its answer counts as having taken it (G-8).
@@ -103,15 +129,29 @@ impl Link {
         }
         let delivery = queue.sent_notice(notice.seq);
         let (topic, payload) = (notice.topic.clone(), notice.payload.clone());
-        self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
+        self.emit(
+            fx,
+            Out::Item {
+                topic,
+                payload,
+                delivery: Some(delivery),
+            },
+        );
     }
 
     /// Sends what waits in the store, oldest first, while there is room (DLV-7).
     pub(super) fn pump(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
-        while let Some(place) = self.queue.as_mut().filter(|queue| queue.has_room()).and_then(|queue| queue.oldest()) {
+        while let Some(place) = self
+            .queue
+            .as_mut()
+            .filter(|queue| queue.has_room())
+            .and_then(|queue| queue.oldest())
+        {
             let owner = self.phone().map(|phone| phone.to_bytes()).unwrap_or_default();
             let Some(queue) = &mut self.queue else { return Ok(()) };
-            let Some(due) = queue.next_due(cx, place, &owner)? else { continue };
+            let Some(due) = queue.next_due(cx, place, &owner)? else {
+                continue;
+            };
             match place {
                 Place::Notices => self.send_notice(client, cx, fx, due),
                 Place::Line(line) => self.send_letter(fx, line, due),
@@ -129,22 +169,36 @@ impl Link {
     fn send_letter(&mut self, fx: &mut Fx, line: usize, due: Due) {
         let (puback, item_max) = (self.puback, self.hello.item_max);
         let Some(queue) = &mut self.queue else { return };
-        let Some(stream) = queue.lines.get_mut(line) else { return };
+        let Some(stream) = queue.lines.get_mut(line) else {
+            return;
+        };
         let covered = stream.covered.remove(&due.seq);
-        match due.item {
+        let topic = stream.topic.clone();
+        let (payload, print) = match due.item {
             Item::Letter { payload, print, echo } if !covered && payload.len() <= item_max => {
                 stream.covered.extend(due.covers);
-                let topic = stream.topic.clone();
-                let by_record = !echo && !puback;
-                let delivery = queue.sent_letter(line, due.seq, due.id, by_record.then_some(print));
-                self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
+                (payload, Some(print).filter(|_| !echo && !puback))
             }
-            Item::Letter { .. } | Item::Notice { .. } | Item::Passed => stream.stream.passed(due.seq),
-        }
+            // DLV-14: too large for this device, which finds it in the history.
+            Item::Letter { .. } if !covered => (due::catch_up(stream, due.id), None),
+            Item::CatchUp { payload } => (payload, None),
+            Item::Letter { .. } | Item::Notice { .. } | Item::Passed => return stream.stream.passed(due.seq),
+        };
+        let delivery = queue.sent_letter(line, due.seq, due.id, print);
+        self.emit(
+            fx,
+            Out::Item {
+                topic,
+                payload,
+                delivery: Some(delivery),
+            },
+        );
     }
 
     fn send_notice(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, due: Due) {
-        let Item::Notice { topic, payload } = due.item else { return };
+        let Item::Notice { topic, payload } = due.item else {
+            return;
+        };
         let item_max = self.hello.item_max;
         let Some(queue) = &mut self.queue else { return };
         // Those that it stands for are taken with it; a crash before its confirmation brings the last of them again.
@@ -156,14 +210,24 @@ impl Link {
         }
         let delivery = queue.sent_notice(due.seq);
         let topic = String::from_utf8_lossy(&topic).as_ref().into();
-        self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
+        self.emit(
+            fx,
+            Out::Item {
+                topic,
+                payload,
+                delivery: Some(delivery),
+            },
+        );
     }
 
     /// DLV-3: a notice is acknowledged by the transport's confirmation. What all devices have is erased.
     fn take_notice(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, seq: u64) {
         let Some(queue) = &mut self.queue else { return };
         queue.notices.inbox.take(seq, cx.now.0);
-        let (cursor, quiet) = (queue.notices.inbox.cursor(), queue.notices.inbox.is_quiet() && !queue.notices.waits);
+        let (cursor, quiet) = (
+            queue.notices.inbox.cursor(),
+            queue.notices.inbox.is_quiet() && !queue.notices.waits,
+        );
         fx.put(CURSOR, rows::cursor_key(client, NOTICES), rows::encode(&cursor));
         if quiet && let Some(phone) = self.phone() {
             fx.tell(Name::Mail(phone.clone()), Input::Trim);
@@ -174,16 +238,32 @@ impl Link {
     pub(super) fn received(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, msg_id: &Bytes) -> Result<(), Failure> {
         let print = rows::fingerprint(msg_id);
         let Some(queue) = &mut self.queue else { return Ok(()) };
-        let Some((line, seq)) = queue.find_print(print) else { return Ok(()) };
+        let Some((line, seq)) = queue.find_print(print) else {
+            return Ok(());
+        };
         queue.forget_print(print, seq, line);
         self.acknowledge(client, cx, fx, line, seq)
     }
 
     /// HISTORY-3: what was sent of the feed up to message `id` counts as acknowledged.
-    pub(super) fn read_up_to(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, key: &[u8], id: u64) -> Result<(), Failure> {
-        let Some(line) = self.queue.as_ref().and_then(|queue| queue.find(key)) else { return Ok(()) };
+    pub(super) fn read_up_to(
+        &mut self,
+        client: &str,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        key: &[u8],
+        id: u64,
+    ) -> Result<(), Failure> {
+        let Some(line) = self.queue.as_ref().and_then(|queue| queue.find(key)) else {
+            return Ok(());
+        };
         let open: Vec<u64> = match self.queue.as_ref().and_then(|queue| queue.lines.get(line)) {
-            Some(line) => line.stream.open().filter(|open| open.id <= id).map(|open| open.seq).collect(),
+            Some(line) => line
+                .stream
+                .open()
+                .filter(|open| open.id <= id)
+                .map(|open| open.seq)
+                .collect(),
             None => return Ok(()),
         };
         for seq in open {
@@ -198,7 +278,9 @@ impl Link {
     /// Moves the device's cursor; tells the sender, when this is the first of the receiver's devices.
     fn acknowledge(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, line: usize, seq: u64) -> Result<(), Failure> {
         let Some(queue) = &mut self.queue else { return Ok(()) };
-        let Some((key, cursor)) = queue.acknowledge(line, seq) else { return Ok(()) };
+        let Some((key, cursor)) = queue.acknowledge(line, seq) else {
+            return Ok(());
+        };
         fx.put(CURSOR, rows::cursor_key(client, &key), rows::encode(&cursor));
         let feed = queue.lines.get(line).map(|line| line.feed.clone());
         match feed {
@@ -209,11 +291,21 @@ impl Link {
 
     /// MESSAGE-12: delivered. Rooms have none.
     fn receipt(
-        &self, client: &str, cx: &Cx<'_>, fx: &mut Fx, feed: &FeedId, key: &Bytes, seq: u64,
+        &self,
+        client: &str,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        feed: &FeedId,
+        key: &Bytes,
+        seq: u64,
     ) -> Result<(), Failure> {
-        let (FeedId::P2p(..), Some(account)) = (feed, &self.account) else { return Ok(()) };
+        let (FeedId::P2p(..), Some(account)) = (feed, &self.account) else {
+            return Ok(());
+        };
         // A change has a number of its own, under which there is no message.
-        let Some(message) = rows::message(cx.store, key, seq)? else { return Ok(()) };
+        let Some(message) = rows::message(cx.store, key, seq)? else {
+            return Ok(());
+        };
         let (Some(msg_id), Some(Ok(from))) = (message.msg_id, message.from.as_deref().map(PhoneId::parse)) else {
             return Ok(());
         };
@@ -226,7 +318,10 @@ impl Link {
                 return Ok(());
             }
         }
-        let ack = etf::encode(&Ack { id: Some(msg_id), ..Ack::default() });
+        let ack = etf::encode(&Ack {
+            id: Some(msg_id),
+            ..Ack::default()
+        });
         show(fx, from.phone(), &effects::ses(cx, &from)?, ack, None);
         Ok(())
     }
@@ -256,7 +351,9 @@ impl Queue {
                 &self.notices.ahead
             }
             Place::Line(line) => {
-                let Some(line) = self.lines.get_mut(line) else { return Ok(None) };
+                let Some(line) = self.lines.get_mut(line) else {
+                    return Ok(None);
+                };
                 if line.ahead.is_empty() {
                     line.ahead = due::letters(cx, line)?.into();
                 }

@@ -20,9 +20,18 @@ const ETF_VERSION: u8 = 131;
 
 impl Session {
     pub(super) fn request(
-        &mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, port: &Arc<Port>, call: u64, origin: Origin, payload: Bytes,
+        &mut self,
+        chat: &Chat,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        port: &Arc<Port>,
+        call: u64,
+        origin: Origin,
+        payload: Bytes,
     ) -> Result<(), Failure> {
-        let Some(link) = self.link(port.number()) else { return Ok(()) };
+        let Some(link) = self.link(port.number()) else {
+            return Ok(());
+        };
         if link.unfinished() >= CALLS_MAX {
             // The transport promised not to.
             link.emit(fx, crate::door::Out::Close(Bye::Fault));
@@ -39,7 +48,13 @@ impl Session {
 
     /// C-9: what does not decode, or is no record, gets `invalid_data`; nothing at all is ignored.
     fn event(
-        &mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: u64, _token: Option<Bytes>, payload: &Bytes,
+        &mut self,
+        chat: &Chat,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        call: u64,
+        _token: Option<Bytes>,
+        payload: &Bytes,
     ) -> Result<(), Failure> {
         if payload.is_empty() {
             return self.conclude(cx, fx, call, Vec::new(), Verdict::Done);
@@ -52,13 +67,21 @@ impl Session {
 
     /// PM-1: what the session does itself, then what an owner does. `topic` is the feed whose topic the request came on.
     pub(super) fn perform(
-        &mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: u64, record: Record, topic: Option<&FeedId>,
+        &mut self,
+        chat: &Chat,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        call: u64,
+        record: Record,
+        topic: Option<&FeedId>,
     ) -> Result<(), Failure> {
         match record {
             Record::Ack(ack) => self.acknowledge(cx, fx, call, &ack),
             // INIT-2 has no session variables yet: every token is unknown, so a fresh one is given.
             Record::Init(_) => {
-                let token = Token { token: Some(hex(&cx.random::<32>()).into()) };
+                let token = Token {
+                    token: Some(hex(&cx.random::<32>()).into()),
+                };
                 let io = Io::empty().with(token);
                 self.conclude(cx, fx, call, vec![etf::encode(&io)], Verdict::Done)
             }
@@ -67,7 +90,13 @@ impl Session {
     }
 
     fn hand_over(
-        &mut self, _chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: u64, record: Record, topic: Option<&FeedId>,
+        &mut self,
+        _chat: &Chat,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        call: u64,
+        record: Record,
+        topic: Option<&FeedId>,
     ) -> Result<(), Failure> {
         let Some(link) = &self.link else { return Ok(()) };
         let who = link.who(&self.client, call);
@@ -102,7 +131,6 @@ impl Session {
         }
         self.conclude(cx, fx, call, Vec::new(), Verdict::TooMuch)
     }
-
 }
 
 pub(super) fn is_term(payload: &[u8]) -> bool {

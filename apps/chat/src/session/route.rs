@@ -2,7 +2,10 @@
 
 use n2o::Failure;
 use proto::ids::{Address, FeedId, Phone, PhoneId, RoomId};
-use proto::records::{Auth, AuthAct, AuthPhone, Feed, Friend, History, HistoryFeed, HistoryItem, Message, P2p, Roster, RosterId, RosterStatus};
+use proto::records::{
+    Auth, AuthAct, AuthPhone, Feed, Friend, History, HistoryFeed, HistoryItem, Message, P2p, Roster, RosterId,
+    RosterStatus,
+};
 use proto::{Record, Refusal};
 
 use crate::door::Role;
@@ -113,7 +116,9 @@ fn own_roster(who: &Who, named: Option<&[u8]>) -> Result<PhoneId, Halt> {
         Some(name) => match Address::parse_own(name, &account.phone).map_err(|_| Refusal::InvalidData)? {
             Address::Full(id) => id,
             Address::Roster(id) => account.phone.roster(id),
-            Address::Phone(phone) if phone == account.phone => account.default_roster().ok_or(Refusal::RosterNotFound)?,
+            Address::Phone(phone) if phone == account.phone => {
+                account.default_roster().ok_or(Refusal::RosterNotFound)?
+            }
             Address::Phone(_) => return Err(Refusal::PermissionDenied.into()),
         },
     };
@@ -133,7 +138,9 @@ fn anyone(cx: &Cx<'_>, name: &[u8]) -> Result<PhoneId, Halt> {
 }
 
 fn default_roster(cx: &Cx<'_>, phone: &Phone) -> Result<Option<PhoneId>, Failure> {
-    Ok(rows::roster_ids(cx.store, phone)?.first().map(|roster| phone.roster(*roster)))
+    Ok(rows::roster_ids(cx.store, phone)?
+        .first()
+        .map(|roster| phone.roster(*roster)))
 }
 
 fn friend_feed(cx: &Cx<'_>, who: &Who, friend: &Friend) -> Result<FeedId, Halt> {

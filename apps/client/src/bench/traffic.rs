@@ -117,7 +117,7 @@ pub(super) struct Traffic {
     sent: u64,
     turn: usize,
     /// Called when measuring begins and ends.
-    mark: Box<dyn FnMut()>,
+    mark: Box<dyn FnMut() + Send>,
     pub(super) measured: Duration,
 }
 
@@ -131,7 +131,7 @@ enum Phase {
 
 impl Traffic {
     /// Sides 2n and 2n+1 are a pair, unless only senders are there. `mark` is called when measuring begins and when it ends.
-    pub(super) fn new(shape: Shape, run: [u8; 8], sides: Vec<Side>, mark: Box<dyn FnMut()>) -> Result<Traffic, Error> {
+    pub(super) fn new(shape: Shape, run: [u8; 8], sides: Vec<Side>, mark: Box<dyn FnMut() + Send>) -> Result<Traffic, Error> {
         let (meter, fillable) = (Meter::new()?, Vec::new());
         let (phase, measured) = (Phase::Opening, Duration::ZERO);
         Ok(Traffic { shape, run, sides, meter, phase, fillable, sent: 0, turn: 0, mark, measured })
@@ -322,7 +322,7 @@ impl Work for Traffic {
             },
             Phase::Drain { .. } => self.fillable.clear(),
         }
-        let is_finished = || self.shape.limit.is_some() && self.outstanding() == 0 && self.sent > 0;
+        let is_finished = || self.shape.limit.is_some() && self.outstanding() == 0 && self.sides.iter().all(|side| Some(side.flow.sent()) == self.shape.limit);
         match self.phase {
             Phase::Warm { since } if now.duration_since(since) >= self.shape.warm_up => {
                 (self.mark)();
@@ -353,6 +353,11 @@ pub(super) fn acknowledge_record(out: &mut Vec<u8>, id: &[u8]) {
     let publication =
         Publication { topic: REQUESTS, payload: &payload, qos: Qos::AtMostOnce, id: 0, dup: false, retain: false };
     mqtt::publish(out, Version::V5, &publication);
+}
+
+/// Whether a payload is a Message record.
+pub(super) fn is_message(payload: &[u8]) -> bool {
+    payload.starts_with(MESSAGE_HEAD)
 }
 
 /// A message left over from an earlier run: acknowledge and forget it.

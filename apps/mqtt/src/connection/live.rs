@@ -141,20 +141,17 @@ impl<S: Stream> Live<S> {
     /// Goes round until nothing is left to do. True: chat or broker are busy, come back.
     fn turn(&mut self, todo: &mut Todo, cx: &mut Context<'_>) -> bool {
         for _ in 0..READS_MAX {
-            if todo.end.is_some() {
-                return false;
-            }
+            let taken = self.ask(todo);
             self.outs(todo, cx);
-            if !self.ask(todo, cx) {
-                return true;
+            if !taken || todo.end.is_some() {
+                return !taken;
             }
-            let wait = todo.end.is_some() || !self.socket.is_flushed();
-            if wait || !self.read(todo, cx) {
-                return !self.ask(todo, cx);
+            if !self.socket.is_flushed() || !self.read(todo, cx) {
+                return false;
             }
         }
         cx.waker().wake_by_ref();
-        !self.ask(todo, cx)
+        !self.ask(todo)
     }
 
     /// What the chat and the broker have for the client, unless it is slow to read.
@@ -233,7 +230,7 @@ impl<S: Stream> Live<S> {
     }
 
     /// Hands on what the session asks for; false when somebody is too busy to take it.
-    fn ask(&mut self, todo: &mut Todo, _cx: &mut Context<'_>) -> bool {
+    fn ask(&mut self, todo: &mut Todo) -> bool {
         self.asks.append(&mut todo.asks);
         while let Some(ask) = self.asks.pop_front() {
             if let Err(ask) = self.ask_one(ask) {

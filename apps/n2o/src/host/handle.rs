@@ -46,6 +46,11 @@ impl<A: App> Handle<A> {
         self.shared.net.tell(name, input)
     }
 
+    /// Puts an input into a mailbox also when it is full. For news that end something, at most one for each [`Self::tell`] taken.
+    pub fn tell_always(&self, name: &A::Name, input: A::Input) {
+        self.shared.net.tell_always(name, input);
+    }
+
     /// As many [`Self::tell`], with one hand-over per thread. Returns those that were not taken.
     pub fn tell_many(&self, inputs: Vec<(A::Name, A::Input)>) -> Vec<(A::Name, A::Input)> {
         let net = &self.shared.net;

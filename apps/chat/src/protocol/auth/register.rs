@@ -1,23 +1,22 @@
-//! AUTH-1 to 3: a registration begins and waits for its code.
+//! AUTH-1: a registration begins, and how the number is to be proved.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use etf::Term;
-use n2o::{Failure, Time};
 use proto::Refusal;
 use proto::ids::{ClientId, DevKey, Phone};
-use proto::limits::{REGISTRATION_MS, RESENDS};
-use proto::records::{Auth, AuthPhone, Feature, Os, Outcome};
+use proto::limits::REGISTRATION_MS;
+use proto::records::{Auth, AuthPhone, Feature, Os};
 
 use super::key::{self, Bound};
-use super::{Ask, Halt, JOBS_MAX, Job, invite, secret, tries, verify};
+use super::pending::{put_tries, tries_of, wait};
+use super::{Ask, Halt, Job, invite, secret, tries, verify};
+use crate::Provider;
 use crate::door::Certificate;
-use crate::effects::{answer, done};
-use crate::output::{Output, Work};
+use crate::output::Work;
 use crate::protocol::feature::{self, AUTH_DATA};
-use crate::rows::{self, PENDING, PROFILE, Pending, TRIES, Tries};
-use crate::{Cx, Fx, Input, Name, Provider, Tick};
+use crate::rows::{PROFILE, Pending, Tries};
 
 /// A registration whose number is proved: what AUTH-4 completes.
 #[derive(Debug, Clone)]
@@ -58,7 +57,13 @@ pub(super) fn reg(ask: &mut Ask<'_>, auth: Auth) -> Result<(), Halt> {
     check_certificate(ask)?;
     let device = dev_key(ask, &auth)?;
     let (settings, request) = settings(&[], None, auth.features())?;
-    let start = |proof| Registration { device: device.clone(), os: auth.os, settings: settings.clone(), request: request.clone(), proof };
+    let start = |proof| Registration {
+        device: device.clone(),
+        os: auth.os,
+        settings: settings.clone(),
+        request: request.clone(),
+        proof,
+    };
     match way {
         Way::Fake => {
             check_fake(ask)?;
@@ -84,7 +89,7 @@ pub(super) fn reg(ask: &mut Ask<'_>, auth: Auth) -> Result<(), Halt> {
 }
 
 /// G-3: the client id named is the own one, the phone the one this profile is of.
-fn check_own(ask: &Ask<'_>, auth: &Auth) -> Result<(), Refusal> {
+pub(super) fn check_own(ask: &Ask<'_>, auth: &Auth) -> Result<(), Refusal> {
     match given(&auth.client_id) {
         Some(client) if &client[..] != ask.who.session.as_bytes() => Err(Refusal::PermissionDenied),
         Some(_) | None => Ok(()),
@@ -117,17 +122,25 @@ fn check_version(version: Option<&Term>, least: u64) -> Result<(), Refusal> {
         Some(version) if version.is_nil() => 0,
         Some(version) => version.to::<u64>().or_else(|_| decimal(version))?,
     };
-    if number >= least { Ok(()) } else { Err(Refusal::InvalidVersion) }
+    if number >= least {
+        Ok(())
+    } else {
+        Err(Refusal::InvalidVersion)
+    }
 }
 
 fn decimal(version: &Term) -> Result<u64, Refusal> {
     let digits = version.as_binary().and_then(|text| std::str::from_utf8(text).ok());
-    digits.and_then(|digits| digits.parse().ok()).ok_or(Refusal::InvalidData)
+    digits
+        .and_then(|digits| digits.parse().ok())
+        .ok_or(Refusal::InvalidData)
 }
 
 /// A connection whose certificate is another account's registers nothing here.
 fn check_certificate(ask: &Ask<'_>) -> Result<(), Halt> {
-    let Some(certificate) = &ask.who.certificate else { return Ok(()) };
+    let Some(certificate) = &ask.who.certificate else {
+        return Ok(());
+    };
     match key::bound(ask.cx, certificate)? {
         Bound::To(phone, _) if phone != *ask.phone => Err(Refusal::PermissionDenied.into()),
         Bound::Ended => Err(Refusal::PermissionDenied.into()),
@@ -146,11 +159,15 @@ fn dev_key(ask: &Ask<'_>, auth: &Auth) -> Result<DevKey, Refusal> {
 
 /// The settings of a registration, and apart from them its certificate request (ID-14).
 pub(super) fn settings(
-    kept: &[Feature], request: Option<Bytes>, given: &[Feature],
+    kept: &[Feature],
+    request: Option<Bytes>,
+    given: &[Feature],
 ) -> Result<(Vec<Feature>, Option<Bytes>), Refusal> {
     let mut settings = kept.to_vec();
     feature::merge(&mut settings, given)?;
-    let request = feature::value(&settings, AUTH_DATA, b"CSR").map(Bytes::copy_from_slice).or(request);
+    let request = feature::value(&settings, AUTH_DATA, b"CSR")
+        .map(Bytes::copy_from_slice)
+        .or(request);
     settings.retain(|feature| !feature.is(AUTH_DATA, b"CSR"));
     Ok((settings, request))
 }
@@ -175,7 +192,11 @@ fn proves(ask: &Ask<'_>, device: &DevKey) -> Result<Arc<Certificate>, Halt> {
             None => return Err(Refusal::NumberNotAllowed.into()),
         },
     };
-    if maps { Ok(certificate.clone()) } else { Err(Refusal::PermissionDenied.into()) }
+    if maps {
+        Ok(certificate.clone())
+    } else {
+        Err(Refusal::PermissionDenied.into())
+    }
 }
 
 /// ID-11: the first provider that accepts the number.
@@ -184,7 +205,7 @@ fn by_code(ask: &mut Ask<'_>, pending: Pending) -> Result<(), Halt> {
     tries::check_lock(&count, ask.cx.now.0)?;
     for provider in &ask.chat.settings.providers {
         match provider {
-            Provider::Invite if invite::exists(ask.cx, ask.phone)? => return Ok(wait(ask, count, pending)),
+            Provider::Invite if invite::exists(ask.cx, ask.phone)? => return wait(ask, count, pending),
             Provider::Invite => {}
             Provider::Log => {
                 tries::take_code(&mut count, ask.cx.now.0, ask.chat.settings.limits)?;
@@ -198,148 +219,31 @@ fn by_code(ask: &mut Ask<'_>, pending: Pending) -> Result<(), Halt> {
 /// Makes the code and gives it to the provider.
 fn send(ask: &mut Ask<'_>, count: &Tries, pending: Pending) -> Result<(), Halt> {
     let code = secret::code(ask.cx);
-    let pending = Pending { code: Some(secret::hash(&code)), ..pending };
+    let pending = Pending {
+        code: Some(secret::hash(&code)),
+        ..pending
+    };
     let language = feature::language(&pending.settings).map(Bytes::copy_from_slice);
-    let job = Job::Code { who: ask.who.clone(), pending: Box::new(pending) };
-    ask.work(job, Work::SendCode { phone: ask.phone.clone(), code: code.clone(), language })?;
-    ask.waiting.codes.insert(ask.client(), code);
+    let job = Job::Code {
+        who: ask.who.clone(),
+        pending: Box::new(pending),
+        code: code.clone(),
+    };
+    ask.work(
+        job,
+        Work::SendCode {
+            phone: ask.phone.clone(),
+            code,
+            language,
+        },
+    )?;
     put_tries(ask.fx, ask.phone, count);
     Ok(())
-}
-
-/// AUTH-1: the code is on its way; from now on the registration waits for it.
-pub(super) fn sent(ask: &mut Ask<'_>, pending: Pending) -> Result<(), Halt> {
-    let count = tries_of(ask.cx, ask.phone)?;
-    wait(ask, count, pending);
-    Ok(())
-}
-
-/// Keeps the registration, in the place of an earlier one of this client id, and answers.
-fn wait(ask: &mut Ask<'_>, mut count: Tries, pending: Pending) {
-    if let Some(oldest) = tries::wait(&mut count, ask.client()) {
-        ask.waiting.codes.remove(&oldest);
-        ask.fx.delete(PENDING, oldest);
-    }
-    ask.fx.timer(Time(pending.expires), Input::Tick(Tick::PendingOver));
-    ask.fx.put(PENDING, ask.client(), rows::encode(&pending));
-    put_tries(ask.fx, ask.phone, &count);
-    answer(ask.fx, ask.who, vec![done(Outcome::SmsSent)]);
-}
-
-/// AUTH-2: no provider has a voice channel.
-pub(super) fn voice(ask: &Ask<'_>) -> Result<(), Halt> {
-    pending(ask)?;
-    Err(Refusal::NotSupported.into())
-}
-
-/// AUTH-3: the same code once more, at most three times.
-pub(super) fn resend(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
-    let mut pending = pending(ask)?;
-    check_same(ask, &pending, auth)?;
-    tries::check_lock(&tries_of(ask.cx, ask.phone)?, ask.cx.now.0)?;
-    if pending.resends >= RESENDS {
-        return Err(Refusal::AttemptsExpired.into());
-    }
-    pending.resends += 1;
-    if pending.code.is_none() {
-        // An invite is with its owner already.
-        ask.fx.put(PENDING, ask.client(), rows::encode(&pending));
-        return sent_again(ask);
-    }
-    let code = match ask.waiting.codes.get(&ask.client()) {
-        Some(code) => code.clone(),
-        // Codes do not outlive the process: the registration gets another, and the one before is void.
-        None => secret::code(ask.cx),
-    };
-    pending.code = Some(secret::hash(&code));
-    let language = feature::language(&pending.settings).map(Bytes::copy_from_slice);
-    ask.work(Job::Resend { who: ask.who.clone() }, Work::SendCode { phone: ask.phone.clone(), code: code.clone(), language })?;
-    ask.waiting.codes.insert(ask.client(), code);
-    ask.fx.put(PENDING, ask.client(), rows::encode(&pending));
-    Ok(())
-}
-
-pub(super) fn sent_again(ask: &mut Ask<'_>) -> Result<(), Halt> {
-    answer(ask.fx, ask.who, vec![done(Outcome::SmsSent)]);
-    Ok(())
-}
-
-/// The registration of this client id that waits here.
-pub(super) fn pending(ask: &Ask<'_>) -> Result<Pending, Halt> {
-    let row: Option<Pending> = rows::read(ask.cx.store, PENDING, ask.who.session.as_bytes())?;
-    let own = row.filter(|row| row.phone == ask.phone.as_str().as_bytes() && row.expires > ask.cx.now.0);
-    own.ok_or_else(|| Refusal::SessionNotFound.into())
-}
-
-/// AUTH-3, 4: client_id, dev_key and phone, if given, are those of the registration.
-pub(super) fn check_same(ask: &Ask<'_>, pending: &Pending, auth: &Auth) -> Result<(), Refusal> {
-    check_own(ask, auth)?;
-    let device = given(&auth.dev_key).is_none_or(|key| key == pending.dev_key);
-    let phone = auth.phone.as_ref().is_none_or(|phone| match phone {
-        AuthPhone::Number(phone) => phone.is_empty() || Phone::parse(phone).as_ref() == Ok(ask.phone),
-        AuthPhone::Fake(_) => false,
-    });
-    if device && phone { Ok(()) } else { Err(Refusal::MismatchUserData) }
 }
 
 /// C-5: an empty binary is absent.
 pub(super) fn given(field: &Option<Bytes>) -> Option<Bytes> {
     field.clone().filter(|bytes| !bytes.is_empty())
-}
-
-pub(super) fn tries_of(cx: &Cx<'_>, phone: &Phone) -> Result<Tries, Failure> {
-    Ok(rows::read(cx.store, TRIES, phone.as_str().as_bytes())?.unwrap_or_default())
-}
-
-pub(super) fn put_tries(fx: &mut Fx, phone: &Phone, count: &Tries) {
-    fx.put(TRIES, phone.to_bytes(), rows::encode(count));
-}
-
-/// Sets the clock for registrations that waited when the profile was last loaded.
-pub(crate) fn expect_pending(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<(), Failure> {
-    if !tries_of(cx, phone)?.waiting.is_empty() {
-        fx.timer(cx.now + REGISTRATION_MS, Input::Tick(Tick::PendingOver));
-    }
-    Ok(())
-}
-
-/// AUTH-4: registrations die after 15 minutes.
-pub(crate) fn clear_pending(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, waiting: &mut super::Waiting) -> Result<(), Failure> {
-    let mut count = tries_of(cx, phone)?;
-    for client in count.waiting.clone() {
-        let row: Option<Pending> = rows::read(cx.store, PENDING, &client)?;
-        let own = row.filter(|row| row.phone == phone.as_str().as_bytes());
-        if own.as_ref().is_some_and(|row| row.expires > cx.now.0) {
-            continue;
-        }
-        if own.is_some() {
-            fx.delete(PENDING, client.clone());
-        }
-        waiting.codes.remove(&client);
-        tries::stop_waiting(&mut count, &client);
-    }
-    put_tries(fx, phone, &count);
-    Ok(())
-}
-
-impl Ask<'_> {
-    /// The client id, by which its pending registration is kept.
-    pub(super) fn client(&self) -> Bytes {
-        Bytes::copy_from_slice(self.who.session.as_bytes())
-    }
-
-    /// Asks for slow work; the call ends when it has.
-    pub(super) fn work(&mut self, job: Job, work: Work) -> Result<(), Halt> {
-        if self.waiting.jobs.len() >= JOBS_MAX {
-            return Err(Refusal::Limit.into());
-        }
-        // Numbers are never given twice, so what an earlier life of this process asked for is not taken for this.
-        let number = self.cx.id()?;
-        self.waiting.jobs.insert(number, job);
-        let from = Name::Profile(self.phone.clone());
-        self.fx.emit(Output::Work(crate::Job { from, number, work }));
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -357,7 +261,10 @@ mod tests {
 
     #[test]
     fn id_14_the_certificate_request_is_no_setting() {
-        let given = [Feature::new("AUTH_DATA", "CSR", "der"), Feature::new("LANGUAGE_SETTINGS", "LANGUAGE", "en")];
+        let given = [
+            Feature::new("AUTH_DATA", "CSR", "der"),
+            Feature::new("LANGUAGE_SETTINGS", "LANGUAGE", "en"),
+        ];
         let (kept, request) = settings(&[], None, &given).unwrap();
         assert_eq!((kept.len(), request.as_deref()), (1, Some(&b"der"[..])));
         let (_, request) = settings(&kept, request, &[]).unwrap();

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use n2o::Failure;
-use proto::Refusal;
 use proto::ids::{ClientId, ClientKind, DevKey};
-use proto::records::{Auth, AuthAct, AuthToken, Io, Outcome};
+use proto::records::{Auth, AuthAct, AuthToken, Io};
 use proto::topic::{Owner, Topic};
+use proto::{Outcome, Refusal};
 
 use super::device::{self, Unbind};
 use super::register::given;
@@ -18,17 +18,18 @@ use crate::{Also, Input};
 
 /// AUTH-6: ends the own session.
 pub(super) fn logout(ask: &mut Ask<'_>) -> Result<(), Halt> {
-    let answer = Io::ok(Outcome::Logout).with(AuthToken { token: Some(Bytes::new()) });
-    leave(ask, etf::encode(&answer))
-}
-
-fn leave(ask: &mut Ask<'_>, record: Bytes) -> Result<(), Halt> {
     let own = own_key(ask)?;
     let row = device::read(ask.cx, ask.phone, &own)?.ok_or(Refusal::SessionNotFound)?;
 
     device::end(ask.fx, ask.phone, &row, Unbind::Forget, None)?;
-    answer_also(ask.fx, ask.who, vec![record], Also::Close(Bye::Done));
-    let news = Auth { dev_key: Some(row.dev_key.clone()), ..device::deleted(&row) };
+    let bye = Io::ok(Outcome::Logout).with(AuthToken {
+        token: Some(Bytes::new()),
+    });
+    answer_also(ask.fx, ask.who, vec![etf::encode(&bye)], Also::Close(Bye::Done));
+    let news = Auth {
+        dev_key: Some(row.dev_key.clone()),
+        ..device::deleted(&row)
+    };
     let topic = Topic::Ses(Owner::Account(ask.phone.clone()));
     show(ask.fx, ask.phone, &topic, etf::encode(&news), Some(ask.who.connection));
     Ok(tell_account(ask, |kept| kept.dev_key != row.dev_key)?)
@@ -38,7 +39,9 @@ fn leave(ask: &mut Ask<'_>, record: Bytes) -> Result<(), Halt> {
 pub(super) fn get(ask: &mut Ask<'_>) -> Result<(), Halt> {
     let default = ask.who.account.as_ref().and_then(|account| account.default_roster());
     let rows = device::all(ask.cx, ask.phone)?;
-    let records = rows.iter().map(|row| etf::encode(&device::shown(row, default.as_ref(), AuthAct::Get)));
+    let records = rows
+        .iter()
+        .map(|row| etf::encode(&device::shown(row, default.as_ref(), AuthAct::Get)));
     answer(ask.fx, ask.who, records.collect());
     Ok(())
 }
@@ -46,24 +49,30 @@ pub(super) fn get(ask: &mut Ask<'_>) -> Result<(), Halt> {
 /// AUTH-9: ends all sessions but the own one.
 pub(super) fn clear(ask: &mut Ask<'_>) -> Result<(), Halt> {
     let own = own_key(ask)?;
-    let others = device::all(ask.cx, ask.phone)?.into_iter().filter(|row| row.dev_key != own.as_str().as_bytes());
+    let others = device::all(ask.cx, ask.phone)?
+        .into_iter()
+        .filter(|row| row.dev_key != own.as_str().as_bytes());
     let others: Vec<Device> = others.collect();
 
     answer(ask.fx, ask.who, vec![done(Outcome::Cleared)]);
     for row in &others {
         end(ask, row)?;
     }
-    if others.is_empty() { Ok(()) } else { Ok(tell_account(ask, |kept| kept.dev_key == own.as_str().as_bytes())?) }
+    if others.is_empty() {
+        Ok(())
+    } else {
+        Ok(tell_account(ask, |kept| kept.dev_key == own.as_str().as_bytes())?)
+    }
 }
 
 /// AUTH-10: ends one session of the account; the own one as AUTH-6 does.
 pub(super) fn delete(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
     let key = named(ask, auth)?;
     let row = device::read(ask.cx, ask.phone, &key)?.ok_or(Refusal::SessionNotFound)?;
-    let record = etf::encode(&Io::ok_src(Outcome::Deleted, row.client_id.clone()));
     if ask.who.device.as_ref() == Some(&key) {
         return logout(ask);
     }
+    let record = etf::encode(&Io::ok_src(Outcome::Deleted, row.client_id.clone()));
     answer(ask.fx, ask.who, vec![record]);
     end(ask, &row)?;
     Ok(tell_account(ask, |kept| kept.dev_key != row.dev_key)?)
@@ -103,7 +112,11 @@ pub(super) fn update(ask: &mut Ask<'_>, auth: Auth) -> Result<(), Halt> {
     row.os = auth.os.or(row.os);
 
     let default = ask.who.account.as_ref().and_then(|account| account.default_roster());
-    answer(ask.fx, ask.who, vec![etf::encode(&device::shown(&row, default.as_ref(), AuthAct::Update))]);
+    answer(
+        ask.fx,
+        ask.who,
+        vec![etf::encode(&device::shown(&row, default.as_ref(), AuthAct::Update))],
+    );
     if row != before {
         device::put(ask.fx, ask.phone, &own, &row);
     }

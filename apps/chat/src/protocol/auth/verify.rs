@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use n2o::Failure;
-use proto::Refusal;
 use proto::ids::DevKey;
-use proto::records::{Auth, AuthAct, Cert, Io, Outcome, ProfileStatus};
+use proto::records::{Auth, AuthAct, Cert, Io, ProfileStatus};
 use proto::topic::{Owner, Topic};
+use proto::{Outcome, Refusal};
 
 use super::device::{self, DEVICES_MAX, Opened, Unbind};
 use super::key::{self, Bound};
-use super::register::{self, Proof, Registration, given, pending, put_tries, tries_of};
+use super::pending::{check_same, own, put_tries, tries_of};
+use super::register::{self, Proof, Registration, given};
 use super::tries::{self, Wrong};
 use super::{Ask, Halt, Job, invite, secret};
 use crate::door::{Bye, Certificate};
@@ -23,8 +24,8 @@ use crate::{Input, Name};
 
 /// AUTH-4: the code of the pending registration, or the invite, proves the number.
 pub(super) fn verify(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
-    let pending = pending(ask)?;
-    register::check_same(ask, &pending, auth)?;
+    let pending = own(ask)?;
+    check_same(ask, &pending, auth)?;
     tries::check_lock(&tries_of(ask.cx, ask.phone)?, ask.cx.now.0)?;
     let (settings, request) = register::settings(&pending.settings, pending.csr.clone(), auth.features())?;
     let code = given(&auth.sms_code).unwrap_or_default();
@@ -32,7 +33,16 @@ pub(super) fn verify(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
         return wrong(ask);
     };
     let device = DevKey::parse(&pending.dev_key).map_err(|_| Refusal::SessionNotFound)?;
-    complete(ask, Registration { device, os: auth.os.or(pending.os), settings, request, proof })
+    complete(
+        ask,
+        Registration {
+            device,
+            os: auth.os.or(pending.os),
+            settings,
+            request,
+            proof,
+        },
+    )
 }
 
 fn proof(ask: &Ask<'_>, pending: &Pending, code: &Bytes) -> Result<Option<Proof>, Halt> {
@@ -59,17 +69,33 @@ pub(super) fn complete(ask: &mut Ask<'_>, registration: Registration) -> Result<
     match registration.request.clone() {
         None => finish(ask, registration, None),
         Some(request) => {
-            let work = Work::Issue { request, phone: ask.phone.clone(), device: registration.device.clone() };
-            ask.work(Job::Certificate { who: ask.who.clone(), registration: Box::new(registration) }, work)
+            let work = Work::Issue {
+                request,
+                phone: ask.phone.clone(),
+                device: registration.device.clone(),
+            };
+            ask.work(
+                Job::Certificate {
+                    who: ask.who.clone(),
+                    registration: Box::new(registration),
+                },
+                work,
+            )
         }
     }
 }
 
 /// AUTH-4, *Do*, *Out* and *Notify*. `issued` is the certificate that was asked for.
-pub(super) fn finish(ask: &mut Ask<'_>, registration: Registration, issued: Option<Arc<Certificate>>) -> Result<(), Halt> {
+pub(super) fn finish(
+    ask: &mut Ask<'_>,
+    registration: Registration,
+    issued: Option<Arc<Certificate>>,
+) -> Result<(), Halt> {
     check_proof(ask, &registration.proof)?;
     let mut devices = device::all(ask.cx, ask.phone)?;
-    let before = devices.iter().position(|row| row.dev_key == registration.device.as_str().as_bytes());
+    let before = devices
+        .iter()
+        .position(|row| row.dev_key == registration.device.as_str().as_bytes());
     let before = before.map(|at| devices.remove(at));
     if devices.len() >= DEVICES_MAX {
         return Err(Refusal::Limit.into());
@@ -94,8 +120,8 @@ pub(super) fn finish(ask: &mut Ask<'_>, registration: Registration, issued: Opti
 /// While the authority worked, the registration may have ended, or an invite been used.
 fn check_proof(ask: &Ask<'_>, proof: &Proof) -> Result<(), Halt> {
     match proof {
-        Proof::Code => pending(ask).map(drop),
-        Proof::Invite(key) => match (pending(ask)?, ask.cx.store.get(INVITE, key)?) {
+        Proof::Code => own(ask).map(drop),
+        Proof::Invite(key) => match (own(ask)?, ask.cx.store.get(INVITE, key)?) {
             (_, Some(_)) => Ok(()),
             (_, None) => Err(Refusal::SessionNotFound.into()),
         },
@@ -106,7 +132,9 @@ fn check_proof(ask: &Ask<'_>, proof: &Proof) -> Result<(), Halt> {
 /// The certificate that opens the device from now on: the one issued, else the one that proved the number, unless that one opens
 /// another device of the account already.
 fn binding(
-    ask: &Ask<'_>, registration: &Registration, issued: Option<&Arc<Certificate>>,
+    ask: &Ask<'_>,
+    registration: &Registration,
+    issued: Option<&Arc<Certificate>>,
 ) -> Result<Option<Arc<Certificate>>, Halt> {
     let certificate = match (issued, &registration.proof) {
         (Some(issued), _) => issued,
@@ -115,7 +143,9 @@ fn binding(
     };
     match key::bound(ask.cx, certificate)? {
         Bound::Not => Ok(Some(certificate.clone())),
-        Bound::To(phone, device) if phone == *ask.phone && device == registration.device => Ok(Some(certificate.clone())),
+        Bound::To(phone, device) if phone == *ask.phone && device == registration.device => {
+            Ok(Some(certificate.clone()))
+        }
         // A request with the key of another device would take it away from that one (SEC-4).
         Bound::To(..) | Bound::Ended if issued.is_some() => Err(Refusal::InvalidData.into()),
         Bound::To(..) => Ok(None),
@@ -140,7 +170,6 @@ fn use_up(ask: &mut Ask<'_>, proof: &Proof, is_new: bool) -> Result<(), Failure>
         Proof::Certificate(_) => count.fake = 0,
         Proof::Code | Proof::Invite(_) => {
             count.fake = 0;
-            count.wrong = 0;
             tries::stop_waiting(&mut count, ask.who.session.as_bytes());
             ask.waiting.codes.remove(&ask.client());
             ask.fx.delete(PENDING, ask.client());
@@ -176,12 +205,18 @@ fn born(ask: &mut Ask<'_>, registration: &Registration, has_others: bool) -> Res
         let topic = Topic::Ses(Owner::Account(ask.phone.clone()));
         effects::notify(ask.fx, ask.cx, ask.phone, &topic, &notice, None, Seen::ByNobody)?;
     }
-    Ok(Device { birth: ask.cx.id()?, ..row })
+    Ok(Device {
+        birth: ask.cx.id()?,
+        ..row
+    })
 }
 
 /// Writes the session row in the place of the one before, with a new token and the key that opens it.
 fn install(
-    ask: &mut Ask<'_>, mut row: Device, before: Option<&Device>, bind: Option<&Certificate>,
+    ask: &mut Ask<'_>,
+    mut row: Device,
+    before: Option<&Device>,
+    bind: Option<&Certificate>,
 ) -> Result<(Device, Bytes), Failure> {
     let token = secret::token(ask.cx);
     row.token = Some(secret::hash(&token));
@@ -201,11 +236,17 @@ fn install(
 
 /// `{io,{ok,login,{ClientId,Token}},Data}`, then the whole Profile.
 fn answer_login(
-    ask: &mut Ask<'_>, row: &Device, token: Bytes, issued: Option<&Certificate>, opened: &Opened,
+    ask: &mut Ask<'_>,
+    row: &Device,
+    token: Bytes,
+    issued: Option<&Certificate>,
+    opened: &Opened,
 ) -> Result<(), Failure> {
     let login = Io::ok_src(Outcome::Login, (row.client_id.clone(), token));
     let login = match issued {
-        Some(certificate) => login.with(Cert { der: Some(certificate.der.clone()) }),
+        Some(certificate) => login.with(Cert {
+            der: Some(certificate.der.clone()),
+        }),
         None => login,
     };
     let mut records = vec![etf::encode(&login)];
@@ -218,7 +259,11 @@ fn answer_login(
 /// A connection that still uses the former row is closed (0x8E); what was due to it is forgotten (DLV-11).
 fn take_over(ask: &mut Ask<'_>, before: &Device) {
     if before.client_id != ask.who.session.as_bytes() {
-        let end = Input::End { bye: Bye::TakenOver, record: None, forget: true };
+        let end = Input::End {
+            bye: Bye::TakenOver,
+            record: None,
+            forget: true,
+        };
         ask.fx.tell(Name::session(&before.client_id), end);
     }
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{Address, Phone, PhoneId};
 use proto::limits::CONTACTS;
-use proto::records::{Contact, ContactStatus, Io, Outcome, UserEntry};
-use proto::{Refusal, text};
+use proto::records::{Contact, ContactStatus, Io, UserEntry};
+use proto::{Outcome, Refusal, text};
 
 use super::Halt;
 use crate::effects::{self, Seen, contact_merge};
@@ -53,20 +53,24 @@ impl Where {
 }
 
 /// ROSTER-4: numbers into the phone book. What is there already has its names updated; relations never change.
-pub(super) fn add(
-    cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, list: Vec<UserEntry>,
-) -> Result<(), Halt> {
+pub(super) fn add(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, list: Vec<UserEntry>) -> Result<(), Halt> {
     if list.is_empty() || list.len() > ADD_MAX {
         return Err(Refusal::InvalidData.into());
     }
-    let wanted = list.into_iter().map(|entry| check(cx, own, entry)).collect::<Result<Vec<_>, Halt>>()?;
+    let wanted = list
+        .into_iter()
+        .map(|entry| check(cx, own, entry))
+        .collect::<Result<Vec<_>, Halt>>()?;
     let (known, new) = sort(cx, own, wanted)?;
     if !new.is_empty() && size(cx, own)? + new.len() > CONTACTS {
         return Err(Refusal::Limit.into());
     }
 
     let answer = match new.is_empty() {
-        true => Io::ok_src(Outcome::AlreadyPresent, known.iter().map(|(wanted, _)| wanted.address.key()).collect::<Vec<_>>()),
+        true => Io::ok_src(
+            Outcome::AlreadyPresent,
+            known.iter().map(|(wanted, _)| wanted.address.key()).collect::<Vec<_>>(),
+        ),
         false => Io::ok(Outcome::Added),
     };
     effects::answer(fx, who, vec![etf::encode(&answer)]);
@@ -74,7 +78,12 @@ pub(super) fn add(
         rename(cx, fx, own, &wanted, entry);
     }
     for wanted in new {
-        let entry = Entry { names: wanted.names, surnames: wanted.surnames, created: cx.now.0, update: cx.now.0 };
+        let entry = Entry {
+            names: wanted.names,
+            surnames: wanted.surnames,
+            created: cx.now.0,
+            update: cx.now.0,
+        };
         if let Where::Number(phone) = &wanted.address {
             fx.put(WANTED, wanted_key(phone, own), Bytes::new());
         }
@@ -87,19 +96,28 @@ pub(super) fn add(
 fn check(cx: &Cx<'_>, own: &PhoneId, entry: UserEntry) -> Result<Wanted, Halt> {
     let contact = match entry {
         UserEntry::Contact(contact) => *contact,
-        UserEntry::Id(number) => Contact { phone_id: Some(number.to_string().into()), ..Contact::default() },
+        UserEntry::Id(number) => Contact {
+            phone_id: Some(number.to_string().into()),
+            ..Contact::default()
+        },
     };
     let address = contact.phone_id.ok_or(Refusal::InvalidData)?;
     let address = Address::parse(&address).map_err(|_| Refusal::InvalidData)?;
     let name = |name: Option<Bytes>| match name.filter(|name| !name.is_empty()) {
-        Some(name) => text::name(&name, BOOK_NAMES).map(Some).map_err(|_| Refusal::InvalidData),
+        Some(name) => text::name(&name, BOOK_NAMES)
+            .map(Some)
+            .map_err(|_| Refusal::InvalidData),
         None => Ok(None),
     };
     let (names, surnames) = (name(contact.names)?, name(contact.surnames)?);
-    Ok(Wanted { address: find(cx, own, address)?, names, surnames })
+    Ok(Wanted {
+        address: find(cx, own, address)?,
+        names,
+        surnames,
+    })
 }
 
-/// Where the address leads: a bare number to its default roster, if it is registered and lets itself be found.
+/// Where the address leads: one in full to that roster, a bare number to its default roster, if it is registered and lets itself be found.
 fn find(cx: &Cx<'_>, own: &PhoneId, address: Address) -> Result<Where, Halt> {
     let (phone, asked) = match address {
         Address::Full(roster) => (roster.phone().clone(), Some(roster.roster())),
@@ -107,13 +125,13 @@ fn find(cx: &Cx<'_>, own: &PhoneId, address: Address) -> Result<Where, Halt> {
         Address::Roster(_) => return Err(Refusal::InvalidData.into()),
     };
     let rosters = rows::roster_ids(cx.store, &phone)?;
-    let meant = match asked {
-        Some(roster) => rosters.iter().find(|known| **known == roster),
-        None => rosters.first(),
-    };
-    Ok(match meant {
-        Some(roster) if asked.is_some() || phone == *own.phone() => Where::Roster(phone.roster(*roster)),
-        Some(roster) if presence::is_searchable(cx, &phone)? => Where::Roster(phone.roster(*roster)),
+    if let Some(roster) = asked.filter(|roster| rosters.contains(roster)) {
+        return Ok(Where::Roster(phone.roster(roster)));
+    }
+    Ok(match rosters.first() {
+        Some(roster) if phone == *own.phone() || presence::is_searchable(cx, &phone)? => {
+            Where::Roster(phone.roster(*roster))
+        }
         Some(_) | None => Where::Number(phone),
     })
 }
@@ -162,7 +180,10 @@ fn rename(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, wanted: &Wanted, entry: Optio
         ..entry.clone()
     };
     if renamed != entry {
-        let row = Entry { update: cx.now.0, ..renamed };
+        let row = Entry {
+            update: cx.now.0,
+            ..renamed
+        };
         fx.put(BOOK, rows::pair_key(own, &wanted.address.key()), rows::encode(&row));
     }
 }
@@ -190,7 +211,11 @@ fn tell(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, contact: &Contact, seen: Seen) 
 
 /// AUTH-4: a number of this phone book has registered. It becomes a contact by its address.
 pub(crate) fn registered(
-    cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, phone: &Phone, roster: &PhoneId,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    own: &PhoneId,
+    phone: &Phone,
+    roster: &PhoneId,
 ) -> Result<(), Failure> {
     let number = rows::pair_key(own, phone.as_str().as_bytes());
     fx.delete(WANTED, wanted_key(phone, own));
@@ -205,7 +230,17 @@ pub(crate) fn registered(
         ..Contact::default()
     };
     tell(cx, fx, own, &gone, Seen::ByNobody)?;
-    keep(cx, fx, own, &Where::Roster(roster.clone()), Entry { update: cx.now.0, ..entry }, Seen::ByNobody)
+    keep(
+        cx,
+        fx,
+        own,
+        &Where::Roster(roster.clone()),
+        Entry {
+            update: cx.now.0,
+            ..entry
+        },
+        Seen::ByNobody,
+    )
 }
 
 fn wanted_key(phone: &Phone, holder: &PhoneId) -> Bytes {

@@ -1,0 +1,183 @@
+//! Registrations that wait for their code: AUTH-2, AUTH-3, and how they end.
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::ids::Phone;
+use proto::limits::{REGISTRATION_MS, RESENDS};
+use proto::records::{Auth, AuthPhone};
+use proto::{Outcome, Refusal};
+
+use super::register::{check_own, given};
+use super::{Ask, Halt, JOBS_MAX, Job, Waiting, secret, tries};
+use crate::effects::{answer, done};
+use crate::output::{Output, Work};
+use crate::protocol::feature;
+use crate::rows::{self, PENDING, Pending, TRIES, Tries};
+use crate::{Cx, Fx, Input, Name, Tick};
+
+/// AUTH-1: the code is on its way; from now on the registration waits for it.
+pub(super) fn sent(ask: &mut Ask<'_>, pending: Pending, code: Bytes) -> Result<(), Halt> {
+    let count = tries_of(ask.cx, ask.phone)?;
+    ask.waiting.codes.insert(ask.client(), code);
+    wait(ask, count, pending)
+}
+
+/// Keeps the registration, in the place of an earlier one of this client id, and answers.
+pub(super) fn wait(ask: &mut Ask<'_>, mut count: Tries, pending: Pending) -> Result<(), Halt> {
+    if let Some(oldest) = tries::wait(&mut count, ask.client()) {
+        ask.waiting.codes.remove(&oldest);
+        if of_client(ask.cx, ask.phone, &oldest)?.is_some() {
+            ask.fx.delete(PENDING, oldest);
+        }
+    }
+    ask.waiting.time(ask.cx, ask.fx);
+    ask.fx.put(PENDING, ask.client(), rows::encode(&pending));
+    put_tries(ask.fx, ask.phone, &count);
+    answer(ask.fx, ask.who, vec![done(Outcome::SmsSent)]);
+    Ok(())
+}
+
+/// AUTH-2: no provider has a voice channel.
+pub(super) fn voice(ask: &Ask<'_>) -> Result<(), Halt> {
+    own(ask)?;
+    Err(Refusal::NotSupported.into())
+}
+
+/// AUTH-3: the same code once more, at most three times.
+pub(super) fn resend(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
+    let mut pending = own(ask)?;
+    check_same(ask, &pending, auth)?;
+    tries::check_lock(&tries_of(ask.cx, ask.phone)?, ask.cx.now.0)?;
+    if pending.resends >= RESENDS {
+        return Err(Refusal::AttemptsExpired.into());
+    }
+    pending.resends += 1;
+    if pending.code.is_none() {
+        // An invite is with its owner already.
+        ask.fx.put(PENDING, ask.client(), rows::encode(&pending));
+        return sent_again(ask);
+    }
+    let code = match ask.waiting.codes.get(&ask.client()) {
+        Some(code) => code.clone(),
+        // Codes do not outlive the process: the registration gets another, and the one before is void.
+        None => secret::code(ask.cx),
+    };
+    pending.code = Some(secret::hash(&code));
+    let language = feature::language(&pending.settings).map(Bytes::copy_from_slice);
+    ask.work(
+        Job::Resend { who: ask.who.clone() },
+        Work::SendCode {
+            phone: ask.phone.clone(),
+            code: code.clone(),
+            language,
+        },
+    )?;
+    ask.waiting.codes.insert(ask.client(), code);
+    ask.fx.put(PENDING, ask.client(), rows::encode(&pending));
+    Ok(())
+}
+
+pub(super) fn sent_again(ask: &mut Ask<'_>) -> Result<(), Halt> {
+    answer(ask.fx, ask.who, vec![done(Outcome::SmsSent)]);
+    Ok(())
+}
+
+/// The registration of this client id that waits here.
+pub(super) fn own(ask: &Ask<'_>) -> Result<Pending, Halt> {
+    let row = of_client(ask.cx, ask.phone, ask.who.session.as_bytes())?;
+    row.filter(|row| row.expires > ask.cx.now.0)
+        .ok_or_else(|| Refusal::SessionNotFound.into())
+}
+
+/// What waits under a client id, if it is for this number: the row is of the profile whose phone it names.
+fn of_client(cx: &Cx<'_>, phone: &Phone, client: &[u8]) -> Result<Option<Pending>, Failure> {
+    let row: Option<Pending> = rows::read(cx.store, PENDING, client)?;
+    Ok(row.filter(|row| row.phone == phone.as_str().as_bytes()))
+}
+
+/// AUTH-3, 4: client_id, dev_key and phone, if given, are those of the registration.
+pub(super) fn check_same(ask: &Ask<'_>, pending: &Pending, auth: &Auth) -> Result<(), Refusal> {
+    check_own(ask, auth)?;
+    let device = given(&auth.dev_key).is_none_or(|key| key == pending.dev_key);
+    let phone = auth.phone.as_ref().is_none_or(|phone| match phone {
+        AuthPhone::Number(phone) => phone.is_empty() || Phone::parse(phone).as_ref() == Ok(ask.phone),
+        AuthPhone::Fake(_) => false,
+    });
+    if device && phone {
+        Ok(())
+    } else {
+        Err(Refusal::MismatchUserData)
+    }
+}
+
+pub(super) fn tries_of(cx: &Cx<'_>, phone: &Phone) -> Result<Tries, Failure> {
+    Ok(rows::read(cx.store, TRIES, phone.as_str().as_bytes())?.unwrap_or_default())
+}
+
+pub(super) fn put_tries(fx: &mut Fx, phone: &Phone, count: &Tries) {
+    fx.put(TRIES, phone.to_bytes(), rows::encode(count));
+}
+
+/// Clears away the registrations whose 15 minutes are over (AUTH-4).
+pub(crate) fn clear(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, waiting: &mut Waiting) -> Result<(), Failure> {
+    let mut count = tries_of(cx, phone)?;
+    for client in count.waiting.clone() {
+        let mine = of_client(cx, phone, &client)?;
+        if mine.as_ref().is_some_and(|row| row.expires > cx.now.0) {
+            continue;
+        }
+        if mine.is_some() {
+            fx.delete(PENDING, client.clone());
+        }
+        waiting.codes.remove(&client);
+        tries::stop_waiting(&mut count, &client);
+    }
+    put_tries(fx, phone, &count);
+    waiting.is_timed = false;
+    if !count.waiting.is_empty() {
+        waiting.time(cx, fx);
+    }
+    Ok(())
+}
+
+impl Waiting {
+    /// When the profile is loaded, registrations may wait from before.
+    pub(crate) fn load(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<Waiting, Failure> {
+        let mut waiting = Waiting {
+            jobs: Default::default(),
+            codes: Default::default(),
+            is_timed: false,
+        };
+        if !tries_of(cx, phone)?.waiting.is_empty() {
+            waiting.time(cx, fx);
+        }
+        Ok(waiting)
+    }
+
+    /// One timer serves all registrations: each is looked at when its time is over, or a while later.
+    fn time(&mut self, cx: &Cx<'_>, fx: &mut Fx) {
+        if !std::mem::replace(&mut self.is_timed, true) {
+            fx.timer(cx.now + REGISTRATION_MS, Input::Tick(Tick::PendingOver));
+        }
+    }
+}
+
+impl Ask<'_> {
+    /// The client id, by which its pending registration is kept.
+    pub(super) fn client(&self) -> Bytes {
+        Bytes::copy_from_slice(self.who.session.as_bytes())
+    }
+
+    /// Asks for slow work; the call ends when it has.
+    pub(super) fn work(&mut self, job: Job, work: Work) -> Result<(), Halt> {
+        if self.waiting.jobs.len() >= JOBS_MAX {
+            return Err(Refusal::Limit.into());
+        }
+        // Numbers are never given twice, so what an earlier life of this process asked for is not taken for this.
+        let number = self.cx.id()?;
+        self.waiting.jobs.insert(number, job);
+        let from = Name::Profile(self.phone.clone());
+        self.fx.emit(Output::Work(crate::Job { from, number, work }));
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! DLV-10: a device's queue holds so many items for so long; what goes beyond is found in the history.
+
+use n2o::Failure;
+use proto::limits::{QUEUE_ITEMS, QUEUE_MS};
+use proto::records::Message;
+
+use super::queue::{Line, Queue};
+use crate::Cx;
+use crate::rows::{self, MESSAGE};
+
+/// Rows looked at a time.
+const CHUNK: usize = 128;
+
+/// The messages of a feed from `first` to `upto` are no longer queued for the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dropped {
+    pub(super) first: u64,
+    pub(super) upto: u64,
+}
+
+/// Drops the oldest messages of a queue that is longer or older than it may be.
+pub(super) fn apply(cx: &Cx<'_>, queue: &mut Queue) -> Result<(), Failure> {
+    let mut newest = Vec::new();
+    for line in &mut queue.lines {
+        let (old, due) = (too_old(cx, line)?, newest_due(cx, line)?);
+        line.dropped = old;
+        newest.extend(due.into_iter().filter(|seq| old.is_none_or(|old| *seq > old.upto)));
+    }
+    if newest.len() <= QUEUE_ITEMS {
+        return Ok(());
+    }
+    let at = newest.len() - QUEUE_ITEMS;
+    let (_, kept, _) = newest.select_nth_unstable(at);
+    let upto = *kept - 1;
+    for line in &mut queue.lines {
+        if let Some(first) = line
+            .dropped
+            .map(|dropped| dropped.first)
+            .or(first_due(cx, line)?)
+            .filter(|first| *first <= upto)
+        {
+            line.dropped = Some(Dropped { first, upto });
+        }
+    }
+    Ok(())
+}
+
+/// Numbers of the due messages of a feed, at most one more than a queue holds.
+fn newest_due(cx: &Cx<'_>, line: &Line) -> Result<Vec<u64>, Failure> {
+    let span = rows::numbers(&line.key, line.stream.top() + 1, u64::MAX)
+        .backward()
+        .limit(QUEUE_ITEMS + 1);
+    let rows = cx.store.scan(MESSAGE, &span)?;
+    let numbers = rows.iter().filter_map(|(key, _)| rows::number(key));
+    Ok(numbers
+        .filter(|seq| !line.stream.is_acknowledged_before(*seq))
+        .collect())
+}
+
+fn first_due(cx: &Cx<'_>, line: &Line) -> Result<Option<u64>, Failure> {
+    let rows = cx.store.scan(
+        MESSAGE,
+        &rows::numbers(&line.key, line.stream.top() + 1, u64::MAX).limit(1),
+    )?;
+    Ok(rows.first().and_then(|(key, _)| rows::number(key)))
+}
+
+/// The due messages of a feed that have waited for too long: they are the oldest ones.
+fn too_old(cx: &Cx<'_>, line: &Line) -> Result<Option<Dropped>, Failure> {
+    let mut dropped: Option<Dropped> = None;
+    let mut from = line.stream.top() + 1;
+    loop {
+        let rows = cx.store.scan(
+            MESSAGE,
+            &rows::numbers(&line.key, from, u64::MAX).limit(if dropped.is_none() { 1 } else { CHUNK }),
+        )?;
+        if rows.is_empty() {
+            return Ok(dropped);
+        }
+        for (key, row) in rows {
+            let message: Message = rows::decode(&row)?;
+            let seq = rows::number(&key).unwrap_or_default();
+            if cx.now.0.saturating_sub(message.created.map_or(0, |created| created.0)) <= QUEUE_MS {
+                return Ok(dropped);
+            }
+            let first = dropped.map_or(seq, |dropped| dropped.first);
+            dropped = Some(Dropped { first, upto: seq });
+            from = seq + 1;
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Scenes: small plays that read like a page of SPEC, in plain text files.
+//!
+//! A scene begins with a title that names the rules it shows, and goes on line by line; a line that begins with a blank continues
+//! the one before. `ann`, `ben` are people, `ann/2` is a second device of hers; other names are connections of no account.
+//!
+//! | Line | Means |
+//! |---|---|
+//! | `# MESSAGE-1: title [sim] [live] [v5]` | a scene; the marks say where alone it is played |
+//! | `people ann ann/2 ben` | they are registered by fake numbers and connected; what came of that is forgotten |
+//! | `friends ann ben` | people who are friends |
+//! | `number n` | a fresh telephone number: `@n.phone` |
+//! | `x connects as "id" with token T version N window N takes N certified n => 0x86` | all but `connects` as needed |
+//! | `x disconnects`, `x vanishes`, `x closed 0x98` | ends well, ends badly, is ended by the server |
+//! | `x > topic Message{…} => 0x87` | publishes: on the events topic if none is named; bytes are `bytes "…"` or `bytes <<1,2>>` |
+//! | `x >> …` | publishes and does not wait for the acknowledgement |
+//! | `x < topic Message{…}` | that comes next; other things before it are passed over. Fields not shown may be anything |
+//! | `x <~ topic Message{…}` | that has come or comes, wherever among the others |
+//! | `x < nothing`, `x < no topic Message{…}` | nothing more has come, or nothing like it |
+//! | `x forgets` | what has come so far does not matter |
+//! | `x subscribes topic => 0x87` | asks for a topic |
+//! | `x holds`, `x confirms` | does not confirm items (PUBACK) from now on; confirms them all, and again at once |
+//! | `x writes y m1 m2` or `m1..m9` | messages with these msg_ids and texts; `?m1` is then the number of the first |
+//! | `x acknowledges m1 m2` or `m1..m9` | Ack records |
+//! | `x has 2 due` | connects again and finds so many items |
+//! | `server crashes` | and starts again; every connection is gone |
+//! | `wait 1 s` | time passes; in the simulator only |
+//!
+//! Terms are in the notation of [`etf::text`], and besides: `@ann` her phone_id, `@ann.phone`, `@ann.client`, `@ann.token`,
+//! `@ann.roster`, `@ann.code`; `?i` whatever it was the first time; `_` anything; `...` at the end of a list, more elements.
+
+mod script;
+mod notation;
+mod names;
+mod stage;
+mod player;
+mod act;
+mod enrol;
+mod play;
+mod sim;
+mod live;
+mod mqtt;
+
+pub use live::{Daemon, Live};
+pub use play::{live_file, play_file, sim_file};
+pub use mqtt::Version;
+pub use names::Names;
+pub use script::{Scene, read};
+pub use sim::Simulated;
+pub use stage::{Codes, Got, Hello, Stage};

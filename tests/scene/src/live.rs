@@ -1,0 +1,252 @@
+//! A running server as a stage, over TCP.
+
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::mqtt::{self, Packet, Version};
+use crate::stage::{Codes, Got, Hello, Stage};
+
+/// What does not come within this time does not come.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// A topic that nobody may receive; the server's session is asked about it, so its answer comes behind all that the session
+/// had to send before.
+const FENCE: &str = "ses/00000";
+
+/// The server's process.
+pub trait Daemon {
+    /// Where it listens for MQTT over TCP.
+    fn address(&self) -> SocketAddr;
+
+    /// Kills it (SIGKILL) and starts it again on the same data.
+    fn crash(&mut self) -> Result<(), String>;
+
+    /// The latest code that it handed to the `log` provider for a number (ID-11).
+    fn code(&self, phone: &str) -> Option<String>;
+}
+
+/// A server and its connections.
+pub struct Live<'d> {
+    daemon: &'d mut dyn Daemon,
+    version: Version,
+    links: HashMap<String, Link>,
+}
+
+struct Link {
+    version: Version,
+    stream: TcpStream,
+    buffer: BytesMut,
+    next_id: u16,
+    /// Publishes that are not acknowledged.
+    open: usize,
+    pubacks: Vec<u8>,
+    connack: Option<u8>,
+    suback: Option<u8>,
+    came: Vec<Got>,
+    closed: Option<u8>,
+    at_once: bool,
+    held: Vec<u16>,
+}
+
+impl Live<'_> {
+    pub fn new(daemon: &mut dyn Daemon, version: Version) -> Live<'_> {
+        Live { daemon, version, links: HashMap::new() }
+    }
+
+    fn link(&mut self, name: &str) -> Result<&mut Link, String> {
+        self.links.get_mut(name).ok_or_else(|| format!("{name} has no connection"))
+    }
+}
+
+impl Link {
+    fn open(address: SocketAddr, version: Version) -> std::io::Result<Link> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Link {
+            version,
+            stream,
+            buffer: BytesMut::new(),
+            next_id: 0,
+            open: 0,
+            pubacks: Vec::new(),
+            connack: None,
+            suback: None,
+            came: Vec::new(),
+            closed: None,
+            at_once: true,
+            held: Vec::new(),
+        })
+    }
+
+    fn id(&mut self) -> u16 {
+        self.next_id = self.next_id.checked_add(1).unwrap_or(1);
+        self.next_id
+    }
+
+    /// A connection that is closed is found out by reading.
+    fn send(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// Reads until `done`, or until nothing more comes; whether it is.
+    fn until(&mut self, done: impl Fn(&Link) -> bool) -> bool {
+        loop {
+            while let Some(packet) = mqtt::decode(self.version, &mut self.buffer) {
+                self.take(packet);
+            }
+            if done(self) {
+                return true;
+            }
+            if self.closed.is_some() || !self.read() {
+                return false;
+            }
+        }
+    }
+
+    /// Reads once; false if nothing came in time.
+    fn read(&mut self) -> bool {
+        let mut chunk = [0; 16 * 1024];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => self.closed = Some(0),
+            Ok(count) => self.buffer.extend_from_slice(chunk.get(..count).unwrap_or_default()),
+            Err(why) if matches!(why.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return false,
+            Err(_) => self.closed = Some(0),
+        }
+        true
+    }
+
+    fn take(&mut self, packet: Packet) {
+        match packet {
+            Packet::ConnAck(code) => self.connack = Some(code),
+            Packet::Publish { topic, payload, qos, id } => {
+                let hold = !self.at_once && !topic.contains("actions/");
+                match qos {
+                    0 => {}
+                    _ if hold => self.held.push(id),
+                    _ => self.send(&mqtt::puback(id)),
+                }
+                self.came.push(Got { topic, payload, qos });
+            }
+            Packet::PubAck { id: _, code } => {
+                self.open -= 1;
+                self.pubacks.push(code);
+            }
+            Packet::SubAck { code } => self.suback = Some(code),
+            Packet::Disconnect(code) => self.closed = Some(code),
+            Packet::Other => {}
+        }
+    }
+
+    fn subscribe(&mut self, filter: &str) -> Option<u8> {
+        self.suback = None;
+        let id = self.id();
+        self.send(&mqtt::subscribe(self.version, id, filter));
+        self.until(|link| link.suback.is_some());
+        self.suback
+    }
+}
+
+impl Stage for Live<'_> {
+    fn course(&self) -> String {
+        format!("over MQTT {}", if self.version == Version::V5 { "5.0" } else { "3.1.1" })
+    }
+
+    fn codes(&self) -> Codes {
+        if self.version == Version::V5 { Codes::All } else { Codes::Few }
+    }
+
+    fn connect(&mut self, name: &str, hello: &Hello) -> Result<u8, String> {
+        if hello.certified.is_some() {
+            return Err("certificates are shown over TLS only: mark the scene [sim]".to_owned());
+        }
+        let mut link = Link::open(self.daemon.address(), self.version).map_err(|why| why.to_string())?;
+        link.send(&mqtt::connect(self.version, hello));
+        link.until(|link| link.connack.is_some());
+        let code = link.connack.ok_or("CONNECT was not answered")?;
+        self.links.insert(name.to_owned(), link);
+        Ok(code)
+    }
+
+    fn disconnect(&mut self, name: &str, politely: bool) -> Result<(), String> {
+        let link = self.link(name)?;
+        if link.closed.is_some() {
+            return Ok(());
+        }
+        if politely {
+            link.send(&mqtt::disconnect());
+        }
+        let _ = link.stream.shutdown(std::net::Shutdown::Write);
+        // The server closes its side when it has taken leave.
+        link.until(|_| false);
+        link.closed.get_or_insert(0);
+        Ok(())
+    }
+
+    fn publish(&mut self, name: &str, topic: &str, payload: Bytes) -> Result<(), String> {
+        let link = self.link(name)?;
+        let id = link.id();
+        link.open += 1;
+        link.send(&mqtt::publish(link.version, id, topic, &payload));
+        Ok(())
+    }
+
+    fn acknowledged(&mut self, name: &str) -> Result<Vec<u8>, String> {
+        let link = self.link(name)?;
+        link.until(|link| link.open == 0);
+        Ok(std::mem::take(&mut link.pubacks))
+    }
+
+    fn subscribe(&mut self, name: &str, filter: &str) -> Result<u8, String> {
+        self.link(name)?.subscribe(filter).ok_or_else(|| "SUBSCRIBE was not answered".to_owned())
+    }
+
+    fn take(&mut self, name: &str) -> Result<Vec<Got>, String> {
+        Ok(std::mem::take(&mut self.link(name)?.came))
+    }
+
+    fn wait(&mut self, name: &str) -> Result<bool, String> {
+        Ok(self.link(name)?.until(|link| !link.came.is_empty()))
+    }
+
+    /// What a connection has caused has reached the sessions concerned when its answer is here; so two rounds of fences.
+    fn settle(&mut self) -> Result<(), String> {
+        for _ in 0..2 {
+            for link in self.links.values_mut().filter(|link| link.closed.is_none()) {
+                link.subscribe(FENCE);
+            }
+        }
+        Ok(())
+    }
+
+    fn closed(&mut self, name: &str) -> Result<Option<u8>, String> {
+        Ok(self.link(name)?.closed)
+    }
+
+    fn confirm(&mut self, name: &str, at_once: bool) -> Result<(), String> {
+        let link = self.link(name)?;
+        link.at_once = at_once;
+        if at_once {
+            for id in std::mem::take(&mut link.held) {
+                link.send(&mqtt::puback(id));
+            }
+        }
+        Ok(())
+    }
+
+    fn code(&mut self, phone: &str) -> Result<Option<Bytes>, String> {
+        Ok(self.daemon.code(phone).map(Bytes::from))
+    }
+
+    fn crash(&mut self) -> Result<(), String> {
+        self.links.clear();
+        self.daemon.crash()
+    }
+
+    fn advance(&mut self, _milliseconds: u64) -> Result<(), String> {
+        Err("time passes in the simulator only: mark the scene [sim]".to_owned())
+    }
+}

@@ -1,0 +1,66 @@
+//! Files of scenes, played.
+
+use std::path::Path;
+
+use crate::live::{Daemon, Live};
+use crate::mqtt::Version;
+use crate::player::play;
+use crate::script::{Scene, read};
+use crate::sim::Simulated;
+
+/// Seeds that every scene is played under; `CHAT_SEEDS` asks for more, `CHAT_SEED` for one alone.
+const SEEDS: u64 = 50;
+/// The first telephone number, and how many one scene may use.
+const FIRST: u64 = 380_100_000;
+const APART: u64 = 50;
+
+/// Plays a file in the simulator, each scene on a server of its own, under many seeds.
+///
+/// # Panics
+/// With all that went wrong, one seed for each scene.
+pub fn sim_file(path: &Path) {
+    let seeds = match number("CHAT_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("CHAT_SEEDS").unwrap_or(SEEDS),
+    };
+    let scenes: Vec<Scene> = scenes(path).into_iter().filter(|scene| !scene.has("live")).collect();
+    let wrong = scenes.iter().filter_map(|scene| seeds.clone().find_map(|seed| play_file(scene, &mut Simulated::new(seed), FIRST)));
+    report(wrong.collect(), scenes.len());
+}
+
+/// Plays a file against a running server, all scenes on one.
+///
+/// # Panics
+/// With all that went wrong.
+pub fn live_file(path: &Path, daemon: &mut dyn Daemon, version: Version) {
+    let scenes = scenes(path).into_iter().filter(|scene| !scene.has("sim"));
+    let scenes: Vec<Scene> = scenes.filter(|scene| version == Version::V5 || !scene.has("v5")).collect();
+    let mut live = Live::new(daemon, version);
+    // Both versions may play on one server.
+    let first = FIRST + if version == Version::V5 { 0 } else { 10_000 };
+    let numbers = (first..).step_by(APART as usize);
+    let wrong = scenes.iter().zip(numbers).filter_map(|(scene, first)| play_file(scene, &mut live, first));
+    report(wrong.collect(), scenes.len());
+}
+
+/// Plays one scene; what went wrong.
+pub fn play_file(scene: &Scene, stage: &mut dyn crate::Stage, first: u64) -> Option<String> {
+    let wrong = play(scene, stage, first).err()?;
+    Some(format!("{wrong}\n  ({})", stage.course()))
+}
+
+/// The scenes of a file, or those whose title `CHAT_SCENE` is part of.
+fn scenes(path: &Path) -> Vec<Scene> {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let part = std::env::var("CHAT_SCENE").unwrap_or_default();
+    read(&file, &text).into_iter().filter(|scene| scene.title.contains(&part)).collect()
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+fn report(wrong: Vec<String>, scenes: usize) {
+    assert!(wrong.is_empty(), "{} of {scenes} scenes went wrong\n\n{}", wrong.len(), wrong.join("\n\n"));
+}

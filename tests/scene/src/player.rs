@@ -1,0 +1,205 @@
+//! A scene played line by line.
+
+use std::collections::HashMap;
+
+use etf::Term;
+
+use crate::names::Names;
+use crate::notation::{Bound, Notation, fits};
+use crate::script::Scene;
+use crate::stage::{Got, Stage};
+
+/// The state of a play.
+pub(crate) struct Player<'s> {
+    pub(crate) stage: &'s mut dyn Stage,
+    pub(crate) names: Names,
+    pub(crate) bound: Bound,
+    pub(crate) notation: Notation,
+    inboxes: HashMap<String, Inbox>,
+}
+
+/// What has come to one connection.
+#[derive(Default)]
+struct Inbox {
+    came: Vec<Came>,
+    /// Where the next `<` begins to look.
+    next: usize,
+}
+
+struct Came {
+    got: Got,
+    /// Absent for bytes that are no term.
+    term: Option<Term>,
+    used: bool,
+}
+
+/// What a line expects.
+pub(crate) struct Wanted {
+    pub(crate) topic: Option<String>,
+    pub(crate) content: Content,
+}
+
+pub(crate) enum Content {
+    Pattern(Term),
+    Bytes(bytes::Bytes),
+    Any,
+}
+
+/// Plays a scene; telephone numbers begin at `first`. `Err` says where it went wrong, and how.
+pub(crate) fn play(scene: &Scene, stage: &mut dyn Stage, first: u64) -> Result<(), String> {
+    let mut player = Player {
+        stage,
+        names: Names::from(first),
+        bound: Bound::new(),
+        notation: Notation::new(),
+        inboxes: HashMap::new(),
+    };
+    let done = scene.lines.iter().try_for_each(|line| {
+        player.act(&line.text).map_err(|why| format!("{}: {}\n  {}\n  {why}", line.place, scene.title, line.text))
+    });
+    let links: Vec<String> = player.inboxes.keys().cloned().collect();
+    for link in links {
+        // One that is closed already has nothing to say.
+        let _ = player.stage.disconnect(&link, true);
+    }
+    done
+}
+
+impl Player<'_> {
+    /// `x <`: the next that fits, what stands before is passed over.
+    pub(crate) fn next(&mut self, who: &str, wanted: &Wanted) -> Result<(), String> {
+        let from = self.inbox(who).next;
+        let at = self.find(who, wanted, from)?;
+        self.inbox(who).next = at + 1;
+        Ok(())
+    }
+
+    /// `x <~`: any that fits.
+    pub(crate) fn anywhere(&mut self, who: &str, wanted: &Wanted) -> Result<(), String> {
+        self.find(who, wanted, 0).map(|_| ())
+    }
+
+    fn find(&mut self, who: &str, wanted: &Wanted, from: usize) -> Result<usize, String> {
+        loop {
+            self.collect(who)?;
+            if let Some(at) = self.search(who, wanted, from) {
+                if let Some(came) = self.inbox(who).came.get_mut(at) {
+                    came.used = true;
+                }
+                return Ok(at);
+            }
+            if !self.stage.wait(who)? {
+                return Err(format!("did not come; what came: {}", self.seen(who, from)));
+            }
+        }
+    }
+
+    fn search(&mut self, who: &str, wanted: &Wanted, from: usize) -> Option<usize> {
+        let (names, bound) = (&self.names, &mut self.bound);
+        let came = &self.inboxes.get(who)?.came;
+        let mut unused = came.iter().enumerate().skip(from).filter(|(_, came)| !came.used);
+        unused.find(|(_, came)| wanted.is(came, names, bound)).map(|(at, _)| at)
+    }
+
+    /// `x < nothing`, but for the ring size and presence, which come when they like.
+    pub(crate) fn nothing(&mut self, who: &str) -> Result<(), String> {
+        self.stage.settle()?;
+        self.collect(who)?;
+        let next = self.inbox(who).next;
+        let more = self.inbox(who).came.iter().skip(next).any(|came| !came.used && !came.is_ambient());
+        match more {
+            true => Err(format!("something came: {}", self.seen(who, next))),
+            false => Ok(()),
+        }
+    }
+
+    /// `x < no …`.
+    pub(crate) fn none(&mut self, who: &str, wanted: &Wanted) -> Result<(), String> {
+        self.stage.settle()?;
+        self.collect(who)?;
+        match self.search(who, wanted, 0) {
+            Some(at) => Err(format!("it came: {}", self.seen(who, at))),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn forget(&mut self, who: &str) -> Result<(), String> {
+        self.stage.settle()?;
+        self.collect(who)?;
+        *self.inbox(who) = Inbox::default();
+        Ok(())
+    }
+
+    /// How many durable items have come that the scene has not mentioned.
+    pub(crate) fn count_due(&mut self, who: &str) -> Result<usize, String> {
+        let mut before = usize::MAX;
+        loop {
+            self.stage.settle()?;
+            self.collect(who)?;
+            let inbox = self.inbox(who);
+            let due = inbox.came.iter().filter(|came| came.got.qos > 0 && !came.got.topic.contains("actions/")).count();
+            if due == before {
+                return Ok(due);
+            }
+            before = due;
+        }
+    }
+
+    pub(crate) fn inboxes(&self) -> Vec<String> {
+        self.inboxes.keys().cloned().collect()
+    }
+
+    /// A new connection begins with an empty inbox.
+    pub(crate) fn opened(&mut self, who: &str) {
+        self.inboxes.insert(who.to_owned(), Inbox::default());
+    }
+
+    fn inbox(&mut self, who: &str) -> &mut Inbox {
+        self.inboxes.entry(who.to_owned()).or_default()
+    }
+
+    fn collect(&mut self, who: &str) -> Result<(), String> {
+        for got in self.stage.take(who)? {
+            let term = etf::decode::<Term>(&got.payload).ok();
+            self.inbox(who).came.push(Came { got, term, used: false });
+        }
+        Ok(())
+    }
+
+    /// What has come from here on, for the reader of an error.
+    pub(crate) fn seen(&mut self, who: &str, from: usize) -> String {
+        let notation = &self.notation;
+        let came = self.inboxes.get(who).map(|inbox| inbox.came.as_slice()).unwrap_or_default();
+        let lines = came.iter().enumerate().skip(from).map(|(_, came)| {
+            let content = match &came.term {
+                Some(term) => notation.print(term),
+                None => format!("bytes {:?}", came.got.payload),
+            };
+            let used = if came.used { " (seen)" } else { "" };
+            format!("\n    {} {content}{used}", came.got.topic)
+        });
+        let text: String = lines.collect();
+        if text.is_empty() { "nothing".to_owned() } else { text }
+    }
+}
+
+impl Wanted {
+    fn is(&self, came: &Came, names: &Names, bound: &mut Bound) -> bool {
+        if self.topic.as_ref().is_some_and(|topic| *topic != came.got.topic) {
+            return false;
+        }
+        match (&self.content, &came.term) {
+            (Content::Any, _) => true,
+            (Content::Bytes(bytes), _) => *bytes == came.got.payload,
+            (Content::Pattern(pattern), Some(term)) => fits(pattern, term, names, bound),
+            (Content::Pattern(_), None) => false,
+        }
+    }
+}
+
+impl Came {
+    fn is_ambient(&self) -> bool {
+        let ring = self.term.as_ref().and_then(Term::head).is_some_and(|(atom, _)| atom == "vnode_max");
+        ring || self.got.topic.starts_with("ac/")
+    }
+}

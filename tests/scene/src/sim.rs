@@ -1,0 +1,384 @@
+//! The simulator as a stage: the chat without sockets, with a seed, a clock that is moved and crashes on demand.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chat::door::{Bye, Certificate, Denied, Gone, Hello as Door, Origin, Out, Verdict};
+use chat::rows::TABLES;
+use chat::{Chat, Input, Job, Name, Output, Port, Settings, Work, WorkError, WorkResult};
+use kvs::{Memory, Sequence, Table};
+use n2o::Sim;
+use proto::records::Io;
+use proto::topic::{Filter, ReplyForm, Topic};
+use proto::Refusal;
+
+use crate::stage::{Codes, Got, Hello, Stage};
+
+/// Where the simulated server keeps its roster ids.
+const ROSTERS: Table = Table("sim_rosters");
+/// Threads of the simulated server.
+const NODES: usize = 3;
+/// Our own Receive Maximum (SPEC section 11).
+const WINDOW: u16 = 32;
+
+/// A simulated server and its connections.
+pub struct Simulated {
+    seed: u64,
+    pub sim: Sim<Chat>,
+    links: HashMap<String, Link>,
+    codes: HashMap<String, Bytes>,
+}
+
+/// What a transport knows of one connection.
+struct Link {
+    port: Arc<Port>,
+    name: Name,
+    client: String,
+    open: bool,
+    connack: Option<u8>,
+    next_call: u64,
+    /// Reply topics of calls that have not ended, the newest last.
+    asked: VecDeque<(u64, String)>,
+    reply: String,
+    pubacks: Vec<u8>,
+    right: Option<bool>,
+    came: Vec<Got>,
+    closed: Option<u8>,
+    at_once: bool,
+    held: Vec<u64>,
+}
+
+impl Simulated {
+    pub fn new(seed: u64) -> Simulated {
+        Simulated::with(seed, Settings::dev())
+    }
+
+    pub fn with(seed: u64, settings: Settings) -> Simulated {
+        let store = Arc::new(Memory::new(&[ROSTERS]));
+        let rosters = Sequence::open(store, ROSTERS, b"last").expect("memory does not fail");
+        let chat = Chat { settings, rosters: Arc::new(rosters) };
+        Simulated { seed, sim: Sim::new(chat, TABLES, seed, NODES), links: HashMap::new(), codes: HashMap::new() }
+    }
+
+    /// Lets the server and the transports work until nobody has anything to do.
+    fn run(&mut self) {
+        loop {
+            self.sim.run_until_quiet();
+            let outputs = self.sim.take_outputs();
+            if outputs.is_empty() {
+                return;
+            }
+            for output in outputs {
+                match output {
+                    Output::Port(port, out) => self.carry(&port, out),
+                    Output::Work(job) => self.work(job),
+                }
+            }
+        }
+    }
+
+    fn carry(&mut self, port: &Arc<Port>, out: Out) {
+        let Some(link) = self.links.values_mut().find(|link| link.port.number() == port.number()) else { return };
+        if link.open
+            && let Some(input) = link.take(out)
+        {
+            let name = link.name.clone();
+            self.tell(&name, input);
+        }
+    }
+
+    fn tell(&mut self, name: &Name, input: Input) {
+        if self.sim.tell(name, input).is_err() {
+            panic!("the mailbox of {name} is full");
+        }
+    }
+
+    /// Codes are kept, certificates not issued: there is no authority in the simulator.
+    fn work(&mut self, job: Job) {
+        let result = match job.work {
+            Work::SendCode { phone, code, language: _ } => {
+                self.codes.insert(phone.to_string(), code);
+                WorkResult::Sent
+            }
+            Work::Issue { .. } => WorkResult::Failed(WorkError::Unsupported),
+        };
+        self.tell(&job.from, Input::Worked { job: job.number, result });
+    }
+
+    fn link(&mut self, name: &str) -> Result<&mut Link, String> {
+        self.links.get_mut(name).ok_or_else(|| format!("{name} has no connection"))
+    }
+
+    fn say(&mut self, link: &str, input: Input) -> Result<(), String> {
+        let name = self.link(link)?.name.clone();
+        self.tell(&name, input);
+        Ok(())
+    }
+}
+
+impl Link {
+    fn new(hello: &Hello) -> Link {
+        Link {
+            port: Arc::new(Port::default()),
+            name: Name::session(&Bytes::copy_from_slice(hello.client_id.as_bytes())),
+            client: hello.client_id.clone(),
+            open: true,
+            connack: None,
+            next_call: 0,
+            asked: VecDeque::new(),
+            reply: ReplyForm::default().topic(&hello.client_id),
+            pubacks: Vec::new(),
+            right: None,
+            came: Vec::new(),
+            closed: None,
+            at_once: true,
+            held: Vec::new(),
+        }
+    }
+
+    /// What the transport does about one out, and what it tells the chat of it.
+    fn take(&mut self, out: Out) -> Option<Input> {
+        match out {
+            Out::Welcome(_) => self.connack = Some(0),
+            Out::Denied(denied) => (self.connack, self.open) = (Some(connack(denied)), false),
+            Out::Answer { call, payload } => {
+                let asked = self.asked.iter().find(|(asked, _)| *asked == call);
+                let topic = asked.map_or_else(|| self.reply.clone(), |(_, reply)| reply.clone());
+                self.came.push(Got { topic, payload, qos: 1 });
+            }
+            Out::Done { call, verdict } => {
+                let first = self.asked.pop_front().map(|(first, _)| first);
+                assert_eq!(first, Some(call), "calls end in the order they came (G-5)");
+                self.pubacks.push(puback(verdict));
+            }
+            Out::Notice { payload } => self.came.push(Got { topic: self.reply.clone(), payload, qos: 0 }),
+            Out::Item { topic, payload, delivery } => {
+                self.came.push(Got { topic: topic.to_string(), payload, qos: u8::from(delivery.is_some()) });
+                match delivery {
+                    Some(delivery) if self.at_once => return Some(self.confirmed(delivery)),
+                    Some(delivery) => self.held.push(delivery),
+                    None => {}
+                }
+            }
+            Out::Right { granted, .. } => self.right = Some(granted),
+            Out::Close(bye) => (self.closed, self.open) = (Some(disconnect(bye)), false),
+        }
+        None
+    }
+
+    fn confirmed(&self, delivery: u64) -> Input {
+        Input::Confirmed { connection: self.port.number(), delivery }
+    }
+
+    /// As the transports do (TOPIC-1, TOPIC-8, TOPIC-10): a request, or the code it is turned down with.
+    fn origin(&mut self, name: &str) -> Result<Origin, u8> {
+        match Topic::parse(name) {
+            Topic::Events(events) if events.client.as_ref().is_some_and(|client| **client != *self.client) => Err(0x87),
+            Topic::Events(events) => {
+                self.reply = events.reply.topic(&self.client);
+                if !events.version_ok {
+                    let payload = etf::encode(&Io::error(Refusal::InvalidVersion));
+                    self.came.push(Got { topic: self.reply.clone(), payload, qos: 1 });
+                    return Err(0);
+                }
+                Ok(Origin::Events { token: events.token.map(|token| Bytes::copy_from_slice(token.as_bytes())) })
+            }
+            topic @ (Topic::Devices(_) | Topic::Contacts(_) | Topic::Private(_) | Topic::Room(_)) => Ok(Origin::Broadcast(topic)),
+            Topic::Actions(..)
+            | Topic::Ses(_)
+            | Topic::Ac(_)
+            | Topic::Muc(_)
+            | Topic::P2p(_)
+            | Topic::Version(_)
+            | Topic::Free
+            | Topic::Unknown => Err(0x87),
+        }
+    }
+}
+
+impl Stage for Simulated {
+    fn course(&self) -> String {
+        format!("in the simulator; again: CHAT_SEED={}", self.seed)
+    }
+
+    fn codes(&self) -> Codes {
+        Codes::All
+    }
+
+    fn connect(&mut self, name: &str, hello: &Hello) -> Result<u8, String> {
+        let link = Link::new(hello);
+        let (port, process) = (link.port.clone(), link.name.clone());
+        // A connection that is taken over stays, under a name of its own, until it is closed.
+        if let Some(earlier) = self.links.insert(name.to_owned(), link) {
+            self.links.insert(format!("{name} before {}", port.number()), earlier);
+        }
+        let door = Door {
+            client_id: Bytes::copy_from_slice(hello.client_id.as_bytes()),
+            password: hello.password.clone(),
+            certificate: hello.certified.as_deref().map(certificate),
+            version: hello.version.unwrap_or(101),
+            window: hello.window.unwrap_or(WINDOW).min(WINDOW),
+            item_max: hello.takes.map_or(1 << 20, |takes| takes as usize),
+        };
+        self.tell(&process, Input::Connect { hello: Box::new(door), port });
+        self.run();
+        self.link(name)?.connack.ok_or_else(|| "CONNECT was not answered".to_owned())
+    }
+
+    fn disconnect(&mut self, name: &str, politely: bool) -> Result<(), String> {
+        let link = self.link(name)?;
+        if !std::mem::replace(&mut link.open, false) {
+            return Ok(());
+        }
+        let how = if politely { Gone::Left } else { Gone::Lost };
+        let gone = Input::Gone { connection: link.port.number(), how };
+        self.say(name, gone)?;
+        self.run();
+        Ok(())
+    }
+
+    fn publish(&mut self, name: &str, topic: &str, payload: Bytes) -> Result<(), String> {
+        let link = self.link(name)?;
+        if !link.open {
+            return Err(format!("{name} is not connected"));
+        }
+        let origin = match link.origin(topic) {
+            Ok(origin) => origin,
+            Err(code) => {
+                link.pubacks.push(code);
+                return Ok(());
+            }
+        };
+        let call = link.next_call;
+        link.next_call += 1;
+        link.asked.push_back((call, link.reply.clone()));
+        let request = Input::Request { port: link.port.clone(), call, origin, payload };
+        self.say(name, request)
+    }
+
+    fn acknowledged(&mut self, name: &str) -> Result<Vec<u8>, String> {
+        self.run();
+        Ok(std::mem::take(&mut self.link(name)?.pubacks))
+    }
+
+    fn subscribe(&mut self, name: &str, filter: &str) -> Result<u8, String> {
+        let link = self.link(name)?;
+        let topic = match Filter::parse(filter) {
+            Ok(Filter::OwnActions) => return Ok(1),
+            Ok(Filter::Shared { .. }) => return Ok(0x9e),
+            Ok(Filter::Topic(Topic::Actions(_, client))) => return Ok(if *client == *link.client { 1 } else { 0x87 }),
+            Ok(Filter::Topic(topic)) => topic,
+            Ok(Filter::Free | Filter::Wildcard) => return Ok(0x87),
+            Err(_) => return Ok(0x8f),
+        };
+        link.right = None;
+        let ask = Input::MayReceive { connection: link.port.number(), ask: 1, topic };
+        self.say(name, ask)?;
+        self.run();
+        let granted = self.link(name)?.right.ok_or("SUBSCRIBE was not answered")?;
+        Ok(if granted { 1 } else { 0x87 })
+    }
+
+    fn take(&mut self, name: &str) -> Result<Vec<Got>, String> {
+        self.run();
+        Ok(std::mem::take(&mut self.link(name)?.came))
+    }
+
+    fn wait(&mut self, name: &str) -> Result<bool, String> {
+        self.run();
+        Ok(!self.link(name)?.came.is_empty())
+    }
+
+    fn settle(&mut self) -> Result<(), String> {
+        self.run();
+        Ok(())
+    }
+
+    fn closed(&mut self, name: &str) -> Result<Option<u8>, String> {
+        self.run();
+        Ok(self.link(name)?.closed)
+    }
+
+    fn confirm(&mut self, name: &str, at_once: bool) -> Result<(), String> {
+        let link = self.link(name)?;
+        link.at_once = at_once;
+        if at_once {
+            let held = std::mem::take(&mut link.held);
+            let inputs: Vec<Input> = held.into_iter().map(|delivery| link.confirmed(delivery)).collect();
+            inputs.into_iter().try_for_each(|input| self.say(name, input))?;
+        }
+        Ok(())
+    }
+
+    fn code(&mut self, phone: &str) -> Result<Option<Bytes>, String> {
+        self.run();
+        Ok(self.codes.get(phone).cloned())
+    }
+
+    fn crash(&mut self) -> Result<(), String> {
+        self.sim.crash();
+        self.links.values_mut().for_each(|link| link.open = false);
+        Ok(())
+    }
+
+    fn advance(&mut self, milliseconds: u64) -> Result<(), String> {
+        self.run();
+        self.sim.advance(milliseconds);
+        self.run();
+        Ok(())
+    }
+}
+
+/// The certificate of an account key, as the deployment's own authority would issue it to a person.
+fn certificate(key: &str) -> Arc<Certificate> {
+    let mut public = [0; 32];
+    public.iter_mut().zip(key.bytes()).for_each(|(byte, letter)| *byte = letter);
+    Arc::new(Certificate {
+        der: Bytes::copy_from_slice(key.as_bytes()),
+        key: public,
+        names: vec![key.split(':').next().unwrap_or(key).to_owned()],
+        given_name: None,
+        surname: None,
+        device: None,
+        own_authority: true,
+        sys: key == "sys",
+        personal: key != "sys",
+        not_after: u64::MAX >> 1,
+    })
+}
+
+/// CON-3.
+fn connack(denied: Denied) -> u8 {
+    match denied {
+        Denied::BadCredentials => 0x86,
+        Denied::NotAuthorized => 0x87,
+        Denied::BadClientId => 0x85,
+        Denied::Banned => 0x8a,
+        Denied::TooMany => 0x97,
+        Denied::Unavailable => 0x88,
+    }
+}
+
+/// TOPIC-8, TOPIC-10.
+fn puback(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Done => 0,
+        Verdict::NoRight => 0x87,
+        Verdict::BadPayload => 0x99,
+        Verdict::TooMuch => 0x97,
+    }
+}
+
+fn disconnect(bye: Bye) -> u8 {
+    match bye {
+        Bye::Done => 0,
+        Bye::TakenOver => 0x8e,
+        Bye::Expired => 0x87,
+        Bye::Ended => 0x98,
+        Bye::TimeUp => 0xa0,
+        Bye::TooOften => 0x96,
+        Bye::ShuttingDown => 0x8b,
+        Bye::Fault => 0x83,
+    }
+}

@@ -1,0 +1,106 @@
+//! Where scenes are played: the simulator, or a running server.
+
+use bytes::Bytes;
+
+/// What a CONNECT says.
+#[derive(Debug, Clone, Default)]
+pub struct Hello {
+    pub client_id: String,
+    pub password: Option<Bytes>,
+    /// Client version (CON-6).
+    pub version: Option<u32>,
+    /// Receive Maximum.
+    pub window: Option<u16>,
+    /// Maximum Packet Size.
+    pub takes: Option<u32>,
+    /// The account key that the certificate presented names.
+    pub certified: Option<String>,
+}
+
+/// One thing that came to a connection.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Got {
+    pub topic: String,
+    pub payload: Bytes,
+    pub qos: u8,
+}
+
+/// How much of a reason the transport tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codes {
+    /// All, as MQTT 5 does.
+    All,
+    /// As MQTT 3.1.1: 4, 5, 2 at CONNECT, 0x80 at SUBSCRIBE, none elsewhere.
+    Few,
+}
+
+impl Codes {
+    /// The code of CONNACK that a reason of 5.0 is told by (CON-3).
+    pub(crate) fn connack(self, code: u8) -> u8 {
+        match (self, code) {
+            (Codes::All, code) => code,
+            (Codes::Few, 0x86) => 4,
+            (Codes::Few, 0x87 | 0x8a) => 5,
+            (Codes::Few, 0x85) => 2,
+            (Codes::Few, 0x88 | 0x97) => 3,
+            (Codes::Few, code) => code,
+        }
+    }
+
+    /// TOPIC-8: PUBACK.
+    pub(crate) fn puback(self, code: u8) -> u8 {
+        if self == Codes::All { code } else { 0 }
+    }
+
+    /// TOPIC-9: SUBACK.
+    pub(crate) fn suback(self, code: u8) -> u8 {
+        if self == Codes::Few && code >= 0x80 { 0x80 } else { code }
+    }
+}
+
+/// A server and connections to it, each named by the scene. `Err` is a fault of the stage, not of the server.
+pub trait Stage {
+    /// Which course of events this is, to play it again.
+    fn course(&self) -> String;
+
+    fn codes(&self) -> Codes;
+
+    /// Opens a connection; the code of CONNACK.
+    fn connect(&mut self, link: &str, hello: &Hello) -> Result<u8, String>;
+
+    /// Closes it, with a good-bye or without.
+    fn disconnect(&mut self, link: &str, politely: bool) -> Result<(), String>;
+
+    /// Publishes at QoS 1.
+    fn publish(&mut self, link: &str, topic: &str, payload: Bytes) -> Result<(), String>;
+
+    /// Waits until all that was published is acknowledged; the codes, in order, since the last time.
+    fn acknowledged(&mut self, link: &str) -> Result<Vec<u8>, String>;
+
+    /// Asks for a topic; the code of SUBACK.
+    fn subscribe(&mut self, link: &str, filter: &str) -> Result<u8, String>;
+
+    /// What has come since the last time.
+    fn take(&mut self, link: &str) -> Result<Vec<Got>, String>;
+
+    /// Waits for something more to come; false if nothing will.
+    fn wait(&mut self, link: &str) -> Result<bool, String>;
+
+    /// Lets everything that was begun come to its end.
+    fn settle(&mut self) -> Result<(), String>;
+
+    /// The reason with which the server closed the connection, if it did.
+    fn closed(&mut self, link: &str) -> Result<Option<u8>, String>;
+
+    /// Whether items are confirmed (PUBACK) as they come; if again, those held back are now.
+    fn confirm(&mut self, link: &str, at_once: bool) -> Result<(), String>;
+
+    /// The latest code that the provider sent to a number.
+    fn code(&mut self, phone: &str) -> Result<Option<Bytes>, String>;
+
+    /// The server loses power and starts again.
+    fn crash(&mut self) -> Result<(), String>;
+
+    /// Time passes.
+    fn advance(&mut self, milliseconds: u64) -> Result<(), String>;
+}

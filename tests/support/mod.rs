@@ -1,0 +1,205 @@
+//! A real server for tests: the `chat` program as a child process, in a folder of its own, on free ports.
+
+#![allow(dead_code, reason = "each test crate uses its part")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// The program under test.
+pub const CHAT: &str = env!("CARGO_BIN_EXE_chat");
+
+/// A running server. Dropping it kills the process and removes the folder.
+pub struct Server {
+    home: TempDir,
+    child: Option<Child>,
+    addresses: HashMap<String, SocketAddr>,
+}
+
+impl Server {
+    /// A fresh server of the `dev` profile on free ports of loopback; it serves when this returns.
+    pub fn start() -> Server {
+        Server::start_with("")
+    }
+
+    /// The same with more lines of configuration, each `section.name = value`.
+    pub fn start_with(lines: &str) -> Server {
+        let mut server = Server::prepare(lines);
+        server.restart();
+        server
+    }
+
+    /// A folder with its configuration; nothing runs yet.
+    pub fn prepare(lines: &str) -> Server {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let server = Server { home, child: None, addresses: HashMap::new() };
+        server.configure(&format!("profile = \"dev\"\n{}{lines}\n", listen("0", "0", "0")));
+        server
+    }
+
+    /// Replaces the configuration file; it counts from the next start.
+    pub fn configure(&self, text: &str) {
+        fs::write(self.home().join("chat.toml"), text).expect("the configuration is written");
+    }
+
+    /// Starts the server again after [`Server::kill`] or [`Server::terminate`], on the ports that it had.
+    pub fn restart(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let mut child = spawn(self.home());
+        let failed = wait_until_ready(&mut child);
+        self.child = Some(child);
+        assert!(failed.is_none(), "the server does not start:\n{}\n{}", failed.unwrap_or_default(), self.log());
+        self.addresses = read_addresses(self.home());
+        self.keep_ports();
+    }
+
+    /// Later starts bind what this one was given.
+    fn keep_ports(&self) {
+        let path = self.home().join("chat.toml");
+        let text = fs::read_to_string(&path).expect("its configuration");
+        let mut text = text;
+        for (key, name) in [("listen.mqtt", "mqtt"), ("listen.mqtts", "mqtts"), ("listen.shell", "shell")] {
+            if let Some(address) = self.addresses.get(name) {
+                let (from, to) = (entry(key, "127.0.0.1:0"), entry(key, &address.to_string()));
+                text = text.replace(&from, &to);
+            }
+        }
+        fs::write(path, text).expect("the configuration is written");
+    }
+
+    /// Where MQTT without TLS is spoken.
+    pub fn mqtt(&self) -> SocketAddr {
+        self.address("mqtt")
+    }
+
+    /// Where MQTT over mutual TLS is spoken.
+    pub fn mqtts(&self) -> SocketAddr {
+        self.address("mqtts")
+    }
+
+    /// Where the remote shell listens.
+    pub fn shell(&self) -> SocketAddr {
+        self.address("shell")
+    }
+
+    fn address(&self, name: &str) -> SocketAddr {
+        *self.addresses.get(name).unwrap_or_else(|| panic!("no listener {name}"))
+    }
+
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The certificate by which clients know the server.
+    pub fn root_certificate(&self) -> PathBuf {
+        self.home().join("ca/root.crt")
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.home().join("stderr")).unwrap_or_default()
+    }
+
+    /// The codes sent to a number so far, oldest first (ID-11, provider `log`).
+    pub fn codes(&self, phone: &str) -> Vec<String> {
+        let outbox = fs::read_to_string(self.home().join("outbox/codes")).unwrap_or_default();
+        let lines = outbox.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        lines.filter(|parts| parts.get(1) == Some(&phone)).filter_map(|parts| Some((*parts.get(2)?).to_owned())).collect()
+    }
+
+    /// Runs `chat ARGUMENTS --home <this server's>` to its end.
+    pub fn chat(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(CHAT);
+        command.args(arguments).arg("--home").arg(self.home()).stdin(Stdio::null());
+        command.output().expect("the program runs")
+    }
+
+    /// One command of the remote shell; what it prints.
+    pub fn remote(&self, command: &str) -> String {
+        let output = self.chat(&["remote", "-e", command]);
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// SIGKILL, at once.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("it is ours");
+            child.wait().expect("it ends");
+        }
+    }
+
+    /// SIGTERM; returns when the process has ended.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it runs");
+        let killed = Command::new("kill").arg(child.id().to_string()).status().expect("kill runs");
+        assert!(killed.success());
+        child.wait().expect("it ends")
+    }
+
+    /// Waits until the process has ended by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.take().expect("it runs").wait().expect("it ends")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- the server's log ---\n{}", self.log());
+        }
+    }
+}
+
+/// Lines that put the listeners on these ports of loopback.
+pub fn listen(mqtt: &str, mqtts: &str, shell: &str) -> String {
+    [("listen.mqtt", mqtt), ("listen.mqtts", mqtts), ("listen.shell", shell)]
+        .map(|(key, port)| entry(key, &format!("127.0.0.1:{port}")) + "\n")
+        .concat()
+}
+
+fn entry(key: &str, address: &str) -> String {
+    format!("{key} = [\"{address}\"]")
+}
+
+/// `chat foreground` in this folder; its log goes to the file `stderr` there.
+pub fn spawn(home: &Path) -> Child {
+    let log = fs::OpenOptions::new().create(true).append(true).open(home.join("stderr")).expect("a log file");
+    let mut command = Command::new(CHAT);
+    command.arg("foreground").arg("--home").arg(home).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    command.spawn().expect("the program starts")
+}
+
+/// Waits for the line that says it serves; what was printed instead, when it ended.
+fn wait_until_ready(child: &mut Child) -> Option<String> {
+    let stdout = child.stdout.take().expect("a pipe");
+    let mut reader = BufReader::new(stdout);
+    let mut said = String::new();
+    loop {
+        let start = said.len();
+        if reader.read_line(&mut said).expect("text") == 0 {
+            return Some(said);
+        }
+        if said.get(start..).is_some_and(|line| line.starts_with("ready")) {
+            // Nobody reads on; what it still prints must not block it.
+            std::thread::spawn(move || std::io::copy(&mut reader.by_ref().take(1 << 20), &mut std::io::sink()));
+            return None;
+        }
+    }
+}
+
+fn read_addresses(home: &Path) -> HashMap<String, SocketAddr> {
+    let text = fs::read_to_string(home.join("run/addresses")).expect("the file of addresses");
+    let pair = |line: &str| line.split_once(' ').map(|(name, address)| (name.to_owned(), address.parse().expect("an address")));
+    text.lines().filter_map(pair).collect()
+}
