@@ -1,2 +1,50 @@
-//! The `chat` program.
-fn main() {}
+//! The `chat` program: command line, configuration, start-up order. What it starts is in the crates beside it.
+
+mod cli;
+mod failure;
+mod home;
+mod settings;
+mod logging;
+mod keys;
+mod tls;
+mod store;
+mod work;
+mod clock;
+mod serve;
+mod greeting;
+mod background;
+mod remote;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("chat: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Foreground(start) => serve::foreground(&start),
+        Command::Daemon(start) => background::start(&start),
+        Command::Stop(place) => background::stop(&place.home()?),
+        Command::Ping(place) => remote::once(&remote::Target::of(&place.home()?), "ping"),
+        Command::Version => {
+            println!("chat {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        Command::Remote(remote) => remote::run(&remote),
+        Command::Certify(certify) => keys::certify(&certify),
+        Command::Client(console) => Ok(actix_rt::System::new().block_on(client::console(*console))?),
+        Command::Bench(bench) => Ok(actix_rt::System::new().block_on(client::bench(*bench))?),
+    }
+}

@@ -79,7 +79,7 @@ impl App for Chat {
                     connection: who.connection,
                     call: who.call,
                     records: vec![refused(Refusal::Internal)],
-                    end: Some(Verdict::Done),
+                    end: Verdict::Done,
                     also: Default::default(),
                 };
                 Some(Bounce::Tell(

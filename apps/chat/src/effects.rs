@@ -37,12 +37,11 @@ pub(crate) fn refuse(fx: &mut Fx, who: &Who, refusal: Refusal) {
 
 /// Ends a call, with something for the session to do besides.
 pub(crate) fn answer_also(fx: &mut Fx, who: &Who, records: Vec<Bytes>, also: Also) {
-    let end = Some(Verdict::Done);
     let answer = Answer {
         connection: who.connection,
         call: who.call,
         records,
-        end,
+        end: Verdict::Done,
         also,
     };
     fx.tell(Name::Session(who.session.clone()), Input::Answer(Box::new(answer)));

@@ -186,13 +186,13 @@ pub struct Call {
     pub record: Record,
 }
 
-/// An owner's answer. `end` says how the call ended; without it more answers follow.
+/// An owner's answer; it ends the call.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub connection: u64,
     pub call: u64,
     pub records: Vec<Bytes>,
-    pub end: Option<Verdict>,
+    pub end: Verdict,
     pub also: Also,
 }
 

@@ -1,5 +1,7 @@
-//! Writes of steps that are not in the store yet. Whoever reads through here sees them: they are applied first.
+//! Writes of steps that are not in the store yet. Whoever reads through here sees them: a row as it was written last, a range after
+//! they were applied.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -20,6 +22,8 @@ pub(crate) struct Ahead {
 #[derive(Default)]
 struct Pending {
     batch: Batch,
+    /// Place of the last change of each key: what a reader sees, and all that the store is given.
+    latest: HashMap<Table, HashMap<Bytes, usize>>,
     parts: Vec<Part>,
     lost: Vec<Lost>,
     applied: bool,
@@ -60,12 +64,8 @@ impl Ahead {
         if pending.lost.iter().any(|lost| lost.slot == slot) {
             return writes.clear();
         }
-        pending.batch.append(writes);
-        pending.parts.push(Part {
-            step,
-            slot,
-            end: pending.batch.len(),
-        });
+        pending.append(writes);
+        pending.parts.push(Part { step, slot, end: pending.batch.len() });
     }
 
     /// Applies everything. Steps that could not be are found by [`Self::lost`].
@@ -94,14 +94,39 @@ impl Ahead {
 }
 
 impl Pending {
+    fn append(&mut self, writes: &mut Batch) {
+        let begin = self.batch.len();
+        for (place, op) in writes.ops().enumerate() {
+            self.latest.entry(op.table).or_default().insert(op.key.clone(), begin + place);
+        }
+        self.batch.append(writes);
+    }
+
+    /// What the steps made of a row, `Some(None)` when they deleted it.
+    fn get(&self, table: Table, key: &[u8]) -> Option<Option<Bytes>> {
+        let place = *self.latest.get(&table)?.get(key)?;
+        self.batch.ops().nth(place).map(|op| op.value.clone())
+    }
+
+    fn has(&self, table: Table) -> bool {
+        self.latest.get(&table).is_some_and(|keys| !keys.is_empty())
+    }
+
+    /// Of several changes of one key only the last is worth writing.
+    fn latest_only(&self) -> Batch {
+        let last = |place: usize, op: &Op| self.latest.get(&op.table).and_then(|keys| keys.get(&op.key)) == Some(&place);
+        batch(self.batch.ops().enumerate().filter(|(place, op)| last(*place, op)).map(|(_, op)| op.clone()))
+    }
+
     fn apply(&mut self, store: &dyn Store) {
-        let applied = store.apply(&self.batch);
+        let applied = store.apply(&self.latest_only());
         self.applied = true;
         if applied.is_err() {
             self.apply_each(store);
         }
         self.batch.clear();
         self.parts.clear();
+        self.latest.values_mut().for_each(HashMap::clear);
     }
 
     /// The batch was refused: tries it step by step, so that one bad write does not void the others.
@@ -138,12 +163,16 @@ fn batch(ops: impl Iterator<Item = Op>) -> Batch {
 
 impl View for Ahead {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        self.apply();
-        self.store.get(table, key)
+        match self.pending().get(table, key) {
+            Some(row) => Ok(row),
+            None => self.store.get(table, key),
+        }
     }
 
     fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {
-        self.apply();
+        if self.pending().has(table) {
+            self.apply();
+        }
         self.store.scan(table, span)
     }
 }

@@ -86,7 +86,7 @@ impl Session {
             return Ok(());
         };
         open.records.extend(answer.records);
-        open.end = answer.end.or(open.end);
+        open.end = Some(answer.end);
         if answer.also != Also::Nothing {
             open.also = answer.also;
         }

@@ -123,3 +123,6 @@ pub(crate) fn release(buffer: &mut BytesMut) {
         *buffer = BytesMut::new();
     }
 }
+
+#[cfg(test)]
+mod tests;

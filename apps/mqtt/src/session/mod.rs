@@ -226,3 +226,6 @@ pub(crate) fn denied_code(denied: Denied) -> u8 {
         Denied::Unavailable => reason::UNAVAILABLE,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,522 @@
+//! The session as a value: rules of SPEC sections 3, 4 and 8 that the transport keeps, packet by packet.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chat::door::{Bye, Certificate, Origin, Out, Verdict};
+use proptest::prelude::*;
+use rumqttd::protocol::RetainForwardRule;
+
+use super::greet::greet;
+use super::*;
+use crate::packet::{Asked, Connect, Publish, Subscribe};
+use crate::settings::{Plain, Settings};
+
+const ME: &str = "emqttd_380676631870_d1";
+const REQUESTS: &str = "events/1//api/anon//";
+
+fn connect(version: Version, client_id: &str) -> Connect {
+    Connect { version, client_id: client_id.into(), clean_start: true, keep_alive: 60, properties: None, will: None, password: None }
+}
+
+fn certificate() -> Arc<Certificate> {
+    Arc::new(Certificate {
+        der: Bytes::new(),
+        key: [0; 32],
+        names: Vec::new(),
+        given_name: None,
+        surname: None,
+        device: None,
+        own_authority: true,
+        sys: false,
+        personal: true,
+        not_after: 0,
+    })
+}
+
+fn greeted(connect: Connect) -> Result<Greeting, u8> {
+    greet(connect, Some(certificate()), &Settings::default(), || "0123456789abcdef".into())
+}
+
+fn session(version: Version, client_id: &str) -> Session {
+    Session::new(&greeted(connect(version, client_id)).unwrap(), 32)
+}
+
+fn publish(qos: Qos, id: u16, topic: &str, payload: &'static [u8]) -> Incoming {
+    let (topic, payload) = (Bytes::copy_from_slice(topic.as_bytes()), Bytes::from_static(payload));
+    Incoming::Publish(Publish { id, qos, retain: false, topic, payload, properties: None })
+}
+
+fn subscribe(filters: &[&str]) -> Incoming {
+    let asked = |filter: &&str| Asked {
+        filter: (*filter).into(),
+        qos: Qos::One,
+        no_local: false,
+        retain_as_published: false,
+        retained: RetainForwardRule::OnEverySubscribe,
+    };
+    Incoming::Subscribe(Subscribe { id: 7, subscription_id: None, filters: filters.iter().map(asked).collect() })
+}
+
+/// Takes the packet; gives what is written and asked.
+fn feed(session: &mut Session, packet: Incoming) -> Todo {
+    let mut todo = Todo::default();
+    assert!(matches!(session.packet(packet, &mut todo), Taken::Yes));
+    todo
+}
+
+fn out(session: &mut Session, out: Out) -> Todo {
+    let mut todo = Todo::default();
+    session.out(out, &mut todo);
+    todo
+}
+
+fn calls(todo: &Todo) -> Vec<u64> {
+    let call = |ask: &Ask| match ask {
+        Ask::Request { call, .. } => Some(*call),
+        _ => None,
+    };
+    todo.asks.iter().filter_map(call).collect()
+}
+
+fn answer(call: u64) -> Out {
+    Out::Answer { call, payload: Bytes::from_static(b"A") }
+}
+
+fn done(call: u64) -> Out {
+    Out::Done { call, verdict: Verdict::Done }
+}
+
+/// A QoS 0 PUBLISH as it is on the wire.
+fn wire(topic: &str, payload: &[u8], version: Version) -> Vec<u8> {
+    let mut bytes = BytesMut::new();
+    let sending = write::Sending { id: 0, qos: Qos::Zero, retain: false, dup: false, topic, payload, properties: None };
+    sending.write(version, &mut bytes);
+    bytes.to_vec()
+}
+
+#[test]
+fn con_3_client_ids_decide_what_a_client_is() {
+    for (id, kind) in [("reg_x", Kind::Client), (ME, Kind::Client), ("emqttd_0.31", Kind::Client), ("sys_x", Kind::Service), ("x", Kind::Plain)] {
+        assert_eq!(greeted(connect(Version::V4, id)).unwrap().kind, kind, "{id}");
+    }
+    assert_eq!(greeted(connect(Version::V5, &"x".repeat(257))).unwrap_err(), reason::BAD_CLIENT_ID);
+    assert_eq!(greeted(connect(Version::V5, "reg_a/b")).unwrap_err(), reason::BAD_CLIENT_ID);
+}
+
+#[test]
+fn con_3_plain_clients_need_what_the_setting_says() {
+    let plain = |plain, certified: bool| {
+        let settings = Settings { plain, ..Settings::default() };
+        greet(connect(Version::V5, "x"), certified.then(certificate), &settings, String::new).err()
+    };
+    assert_eq!(plain(Plain::Cert, true), None);
+    assert_eq!(plain(Plain::Cert, false), Some(reason::NOT_AUTHORIZED));
+    assert_eq!(plain(Plain::Any, false), None);
+    assert_eq!(plain(Plain::Off, true), Some(reason::NOT_AUTHORIZED));
+}
+
+#[test]
+fn con_4_an_empty_client_id_is_assigned_one_and_3_1_1_must_start_clean() {
+    let greeting = greeted(connect(Version::V5, "")).unwrap();
+    let told = greeting.properties(&Settings::default());
+    assert_eq!(told.assigned_client_identifier.as_deref(), Some("plain-0123456789abcdef"));
+    assert_eq!((told.retain_available, told.shared_subscription_available, told.max_qos), (Some(1), Some(1), None));
+    let kept = Connect { clean_start: false, ..connect(Version::V4, "") };
+    assert_eq!(greeted(kept).unwrap_err(), reason::BAD_CLIENT_ID);
+}
+
+#[test]
+fn con_4_protocol_clients_are_told_no_retain_no_shared_no_session() {
+    let told = greeted(connect(Version::V5, ME)).unwrap().properties(&Settings::default());
+    assert_eq!((told.retain_available, told.shared_subscription_available), (Some(0), Some(0)));
+    assert_eq!((told.session_expiry_interval, told.receive_max, told.max_packet_size), (Some(0), Some(32), Some(1 << 20)));
+    assert_eq!((told.wildcard_subscription_available, told.server_keep_alive), (Some(1), None));
+}
+
+#[test]
+fn con_6_the_version_comes_by_will_or_user_property() {
+    let version = |connect| greeted(connect).unwrap().hello.unwrap().version;
+    assert_eq!(version(connect(Version::V4, ME)), 101);
+    let mut by_will = connect(Version::V4, ME);
+    let will = rumqttd::protocol::LastWill {
+        topic: "version/8".into(),
+        message: Bytes::new(),
+        qos: rumqttd::protocol::QoS::AtMostOnce,
+        retain: false,
+    };
+    by_will.will = Some((will, None));
+    let greeting = greeted(by_will).unwrap();
+    // CON-8: it is never published.
+    assert!(greeting.will.is_none());
+    assert_eq!(greeting.hello.unwrap().version, 8);
+}
+
+#[test]
+fn con_8_wills_stay_only_where_the_client_may_publish() {
+    let will = |id: &str, topic: &'static str| {
+        let will = rumqttd::protocol::LastWill {
+            topic: topic.into(),
+            message: Bytes::new(),
+            qos: rumqttd::protocol::QoS::AtMostOnce,
+            retain: false,
+        };
+        greeted(Connect { will: Some((will, None)), ..connect(Version::V4, id) }).unwrap().will.is_some()
+    };
+    assert!(will("x", "free/x") && will("sys_x", "free/x"));
+    assert!(!will("x", "room/x") && !will(ME, "free/x"));
+}
+
+#[test]
+fn heart_3_keep_alive_counts_as_the_nearest_bound_and_none_as_the_highest() {
+    for (asked, used) in [(0, 1200), (1, 5), (60, 60), (5000, 1200)] {
+        let greeting = greeted(Connect { keep_alive: asked, ..connect(Version::V5, ME) }).unwrap();
+        assert_eq!(greeting.keep_alive, used);
+        assert_eq!(greeting.properties(&Settings::default()).server_keep_alive, (asked != used).then_some(used));
+    }
+}
+
+#[test]
+fn heart_3_a_ping_is_answered() {
+    assert_eq!(&feed(&mut session(Version::V4, ME), Incoming::Ping).bytes[..], [0xD0, 0]);
+}
+
+#[test]
+fn topic_1_request_topics_reach_the_chat_and_topic_2_answers_follow_their_form() {
+    for (asked_on, answered_on) in [
+        (REQUESTS.to_owned(), format!("actions/1/api/{ME}")),
+        (format!("events/1/2/chat/anon/{ME}"), format!("actions/1/chat/{ME}")),
+        (format!("events/{ME}"), format!("actions/{ME}")),
+        (format!("/events/o/s/page/1/3/{ME}"), format!("/actions/page/{ME}")),
+    ] {
+        let mut session = session(Version::V4, ME);
+        assert_eq!(calls(&feed(&mut session, publish(Qos::Zero, 0, &asked_on, b"x"))), [0]);
+        assert_eq!(out(&mut session, answer(0)).bytes, wire(&answered_on, b"A", Version::V4));
+        // Notices follow the latest form.
+        let notice = out(&mut session, Out::Notice { payload: Bytes::from_static(b"N") });
+        assert_eq!(notice.bytes, wire(&answered_on, b"N", Version::V4));
+    }
+    let notice = out(&mut session(Version::V4, ME), Out::Notice { payload: Bytes::from_static(b"N") });
+    assert_eq!(notice.bytes, wire(&format!("actions/1/api/{ME}"), b"N", Version::V4));
+}
+
+#[test]
+fn topic_1_the_token_goes_along_and_a_wrong_version_is_answered_in_its_turn() {
+    let mut session = session(Version::V4, ME);
+    let first = feed(&mut session, publish(Qos::Zero, 0, &format!("events/1//api/anon/{ME}/secret"), b"x"));
+    assert!(matches!(&first.asks[0], Ask::Request { origin: Origin::Events { token: Some(token) }, .. } if token == "secret"));
+    let second = feed(&mut session, publish(Qos::One, 9, &format!("events/2//api/anon/{ME}/"), b"x"));
+    assert!(second.asks.is_empty() && second.bytes.is_empty());
+    // G-5: behind the answer to the first.
+    let mut both = out(&mut session, answer(0)).bytes;
+    both.extend_from_slice(&out(&mut session, done(0)).bytes);
+    let topic = format!("actions/1/api/{ME}");
+    assert!(both.starts_with(&wire(&topic, b"A", Version::V4)));
+    assert!(both.windows(15).any(|window| window == b"invalid_version"));
+    assert!(both.windows(4).any(|window| window == [0x40, 2, 0, 9]));
+}
+
+#[test]
+fn topic_1_the_answer_to_a_wrong_version_is_the_record() {
+    let io = proto::Io::error(proto::Refusal::InvalidVersion);
+    assert_eq!(etf::encode(&io), publish::INVALID_VERSION);
+}
+
+#[test]
+fn topic_8_no_right_is_0x87_for_5_0_and_silence_for_3_1_1() {
+    for topic in ["events/1//api/anon/other/", "actions/1/api/x", "ses/380676631870", "free/topic", "room/a/b", "version/3"] {
+        let five = feed(&mut session(Version::V5, ME), publish(Qos::One, 5, topic, b"x"));
+        assert_eq!(&five.bytes[..], [0x40, 3, 0, 5, 0x87], "{topic}");
+        assert!(five.asks.is_empty() && five.end.is_none());
+        assert_eq!(&feed(&mut session(Version::V4, ME), publish(Qos::One, 5, topic, b"x")).bytes[..], [0x40, 2, 0, 5]);
+        let rec = feed(&mut session(Version::V5, ME), publish(Qos::Two, 5, topic, b"x"));
+        assert_eq!(&rec.bytes[..], [0x50, 3, 0, 5, 0x87]);
+        assert!(feed(&mut session(Version::V5, ME), publish(Qos::Zero, 0, topic, b"x")).bytes.is_empty());
+    }
+    let plain = feed(&mut session(Version::V5, "x"), publish(Qos::One, 5, REQUESTS, b"x"));
+    assert_eq!(&plain.bytes[..], [0x40, 3, 0, 5, 0x87]);
+}
+
+#[test]
+fn topic_10_broadcast_topics_go_to_the_chat_and_its_verdict_to_the_client() {
+    for (verdict, code) in [(Verdict::NoRight, 0x87), (Verdict::BadPayload, 0x99), (Verdict::TooMuch, 0x97)] {
+        let mut session = session(Version::V5, ME);
+        let asked = feed(&mut session, publish(Qos::One, 3, "room/lobby", b"hi"));
+        assert!(matches!(&asked.asks[0], Ask::Request { origin: Origin::Broadcast(Topic::Room(_)), .. }));
+        assert_eq!(&out(&mut session, Out::Done { call: 0, verdict }).bytes[..], [0x40, 3, 0, 3, code]);
+    }
+}
+
+#[test]
+fn con_10_a_retained_publish_on_the_protocols_topics_closes_5_0_only() {
+    let retained = |topic: &str| match publish(Qos::One, 1, topic, b"x") {
+        Incoming::Publish(publish) => Incoming::Publish(Publish { retain: true, ..publish }),
+        other => other,
+    };
+    for topic in [REQUESTS, "room/lobby", "nothing-of-ours/../room"] {
+        let todo = feed(&mut session(Version::V5, ME), retained(topic));
+        let closed = topic != "nothing-of-ours/../room";
+        assert_eq!(todo.end.is_some(), closed);
+        assert_eq!(todo.bytes.ends_with(&[0xE0, 1, 0x9A]), closed);
+    }
+    assert_eq!(calls(&feed(&mut session(Version::V4, ME), retained(REQUESTS))), [0]);
+    assert!(feed(&mut session(Version::V5, "x"), retained("free")).end.is_none());
+}
+
+#[test]
+fn topic_12_answers_have_the_qos_of_the_request_and_acknowledgements_wait_for_its_end() {
+    let mut session = session(Version::V5, ME);
+    assert!(feed(&mut session, publish(Qos::One, 4, REQUESTS, b"x")).bytes.is_empty());
+    assert_eq!(out(&mut session, answer(0)).bytes[0], 0x32);
+    assert_eq!(&out(&mut session, done(0)).bytes[..], [0x40, 2, 0, 4]);
+    feed(&mut session, publish(Qos::Two, 5, REQUESTS, b"x"));
+    assert_eq!(out(&mut session, answer(1)).bytes[0], 0x34);
+    assert_eq!(&out(&mut session, done(1)).bytes[..], [0x50, 2, 0, 5]);
+    // The answer's own handshake: PUBREC, PUBREL, PUBCOMP.
+    assert_eq!(&feed(&mut session, Incoming::PubRec { id: 2, reason: 0 }).bytes[..], [0x62, 2, 0, 2]);
+    assert!(feed(&mut session, Incoming::PubComp { id: 2 }).bytes.is_empty());
+}
+
+#[test]
+fn g_5_acknowledgements_keep_the_order_of_the_requests() {
+    let mut session = session(Version::V4, ME);
+    feed(&mut session, publish(Qos::One, 1, REQUESTS, b"x"));
+    // Refused at once, yet acknowledged after the first.
+    assert!(feed(&mut session, publish(Qos::One, 2, "free", b"x")).bytes.is_empty());
+    assert_eq!(&out(&mut session, done(0)).bytes[..], [0x40, 2, 0, 1, 0x40, 2, 0, 2]);
+}
+
+#[test]
+fn dlv_15_a_qos_2_publish_is_executed_once_per_packet_id() {
+    let mut session = session(Version::V5, ME);
+    assert_eq!(calls(&feed(&mut session, publish(Qos::Two, 6, REQUESTS, b"x"))), [0]);
+    let again = feed(&mut session, publish(Qos::Two, 6, REQUESTS, b"x"));
+    assert!(again.asks.is_empty() && again.bytes.is_empty());
+    assert_eq!(&out(&mut session, done(0)).bytes[..], [0x50, 2, 0, 6]);
+    let after = feed(&mut session, publish(Qos::Two, 6, REQUESTS, b"x"));
+    assert!(after.asks.is_empty());
+    assert_eq!(&after.bytes[..], [0x50, 2, 0, 6]);
+    assert_eq!(&feed(&mut session, Incoming::PubRel { id: 6 }).bytes[..], [0x70, 2, 0, 6]);
+    assert_eq!(&feed(&mut session, Incoming::PubRel { id: 6 }).bytes[..], [0x70, 3, 0, 6, 0x92]);
+    // Released, the identifier is another message's.
+    assert_eq!(calls(&feed(&mut session, publish(Qos::Two, 6, REQUESTS, b"y"))), [1]);
+}
+
+#[test]
+fn dlv_3_items_are_confirmed_by_puback_once() {
+    let mut session = session(Version::V4, ME);
+    let item = Out::Item { topic: "room/lobby".into(), payload: Bytes::from_static(b"M"), delivery: Some(77) };
+    assert_eq!(out(&mut session, item).bytes[0], 0x32);
+    assert!(matches!(feed(&mut session, Incoming::PubAck { id: 1 }).asks.pop_front(), Some(Ask::Confirm(77))));
+    assert!(feed(&mut session, Incoming::PubAck { id: 1 }).asks.is_empty());
+    let transient = Out::Item { topic: "room/lobby".into(), payload: Bytes::from_static(b"T"), delivery: None };
+    assert_eq!(out(&mut session, transient).bytes, wire("room/lobby", b"T", Version::V4));
+}
+
+fn known(receive_maximum: Option<u16>, max_packet_size: Option<u32>) -> Option<rumqttd::protocol::ConnectProperties> {
+    Some(rumqttd::protocol::ConnectProperties {
+        session_expiry_interval: None,
+        receive_maximum,
+        max_packet_size,
+        topic_alias_max: None,
+        request_response_info: None,
+        request_problem_info: None,
+        user_properties: Vec::new(),
+        authentication_method: None,
+        authentication_data: None,
+    })
+}
+
+#[test]
+fn dlv_7_never_more_unacknowledged_than_the_client_takes() {
+    let small = Connect { properties: known(Some(2), None), ..connect(Version::V5, ME) };
+    let greeting = greeted(small).unwrap();
+    assert_eq!(greeting.hello.as_ref().unwrap().window, 2);
+    let mut session = Session::new(&greeting, 32);
+    let item = |delivery| Out::Item { topic: "room/l".into(), payload: Bytes::from_static(b"M"), delivery: Some(delivery) };
+    assert!(!out(&mut session, item(1)).bytes.is_empty() && !out(&mut session, item(2)).bytes.is_empty());
+    assert!(out(&mut session, item(3)).bytes.is_empty());
+    let next = feed(&mut session, Incoming::PubAck { id: 1 });
+    assert!(next.bytes[0] == 0x32 && next.asks.len() == 1);
+}
+
+#[test]
+fn dlv_14_nothing_larger_than_the_clients_maximum_is_sent() {
+    let small = Connect { properties: known(None, Some(40)), ..connect(Version::V5, ME) };
+    let mut session = Session::new(&greeted(small).unwrap(), 32);
+    let item = |payload| Out::Item { topic: "room/l".into(), payload, delivery: None };
+    assert!(out(&mut session, item(Bytes::from(vec![0; 40]))).bytes.is_empty());
+    assert_eq!(out(&mut session, item(Bytes::from(vec![0; 29]))).bytes.len(), 40);
+}
+
+#[test]
+fn a_call_beyond_the_limit_waits_and_a_5_0_client_beyond_its_receive_maximum_is_closed() {
+    let mut four = session(Version::V4, ME);
+    for id in 1..=32 {
+        feed(&mut four, publish(Qos::One, id, REQUESTS, b"x"));
+    }
+    let held = four.packet(publish(Qos::One, 33, REQUESTS, b"x"), &mut Todo::default());
+    let Taken::Later(held) = held else { panic!() };
+    // PUBACKs go through meanwhile.
+    assert!(matches!(four.packet(Incoming::PubAck { id: 1 }, &mut Todo::default()), Taken::Yes));
+    out(&mut four, done(0));
+    assert_eq!(calls(&feed(&mut four, held)), [32]);
+
+    let mut five = session(Version::V5, ME);
+    for id in 1..=32 {
+        feed(&mut five, publish(Qos::One, id, REQUESTS, b"x"));
+    }
+    assert!(feed(&mut five, publish(Qos::One, 33, REQUESTS, b"x")).bytes.ends_with(&[0xE0, 1, 0x93]));
+}
+
+#[test]
+fn topic_5_topic_6_topic_9_subscriptions_of_a_device() {
+    let mut session = session(Version::V5, ME);
+    let own = format!("actions/1/api/{ME}");
+    let filters = ["/actions/page/#", "actions/#", &own, "actions/1/api/other", "#", "room/+", "free/x", "$share/g/free", "events/x"];
+    let todo = feed(&mut session, subscribe(&filters));
+    assert_eq!(&todo.bytes[..], [0x90, 12, 0, 7, 0, 1, 1, 1, 0x87, 0x87, 0x87, 0x87, 0x9E, 0x87]);
+    assert!(todo.asks.is_empty());
+}
+
+#[test]
+fn topic_5_the_chat_says_who_may_receive_and_the_suback_waits_for_it() {
+    let mut session = session(Version::V4, ME);
+    let todo = feed(&mut session, subscribe(&["room/lobby", "actions/#", "room/other"]));
+    let asks: Vec<u64> = todo.asks.iter().map(|ask| if let Ask::MayReceive { ask, .. } = ask { *ask } else { panic!() }).collect();
+    assert!(todo.bytes.is_empty() && asks.len() == 2);
+    assert!(matches!(session.packet(subscribe(&["#"]), &mut Todo::default()), Taken::Later(_)));
+    assert!(out(&mut session, Out::Right { ask: asks[1], granted: false }).bytes.is_empty());
+    assert_eq!(&out(&mut session, Out::Right { ask: asks[0], granted: true }).bytes[..], [0x90, 5, 0, 7, 1, 1, 0x80]);
+}
+
+#[test]
+fn topic_13_plain_clients_have_free_topics_only_and_services_both() {
+    let mut plain = session(Version::V5, "x");
+    let todo = feed(&mut plain, subscribe(&["#", "a/+", "$share/g/a", "room/lobby", "actions/#", "$share/g/room/x"]));
+    assert_eq!(&todo.bytes[5..], [1, 1, 1, 0x87, 0x87, 0x9E]);
+    assert_eq!(todo.asks.len(), 3);
+    let published = feed(&mut plain, publish(Qos::Two, 1, "a/b", b"x"));
+    assert!(matches!(&published.asks[0], Ask::Publish(message) if message.topic == "a/b" && message.qos == Qos::Two));
+    assert_eq!(&published.bytes[..], [0x50, 2, 0, 1]);
+
+    let todo = feed(&mut session(Version::V5, "sys_x"), subscribe(&["#", "room/+"]));
+    assert_eq!(&todo.bytes[5..], [1, 1]);
+    assert_eq!(todo.asks.len(), 1);
+}
+
+fn delivered(number: usize, qos: Qos, own: bool) -> Delivered {
+    let message = Message { topic: "a".into(), payload: Bytes::from_static(b"m"), qos, retain: true, properties: None };
+    Delivered { number, message: Arc::new(message), retained: false, own }
+}
+
+#[test]
+fn topic_13_messages_come_with_the_lesser_qos_and_not_back_to_a_no_local_sender() {
+    let mut session = session(Version::V5, "x");
+    feed(&mut session, subscribe(&["a"]));
+    let mut todo = Todo::default();
+    session.deliver(delivered(1, Qos::Two, true), &mut todo);
+    assert_eq!(todo.bytes[0], 0x32);
+    let Incoming::Subscribe(mut again) = subscribe(&["a"]) else { panic!() };
+    again.filters[0].no_local = true;
+    again.filters[0].retain_as_published = true;
+    again.subscription_id = Some(9);
+    assert!(matches!(&feed(&mut session, Incoming::Subscribe(again)).asks[0], Ask::Subscribe { number: 1, new: false, .. }));
+    let mut todo = Todo::default();
+    session.deliver(delivered(1, Qos::Zero, true), &mut todo);
+    assert!(todo.bytes.is_empty());
+    session.deliver(delivered(1, Qos::Zero, false), &mut todo);
+    assert_eq!(&todo.bytes[..], [0x31, 7, 0, 1, b'a', 2, 0x0B, 9, b'm']);
+    assert_eq!(&feed(&mut session, Incoming::Unsubscribe { id: 2, filters: vec!["a".into(), "b".into()] }).bytes[..], [0xB0, 5, 0, 2, 0, 0, 0x11]);
+    session.deliver(delivered(1, Qos::Zero, false), &mut todo);
+    assert_eq!(todo.bytes.len(), 9);
+}
+
+#[test]
+fn con_11_a_resumed_session_sends_again_what_was_not_acknowledged() {
+    let mut first = session(Version::V5, "x");
+    feed(&mut first, subscribe(&["a"]));
+    let mut todo = Todo::default();
+    first.deliver(delivered(1, Qos::One, false), &mut todo);
+    feed(&mut first, publish(Qos::Two, 3, "b", b"x"));
+    let kept = first.into_kept().unwrap();
+
+    let mut second = session(Version::V5, "x");
+    let mut todo = Todo::default();
+    second.resume(kept, &mut todo);
+    assert_eq!(&todo.bytes[..], [0x3A, 7, 0, 1, b'a', 0, 1, 0, b'm']);
+    assert_eq!(&feed(&mut second, publish(Qos::Two, 3, "b", b"x")).bytes[..], [0x50, 2, 0, 3]);
+    second.deliver(delivered(1, Qos::One, false), &mut todo);
+    assert_eq!(todo.bytes[9..16], [0x32, 7, 0, 1, b'a', 0, 2]);
+}
+
+#[test]
+fn con_7_con_9_the_chat_closes_with_a_reason_that_5_0_hears() {
+    for (bye, code) in [(Bye::Done, 0), (Bye::TakenOver, 0x8E), (Bye::Expired, 0x87), (Bye::Ended, 0x98), (Bye::TimeUp, 0xA0), (Bye::ShuttingDown, 0x8B)] {
+        let five = out(&mut session(Version::V5, ME), Out::Close(bye));
+        assert_eq!((&five.bytes[..], five.end), (&[0xE0, 1, code][..], Some(End::Dismissed)));
+        let four = out(&mut session(Version::V4, ME), Out::Close(bye));
+        assert!(four.bytes.is_empty() && four.end.is_some());
+    }
+}
+
+#[test]
+fn aliases_stand_for_topics_and_wrong_ones_close() {
+    let aliased = |topic: &str, alias| match publish(Qos::Zero, 0, topic, b"x") {
+        Incoming::Publish(publish) => {
+            let known = rumqttd::protocol::PublishProperties { topic_alias: Some(alias), ..Default::default() };
+            Incoming::Publish(Publish { properties: Some(Box::new(known)), ..publish })
+        }
+        other => other,
+    };
+    let mut session = session(Version::V5, ME);
+    assert_eq!(calls(&feed(&mut session, aliased(REQUESTS, 1))), [0]);
+    assert_eq!(calls(&feed(&mut session, aliased("", 1))), [1]);
+    assert!(feed(&mut session, aliased("", 2)).bytes.ends_with(&[0xE0, 1, 0x82]));
+    assert!(feed(&mut session, aliased(REQUESTS, 17)).bytes.ends_with(&[0xE0, 1, 0x94]));
+}
+
+#[test]
+fn disconnect_may_ask_for_the_will_but_not_lengthen_a_session_that_ends() {
+    let end = |reason, session_expiry| feed(&mut session(Version::V5, "x"), Incoming::Disconnect { reason, session_expiry });
+    assert_eq!(end(0, None).end, Some(End::Left));
+    assert_eq!(end(4, None).end, Some(End::Broken));
+    assert!(end(0, Some(60)).bytes.ends_with(&[0xE0, 1, 0x82]));
+}
+
+#[test]
+fn a_client_that_acknowledges_nothing_is_closed_at_a_bound() {
+    let small = Connect { properties: known(Some(1), None), ..connect(Version::V5, ME) };
+    let mut session = Session::new(&greeted(small).unwrap(), 32);
+    let item = |delivery| Out::Item { topic: "room/l".into(), payload: Bytes::new(), delivery: Some(delivery) };
+    let ended = (0..2000).position(|delivery| out(&mut session, item(delivery)).end.is_some());
+    assert_eq!(ended, Some(outflow::WAITING_MAX + 1));
+}
+
+proptest! {
+    /// Whatever a client and a chat do, acknowledgements are never more than the publishes they belong to.
+    #[test]
+    fn any_order_of_packets_and_outs_is_taken(steps in prop::collection::vec((0u8..12, 1u16..6), 0..80)) {
+        let mut session = session(Version::V5, ME);
+        let mut open = std::collections::VecDeque::new();
+        for (step, id) in steps {
+            let mut todo = Todo::default();
+            match step {
+                0..=2 => drop(session.packet(publish(Qos::of(step).unwrap(), if step == 0 { 0 } else { id }, REQUESTS, b"x"), &mut todo)),
+                3 => drop(session.packet(Incoming::PubAck { id }, &mut todo)),
+                4 => drop(session.packet(Incoming::PubRec { id, reason: 0 }, &mut todo)),
+                5 => drop(session.packet(Incoming::PubRel { id }, &mut todo)),
+                6 => drop(session.packet(Incoming::PubComp { id }, &mut todo)),
+                7 => drop(session.packet(subscribe(&["room/lobby"]), &mut todo)),
+                8 => session.out(Out::Item { topic: "room/l".into(), payload: Bytes::new(), delivery: Some(u64::from(id)) }, &mut todo),
+                9 => session.out(Out::Right { ask: u64::from(id), granted: true }, &mut todo),
+                _ => if let Some(call) = open.pop_front() {
+                    session.out(answer(call), &mut todo);
+                    session.out(done(call), &mut todo);
+                },
+            }
+            open.extend(calls(&todo));
+        }
+        prop_assert!(open.len() <= chat::CALLS_MAX);
+    }
+}
