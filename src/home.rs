@@ -29,7 +29,9 @@ impl Home {
 
     /// Makes what is missing of it, for its owner alone.
     pub(crate) fn make(&self) -> Result<(), Failure> {
-        for folder in [self.path().into(), self.authority(), self.certificates(), self.outbox(), self.log_folder(), self.run()] {
+        for folder in
+            [self.path().into(), self.authority(), self.certificates(), self.outbox(), self.log_folder(), self.run()]
+        {
             DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&folder).map_err(Failure::file(&folder))?;
         }
         Ok(())

@@ -7,10 +7,14 @@ use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
 
+/// What libraries say of their daily work; the configured filter goes over it.
+const QUIET: &str = "fjall=warn,lsm_tree=warn,rumqttd=warn,";
+
 /// Starts it with a filter as `tracing` has them, for example `info` or `info,mqtt=debug`; `config` names the file it is from.
 pub(crate) fn start(filter: &str, config: &Path) -> Result<(), Failure> {
     let bad = |what: String| Failure::Settings { path: config.into(), what };
-    let filter = EnvFilter::try_new(filter).map_err(|error| bad(format!("log = {filter:?}: {error}")))?;
+    let filter =
+        EnvFilter::try_new(format!("{QUIET}{filter}")).map_err(|error| bad(format!("log = {filter:?}: {error}")))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

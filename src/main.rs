@@ -12,6 +12,7 @@ mod work;
 mod clock;
 mod serve;
 mod greeting;
+mod terminal;
 mod background;
 mod remote;
 
@@ -39,7 +40,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Stop(place) => background::stop(&place.home()?),
         Command::Ping(place) => remote::once(&remote::Target::of(&place.home()?), "ping"),
         Command::Version => {
-            println!("chat {}", env!("CARGO_PKG_VERSION"));
+            terminal::say(&format!("chat {}", env!("CARGO_PKG_VERSION")));
             Ok(())
         }
         Command::Remote(remote) => remote::run(&remote),

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -12,10 +12,10 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use tempfile::TempDir;
 
 /// The program under test.
-pub const CHAT: &str = env!("CARGO_BIN_EXE_chat");
+pub(crate) const CHAT: &str = env!("CARGO_BIN_EXE_chat");
 
 /// A running server. Dropping it kills the process and removes the folder.
-pub struct Server {
+pub(crate) struct Server {
     home: TempDir,
     child: Option<Child>,
     addresses: HashMap<String, SocketAddr>,
@@ -23,19 +23,19 @@ pub struct Server {
 
 impl Server {
     /// A fresh server of the `dev` profile on free ports of loopback; it serves when this returns.
-    pub fn start() -> Server {
+    pub(crate) fn start() -> Server {
         Server::start_with("")
     }
 
     /// The same with more lines of configuration, each `section.name = value`.
-    pub fn start_with(lines: &str) -> Server {
+    pub(crate) fn start_with(lines: &str) -> Server {
         let mut server = Server::prepare(lines);
         server.restart();
         server
     }
 
     /// A folder with its configuration; nothing runs yet.
-    pub fn prepare(lines: &str) -> Server {
+    pub(crate) fn prepare(lines: &str) -> Server {
         let home = tempfile::tempdir().expect("a temporary folder");
         let server = Server { home, child: None, addresses: HashMap::new() };
         server.configure(&format!("profile = \"dev\"\n{}{lines}\n", listen("0", "0", "0")));
@@ -43,12 +43,12 @@ impl Server {
     }
 
     /// Replaces the configuration file; it counts from the next start.
-    pub fn configure(&self, text: &str) {
+    pub(crate) fn configure(&self, text: &str) {
         fs::write(self.home().join("chat.toml"), text).expect("the configuration is written");
     }
 
     /// Starts the server again after [`Server::kill`] or [`Server::terminate`], on the ports that it had.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let mut child = spawn(self.home());
         let failed = wait_until_ready(&mut child);
@@ -73,17 +73,17 @@ impl Server {
     }
 
     /// Where MQTT without TLS is spoken.
-    pub fn mqtt(&self) -> SocketAddr {
+    pub(crate) fn mqtt(&self) -> SocketAddr {
         self.address("mqtt")
     }
 
     /// Where MQTT over mutual TLS is spoken.
-    pub fn mqtts(&self) -> SocketAddr {
+    pub(crate) fn mqtts(&self) -> SocketAddr {
         self.address("mqtts")
     }
 
     /// Where the remote shell listens.
-    pub fn shell(&self) -> SocketAddr {
+    pub(crate) fn shell(&self) -> SocketAddr {
         self.address("shell")
     }
 
@@ -91,47 +91,50 @@ impl Server {
         *self.addresses.get(name).unwrap_or_else(|| panic!("no listener {name}"))
     }
 
-    pub fn home(&self) -> &Path {
+    pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }
 
     /// The certificate by which clients know the server.
-    pub fn root_certificate(&self) -> PathBuf {
+    pub(crate) fn root_certificate(&self) -> PathBuf {
         self.home().join("ca/root.crt")
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().expect("it runs").id()
     }
 
     /// What the server has logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.home().join("stderr")).unwrap_or_default()
     }
 
     /// The codes sent to a number so far, oldest first (ID-11, provider `log`).
-    pub fn codes(&self, phone: &str) -> Vec<String> {
+    pub(crate) fn codes(&self, phone: &str) -> Vec<String> {
         let outbox = fs::read_to_string(self.home().join("outbox/codes")).unwrap_or_default();
         let lines = outbox.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-        lines.filter(|parts| parts.get(1) == Some(&phone)).filter_map(|parts| Some((*parts.get(2)?).to_owned())).collect()
+        lines
+            .filter(|parts| parts.get(1) == Some(&phone))
+            .filter_map(|parts| Some((*parts.get(2)?).to_owned()))
+            .collect()
     }
 
     /// Runs `chat ARGUMENTS --home <this server's>` to its end.
-    pub fn chat(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn chat(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(CHAT);
         command.args(arguments).arg("--home").arg(self.home()).stdin(Stdio::null());
         command.output().expect("the program runs")
     }
 
     /// One command of the remote shell; what it prints.
-    pub fn remote(&self, command: &str) -> String {
+    pub(crate) fn remote(&self, command: &str) -> String {
         let output = self.chat(&["remote", "-e", command]);
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text")
     }
 
     /// SIGKILL, at once.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("it is ours");
             child.wait().expect("it ends");
@@ -139,7 +142,7 @@ impl Server {
     }
 
     /// SIGTERM; returns when the process has ended.
-    pub fn terminate(&mut self) -> ExitStatus {
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it runs");
         let killed = Command::new("kill").arg(child.id().to_string()).status().expect("kill runs");
         assert!(killed.success());
@@ -147,7 +150,7 @@ impl Server {
     }
 
     /// Waits until the process has ended by itself.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.take().expect("it runs").wait().expect("it ends")
     }
 }
@@ -162,7 +165,7 @@ impl Drop for Server {
 }
 
 /// Lines that put the listeners on these ports of loopback.
-pub fn listen(mqtt: &str, mqtts: &str, shell: &str) -> String {
+pub(crate) fn listen(mqtt: &str, mqtts: &str, shell: &str) -> String {
     [("listen.mqtt", mqtt), ("listen.mqtts", mqtts), ("listen.shell", shell)]
         .map(|(key, port)| entry(key, &format!("127.0.0.1:{port}")) + "\n")
         .concat()
@@ -173,7 +176,7 @@ fn entry(key: &str, address: &str) -> String {
 }
 
 /// `chat foreground` in this folder; its log goes to the file `stderr` there.
-pub fn spawn(home: &Path) -> Child {
+pub(crate) fn spawn(home: &Path) -> Child {
     let log = fs::OpenOptions::new().create(true).append(true).open(home.join("stderr")).expect("a log file");
     let mut command = Command::new(CHAT);
     command.arg("foreground").arg("--home").arg(home).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
@@ -191,8 +194,8 @@ fn wait_until_ready(child: &mut Child) -> Option<String> {
             return Some(said);
         }
         if said.get(start..).is_some_and(|line| line.starts_with("ready")) {
-            // Nobody reads on; what it still prints must not block it.
-            std::thread::spawn(move || std::io::copy(&mut reader.by_ref().take(1 << 20), &mut std::io::sink()));
+            // What it still prints must not block it.
+            std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
             return None;
         }
     }
@@ -200,6 +203,8 @@ fn wait_until_ready(child: &mut Child) -> Option<String> {
 
 fn read_addresses(home: &Path) -> HashMap<String, SocketAddr> {
     let text = fs::read_to_string(home.join("run/addresses")).expect("the file of addresses");
-    let pair = |line: &str| line.split_once(' ').map(|(name, address)| (name.to_owned(), address.parse().expect("an address")));
+    let pair = |line: &str| {
+        line.split_once(' ').map(|(name, address)| (name.to_owned(), address.parse().expect("an address")))
+    };
     text.lines().filter_map(pair).collect()
 }

@@ -82,22 +82,15 @@ impl App for Chat {
                     end: Verdict::Done,
                     also: Default::default(),
                 };
-                Some(Bounce::Tell(
-                    Name::Session(who.session.clone()),
-                    Input::Answer(Box::new(answer)),
-                ))
+                Some(Bounce::Tell(Name::Session(who.session.clone()), Input::Answer(Box::new(answer))))
             }
             Input::Admit(admit) => {
-                let refused = Input::Refused {
-                    connection: admit.connection,
-                    denied: Denied::Unavailable,
-                };
+                let refused = Input::Refused { connection: admit.connection, denied: Denied::Unavailable };
                 Some(Bounce::Tell(Name::Session(admit.session.clone()), refused))
             }
-            Input::Connect { port, .. } => Some(Bounce::Emit(Output::Port(
-                port.clone(),
-                Out::Denied(Denied::Unavailable),
-            ))),
+            Input::Connect { port, .. } => {
+                Some(Bounce::Emit(Output::Port(port.clone(), Out::Denied(Denied::Unavailable))))
+            }
             // A session whose step failed has lost its connection's state: the client comes again and finds all that is due.
             Input::Request { port, .. } => Some(Bounce::Emit(Output::Port(port.clone(), Out::Close(Bye::Fault)))),
             Input::Confirmed { .. }

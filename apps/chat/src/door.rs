@@ -137,11 +137,7 @@ pub enum Out {
     /// A record on the reply topic that no call asked for (IO-2), at QoS 0.
     Notice { payload: Bytes },
     /// A record or relayed bytes on a topic. `delivery` marks a durable item (`[D]`): QoS 1, confirmed by [`Session::confirm`].
-    Item {
-        topic: Arc<str>,
-        payload: Bytes,
-        delivery: Option<u64>,
-    },
+    Item { topic: Arc<str>, payload: Bytes, delivery: Option<u64> },
     /// Answer to [`Session::may_receive`].
     Right { ask: u64, granted: bool },
     /// Say why, then close.
@@ -175,48 +171,23 @@ impl Session {
     /// Starts (or takes over) the session of `hello.client_id`. The answer, [`Out::Welcome`] or [`Out::Denied`], comes through `port`.
     pub fn connect(handle: n2o::Handle<Chat>, hello: Hello, port: Arc<Port>) -> Result<Session, Busy> {
         let name = Name::session(&hello.client_id);
-        handle
-            .tell(
-                &name,
-                Input::Connect {
-                    hello: Box::new(hello),
-                    port: port.clone(),
-                },
-            )
-            .map_err(|_| Busy)?;
-        Ok(Session {
-            handle,
-            name,
-            port,
-            gone: false,
-        })
+        handle.tell(&name, Input::Connect { hello: Box::new(hello), port: port.clone() }).map_err(|_| Busy)?;
+        Ok(Session { handle, name, port, gone: false })
     }
 
     /// Hands in one request. `call` numbers rise by one, from 0; at most [`crate::CALLS_MAX`] may be unfinished.
     pub fn request(&self, call: u64, origin: Origin, payload: Bytes) -> Result<(), Busy> {
-        self.tell(Input::Request {
-            port: self.port.clone(),
-            call,
-            origin,
-            payload,
-        })
+        self.tell(Input::Request { port: self.port.clone(), call, origin, payload })
     }
 
     /// The client has confirmed (PUBACK) the item with this delivery number.
     pub fn confirm(&self, delivery: u64) -> Result<(), Busy> {
-        self.tell(Input::Confirmed {
-            connection: self.port.number(),
-            delivery,
-        })
+        self.tell(Input::Confirmed { connection: self.port.number(), delivery })
     }
 
     /// May this client receive what is published on `topic`? Answered by [`Out::Right`] (TOPIC-5, TOPIC-9).
     pub fn may_receive(&self, ask: u64, topic: Topic) -> Result<(), Busy> {
-        self.tell(Input::MayReceive {
-            connection: self.port.number(),
-            ask,
-            topic,
-        })
+        self.tell(Input::MayReceive { connection: self.port.number(), ask, topic })
     }
 
     /// The connection has ended.
@@ -227,13 +198,7 @@ impl Session {
     fn leave(&mut self, how: Gone) {
         if !std::mem::replace(&mut self.gone, true) {
             // A full mailbox is no reason to keep a dead session: `leave` is never refused.
-            self.handle.tell_always(
-                &self.name,
-                Input::Gone {
-                    connection: self.port.number(),
-                    how,
-                },
-            );
+            self.handle.tell_always(&self.name, Input::Gone { connection: self.port.number(), how });
         }
     }
 

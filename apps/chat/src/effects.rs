@@ -37,13 +37,7 @@ pub(crate) fn refuse(fx: &mut Fx, who: &Who, refusal: Refusal) {
 
 /// Ends a call, with something for the session to do besides.
 pub(crate) fn answer_also(fx: &mut Fx, who: &Who, records: Vec<Bytes>, also: Also) {
-    let answer = Answer {
-        connection: who.connection,
-        call: who.call,
-        records,
-        end: Verdict::Done,
-        also,
-    };
+    let answer = Answer { connection: who.connection, call: who.call, records, end: Verdict::Done, also };
     fx.tell(Name::Session(who.session.clone()), Input::Answer(Box::new(answer)));
 }
 
@@ -82,37 +76,20 @@ pub(crate) fn notify<T: Encode>(
 ) -> Result<(), Failure> {
     let seq = cx.id()?;
     let (topic, payload): (Arc<str>, Bytes) = (topic.to_string().into(), etf::encode(record));
-    let kept = Kept {
-        topic: Bytes::copy_from_slice(topic.as_bytes()),
-        payload: payload.clone(),
-        merge,
-    };
+    let kept = Kept { topic: Bytes::copy_from_slice(topic.as_bytes()), payload: payload.clone(), merge };
     fx.put(NOTICE, rows::numbered(to.as_str().as_bytes(), seq), rows::encode(&kept));
     let (except, origin) = match seen {
         Seen::ByNobody => (None, None),
         Seen::By(connection) => (Some(connection), None),
         Seen::After(connection, call) => (None, Some((connection, call))),
     };
-    fx.publish(
-        to.clone(),
-        Input::Notice(Arc::new(Notice {
-            seq,
-            topic,
-            payload,
-            except,
-            origin,
-        })),
-    );
+    fx.publish(to.clone(), Input::Notice(Arc::new(Notice { seq, topic, payload, except, origin })));
     Ok(())
 }
 
 /// Shows a transient record (`[T]`) to the connected devices of `to`.
 pub(crate) fn show(fx: &mut Fx, to: &Phone, topic: &Topic, payload: Bytes, except: Option<u64>) {
-    let transient = Transient {
-        topic: topic.to_string().into(),
-        payload,
-        except,
-    };
+    let transient = Transient { topic: topic.to_string().into(), payload, except };
     fx.publish(to.clone(), Input::Transient(Arc::new(transient)));
 }
 

@@ -27,15 +27,7 @@ pub struct Job {
 #[derive(Debug, Clone)]
 pub enum Work {
     /// Hand a code to the provider (ID-11, provider `log` and others).
-    SendCode {
-        phone: Phone,
-        code: Bytes,
-        language: Option<Bytes>,
-    },
+    SendCode { phone: Phone, code: Bytes, language: Option<Bytes> },
     /// Issue a certificate for a verified device (SEC-4).
-    Issue {
-        request: Bytes,
-        phone: Phone,
-        device: DevKey,
-    },
+    Issue { request: Bytes, phone: Phone, device: DevKey },
 }

@@ -30,10 +30,7 @@ struct Waiting {
 
 impl Default for Port {
     fn default() -> Port {
-        Port {
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
-            waiting: Mutex::default(),
-        }
+        Port { number: NEXT.fetch_add(1, Ordering::Relaxed), waiting: Mutex::default() }
     }
 }
 

@@ -184,9 +184,7 @@ pub fn numbered(owner: &[u8], number: u64) -> Bytes {
 
 /// Every row of `owner` with a number in `from..=to`.
 pub fn numbers(owner: &[u8], from: u64, to: u64) -> Span {
-    let end = to
-        .checked_add(1)
-        .map_or_else(|| Bytes::from([owner, b"\x01"].concat()), |end| numbered(owner, end));
+    let end = to.checked_add(1).map_or_else(|| Bytes::from([owner, b"\x01"].concat()), |end| numbered(owner, end));
     Span::range(numbered(owner, from), end)
 }
 

@@ -29,13 +29,14 @@ use rate::Rate;
 pub struct Session {
     client: Arc<str>,
     link: Option<Link>,
+    /// A connection that has yet to be let in; only then it takes over (CON-7).
+    asking: Option<Link>,
 }
 
 /// One connection.
 struct Link {
     port: Arc<Port>,
     hello: Box<Hello>,
-    stage: Stage,
     role: Role,
     /// Absent for guests and services.
     account: Option<Arc<Account>>,
@@ -49,32 +50,22 @@ struct Link {
     birth: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// The account is asked whether it may come in.
-    Asking,
-    Open,
-}
-
 impl Session {
     pub fn start(client: Arc<str>) -> Session {
-        Session { client, link: None }
+        Session { client, link: None, asking: None }
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         match input {
             Input::Connect { hello, port } => self.connect(chat, cx, fx, hello, port),
-            Input::Admitted(admitted) => self.admitted(chat, fx, *admitted),
+            Input::Admitted(admitted) => self.admitted(chat, cx, fx, *admitted),
             Input::Refused { connection, denied } => self.refused(fx, connection, denied),
             Input::Begin { connection } => self.begin(cx, fx, connection)?,
             Input::Gone { connection, how } => self.gone(fx, connection, how),
             Input::End { bye, record, forget } => self.end(cx, fx, bye, record, forget)?,
-            Input::Request {
-                port,
-                call,
-                origin,
-                payload,
-            } => self.request(chat, cx, fx, &port, call, origin, payload)?,
+            Input::Request { port, call, origin, payload } => {
+                self.request(chat, cx, fx, &port, call, origin, payload)?
+            }
             Input::Answer(answer) => self.answer(chat, cx, fx, *answer)?,
             Input::Confirmed { connection, delivery } => self.confirmed(cx, fx, connection, delivery)?,
             Input::MayReceive { connection, ask, topic } => self.may_receive(cx, fx, connection, ask, &topic)?,
@@ -94,7 +85,7 @@ impl Session {
             | Input::Friends(_)
             | Input::Worked { .. } => {}
         }
-        if self.link.is_none() {
+        if self.link.is_none() && self.asking.is_none() {
             // Nothing to do without a connection; what comes late finds nobody.
             fx.stop();
         }
@@ -120,7 +111,6 @@ impl Link {
         Link {
             port,
             hello,
-            stage: Stage::Asking,
             role,
             account: None,
             device: None,

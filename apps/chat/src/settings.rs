@@ -51,10 +51,6 @@ impl Default for Settings {
 impl Settings {
     /// The `dev` profile: loopback, fake numbers, no limits per time.
     pub fn dev() -> Settings {
-        Settings {
-            fake_numbers: true,
-            limits: false,
-            ..Settings::default()
-        }
+        Settings { fake_numbers: true, limits: false, ..Settings::default() }
     }
 }

@@ -73,7 +73,13 @@ impl Answer {
     pub fn step(&self, origin: Origin, record: &Record) -> Step {
         let last_if = |is: bool| if is { Step::Last } else { Step::Other };
         match (self, record) {
-            (Answer::Login, Record::Io(_)) => if is_login(record) { Step::More } else { Step::Last },
+            (Answer::Login, Record::Io(_)) => {
+                if is_login(record) {
+                    Step::More
+                } else {
+                    Step::Last
+                }
+            }
             (Answer::Login, Record::Profile(profile)) => last_if(profile.status == Some(ProfileStatus::Init)),
             // A renewed token (AUTH-5) answers nothing that was asked.
             (_, Record::Io(_)) if is_login(record) || origin == Origin::Notice => Step::Other,

@@ -4,9 +4,10 @@ mod account;
 mod book;
 mod talk;
 
-pub use account::{Account, Enrolment, Registered};
 pub(crate) use account::login_of;
+pub use account::{Account, Enrolment, Registered};
 pub use book::Peer;
+pub(crate) use talk::fresh_msg_id;
 pub use talk::{Sent, private};
 
 use proto::Record;

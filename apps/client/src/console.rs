@@ -1,5 +1,137 @@
-//! console
-#[derive(Debug, clap::Args)]
-pub struct ConsoleArgs {}
-/// .
-pub async fn console(_: ConsoleArgs) -> Result<(), crate::Error> { Ok(()) }
+//! `chat client`: a line console for people, over the client library.
+
+mod command;
+mod session;
+mod show;
+mod terminal;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+pub use command::{Command, HELP};
+
+use crate::{Error, Home, Tls, Url, home};
+use session::Session;
+use terminal::Terminal;
+
+/// Register, find friends, write and read.
+#[derive(Debug, Clone, Args)]
+pub struct ConsoleArgs {
+    /// Where the server listens: mqtt://host:port or mqtts://host:port; by default where this device was registered
+    #[arg(long)]
+    pub url: Option<Url>,
+    /// Folder in which this device keeps who it is
+    #[arg(long, default_value = ".chat-client")]
+    pub home: PathBuf,
+    /// Certificates of the authorities to trust (PEM); remembered
+    #[arg(long)]
+    pub ca: Option<PathBuf>,
+    /// A certificate (PEM) to show while this device has none of its own
+    #[arg(long, requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Its key (PEM)
+    #[arg(long, requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Register by a fake number, on a server set up for tests
+    #[arg(long)]
+    pub fake: bool,
+    /// Show every record that comes, in text notation
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Do this one command and end; may be given several times
+    #[arg(short = 'e', value_name = "COMMAND")]
+    pub execute: Vec<String>,
+    /// Seconds to go on listening after the commands of -e
+    #[arg(long, default_value_t = 0.0)]
+    pub listen: f64,
+}
+
+/// Where a device that is not registered looks first.
+const DEFAULT_URL: &str = "mqtt://127.0.0.1:1883";
+
+/// Runs the console until the person leaves, or until the commands of `-e` are done.
+pub async fn console(args: ConsoleArgs) -> Result<(), Error> {
+    let home = Home::open(&args.home)?;
+    if let Some(ca) = &args.ca {
+        home.trust(&std::fs::read_to_string(ca)?)?;
+    }
+    let stored = home.load()?;
+    let url = match (&args.url, &stored) {
+        (Some(url), _) => url.clone(),
+        (None, Some(stored)) => stored.url.parse()?,
+        (None, None) => DEFAULT_URL.parse()?,
+    };
+    let is_interactive = args.execute.is_empty();
+    let mut session = Session::new(args, home, url);
+    if let Some(stored) = stored {
+        session.connect(stored).await?;
+    }
+    if is_interactive { interactive(&mut session).await } else { one_shot(&mut session).await }
+}
+
+/// The commands of `-e`, in order; the first that fails ends it.
+async fn one_shot(session: &mut Session) -> Result<(), Error> {
+    let print = |line: String| println!("{line}");
+    for line in session.args.execute.clone() {
+        let command = Command::parse(&line, session.is_writing())?;
+        for line in session.run(command, async |question: &str| ask(question)).await? {
+            print(line);
+        }
+    }
+    let until = tokio::time::Instant::now() + Duration::from_secs_f64(session.args.listen.max(0.0));
+    while let Ok(Some(line)) = tokio::time::timeout_at(until, session.next_line()).await {
+        print(line);
+    }
+    session.close().await;
+    Ok(())
+}
+
+/// Without a terminal an answer is read from standard input.
+fn ask(question: &str) -> Result<String, Error> {
+    eprint!("{question} ");
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    Ok(line.trim().to_owned())
+}
+
+async fn interactive(session: &mut Session) -> Result<(), Error> {
+    let mut terminal = Terminal::open()?;
+    terminal.print(session.greeting());
+    loop {
+        terminal.prompt(session.prompt());
+        let line = loop {
+            tokio::select! {
+                line = terminal.line() => break line,
+                Some(line) = session.next_line() => terminal.print(line),
+            }
+        };
+        let Some(line) = line else { break };
+        let command = match Command::parse(&line, session.is_writing()) {
+            Ok(Command::Quit) => break,
+            Ok(command) => command,
+            Err(error) => {
+                terminal.print(error.to_string());
+                continue;
+            }
+        };
+        match session.run(command, async |question: &str| terminal.ask(question).await).await {
+            Ok(lines) => lines.into_iter().for_each(|line| terminal.print(line)),
+            Err(error) => terminal.print(format!("! {error}")),
+        }
+    }
+    session.close().await;
+    Ok(())
+}
+
+/// TLS as the command line and the folder give it.
+fn tls(args: &ConsoleArgs, home: &Home) -> Result<Option<Tls>, Error> {
+    let Some(kept) = home.tls()? else { return Ok(None) };
+    match (&args.cert, &args.key) {
+        (Some(cert), Some(key)) if kept.identity.is_none() => {
+            Ok(Some(Tls { identity: Some(home::identity(cert, key)?), ..kept }))
+        }
+        _ => Ok(Some(kept)),
+    }
+}

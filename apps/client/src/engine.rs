@@ -238,7 +238,8 @@ impl Engine {
     }
 
     fn put(&self, event: Event, packet: u16, message: Option<Bytes>) {
-        let receipt = (packet != 0 || message.is_some()).then_some(Receipt { connection: self.connection, packet, message });
+        let receipt =
+            (packet != 0 || message.is_some()).then_some(Receipt { connection: self.connection, packet, message });
         self.inbox.put(Carried { event, receipt });
     }
 

@@ -98,6 +98,7 @@ impl Home {
 /// A certificate and its key from two PEM files.
 pub(crate) fn identity(cert: &Path, key: &Path) -> Result<Identity, Error> {
     let key_pem = ca::files::read_secret(key).map_err(|error| Error::local(error.to_string()))?;
-    let key_pem = String::from_utf8(key_pem.to_vec()).map_err(|_| Error::local(format!("{} is not PEM", key.display())))?;
+    let key_pem =
+        String::from_utf8(key_pem.to_vec()).map_err(|_| Error::local(format!("{} is not PEM", key.display())))?;
     Ok(Identity { cert_pem: fs::read_to_string(cert)?, key_pem })
 }

@@ -13,9 +13,15 @@ pub const EVENTS_MAX: usize = 1024;
 pub enum Event {
     State(State),
     /// A record on a topic: a message, a contact, typing, presence, a receipt.
-    Record { topic: String, record: Record },
+    Record {
+        topic: String,
+        record: Record,
+    },
     /// Bytes that are no record: relayed between clients (TOPIC-10), or from a free topic (TOPIC-13).
-    Bytes { topic: String, payload: Bytes },
+    Bytes {
+        topic: String,
+        payload: Bytes,
+    },
 }
 
 /// How the connection is.
@@ -25,7 +31,10 @@ pub enum State {
     /// It broke; the client tries again by itself.
     Disconnected(String),
     /// The server replaced the token (AUTH-5): keep this one for the next start.
-    Renewed { client_id: String, token: String },
+    Renewed {
+        client_id: String,
+        token: String,
+    },
     /// The client has ended, and why; nothing follows.
     Ended(String),
 }

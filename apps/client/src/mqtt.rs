@@ -66,13 +66,24 @@ pub enum Packet<'a> {
     ConnAck(ConnAck),
     Publish(Publish<'a>),
     /// `reason` is 0 where the packet has none (3.1.1).
-    Ack { kind: AckKind, id: u16, reason: u8 },
+    Ack {
+        kind: AckKind,
+        id: u16,
+        reason: u8,
+    },
     /// One code per filter, in order.
-    SubAck { id: u16, codes: &'a [u8] },
-    UnsubAck { id: u16 },
+    SubAck {
+        id: u16,
+        codes: &'a [u8],
+    },
+    UnsubAck {
+        id: u16,
+    },
     PingResp,
     /// 5.0 only: why the server closes.
-    Disconnect { reason: u8 },
+    Disconnect {
+        reason: u8,
+    },
 }
 
 /// The server's answer to CONNECT.

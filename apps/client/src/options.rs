@@ -40,7 +40,13 @@ impl FromStr for Url {
         }
         let port = match port {
             Some(port) => port.parse().map_err(|_| bad())?,
-            None => if tls { 8883 } else { 1883 },
+            None => {
+                if tls {
+                    8883
+                } else {
+                    1883
+                }
+            }
         };
         Ok(Url { tls, host: host.to_owned(), port })
     }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use proto::Record;
 use tokio::sync::oneshot;
 
-use crate::answer::{Answer, Origin, Step};
 use crate::Error;
+use crate::answer::{Answer, Origin, Step};
 
 /// Calls without answer at one time; further callers wait.
 pub const CALLS_MAX: usize = 64;

@@ -14,7 +14,11 @@ pub(crate) fn roots(ca_pem: &str) -> Result<Arc<RootCertStore>, Error> {
     for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
         roots.add(certificate.map_err(Error::tls)?).map_err(Error::tls)?;
     }
-    if roots.is_empty() { Err(Error::Tls("no certificate of an authority is given".into())) } else { Ok(Arc::new(roots)) }
+    if roots.is_empty() {
+        Err(Error::Tls("no certificate of an authority is given".into()))
+    } else {
+        Ok(Arc::new(roots))
+    }
 }
 
 /// What a connection to a server that `tls` trusts needs.

@@ -16,10 +16,7 @@ pub struct Cursor {
 impl Cursor {
     /// Everything up to this number is acknowledged, nothing beyond.
     pub fn at(upto: u64) -> Cursor {
-        Cursor {
-            upto,
-            beyond: Vec::new(),
-        }
+        Cursor { upto, beyond: Vec::new() }
     }
 
     /// Whether the entry is acknowledged.
@@ -34,10 +31,7 @@ mod tests {
 
     #[test]
     fn dlv_3_a_cursor_covers_what_was_acknowledged_and_no_hole() {
-        let cursor = Cursor {
-            upto: 5,
-            beyond: vec![(7, 8), (11, 20)],
-        };
+        let cursor = Cursor { upto: 5, beyond: vec![(7, 8), (11, 20)] };
         let covered: Vec<u64> = (1..=22).filter(|seq| cursor.covers(*seq)).collect();
         assert_eq!(covered, [1, 2, 3, 4, 5, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20]);
         assert_eq!(etf::decode::<Cursor>(&etf::encode(&cursor)).unwrap(), cursor);

@@ -23,17 +23,8 @@ pub struct Inbox {
 impl Inbox {
     /// As an earlier connection left it. Times in milliseconds.
     pub fn resume(before: &Cursor, now: u64) -> Inbox {
-        let taken = before
-            .beyond
-            .iter()
-            .flat_map(|(first, last)| *first..=*last)
-            .map(|seq| (seq, now))
-            .collect();
-        Inbox {
-            upto: before.upto,
-            taken,
-            open: BTreeSet::new(),
-        }
+        let taken = before.beyond.iter().flat_map(|(first, last)| *first..=*last).map(|seq| (seq, now)).collect();
+        Inbox { upto: before.upto, taken, open: BTreeSet::new() }
     }
 
     /// Whether the notice was neither sent nor acknowledged.
@@ -73,15 +64,7 @@ impl Inbox {
 
     /// What is acknowledged by now; to be stored.
     pub fn cursor(&self) -> Cursor {
-        Cursor {
-            upto: self.upto,
-            beyond: self
-                .taken
-                .keys()
-                .take(crate::RANGES_MAX)
-                .map(|seq| (*seq, *seq))
-                .collect(),
-        }
+        Cursor { upto: self.upto, beyond: self.taken.keys().take(crate::RANGES_MAX).map(|seq| (*seq, *seq)).collect() }
     }
 }
 
@@ -94,13 +77,7 @@ mod tests {
         let mut inbox = Inbox::resume(&Cursor::at(10), 0);
         inbox.sent(12);
         inbox.take(12, 5);
-        assert_eq!(
-            inbox.cursor(),
-            Cursor {
-                upto: 10,
-                beyond: vec![(12, 12)]
-            }
-        );
+        assert_eq!(inbox.cursor(), Cursor { upto: 10, beyond: vec![(12, 12)] });
         assert!(inbox.is_new(11), "drawn before 12, committed after it");
         inbox.sent(11);
         inbox.sent(20);
@@ -109,13 +86,7 @@ mod tests {
         inbox.take(11, SETTLED_MS * 3);
         inbox.sent(30);
         inbox.take(30, SETTLED_MS * 5);
-        assert_eq!(
-            inbox.cursor(),
-            Cursor {
-                upto: 20,
-                beyond: vec![(30, 30)]
-            }
-        );
+        assert_eq!(inbox.cursor(), Cursor { upto: 20, beyond: vec![(30, 30)] });
         assert_eq!(Inbox::resume(&inbox.cursor(), 0).cursor(), inbox.cursor());
     }
 }

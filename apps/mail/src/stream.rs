@@ -28,11 +28,7 @@ pub struct Stream {
 impl Stream {
     /// A stream as an earlier connection left it.
     pub fn resume(before: Cursor) -> Stream {
-        Stream {
-            top: before.upto,
-            before,
-            open: VecDeque::new(),
-        }
+        Stream { top: before.upto, before, open: VecDeque::new() }
     }
 
     /// The last entry that was sent or passed over.
@@ -81,29 +77,17 @@ impl Stream {
 
     /// What is acknowledged by now; to be stored.
     pub fn cursor(&self) -> Cursor {
-        let upto = self
-            .open
-            .front()
-            .map_or(self.top, |first| first.seq.saturating_sub(1))
-            .max(self.before.upto);
+        let upto = self.open.front().map_or(self.top, |first| first.seq.saturating_sub(1)).max(self.before.upto);
         let ends = self.open.iter().skip(1).map(|next| next.seq - 1).chain([self.top]);
-        let gaps = self
-            .open
-            .iter()
-            .zip(ends)
-            .filter(|(open, _)| open.gap)
-            .map(|(open, end)| (open.seq + 1, end));
+        let gaps = self.open.iter().zip(ends).filter(|(open, _)| open.gap).map(|(open, end)| (open.seq + 1, end));
         let later = self
             .before
             .beyond
             .iter()
             .filter(|(_, last)| *last > self.top)
             .map(|(first, last)| (*first.max(&(self.top + 1)), *last));
-        let beyond = gaps
-            .chain(later)
-            .filter(|(first, last)| first <= last && *first > upto)
-            .take(RANGES_MAX)
-            .collect();
+        let beyond =
+            gaps.chain(later).filter(|(first, last)| first <= last && *first > upto).take(RANGES_MAX).collect();
         Cursor { upto, beyond }
     }
 }
@@ -126,29 +110,11 @@ mod tests {
     fn message_3_acknowledgements_in_any_order_leave_exactly_the_holes() {
         let mut stream = sent(&[12, 15, 20, 21]);
         assert!(stream.acknowledge(15));
-        assert_eq!(
-            stream.cursor(),
-            Cursor {
-                upto: 11,
-                beyond: vec![(13, 19)]
-            }
-        );
+        assert_eq!(stream.cursor(), Cursor { upto: 11, beyond: vec![(13, 19)] });
         assert!(stream.acknowledge(21));
-        assert_eq!(
-            stream.cursor(),
-            Cursor {
-                upto: 11,
-                beyond: vec![(13, 19), (21, 21)]
-            }
-        );
+        assert_eq!(stream.cursor(), Cursor { upto: 11, beyond: vec![(13, 19), (21, 21)] });
         assert!(stream.acknowledge(12));
-        assert_eq!(
-            stream.cursor(),
-            Cursor {
-                upto: 19,
-                beyond: vec![(21, 21)]
-            }
-        );
+        assert_eq!(stream.cursor(), Cursor { upto: 19, beyond: vec![(21, 21)] });
         assert!(stream.acknowledge(20));
         assert_eq!(stream.cursor(), Cursor::at(21));
         assert!(!stream.acknowledge(20), "repeated: ignored");

@@ -35,7 +35,12 @@ impl Front {
     ///
     /// # Errors
     /// A port that cannot be had, by name.
-    pub fn bind(handle: n2o::Handle<Chat>, listens: Vec<Listen>, identify: Identify, settings: Settings) -> Result<Front, Error> {
+    pub fn bind(
+        handle: n2o::Handle<Chat>,
+        listens: Vec<Listen>,
+        identify: Identify,
+        settings: Settings,
+    ) -> Result<Front, Error> {
         let mut addresses = Vec::new();
         let mut bound = Vec::new();
         for Listen { address, kind } in listens {

@@ -45,7 +45,8 @@ impl Will {
             QoS::ExactlyOnce => Qos::Two,
         };
         let topic = String::from_utf8(will.topic.to_vec()).ok()?;
-        let message = Message { topic, payload: Bytes::copy_from_slice(&will.message), qos, retain: will.retain, properties };
+        let message =
+            Message { topic, payload: Bytes::copy_from_slice(&will.message), qos, retain: will.retain, properties };
         Some(Will { message, delay })
     }
 }

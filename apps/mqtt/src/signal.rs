@@ -38,7 +38,10 @@ impl Signal {
 
     /// Registers who is to be woken; what is said before or after is seen by [`Signal::heard`] then.
     pub(crate) fn listen(&self, waker: &Waker) {
-        *self.lock() = Some(waker.clone());
+        match &mut *self.lock() {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
     }
 
     pub(crate) fn heard(&self) -> Option<Leave> {

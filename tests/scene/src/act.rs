@@ -60,7 +60,7 @@ impl Player<'_> {
         while !rest.is_empty() {
             let (option, after) = word(rest);
             let (value, after) = match option {
-                "certified" | "without" => ("", after),
+                "certified" | "without" | "holding" => ("", after),
                 _ => word(after),
             };
             let value = self.names.fill(value.trim_matches('"'), &self.bound)?;
@@ -69,6 +69,7 @@ impl Player<'_> {
                 "with" => return Err("with what? write: token T".to_owned()),
                 "token" => hello.password = Some(value.into_bytes().into()),
                 "without" => hello.password = None,
+                "holding" => hello.holding = true,
                 "version" => hello.version = Some(number(&value)?),
                 "window" => hello.window = Some(number(&value)?),
                 "takes" => hello.takes = Some(number(&value)?),
@@ -236,7 +237,7 @@ fn code(text: &str) -> Result<u8, String> {
 fn topic(text: &str) -> (Option<&str>, &str) {
     let (first, rest) = word(text);
     let level = first.find('/').and_then(|at| first.get(..at));
-    match level.is_some_and(|level| level.chars().all(|letter| letter.is_ascii_lowercase())) {
+    match level.is_some_and(|level| level.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())) {
         true => (Some(first), rest),
         false => (None, text.trim()),
     }

@@ -44,6 +44,11 @@ impl Player<'_> {
         let (Some(one), Some(other)) = (pair.next(), pair.next()) else {
             return Err("friends are two".to_owned());
         };
+        for who in [one, other] {
+            if self.names.get(who).is_none_or(|known| known.token.is_none()) {
+                self.enrol(who)?;
+            }
+        }
         self.act(&format!("{one} > Friend{{phone_id=@{one} friend_id=@{other} status=request}}"))?;
         self.act(&format!("{other} < Contact{{phone_id=@{one} status=authorization}}"))?;
         self.act(&format!("{other} > Friend{{phone_id=@{other} friend_id=@{one} status=confirm}}"))?;

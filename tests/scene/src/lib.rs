@@ -5,11 +5,11 @@
 //!
 //! | Line | Means |
 //! |---|---|
-//! | `# MESSAGE-1: title [sim] [live] [v5]` | a scene; the marks say where alone it is played |
+//! | `# MESSAGE-1: title [sim] [live] [v5] [limited]` | a scene; the marks say where alone it is played; `limited` = with limits per time |
 //! | `people ann ann/2 ben` | they are registered by fake numbers and connected; what came of that is forgotten |
 //! | `friends ann ben` | people who are friends |
 //! | `number n` | a fresh telephone number: `@n.phone` |
-//! | `x connects as "id" with token T version N window N takes N certified n => 0x86` | all but `connects` as needed |
+//! | `x connects as "id" with token T version N window N takes N certificate P holding => 0x86` | all but `connects` as needed |
 //! | `x disconnects`, `x vanishes`, `x closed 0x98` | ends well, ends badly, is ended by the server |
 //! | `x > topic Message{…} => 0x87` | publishes: on the events topic if none is named; bytes are `bytes "…"` or `bytes <<1,2>>` |
 //! | `x >> …` | publishes and does not wait for the acknowledgement |

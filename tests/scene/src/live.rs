@@ -164,6 +164,7 @@ impl Stage for Live<'_> {
             return Err("certificates are shown over TLS only: mark the scene [sim]".to_owned());
         }
         let mut link = Link::open(self.daemon.address(), self.version).map_err(|why| why.to_string())?;
+        link.at_once = !hello.holding;
         link.send(&mqtt::connect(self.version, hello));
         link.until(|link| link.connack.is_some());
         let code = link.connack.ok_or("CONNECT was not answered")?;

@@ -9,7 +9,7 @@ use crate::notation::{Bound, name};
 
 /// A device of a person, or a connection of nobody.
 #[derive(Debug, Clone, Default)]
-pub struct Known {
+pub(crate) struct Known {
     pub phone: String,
     pub dev_key: String,
     pub client: String,

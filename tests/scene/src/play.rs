@@ -24,7 +24,7 @@ pub fn sim_file(path: &Path) {
         None => 0..number("CHAT_SEEDS").unwrap_or(SEEDS),
     };
     let scenes: Vec<Scene> = scenes(path).into_iter().filter(|scene| !scene.has("live")).collect();
-    let wrong = scenes.iter().filter_map(|scene| seeds.clone().find_map(|seed| play_file(scene, &mut Simulated::new(seed), FIRST)));
+    let wrong = scenes.iter().filter_map(|scene| seeds.clone().find_map(|seed| play_file(scene, &mut Simulated::new(seed, scene.has("limited")), FIRST)));
     report(wrong.collect(), scenes.len());
 }
 
@@ -33,7 +33,7 @@ pub fn sim_file(path: &Path) {
 /// # Panics
 /// With all that went wrong.
 pub fn live_file(path: &Path, daemon: &mut dyn Daemon, version: Version) {
-    let scenes = scenes(path).into_iter().filter(|scene| !scene.has("sim"));
+    let scenes = scenes(path).into_iter().filter(|scene| !scene.has("sim") && !scene.has("limited"));
     let scenes: Vec<Scene> = scenes.filter(|scene| version == Version::V5 || !scene.has("v5")).collect();
     let mut live = Live::new(daemon, version);
     // Both versions may play on one server.

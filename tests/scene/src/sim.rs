@@ -21,6 +21,9 @@ const ROSTERS: Table = Table("sim_rosters");
 const NODES: usize = 3;
 /// Our own Receive Maximum (SPEC section 11).
 const WINDOW: u16 = 32;
+const SECOND: u64 = 1000;
+/// What does not come within so many seconds does not come.
+const PATIENCE: u32 = 4;
 
 /// A simulated server and its connections.
 pub struct Simulated {
@@ -50,11 +53,12 @@ struct Link {
 }
 
 impl Simulated {
-    pub fn new(seed: u64) -> Simulated {
-        Simulated::with(seed, Settings::dev())
+    /// As the `dev` profile has it, but for the limits per time if they are asked for.
+    pub fn new(seed: u64, limits: bool) -> Simulated {
+        Simulated::with(seed, Settings { limits, ..Settings::dev() })
     }
 
-    pub fn with(seed: u64, settings: Settings) -> Simulated {
+    fn with(seed: u64, settings: Settings) -> Simulated {
         let store = Arc::new(Memory::new(&[ROSTERS]));
         let rosters = Sequence::open(store, ROSTERS, b"last").expect("memory does not fail");
         let chat = Chat { settings, rosters: Arc::new(rosters) };
@@ -132,7 +136,7 @@ impl Link {
             right: None,
             came: Vec::new(),
             closed: None,
-            at_once: true,
+            at_once: !hello.holding,
             held: Vec::new(),
         }
     }
@@ -286,8 +290,14 @@ impl Stage for Simulated {
     }
 
     fn wait(&mut self, name: &str) -> Result<bool, String> {
-        self.run();
-        Ok(!self.link(name)?.came.is_empty())
+        for _ in 0..PATIENCE {
+            self.run();
+            if !self.link(name)?.came.is_empty() {
+                return Ok(true);
+            }
+            self.sim.advance(SECOND);
+        }
+        Ok(false)
     }
 
     fn settle(&mut self) -> Result<(), String> {

@@ -13,6 +13,8 @@ pub struct Hello {
     pub window: Option<u16>,
     /// Maximum Packet Size.
     pub takes: Option<u32>,
+    /// Items are not confirmed as they come.
+    pub holding: bool,
     /// The account key that the certificate presented names.
     pub certified: Option<String>,
 }

@@ -33,6 +33,8 @@ pub struct Side {
     /// What the other is to this one.
     pub relation: Relation,
     pub reader: Reader,
+    /// When this one's last two Typing records came (PRESENCE-7), milliseconds; not kept.
+    pub typed: [u64; 2],
 }
 
 impl Conversation {
@@ -51,16 +53,11 @@ impl Conversation {
                 relation: rows::read(cx.store, RELATION, &rows::pair_key(who, other.as_str().as_bytes()))?
                     .unwrap_or_default(),
                 reader: rows::read(cx.store, READER, &rows::reader_key(feed, who))?.unwrap_or_default(),
+                typed: [0; 2],
             });
         }
         let last = history::last_kept(cx, &key, u64::MAX)?;
-        Ok(Conversation {
-            feed: feed.clone(),
-            key,
-            name: Topic::from(feed).to_string().into(),
-            last,
-            sides,
-        })
+        Ok(Conversation { feed: feed.clone(), key, name: Topic::from(feed).to_string().into(), last, sides })
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
@@ -72,7 +69,7 @@ impl Conversation {
             Record::Message(message) => message::call(self, chat, cx, fx, &who, *message),
             Record::History(history) => history::call(self, cx, fx, &who, *history),
             Record::Friend(friend) => friend::call(self, chat, cx, fx, &who, *friend),
-            Record::Typing(typing) => typing::typing(self, cx, fx, &who, *typing),
+            Record::Typing(typing) => typing::typing(self, chat, cx, fx, &who, *typing),
             _ => Err(Refusal::InvalidData.into()),
         };
         match done {
@@ -91,17 +88,10 @@ impl Conversation {
         let named = named.filter(|name| !name.is_empty());
         let mine = |side: &&Side| account.owns(&side.who);
         let found = match named {
-            Some(name) => self
-                .sides
-                .iter()
-                .filter(mine)
-                .find(|side| side.who.as_str().as_bytes() == &name[..]),
+            Some(name) => self.sides.iter().filter(mine).find(|side| side.who.as_str().as_bytes() == &name[..]),
             None => {
                 let default = account.default_roster();
-                self.sides
-                    .iter()
-                    .filter(mine)
-                    .max_by_key(|side| Some(&side.who) == default.as_ref())
+                self.sides.iter().filter(mine).max_by_key(|side| Some(&side.who) == default.as_ref())
             }
         };
         found.ok_or_else(|| Refusal::PermissionDenied.into())
@@ -164,20 +154,12 @@ impl Conversation {
 
     /// Keeps a party's reader.
     pub(crate) fn put_reader(&self, fx: &mut Fx, side: &Side) {
-        fx.put(
-            READER,
-            rows::reader_key(&self.feed, &side.who),
-            rows::encode(&side.reader),
-        );
+        fx.put(READER, rows::reader_key(&self.feed, &side.who), rows::encode(&side.reader));
     }
 
     /// Keeps what the other is to a party.
     pub(crate) fn put_relation(&self, fx: &mut Fx, side: &Side) {
         let other = &self.other(side).who;
-        fx.put(
-            RELATION,
-            rows::pair_key(&side.who, other.as_str().as_bytes()),
-            rows::encode(&side.relation),
-        );
+        fx.put(RELATION, rows::pair_key(&side.who, other.as_str().as_bytes()), rows::encode(&side.relation));
     }
 }

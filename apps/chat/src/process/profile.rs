@@ -35,11 +35,7 @@ struct Told {
 
 impl Profile {
     pub fn load(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<Profile, Failure> {
-        Ok(Profile {
-            phone: phone.clone(),
-            waiting: Waiting::load(cx, fx, phone)?,
-            told: Told::default(),
-        })
+        Ok(Profile { phone: phone.clone(), waiting: Waiting::load(cx, fx, phone)?, told: Told::default() })
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
@@ -86,11 +82,7 @@ impl Profile {
     fn forget_presence(&self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
         let row: Option<Row> = rows::read(cx.store, PROFILE, self.phone.as_str().as_bytes())?;
         if let Some(row) = row.filter(|row| row.presence.is_some()) {
-            fx.put(
-                PROFILE,
-                self.phone.to_bytes(),
-                rows::encode(&Row { presence: None, ..row }),
-            );
+            fx.put(PROFILE, self.phone.to_bytes(), rows::encode(&Row { presence: None, ..row }));
         }
         Ok(())
     }
@@ -147,11 +139,7 @@ impl Profile {
             Audience::Everyone | Audience::Friends => presence::tell_friends(cx, fx, &self.phone, &status)?,
             Audience::Nobody => {}
         }
-        self.told = Told {
-            status: Some(status),
-            at: Some(cx.now),
-            is_due: false,
-        };
+        self.told = Told { status: Some(status), at: Some(cx.now), is_due: false };
         Ok(())
     }
 

@@ -48,11 +48,7 @@ pub(crate) struct Waiting {
 /// Slow work, and what its end means.
 enum Job {
     /// AUTH-1: the provider has the code; then the registration waits for it.
-    Code {
-        who: Who,
-        pending: Box<Pending>,
-        code: Bytes,
-    },
+    Code { who: Who, pending: Box<Pending>, code: Bytes },
     /// AUTH-3.
     Resend { who: Who },
     /// ID-14: the authority makes the certificate that completes a registration.
@@ -84,14 +80,7 @@ pub(crate) fn call(
         return Ok(());
     };
     allowed(who.role, act)?;
-    let mut ask = Ask {
-        phone,
-        waiting,
-        chat,
-        cx,
-        fx,
-        who,
-    };
+    let mut ask = Ask { phone, waiting, chat, cx, fx, who };
     match act {
         AuthAct::Reg => register::reg(&mut ask, auth),
         AuthAct::Voice => pending::voice(&ask),
@@ -153,14 +142,7 @@ pub(crate) fn worked(
     let who = match &job {
         Job::Code { who, .. } | Job::Resend { who } | Job::Certificate { who, .. } => who.clone(),
     };
-    let mut ask = Ask {
-        phone,
-        waiting,
-        chat,
-        cx,
-        fx,
-        who: &who,
-    };
+    let mut ask = Ask { phone, waiting, chat, cx, fx, who: &who };
     let done = match (job, result) {
         (Job::Code { pending, code, .. }, WorkResult::Sent) => pending::sent(&mut ask, *pending, code),
         (Job::Resend { .. }, WorkResult::Sent) => pending::sent_again(&mut ask),
@@ -197,23 +179,10 @@ mod tests {
 
     #[test]
     fn auth_16_a_registering_connection_may_register_and_nothing_else() {
-        for act in [
-            AuthAct::Reg,
-            AuthAct::Voice,
-            AuthAct::Resend,
-            AuthAct::Verify,
-            AuthAct::Ver,
-        ] {
+        for act in [AuthAct::Reg, AuthAct::Voice, AuthAct::Resend, AuthAct::Verify, AuthAct::Ver] {
             assert_eq!(allowed(Role::Registering, act), Ok(()));
         }
-        for act in [
-            AuthAct::Get,
-            AuthAct::Clear,
-            AuthAct::Delete,
-            AuthAct::Logout,
-            AuthAct::Update,
-            AuthAct::Push,
-        ] {
+        for act in [AuthAct::Get, AuthAct::Clear, AuthAct::Delete, AuthAct::Logout, AuthAct::Update, AuthAct::Push] {
             assert_eq!(allowed(Role::Registering, act), Err(Refusal::PermissionDenied));
             assert_eq!(allowed(Role::Device, act), Ok(()));
         }
@@ -222,15 +191,9 @@ mod tests {
 
     #[test]
     fn d_23_login_is_ignored_and_no_type_is_refused() {
-        let asks = |r#type| Auth {
-            r#type,
-            ..Auth::default()
-        };
+        let asks = |r#type| Auth { r#type, ..Auth::default() };
         assert_eq!(act(&asks(Some(AuthAct::Login.into()))), Ok(None));
         assert_eq!(act(&asks(None)), Err(Refusal::InvalidData));
-        assert_eq!(
-            act(&asks(Some(AuthType::Reg(VersionedReg::default())))),
-            Ok(Some(AuthAct::Reg))
-        );
+        assert_eq!(act(&asks(Some(AuthType::Reg(VersionedReg::default())))), Ok(Some(AuthAct::Reg)));
     }
 }

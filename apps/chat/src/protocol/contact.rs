@@ -19,25 +19,16 @@ const SCAN_MAX: usize = 2 * proto::limits::CONTACTS;
 pub(crate) fn all(cx: &Cx<'_>, own: &PhoneId, since: Option<u64>) -> Result<Vec<Contact>, Failure> {
     let mut addresses = std::collections::BTreeMap::<Bytes, (Option<Relation>, Option<Entry>)>::new();
     let prefix = rows::pair_key(own, b"");
-    for (key, row) in cx
-        .store
-        .scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(SCAN_MAX))?
-    {
+    for (key, row) in cx.store.scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(SCAN_MAX))? {
         addresses.entry(key.slice(prefix.len()..)).or_default().0 = Some(rows::decode(&row)?);
     }
-    for (key, row) in cx
-        .store
-        .scan(BOOK, &kvs::Span::prefix(prefix.clone()).limit(SCAN_MAX))?
-    {
+    for (key, row) in cx.store.scan(BOOK, &kvs::Span::prefix(prefix.clone()).limit(SCAN_MAX))? {
         addresses.entry(key.slice(prefix.len()..)).or_default().1 = Some(rows::decode(&row)?);
     }
     let since = since.unwrap_or(0);
     let mut contacts = Vec::new();
     for (address, (relation, entry)) in addresses {
-        let update = relation
-            .as_ref()
-            .map_or(0, |row| row.update)
-            .max(entry.as_ref().map_or(0, |row| row.update));
+        let update = relation.as_ref().map_or(0, |row| row.update).max(entry.as_ref().map_or(0, |row| row.update));
         let status = status(&address, relation.as_ref(), entry.as_ref());
         if update <= since && since > 0 || status == ContactStatus::Deleted && since == 0 {
             continue;
@@ -72,17 +63,8 @@ pub(crate) fn seen(
             ContactStatus::Friend => presence::to_friend(cx, peer.phone())?,
             _ => Online::Offline.into(),
         }),
-        update: Some(
-            relation
-                .map_or(0, |row| row.update)
-                .max(entry.map_or(0, |row| row.update)),
-        ),
-        created: Some(
-            relation
-                .map(|row| row.created)
-                .or(entry.map(|row| row.created))
-                .unwrap_or(0),
-        ),
+        update: Some(relation.map_or(0, |row| row.update).max(entry.map_or(0, |row| row.update))),
+        created: Some(relation.map(|row| row.created).or(entry.map(|row| row.created)).unwrap_or(0)),
         settings: relation.map(|row| row.settings.clone()).unwrap_or_default(),
         services: services(cx, peer)?,
         status: Some(status),
@@ -99,9 +81,7 @@ fn face(cx: &Cx<'_>, peer: &PhoneId, entry: Option<&Entry>) -> Result<Contact, F
         phone_id: Some(key),
         avatar: roster.avatar,
         names: roster.names.or_else(|| entry.and_then(|entry| entry.names.clone())),
-        surnames: roster
-            .surnames
-            .or_else(|| entry.and_then(|entry| entry.surnames.clone())),
+        surnames: roster.surnames.or_else(|| entry.and_then(|entry| entry.surnames.clone())),
         nick,
         ..Contact::default()
     })
@@ -134,10 +114,7 @@ fn status(address: &[u8], relation: Option<&Relation>, entry: Option<&Entry>) ->
 fn services(cx: &Cx<'_>, peer: &PhoneId) -> Result<Vec<Service>, Failure> {
     let prefix = rows::path(&[peer.phone().as_str().as_bytes(), b""]);
     let mut services = Vec::new();
-    for (_, row) in cx
-        .store
-        .scan(DEVICE, &kvs::Span::prefix(prefix).limit(proto::limits::DEVICES))?
-    {
+    for (_, row) in cx.store.scan(DEVICE, &kvs::Span::prefix(prefix).limit(proto::limits::DEVICES))? {
         let device: Device = rows::decode(&row)?;
         let Some(certificate) = device.certificate else {
             continue;
@@ -180,10 +157,7 @@ pub(crate) fn last_message(
 /// Field lists of a Contact hold no large message (SPEC section 5, "Counts and copies").
 fn without_bulk(message: Message) -> Message {
     match etf::encode(&message).len() > LAST_MSG_BYTES {
-        true => Message {
-            files: Vec::new(),
-            ..message
-        },
+        true => Message { files: Vec::new(), ..message },
         false => message,
     }
 }

@@ -16,10 +16,7 @@ pub(crate) fn merge(kept: &mut Vec<Feature>, changes: &[Feature]) -> Result<(), 
     for change in changes {
         check(change)?;
         let same = |feature: &Feature| feature.group == change.group && feature.key == change.key;
-        match (
-            merged.iter_mut().find(|feature| same(feature)),
-            change.text().is_empty(),
-        ) {
+        match (merged.iter_mut().find(|feature| same(feature)), change.text().is_empty()) {
             (Some(feature), false) => *feature = change.clone(),
             (None, false) => merged.push(change.clone()),
             (Some(_), true) => merged.retain(|feature| !same(feature)),
@@ -48,22 +45,10 @@ pub(crate) fn language(features: &[Feature]) -> Option<&[u8]> {
 /// FEATURE-1: bounds of key, group, id and value. A Feature without key names nothing.
 fn check(feature: &Feature) -> Result<(), Refusal> {
     let key = feature.key.as_deref().ok_or(Refusal::InvalidData)?;
-    let names = [
-        key,
-        feature.group.as_deref().unwrap_or_default(),
-        feature.id.as_deref().unwrap_or_default(),
-    ];
-    let room = if is_der(feature) {
-        FEATURE_DER_BYTES
-    } else {
-        FEATURE_VALUE_BYTES
-    };
+    let names = [key, feature.group.as_deref().unwrap_or_default(), feature.id.as_deref().unwrap_or_default()];
+    let room = if is_der(feature) { FEATURE_DER_BYTES } else { FEATURE_VALUE_BYTES };
     let fits = names.iter().all(|name| is_short_text(name)) && feature.text().len() <= room;
-    if fits && !key.is_empty() {
-        Ok(())
-    } else {
-        Err(Refusal::InvalidData)
-    }
+    if fits && !key.is_empty() { Ok(()) } else { Err(Refusal::InvalidData) }
 }
 
 fn is_der(feature: &Feature) -> bool {
@@ -79,10 +64,7 @@ mod tests {
     use super::*;
 
     fn keys(features: &[Feature]) -> Vec<(&[u8], &[u8])> {
-        features
-            .iter()
-            .map(|feature| (feature.key.as_deref().unwrap_or_default(), feature.text()))
-            .collect()
+        features.iter().map(|feature| (feature.key.as_deref().unwrap_or_default(), feature.text())).collect()
     }
 
     fn merged(kept: &[Feature], changes: &[Feature]) -> Result<Vec<Feature>, Refusal> {
@@ -93,11 +75,7 @@ mod tests {
     #[test]
     fn feature_1_merges_by_group_and_key_and_the_last_wins() {
         let kept = [Feature::new("G", "a", "1"), Feature::new("H", "a", "2")];
-        let changes = [
-            Feature::new("G", "a", "3"),
-            Feature::new("G", "b", "4"),
-            Feature::new("G", "b", "5"),
-        ];
+        let changes = [Feature::new("G", "a", "3"), Feature::new("G", "b", "4"), Feature::new("G", "b", "5")];
         let list = merged(&kept, &changes).unwrap();
         assert_eq!(keys(&list), [(&b"a"[..], &b"3"[..]), (b"a", b"2"), (b"b", b"5")]);
     }
@@ -118,10 +96,7 @@ mod tests {
             Feature::new(long, "k", "v"),
             Feature::new("G", "k", bulk.clone()),
             Feature::new("G", "", "v"),
-            Feature {
-                key: None,
-                ..Feature::new("G", "k", "v")
-            },
+            Feature { key: None, ..Feature::new("G", "k", "v") },
         ] {
             assert_eq!(merged(&[], &[bad]), Err(Refusal::InvalidData));
         }

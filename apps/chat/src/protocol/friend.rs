@@ -35,14 +35,7 @@ pub(crate) fn call(
     if cx.store.get(ROSTER, other.who.as_str().as_bytes())?.is_none() {
         return Err(Refusal::ContactNotFound.into());
     }
-    let mut pair = Pair {
-        conversation,
-        cx,
-        fx,
-        who,
-        own,
-        other,
-    };
+    let mut pair = Pair { conversation, cx, fx, who, own, other };
     match friend.status {
         Some(FriendStatus::Request) => pair.request(),
         Some(FriendStatus::Confirm) => pair.confirm(),
@@ -97,9 +90,8 @@ impl Pair<'_, '_> {
 
     fn ask(&mut self) -> Result<(), Halt> {
         if self.count(&self.own.who.clone(), CONTACTS, |_| true)? >= CONTACTS
-            || self.count(&self.other.who.clone(), CONTACTS, |status| {
-                status == Some(ContactStatus::Authorization)
-            })? >= UNANSWERED_MAX
+            || self.count(&self.other.who.clone(), CONTACTS, |status| status == Some(ContactStatus::Authorization))?
+                >= UNANSWERED_MAX
         {
             return Err(Refusal::Limit.into());
         }
@@ -129,14 +121,9 @@ impl Pair<'_, '_> {
             }
             (None, None) => {
                 let none = || proto::Failure::new(Refusal::ContactsNotFound, Term::nil());
-                answer(
-                    self.fx,
-                    self.who,
-                    vec![etf::encode(&Io::error(Refusal::ContactsNotFound).with(none()))],
-                );
+                answer(self.fx, self.who, vec![etf::encode(&Io::error(Refusal::ContactsNotFound).with(none()))]);
                 Ok(())
             }
-            (_, Some(ContactStatus::Ban)) => Err(Refusal::Banned.into()),
             (None, Some(_)) => Err(Refusal::ContactNotFound.into()),
             (Some(_), _) => Err(Refusal::InvalidData.into()),
         }
@@ -284,15 +271,7 @@ impl Pair<'_, '_> {
         let news = self.seen(side, peer)?;
         let merge = contact_merge(&side.who, peer.who.as_str().as_bytes());
         let topic = ses(self.cx, &side.who)?;
-        notify(
-            self.fx,
-            self.cx,
-            side.who.phone(),
-            &topic,
-            &news,
-            merge,
-            Seen::after(self.who),
-        )?;
+        notify(self.fx, self.cx, side.who.phone(), &topic, &news, merge, Seen::after(self.who))?;
         Ok(())
     }
 
@@ -305,13 +284,8 @@ impl Pair<'_, '_> {
     /// Presence of each to the other (FRIEND-2), or offline from now on (FRIEND-3, 4).
     fn presence(&mut self, visible: bool) {
         for (own, other) in [(&self.own, &self.other), (&self.other, &self.own)] {
-            let news = Friendship {
-                own: own.who.clone(),
-                other: other.who.clone(),
-                visible,
-            };
-            self.fx
-                .tell(Name::Profile(own.who.phone().clone()), Input::Friends(Box::new(news)));
+            let news = Friendship { own: own.who.clone(), other: other.who.clone(), visible };
+            self.fx.tell(Name::Profile(own.who.phone().clone()), Input::Friends(Box::new(news)));
         }
     }
 }

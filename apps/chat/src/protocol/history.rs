@@ -63,11 +63,7 @@ fn get(
     own: &Side,
     request: &History,
 ) -> Result<(), Halt> {
-    if request
-        .data
-        .iter()
-        .any(|item| matches!(item, HistoryItem::Message(message) if message.id.is_some()))
-    {
+    if request.data.iter().any(|item| matches!(item, HistoryItem::Message(message) if message.id.is_some())) {
         return Err(Refusal::NotSupported.into());
     }
     let reach = Reach::of(cx, &conversation.feed, &own.who, own.reader)?;
@@ -97,10 +93,7 @@ fn update(
     let asked = request.entity_id.filter(|at| *at > 0).unwrap_or(last);
     let reader = own.reader.reader.max(asked.min(last));
     let moved = reader > own.reader.reader;
-    let own = Side {
-        reader: Reader { reader, ..own.reader },
-        ..own
-    };
+    let own = Side { reader: Reader { reader, ..own.reader }, ..own };
     let other = conversation.other(&own).clone();
     let news = Contact {
         phone_id: Some(other.who.to_bytes()),
@@ -111,10 +104,7 @@ fn update(
         ..Contact::default()
     };
 
-    let also = Also::Read {
-        key: conversation.key.clone(),
-        id: reader,
-    };
+    let also = Also::Read { key: conversation.key.clone(), id: reader };
     if !moved {
         answer_also(fx, who, vec![etf::encode(&news)], also);
         return Ok(());
@@ -125,15 +115,7 @@ fn update(
     }
     answer_also(fx, who, Vec::new(), also);
     let merge = contact_merge(&own.who, other.who.as_str().as_bytes());
-    notify(
-        fx,
-        cx,
-        own.who.phone(),
-        &ses(cx, &own.who)?,
-        &news,
-        merge,
-        Seen::after(who),
-    )?;
+    notify(fx, cx, own.who.phone(), &ses(cx, &own.who)?, &news, merge, Seen::after(who))?;
     updated(conversation, cx, fx, who, &own)
 }
 
@@ -158,13 +140,7 @@ fn updated(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own
 /// HISTORY-5: nothing up to here is shown to this roster any more.
 fn delete(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: Side) -> Result<(), Halt> {
     let mark = conversation.last.unwrap_or(0);
-    let own = Side {
-        reader: Reader {
-            reader: own.reader.reader.max(mark),
-            clear: own.reader.clear.max(mark),
-        },
-        ..own
-    };
+    let own = Side { reader: Reader { reader: own.reader.reader.max(mark), clear: own.reader.clear.max(mark) }, ..own };
     conversation.put_reader(fx, &own);
     if let Some(side) = conversation.side(&own.who) {
         side.reader = own.reader;
@@ -177,15 +153,7 @@ fn delete(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, 
         ..History::default()
     };
     answer(fx, who, vec![etf::encode(&Io::ok(Outcome::Cleared))]);
-    notify(
-        fx,
-        cx,
-        own.who.phone(),
-        &ses(cx, &own.who)?,
-        &news,
-        None,
-        Seen::after(who),
-    )?;
+    notify(fx, cx, own.who.phone(), &ses(cx, &own.who)?, &news, None, Seen::after(who))?;
     Ok(())
 }
 
@@ -252,9 +220,7 @@ fn last_msg(
     own: &Side,
     request: &History,
 ) -> Result<(), Halt> {
-    let found = contact::last_message(cx, &conversation.feed, &own.who, own.reader)?
-        .into_iter()
-        .collect();
+    let found = contact::last_message(cx, &conversation.feed, &own.who, own.reader)?.into_iter().collect();
     respond(conversation, cx, fx, who, request, found)
 }
 
@@ -301,10 +267,8 @@ fn respond(
 
 /// About what a message takes in an answer, bytes: its contents, and a fixed sum for the rest.
 fn size(message: &Message) -> usize {
-    let parts = message
-        .files
-        .iter()
-        .map(|part| 256 + part.payload.as_ref().map_or(0, Bytes::len) + 128 * part.data.len());
+    let parts =
+        message.files.iter().map(|part| 256 + part.payload.as_ref().map_or(0, Bytes::len) + 128 * part.data.len());
     512 + parts.sum::<usize>()
 }
 
@@ -357,9 +321,7 @@ fn kept(row: &[u8]) -> Result<Option<Message>, Failure> {
 /// Id of the last message not above `to` that is not deleted.
 pub(crate) fn last_kept(cx: &Cx<'_>, feed: &[u8], mut to: u64) -> Result<Option<u64>, Failure> {
     loop {
-        let rows = cx
-            .store
-            .scan(MESSAGE, &rows::numbers(feed, 0, to).backward().limit(2))?;
+        let rows = cx.store.scan(MESSAGE, &rows::numbers(feed, 0, to).backward().limit(2))?;
         for (key, row) in &rows {
             if kept(row)?.is_some() {
                 return Ok(rows::number(key));
@@ -400,20 +362,14 @@ impl Reach {
     pub(crate) fn of(cx: &Cx<'_>, feed: &FeedId, own: &PhoneId, reader: Reader) -> Result<Reach, Failure> {
         let prefix = rows::reader_key(feed, own);
         let some = cx.store.scan(HIDDEN, &rows::numbers(&prefix, 0, u64::MAX).limit(1))?;
-        Ok(Reach {
-            feed: feed.key(),
-            clear: reader.clear,
-            hidden: (!some.is_empty()).then_some(prefix),
-        })
+        Ok(Reach { feed: feed.key(), clear: reader.clear, hidden: (!some.is_empty()).then_some(prefix) })
     }
 
     /// The `count` visible messages nearest below `at`, rising.
     pub(crate) fn before(&self, cx: &Cx<'_>, at: u64, count: usize) -> Result<Vec<Message>, Failure> {
         let (mut found, mut to) = (Vec::new(), at.saturating_sub(1));
         while found.len() < count && to > self.clear {
-            let span = rows::numbers(&self.feed, self.clear + 1, to)
-                .backward()
-                .limit(CHUNK.min(2 * count));
+            let span = rows::numbers(&self.feed, self.clear + 1, to).backward().limit(CHUNK.min(2 * count));
             let Some(lowest) = self.take(cx, span, count, &mut found)? else {
                 break;
             };

@@ -54,16 +54,8 @@ fn send(
     }
     if !message.r#type.is_empty() || message.link.is_some() {
         // MESSAGE-8, 9: not in this version; other marks are the server's.
-        let known = message
-            .r#type
-            .iter()
-            .all(|mark| matches!(mark, Mark::Reply | Mark::Forward));
-        return Err(if known {
-            Refusal::NotSupported
-        } else {
-            Refusal::InvalidData
-        }
-        .into());
+        let known = message.r#type.iter().all(|mark| matches!(mark, Mark::Reply | Mark::Forward));
+        return Err(if known { Refusal::NotSupported } else { Refusal::InvalidData }.into());
     }
     let acquainted = conversation.may_post(cx, own)?;
     let given = message.msg_id.clone().filter(|id| !id.is_empty());
@@ -97,10 +89,7 @@ fn send(
     }
     fx.put(MESSAGE, rows::numbered(&conversation.key, id), payload.clone());
     if let Some(msg_id) = &given {
-        let sent = Sent {
-            id,
-            client: Bytes::copy_from_slice(who.session.as_bytes()),
-        };
+        let sent = Sent { id, client: Bytes::copy_from_slice(who.session.as_bytes()) };
         fx.put(DUPLICATE, duplicate(conversation, own, msg_id), rows::encode(&sent));
     }
     conversation.last = Some(id);
@@ -112,10 +101,7 @@ fn send(
 
 /// MESSAGE-2: from now on it survives a crash.
 fn accepted(msg_id: &Bytes) -> Bytes {
-    etf::encode(&Ack {
-        id: Some(msg_id.clone()),
-        ..Ack::default()
-    })
+    etf::encode(&Ack { id: Some(msg_id.clone()), ..Ack::default() })
 }
 
 fn duplicate(conversation: &Conversation, own: &Side, msg_id: &[u8]) -> Bytes {
@@ -156,15 +142,7 @@ fn acquaint(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx) -> Result
         (relation.created, relation.update) = (cx.now.0, cx.now.0);
         let news: Contact = contact::seen(cx, &side.who, &other, Some(&relation), None)?;
         let merge = contact_merge(&side.who, other.as_str().as_bytes());
-        notify(
-            fx,
-            cx,
-            side.who.phone(),
-            &ses(cx, &side.who)?,
-            &news,
-            merge,
-            Seen::ByNobody,
-        )?;
+        notify(fx, cx, side.who.phone(), &ses(cx, &side.who)?, &news, merge, Seen::ByNobody)?;
         if let Some(kept) = conversation.side(&side.who) {
             kept.relation = relation;
             let kept = kept.clone();
@@ -193,20 +171,12 @@ fn edit(
         return Err(Refusal::PermissionDenied.into());
     }
     conversation.may_post(cx, own)?;
-    let acks: Vec<Bytes> = message
-        .msg_id
-        .iter()
-        .filter(|id| !id.is_empty())
-        .map(accepted)
-        .collect();
+    let acks: Vec<Bytes> = message.msg_id.iter().filter(|id| !id.is_empty()).map(accepted).collect();
     if stored.files == message.files {
         answer(fx, who, acks);
         return Ok(());
     }
-    let mut kept = Message {
-        files: message.files,
-        ..stored
-    };
+    let mut kept = Message { files: message.files, ..stored };
     if !kept.r#type.contains(&Mark::Edited) {
         kept.r#type.push(Mark::Edited);
     }
@@ -217,10 +187,7 @@ fn edit(
 
     let seq = change(conversation, cx, fx, id, row)?;
     answer(fx, who, acks);
-    let shown = Message {
-        status: Some(MessageStatus::Edit),
-        ..kept
-    };
+    let shown = Message { status: Some(MessageStatus::Edit), ..kept };
     conversation.post(fx, &shown, seq, id, rows::encode(&shown), who);
     Ok(())
 }
@@ -337,14 +304,6 @@ fn delete_for_me(
         status: Some(MessageStatus::Delete),
         ..Message::default()
     };
-    notify(
-        fx,
-        cx,
-        own.who.phone(),
-        &ses(cx, &own.who)?,
-        &news,
-        None,
-        Seen::after(who),
-    )?;
+    notify(fx, cx, own.who.phone(), &ses(cx, &own.who)?, &news, None, Seen::after(who))?;
     Ok(())
 }

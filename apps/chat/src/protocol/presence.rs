@@ -45,25 +45,11 @@ fn set(
     let wanted = check(status)?;
     let profile: Profile = rows::read(cx.store, PROFILE, own.as_str().as_bytes())?.ok_or(Refusal::PermissionDenied)?;
 
-    effects::answer(
-        fx,
-        who,
-        vec![etf::encode(&Presence {
-            uid: Some(uid),
-            status: Some(status.clone()),
-        })],
-    );
+    effects::answer(fx, who, vec![etf::encode(&Presence { uid: Some(uid), status: Some(status.clone()) })]);
     if profile.presence == wanted {
         return Ok(None);
     }
-    fx.put(
-        PROFILE,
-        own.to_bytes(),
-        rows::encode(&Profile {
-            presence: wanted,
-            ..profile
-        }),
-    );
+    fx.put(PROFILE, own.to_bytes(), rows::encode(&Profile { presence: wanted, ..profile }));
     Ok(Some(status.clone()))
 }
 
@@ -84,18 +70,8 @@ fn ask(cx: &Cx<'_>, fx: &mut Fx, who: &Who, uid: Option<&Bytes>) -> Result<(), H
             Err(_) => Online::Offline.into(),
         },
     };
-    let uid = uid
-        .filter(|uid| !uid.is_empty())
-        .cloned()
-        .or_else(|| Some(account.default_roster()?.to_bytes()));
-    effects::answer(
-        fx,
-        who,
-        vec![etf::encode(&Presence {
-            uid,
-            status: Some(status),
-        })],
-    );
+    let uid = uid.filter(|uid| !uid.is_empty()).cloned().or_else(|| Some(account.default_roster()?.to_bytes()));
+    effects::answer(fx, who, vec![etf::encode(&Presence { uid, status: Some(status) })]);
     Ok(())
 }
 
@@ -114,21 +90,14 @@ fn seen_by(cx: &Cx<'_>, account: &Account, peer: &PhoneId) -> Result<PresenceSta
 /// The own address that a request names (G-3, G-4); given back as it was written.
 fn own_uid(account: &Account, uid: Option<&Bytes>) -> Result<Bytes, Refusal> {
     let Some(uid) = uid.filter(|uid| !uid.is_empty()) else {
-        return account
-            .default_roster()
-            .map(|own| own.to_bytes())
-            .ok_or(Refusal::PermissionDenied);
+        return account.default_roster().map(|own| own.to_bytes()).ok_or(Refusal::PermissionDenied);
     };
     let own = match Address::parse_own(uid, &account.phone).map_err(|_| Refusal::InvalidData)? {
         Address::Full(named) => account.owns(&named),
         Address::Phone(phone) => phone == account.phone,
         Address::Roster(roster) => account.rosters.contains(&roster),
     };
-    if own {
-        Ok(uid.clone())
-    } else {
-        Err(Refusal::PermissionDenied)
-    }
+    if own { Ok(uid.clone()) } else { Err(Refusal::PermissionDenied) }
 }
 
 /// What is kept of a presence that was set: nothing for plainly online.
@@ -137,14 +106,8 @@ fn check(status: &PresenceStatus) -> Result<Option<PresenceStatus>, Refusal> {
         PresenceStatus::Is(Online::Online) => Ok(None),
         PresenceStatus::Is(Online::Offline) => Ok(Some(status.clone())),
         PresenceStatus::Text(text) => {
-            let chars = std::str::from_utf8(text)
-                .map(|text| text.chars().count())
-                .unwrap_or_default();
-            if (1..=PRESENCE_CHARS).contains(&chars) {
-                Ok(Some(status.clone()))
-            } else {
-                Err(Refusal::InvalidData)
-            }
+            let chars = std::str::from_utf8(text).map(|text| text.chars().count()).unwrap_or_default();
+            if (1..=PRESENCE_CHARS).contains(&chars) { Ok(Some(status.clone())) } else { Err(Refusal::InvalidData) }
         }
     }
 }

@@ -62,13 +62,7 @@ fn get(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: &Profile, status
             status: Some(status),
             ..row
         }],
-        false => full(
-            cx,
-            &row,
-            &auth::rosters(cx, own)?,
-            roster::delta(cx, asked.update),
-            status,
-        )?,
+        false => full(cx, &row, &auth::rosters(cx, own)?, roster::delta(cx, asked.update), status)?,
     };
     effects::answer(fx, who, parts.iter().map(etf::encode).collect());
     Ok(())
@@ -85,21 +79,11 @@ pub(crate) fn full(
 ) -> Result<Vec<Profile>, Failure> {
     let own = rosters.first().map(|(id, _)| id.phone());
     let presence = own.map(|own| presence::of(cx, own)).transpose()?;
-    let head = Profile {
-        rosters: Vec::new(),
-        update: None,
-        presence,
-        status: Some(status),
-        ..row.clone()
-    };
+    let head = Profile { rosters: Vec::new(), update: None, presence, status: Some(status), ..row.clone() };
     let mut pieces = Vec::new();
     for (id, row) in rosters {
         let contacts = contact::all(cx, id, since)?;
-        pieces.extend(roster::cut(
-            roster::whole(cx, id, row.clone())?,
-            contacts,
-            roster::synced(cx),
-        ));
+        pieces.extend(roster::cut(roster::whole(cx, id, row.clone())?, contacts, roster::synced(cx)));
     }
     Ok(pack(head, pieces, roster::synced(cx)))
 }
@@ -141,22 +125,14 @@ fn patch(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: Profile) -> Re
     }
     let mut settings = row.settings.clone();
     feature::merge(&mut settings, &asked.settings)?;
-    let balance = if who.role == Role::Service {
-        asked.balance.or(row.balance)
-    } else {
-        row.balance
-    };
+    let balance = if who.role == Role::Service { asked.balance.or(row.balance) } else { row.balance };
 
-    let after = Profile {
-        settings,
-        balance,
-        ..row.clone()
-    };
+    let after = Profile { settings, balance, ..row.clone() };
     let is_changed = after != row;
     let update = if is_changed { Some(cx.now.0) } else { row.update };
     let brief = Profile {
         phone: Some(own.to_bytes()),
-        settings: asked.settings,
+        settings: after.settings.clone(),
         balance,
         update,
         status: Some(ProfileStatus::Patch),
@@ -164,14 +140,7 @@ fn patch(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: Profile) -> Re
     };
     effects::answer(fx, who, vec![etf::encode(&brief)]);
     if is_changed {
-        fx.put(
-            PROFILE,
-            own.to_bytes(),
-            rows::encode(&Profile {
-                update,
-                ..after.clone()
-            }),
-        );
+        fx.put(PROFILE, own.to_bytes(), rows::encode(&Profile { update, ..after.clone() }));
         let topic = Topic::Ses(Owner::Account(own.clone()));
         effects::notify(fx, cx, own, &topic, &brief, None, Seen::by(who))?;
         tell_privacy(cx, fx, own, &row, &after)?;
@@ -195,32 +164,15 @@ mod tests {
     use bytes::Bytes;
 
     fn roster(bytes: usize) -> Roster {
-        Roster {
-            names: Some(Bytes::from(vec![b'n'; bytes])),
-            update: None,
-            ..Roster::default()
-        }
+        Roster { names: Some(Bytes::from(vec![b'n'; bytes])), update: None, ..Roster::default() }
     }
 
     #[test]
     fn profile_1_parts_are_bounded_and_the_last_alone_has_update() {
-        let head = Profile {
-            update: None,
-            ..Profile::default()
-        };
-        let parts = pack(
-            head.clone(),
-            vec![roster(200_000), roster(100_000), roster(100_000), roster(200_000)],
-            7,
-        );
-        assert_eq!(
-            parts.iter().map(|part| part.rosters.len()).collect::<Vec<_>>(),
-            [1, 2, 1]
-        );
-        assert_eq!(
-            parts.iter().map(|part| part.update).collect::<Vec<_>>(),
-            [None, None, Some(7)]
-        );
+        let head = Profile { update: None, ..Profile::default() };
+        let parts = pack(head.clone(), vec![roster(200_000), roster(100_000), roster(100_000), roster(200_000)], 7);
+        assert_eq!(parts.iter().map(|part| part.rosters.len()).collect::<Vec<_>>(), [1, 2, 1]);
+        assert_eq!(parts.iter().map(|part| part.update).collect::<Vec<_>>(), [None, None, Some(7)]);
         assert!(parts.iter().all(|part| etf::encode(part).len() <= PART_BYTES));
         assert_eq!(pack(head, vec![roster(10); 5], 7).len(), 1);
     }

@@ -40,13 +40,7 @@ pub(crate) fn call(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, roster: R
         RosterStatus::Patch | RosterStatus::Update => patch(cx, fx, who, own, roster, status),
         // Nicks are unique on the server: their index has one owner.
         RosterStatus::Nick => {
-            fx.tell(
-                Name::Nicks,
-                Input::Call(Box::new(Call {
-                    who: who.clone(),
-                    record: roster.into(),
-                })),
-            );
+            fx.tell(Name::Nicks, Input::Call(Box::new(Call { who: who.clone(), record: roster.into() })));
             Ok(())
         }
         RosterStatus::Create | RosterStatus::Del | RosterStatus::Remove => Err(Refusal::NotSupported.into()),
@@ -66,9 +60,7 @@ pub(crate) fn named(who: &Who, id: Option<&RosterId>) -> Result<PhoneId, Refusal
         Some(RosterId::Name(name)) if name.is_empty() => account.default_roster(),
         Some(RosterId::Name(name)) => by_name(account, name),
     };
-    named
-        .filter(|roster| account.owns(roster))
-        .ok_or(Refusal::RosterNotFound)
+    named.filter(|roster| account.owns(roster)).ok_or(Refusal::RosterNotFound)
 }
 
 fn by_name(account: &Account, name: &[u8]) -> Option<PhoneId> {
@@ -84,10 +76,7 @@ fn by_name(account: &Account, name: &[u8]) -> Option<PhoneId> {
 fn get(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, since: Option<u64>) -> Result<(), Halt> {
     let row = row(cx, own)?.ok_or(Refusal::RosterNotFound)?;
     let contacts = contact::all(cx, own, delta(cx, since))?;
-    let base = Roster {
-        status: Some(RosterStatus::Get),
-        ..whole(cx, own, row)?
-    };
+    let base = Roster { status: Some(RosterStatus::Get), ..whole(cx, own, row)? };
     let parts = cut(base, contacts, synced(cx));
     effects::answer(fx, who, parts.iter().map(etf::encode).collect());
     Ok(())
@@ -96,12 +85,7 @@ fn get(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, since: Option<u64>) -
 /// What a roster says of itself, without lists: a brief record of it is made of this.
 pub(crate) fn whole(cx: &Cx<'_>, own: &PhoneId, row: Roster) -> Result<Roster, Failure> {
     let nick = cx.store.get(NICK_OF, own.as_str().as_bytes())?;
-    Ok(Roster {
-        id: Some(RosterId::Number(own.roster())),
-        nick,
-        phone: Some(own.phone().to_bytes()),
-        ..row
-    })
+    Ok(Roster { id: Some(RosterId::Number(own.roster())), nick, phone: Some(own.phone().to_bytes()), ..row })
 }
 
 pub(crate) fn row(cx: &Cx<'_>, own: &PhoneId) -> Result<Option<Roster>, Failure> {
@@ -138,27 +122,14 @@ fn patch(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, wanted: Roster, sta
     let is_changed = after != row;
     let update = if is_changed { Some(cx.now.0) } else { row.update };
     let after = Roster { update, ..after };
-    let brief = Roster {
-        id: Some(RosterId::Number(own.roster())),
-        update,
-        status: Some(status),
-        ..change
-    };
+    let brief = Roster { id: Some(RosterId::Number(own.roster())), update, status: Some(status), ..change };
     if !is_changed {
         effects::answer(fx, who, vec![etf::encode(&brief)]);
         return Ok(());
     }
     fx.put(ROSTER, own.to_bytes(), rows::encode(&after));
     effects::answer(fx, who, Vec::new());
-    effects::notify(
-        fx,
-        cx,
-        own.phone(),
-        &effects::ses(cx, own)?,
-        &brief,
-        None,
-        Seen::after(who),
-    )?;
+    effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &brief, None, Seen::after(who))?;
     match face(cx, own, &row, &after, &brief)? {
         Some(face) => Ok(presence::tell_face(cx, fx, own, &face)?),
         None => Ok(()),
@@ -212,11 +183,7 @@ fn face(
     if !named && !pictured {
         return Ok(None);
     }
-    let mut face = Contact {
-        phone_id: Some(own.to_bytes()),
-        update: after.update,
-        ..Contact::default()
-    };
+    let mut face = Contact { phone_id: Some(own.to_bytes()), update: after.update, ..Contact::default() };
     if named {
         face.names = after.names.clone().or_else(|| change.names.clone());
         face.surnames = after.surnames.clone().or_else(|| change.surnames.clone());
@@ -238,40 +205,18 @@ mod tests {
 
     #[test]
     fn roster_6_absent_leaves_and_empty_clears() {
-        let row = Roster {
-            names: text("Anna"),
-            surnames: text("Bell"),
-            ..Roster::default()
-        };
-        let change = check(Roster {
-            surnames: text(""),
-            email: text("a@b"),
-            ..Roster::default()
-        })
-        .unwrap();
+        let row = Roster { names: text("Anna"), surnames: text("Bell"), ..Roster::default() };
+        let change = check(Roster { surnames: text(""), email: text("a@b"), ..Roster::default() }).unwrap();
         let after = apply(&row, &change);
-        assert_eq!(
-            (after.names, after.surnames, after.email),
-            (text("Anna"), None, text("a@b"))
-        );
+        assert_eq!((after.names, after.surnames, after.email), (text("Anna"), None, text("a@b")));
     }
 
     #[test]
     fn roster_6_names_are_normal_and_bounded() {
-        let change = check(Roster {
-            names: text(" Zoe\u{308} "),
-            ..Roster::default()
-        })
-        .unwrap();
+        let change = check(Roster { names: text(" Zoe\u{308} "), ..Roster::default() }).unwrap();
         assert_eq!(change.names, text("Zo\u{eb}"));
         for bad in ["A", "abcdefghijklmnopqrstuvwxyzabcdefg"] {
-            assert_eq!(
-                check(Roster {
-                    names: text(bad),
-                    ..Roster::default()
-                }),
-                Err(Refusal::InvalidData)
-            );
+            assert_eq!(check(Roster { names: text(bad), ..Roster::default() }), Err(Refusal::InvalidData));
         }
     }
 }

@@ -139,10 +139,9 @@ fn receivers(cx: &Cx<'_>, topic: &Topic) -> Result<Vec<Phone>, Failure> {
         Topic::Devices(phone) => vec![phone.clone()],
         Topic::Private(FeedId::P2p(one, other)) if one.phone() == other.phone() => vec![one.phone().clone()],
         Topic::Private(FeedId::P2p(one, other)) => vec![one.phone().clone(), other.phone().clone()],
-        Topic::Contacts(roster) => presence::friends(cx, roster)?
-            .into_iter()
-            .map(|friend| friend.phone().clone())
-            .collect(),
+        Topic::Contacts(roster) => {
+            presence::friends(cx, roster)?.into_iter().map(|friend| friend.phone().clone()).collect()
+        }
         _ => Vec::new(),
     })
 }

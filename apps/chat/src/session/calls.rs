@@ -69,11 +69,7 @@ impl Session {
         verdict: Verdict,
     ) -> Result<(), Failure> {
         let Some(link) = &mut self.link else { return Ok(()) };
-        link.calls.open.push_back(Open {
-            records,
-            end: Some(verdict),
-            ..Open::new(call, Stage::Alone)
-        });
+        link.calls.open.push_back(Open { records, end: Some(verdict), ..Open::new(call, Stage::Alone) });
         self.release(cx, fx)
     }
 
@@ -131,13 +127,7 @@ impl Session {
                 continue;
             };
             let overlaps = matches!(owner, Name::Conversation(_));
-            if !link
-                .calls
-                .open
-                .iter()
-                .take(at)
-                .all(|earlier| earlier.lets_pass(overlaps))
-            {
+            if !link.calls.open.iter().take(at).all(|earlier| earlier.lets_pass(overlaps)) {
                 return;
             }
             let stage = if overlaps { Stage::Overlapping } else { Stage::Alone };
@@ -165,14 +155,7 @@ impl Session {
 
 impl Open {
     fn new(call: u64, stage: Stage) -> Open {
-        Open {
-            call,
-            stage,
-            records: Vec::new(),
-            end: None,
-            also: Also::Nothing,
-            behind: Vec::new(),
-        }
+        Open { call, stage, records: Vec::new(), end: None, also: Also::Nothing, behind: Vec::new() }
     }
 
     /// Whether a later call may begin beside this one: it has ended, or both belong to conversations.

@@ -6,36 +6,36 @@ use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{ClientId, ClientKind, DevKey, Phone};
 use proto::limits::REGISTRATION_MS;
-use proto::records::VnodeMax;
+use proto::records::{ProfileStatus, VnodeMax};
 
 use super::queue::Queue;
-use super::{Link, Rate, Session, Stage};
+use super::{Link, Rate, Session};
 use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
 use crate::input::{Admit, Admitted, Input, Tick};
-use crate::rows::{self, CURSOR};
-use crate::{Chat, Cx, Fx, Name, Port};
+use crate::protocol::{auth, profile};
+use crate::rows::{self, CURSOR, PROFILE};
+use crate::{Chat, Cx, Fx, Name, Output, Port};
+
+/// Clients up to this version get their Profile at connect (CON-6).
+const PROFILE_VERSION_MAX: u32 = 10;
 
 impl Session {
-    /// A CONNECT. An earlier connection with this client id is taken over (CON-7); presence does not notice.
+    /// A CONNECT.
     pub(super) fn connect(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, hello: Box<Hello>, port: Arc<Port>) {
-        if let Some(earlier) = self.link.take() {
-            earlier.emit(fx, Out::Close(Bye::TakenOver));
-        }
         let rate = Rate::new(chat.settings.limits, cx.now);
         let kind = ClientId::parse(&hello.client_id).map(|id| id.kind());
         match kind {
-            Err(_) | Ok(ClientKind::Plain) => self.deny(fx, &port, Denied::BadClientId),
+            Err(_) | Ok(ClientKind::Plain) => deny(fx, &port, Denied::BadClientId),
             Ok(ClientKind::Reg) => self.open_registering(chat, cx, fx, Link::new(port, hello, Role::Registering, rate)),
             Ok(ClientKind::Guest) => match hello.password.as_deref().unwrap_or_default() {
                 b"" => self.open_registering(chat, cx, fx, Link::new(port, hello, Role::Registering, rate)),
-                _ => self.deny(fx, &port, Denied::BadCredentials),
+                _ => deny(fx, &port, Denied::BadCredentials),
             },
             Ok(ClientKind::Sys) => match &hello.certificate {
                 Some(certificate) if certificate.sys && certificate.own_authority => {
-                    let link = self.link.insert(Link::new(port, hello, Role::Service, rate));
-                    link.open(chat, fx);
+                    self.open(chat, fx, Link::new(port, hello, Role::Service, rate));
                 }
-                _ => self.deny(fx, &port, Denied::NotAuthorized),
+                _ => deny(fx, &port, Denied::NotAuthorized),
             },
             Ok(ClientKind::Device(phone, device)) => {
                 self.ask(fx, phone, device, Link::new(port, hello, Role::Device, rate))
@@ -43,21 +43,25 @@ impl Session {
         }
     }
 
-    fn deny(&mut self, fx: &mut Fx, port: &Arc<Port>, denied: Denied) {
-        fx.emit(crate::Output::Port(port.clone(), Out::Denied(denied)));
-        fx.stop();
-    }
-
     /// CON-9: a registration has 15 minutes.
     fn open_registering(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, link: Link) {
-        let over = Tick::RegistrationOver {
-            connection: link.connection(),
-        };
+        let over = Tick::RegistrationOver { connection: link.connection() };
         fx.timer(cx.now + REGISTRATION_MS, Input::Tick(over));
-        self.link.insert(link).open(chat, fx);
+        self.open(chat, fx, link);
     }
 
-    /// The account judges (CON-3).
+    /// An earlier connection with this client id is taken over (CON-7); presence does not notice. INIT-1 follows the welcome at once.
+    fn open(&mut self, chat: &Chat, fx: &mut Fx, link: Link) {
+        if let Some(earlier) = &self.link {
+            earlier.emit(fx, Out::Close(Bye::TakenOver));
+        }
+        link.emit(fx, Out::Welcome(link.role));
+        let ring = VnodeMax { node: chat.settings.ring_nodes };
+        link.emit(fx, Out::Notice { payload: etf::encode(&ring) });
+        self.link = Some(link);
+    }
+
+    /// The account judges (CON-3). Of two that ask at once the later one counts.
     fn ask(&mut self, fx: &mut Fx, phone: Phone, device: DevKey, mut link: Link) {
         link.device = Some(device.clone());
         let admit = Admit {
@@ -67,41 +71,35 @@ impl Session {
             password: link.hello.password.take(),
             certificate: link.hello.certificate.clone(),
         };
-        self.link = Some(link);
+        if let Some(earlier) = self.asking.replace(link) {
+            earlier.emit(fx, Out::Close(Bye::TakenOver));
+        }
         fx.tell(Name::Profile(phone), Input::Admit(Box::new(admit)));
     }
 
     pub(super) fn refused(&mut self, fx: &mut Fx, connection: u64, denied: Denied) {
-        if let Some(link) = self.link(connection) {
+        if let Some(link) = self.asking.take_if(|link| link.connection() == connection) {
             link.emit(fx, Out::Denied(denied));
-            self.link = None;
-            fx.stop();
         }
     }
 
     /// CON-5: welcome, INIT-1, AUTH-5; what is due follows when the session is in its account's group.
-    pub(super) fn admitted(&mut self, chat: &Chat, fx: &mut Fx, admitted: Admitted) {
-        let Some(link) = self
-            .link(admitted.connection)
-            .filter(|link| link.stage == Stage::Asking)
-        else {
-            return;
-        };
+    pub(super) fn admitted(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, admitted: Admitted) {
+        let Some(mut link) = self.asking.take_if(|link| link.connection() == admitted.connection) else { return };
         link.role = admitted.role;
         link.birth = admitted.birth;
         link.puback = admitted.puback || chat.settings.puback;
-        link.account = admitted.account;
-        link.open(chat, fx);
+        let Some(account) = admitted.account else {
+            return self.open_registering(chat, cx, fx, link);
+        };
+        link.account = Some(account.clone());
+        let port = link.port.clone();
+        self.open(chat, fx, link);
         if let Some(payload) = admitted.renewed {
-            link.emit(fx, Out::Notice { payload });
+            fx.emit(Output::Port(port, Out::Notice { payload }));
         }
-        if let Some(phone) = link.phone() {
-            fx.join(phone.clone());
-            let begin = Input::Begin {
-                connection: admitted.connection,
-            };
-            fx.tell(Name::Session(self.client.clone()), begin);
-        }
+        fx.join(account.phone.clone());
+        fx.tell(Name::Session(self.client.clone()), Input::Begin { connection: admitted.connection });
     }
 
     /// The session hears news from now on; what came before is read from the store.
@@ -111,13 +109,8 @@ impl Session {
             return Ok(());
         };
         if let Some(account) = link.account.clone() {
-            link.queue = Some(Box::new(Queue::load(
-                cx,
-                &client,
-                &account,
-                link.birth,
-                link.hello.window,
-            )?));
+            link.show_profile(cx, fx, &account.phone)?;
+            link.queue = Some(Box::new(Queue::load(cx, &client, &account, link.birth, link.hello.window)?));
             link.pump(&client, cx, fx)?;
         }
         Ok(())
@@ -125,6 +118,7 @@ impl Session {
 
     /// CON-8.
     pub(super) fn gone(&mut self, fx: &mut Fx, connection: u64, how: Gone) {
+        self.asking.take_if(|link| link.connection() == connection);
         if self.link(connection).is_some() {
             self.leave(fx, how);
         }
@@ -134,13 +128,7 @@ impl Session {
         let Some(link) = self.link.take() else { return };
         if let (Some(phone), Some(device)) = (link.phone(), &link.device) {
             fx.leave(phone.clone());
-            fx.tell(
-                Name::Profile(phone.clone()),
-                Input::Left {
-                    device: device.clone(),
-                    how,
-                },
-            );
+            fx.tell(Name::Profile(phone.clone()), Input::Left { device: device.clone(), how });
         }
         fx.stop();
     }
@@ -164,7 +152,6 @@ impl Session {
             self.forget(cx, fx)?;
         }
         self.leave(fx, Gone::Left);
-        fx.stop();
         Ok(())
     }
 
@@ -191,28 +178,26 @@ impl Session {
 
 /// Deletes every row below a prefix of the cursor table.
 fn loop_delete(cx: &Cx<'_>, fx: &mut Fx, prefix: &Bytes) -> Result<(), Failure> {
-    for (key, _) in cx.store.scan(
-        CURSOR,
-        &kvs::Span::prefix(prefix.clone()).limit(2 * proto::limits::CONTACTS),
-    )? {
+    for (key, _) in cx.store.scan(CURSOR, &kvs::Span::prefix(prefix.clone()).limit(2 * proto::limits::CONTACTS))? {
         fx.delete(CURSOR, key);
     }
     Ok(())
 }
 
+fn deny(fx: &mut Fx, port: &Arc<Port>, denied: Denied) {
+    fx.emit(Output::Port(port.clone(), Out::Denied(denied)));
+}
+
 impl Link {
-    /// INIT-1 follows the welcome at once.
-    fn open(&mut self, chat: &Chat, fx: &mut Fx) {
-        self.stage = Stage::Open;
-        self.emit(fx, Out::Welcome(self.role));
-        let ring = VnodeMax {
-            node: chat.settings.ring_nodes,
-        };
-        self.emit(
-            fx,
-            Out::Notice {
-                payload: etf::encode(&ring),
-            },
-        );
+    /// CON-6: clients of the first versions are sent their Profile without asking.
+    fn show_profile(&self, cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<(), Failure> {
+        if self.hello.version > PROFILE_VERSION_MAX {
+            return Ok(());
+        }
+        let Some(row) = rows::read(cx.store, PROFILE, phone.as_str().as_bytes())? else { return Ok(()) };
+        for part in profile::full(cx, &row, &auth::rosters(cx, phone)?, None, ProfileStatus::Get)? {
+            self.emit(fx, Out::Notice { payload: etf::encode(&part) });
+        }
+        Ok(())
     }
 }

@@ -60,9 +60,7 @@ pub(super) fn first_notice(cx: &Cx<'_>, owner: &[u8], before: &Cursor) -> Result
 }
 
 fn first(cx: &Cx<'_>, table: kvs::Table, owner: &[u8], before: &Cursor) -> Result<Option<u64>, Failure> {
-    let rows = cx
-        .store
-        .scan(table, &rows::numbers(owner, before.upto + 1, u64::MAX).limit(1))?;
+    let rows = cx.store.scan(table, &rows::numbers(owner, before.upto + 1, u64::MAX).limit(1))?;
     Ok(rows.first().and_then(|(key, _)| rows::number(key)))
 }
 
@@ -70,29 +68,15 @@ fn first(cx: &Cx<'_>, table: kvs::Table, owner: &[u8], before: &Cursor) -> Resul
 pub(super) fn letters(cx: &Cx<'_>, line: &Line) -> Result<Vec<Due>, Failure> {
     let dropped = line.dropped.filter(|dropped| line.stream.top() < dropped.upto);
     let from = dropped.map_or(line.stream.top(), |dropped| dropped.upto) + 1;
-    let messages = cx
-        .store
-        .scan(MESSAGE, &rows::numbers(&line.key, from, u64::MAX).limit(AHEAD))?;
-    let changes = cx
-        .store
-        .scan(CHANGE, &rows::numbers(&line.key, from, u64::MAX).limit(AHEAD))?;
+    let messages = cx.store.scan(MESSAGE, &rows::numbers(&line.key, from, u64::MAX).limit(AHEAD))?;
+    let changes = cx.store.scan(CHANGE, &rows::numbers(&line.key, from, u64::MAX).limit(AHEAD))?;
     // Beyond the last entry of a full table's part, the other's may be out of order.
-    let reach = [&messages, &changes]
-        .into_iter()
-        .filter(|rows| rows.len() == AHEAD)
-        .filter_map(|rows| rows.last());
+    let reach = [&messages, &changes].into_iter().filter(|rows| rows.len() == AHEAD).filter_map(|rows| rows.last());
     let reach = reach.filter_map(|(key, _)| rows::number(key)).min().unwrap_or(u64::MAX);
     let mut due = Vec::with_capacity(1 + messages.len() + changes.len());
     due.extend(dropped.map(|dropped| {
-        let item = Item::CatchUp {
-            payload: catch_up(line, dropped.first),
-        };
-        Due {
-            seq: dropped.upto,
-            id: dropped.upto,
-            item,
-            covers: Vec::new(),
-        }
+        let item = Item::CatchUp { payload: catch_up(line, dropped.first) };
+        Due { seq: dropped.upto, id: dropped.upto, item, covers: Vec::new() }
     }));
     for (key, row) in messages {
         let seq = rows::number(&key).unwrap_or_default();
@@ -123,12 +107,7 @@ pub(super) fn catch_up(line: &Line, first: u64) -> Bytes {
 /// A message as it is now: what was changed since it was sent first is part of it.
 fn letter(cx: &Cx<'_>, line: &Line, seq: u64, row: Bytes) -> Result<Due, Failure> {
     if line.stream.is_acknowledged_before(seq) {
-        return Ok(Due {
-            seq,
-            id: seq,
-            item: Item::Passed,
-            covers: Vec::new(),
-        });
+        return Ok(Due { seq, id: seq, item: Item::Passed, covers: Vec::new() });
     }
     let message: Message = rows::decode(&row)?;
     let change: Option<u64> = match message.status.is_some() || !message.r#type.is_empty() {
@@ -136,22 +115,12 @@ fn letter(cx: &Cx<'_>, line: &Line, seq: u64, row: Bytes) -> Result<Due, Failure
         false => None,
     };
     let item = shown(cx, line, message, row)?;
-    Ok(Due {
-        seq,
-        id: seq,
-        item,
-        covers: change.into_iter().collect(),
-    })
+    Ok(Due { seq, id: seq, item, covers: change.into_iter().collect() })
 }
 
 /// An edit or a removal of a message that the device has had before.
 fn change(cx: &Cx<'_>, line: &Line, seq: u64, id: u64) -> Result<Due, Failure> {
-    let passed = Due {
-        seq,
-        id,
-        item: Item::Passed,
-        covers: Vec::new(),
-    };
+    let passed = Due { seq, id, item: Item::Passed, covers: Vec::new() };
     if line.stream.is_acknowledged_before(seq) {
         return Ok(passed);
     }
@@ -163,12 +132,7 @@ fn change(cx: &Cx<'_>, line: &Line, seq: u64, id: u64) -> Result<Due, Failure> {
     let message = Message { status, ..stored };
     let row = rows::encode(&message);
     let item = shown(cx, line, message, row)?;
-    Ok(Due {
-        seq,
-        id,
-        item,
-        covers: Vec::new(),
-    })
+    Ok(Due { seq, id, item, covers: Vec::new() })
 }
 
 /// `prev` names a message that is still there (PM-7).
@@ -176,10 +140,9 @@ fn shown(cx: &Cx<'_>, line: &Line, message: Message, row: Bytes) -> Result<Item,
     let print = rows::fingerprint(message.msg_id.as_deref().unwrap_or_default());
     let echo = is_echo(cx, line, &message)?;
     let payload = match message.prev {
-        Some(prev) if rows::message(cx.store, &line.key, prev)?.is_none() => rows::encode(&Message {
-            prev: history::last_kept(cx, &line.key, prev)?,
-            ..message
-        }),
+        Some(prev) if rows::message(cx.store, &line.key, prev)?.is_none() => {
+            rows::encode(&Message { prev: history::last_kept(cx, &line.key, prev)?, ..message })
+        }
         Some(_) | None => row,
     };
     Ok(Item::Letter { payload, print, echo })
@@ -196,10 +159,7 @@ fn is_echo(cx: &Cx<'_>, line: &Line, message: &Message) -> Result<bool, Failure>
 
 /// The next notices; of those with one merge key one, in the first one's place with the last one's content.
 pub(super) fn notices(cx: &Cx<'_>, owner: &[u8], queue: &Notices) -> Result<Vec<Due>, Failure> {
-    let rows = cx.store.scan(
-        NOTICE,
-        &rows::numbers(owner, queue.inbox.upto() + 1, u64::MAX).limit(NOTICES_AHEAD),
-    )?;
+    let rows = cx.store.scan(NOTICE, &rows::numbers(owner, queue.inbox.upto() + 1, u64::MAX).limit(NOTICES_AHEAD))?;
     let mut due: Vec<Due> = Vec::with_capacity(rows.len());
     let mut by_merge: HashMap<Bytes, usize> = HashMap::new();
     for (key, row) in rows {
@@ -208,11 +168,7 @@ pub(super) fn notices(cx: &Cx<'_>, owner: &[u8], queue: &Notices) -> Result<Vec<
             continue;
         }
         let kept: Kept = rows::decode(&row)?;
-        let first = kept
-            .merge
-            .as_ref()
-            .and_then(|merge| by_merge.get(merge))
-            .and_then(|at| due.get_mut(*at));
+        let first = kept.merge.as_ref().and_then(|merge| by_merge.get(merge)).and_then(|at| due.get_mut(*at));
         if let Some(first) = first {
             first.item = merged(&first.item, kept);
             first.covers.push(seq);
@@ -224,10 +180,7 @@ pub(super) fn notices(cx: &Cx<'_>, owner: &[u8], queue: &Notices) -> Result<Vec<
         due.push(Due {
             seq,
             id: seq,
-            item: Item::Notice {
-                topic: kept.topic,
-                payload: kept.payload,
-            },
+            item: Item::Notice { topic: kept.topic, payload: kept.payload },
             covers: Vec::new(),
         });
     }
@@ -239,8 +192,5 @@ fn merged(older: &Item, newer: Kept) -> Item {
         Item::Notice { payload, .. } => mail::merge::merge(payload, newer.payload),
         Item::Letter { .. } | Item::CatchUp { .. } | Item::Passed => newer.payload,
     };
-    Item::Notice {
-        topic: newer.topic,
-        payload,
-    }
+    Item::Notice { topic: newer.topic, payload }
 }

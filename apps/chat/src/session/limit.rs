@@ -33,11 +33,8 @@ pub(super) fn apply(cx: &Cx<'_>, queue: &mut Queue) -> Result<(), Failure> {
     let (_, kept, _) = newest.select_nth_unstable(at);
     let upto = *kept - 1;
     for line in &mut queue.lines {
-        if let Some(first) = line
-            .dropped
-            .map(|dropped| dropped.first)
-            .or(first_due(cx, line)?)
-            .filter(|first| *first <= upto)
+        if let Some(first) =
+            line.dropped.map(|dropped| dropped.first).or(first_due(cx, line)?).filter(|first| *first <= upto)
         {
             line.dropped = Some(Dropped { first, upto });
         }
@@ -47,21 +44,14 @@ pub(super) fn apply(cx: &Cx<'_>, queue: &mut Queue) -> Result<(), Failure> {
 
 /// Numbers of the due messages of a feed, at most one more than a queue holds.
 fn newest_due(cx: &Cx<'_>, line: &Line) -> Result<Vec<u64>, Failure> {
-    let span = rows::numbers(&line.key, line.stream.top() + 1, u64::MAX)
-        .backward()
-        .limit(QUEUE_ITEMS + 1);
+    let span = rows::numbers(&line.key, line.stream.top() + 1, u64::MAX).backward().limit(QUEUE_ITEMS + 1);
     let rows = cx.store.scan(MESSAGE, &span)?;
     let numbers = rows.iter().filter_map(|(key, _)| rows::number(key));
-    Ok(numbers
-        .filter(|seq| !line.stream.is_acknowledged_before(*seq))
-        .collect())
+    Ok(numbers.filter(|seq| !line.stream.is_acknowledged_before(*seq)).collect())
 }
 
 fn first_due(cx: &Cx<'_>, line: &Line) -> Result<Option<u64>, Failure> {
-    let rows = cx.store.scan(
-        MESSAGE,
-        &rows::numbers(&line.key, line.stream.top() + 1, u64::MAX).limit(1),
-    )?;
+    let rows = cx.store.scan(MESSAGE, &rows::numbers(&line.key, line.stream.top() + 1, u64::MAX).limit(1))?;
     Ok(rows.first().and_then(|(key, _)| rows::number(key)))
 }
 

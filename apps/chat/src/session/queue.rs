@@ -89,11 +89,7 @@ impl Queue {
         let mut cursors = cursors(cx, client)?;
         let before = cursors.remove(NOTICES).unwrap_or(Cursor::at(birth));
         let first = due::first_notice(cx, account.phone.as_str().as_bytes(), &before)?;
-        let notices = Notices {
-            inbox: Inbox::resume(&before, cx.now.0),
-            ahead: VecDeque::new(),
-            waits: false,
-        };
+        let notices = Notices { inbox: Inbox::resume(&before, cx.now.0), ahead: VecDeque::new(), waits: false };
         let mut queue = Queue {
             client: client.clone(),
             window: usize::from(window.max(1)),
@@ -182,20 +178,12 @@ impl Queue {
             line.stream.sent(seq, id);
         }
         self.prints.extend(print.map(|print| (print, seq, line)));
-        self.sent(Sent {
-            place: Place::Line(line),
-            seq,
-            by_transport: print.is_none(),
-        })
+        self.sent(Sent { place: Place::Line(line), seq, by_transport: print.is_none() })
     }
 
     pub(super) fn sent_notice(&mut self, seq: u64) -> u64 {
         self.notices.inbox.sent(seq);
-        self.sent(Sent {
-            place: Place::Notices,
-            seq,
-            by_transport: true,
-        })
+        self.sent(Sent { place: Place::Notices, seq, by_transport: true })
     }
 
     fn sent(&mut self, sent: Sent) -> u64 {
@@ -212,20 +200,14 @@ impl Queue {
 
     /// The oldest open item with this fingerprint.
     pub(super) fn find_print(&self, print: u64) -> Option<(usize, u64)> {
-        let (_, seq, line) = self
-            .prints
-            .range((print, 0, 0)..=(print, u64::MAX, usize::MAX))
-            .next()?;
+        let (_, seq, line) = self.prints.range((print, 0, 0)..=(print, u64::MAX, usize::MAX)).next()?;
         Some((*line, *seq))
     }
 
     /// Acknowledges a letter; the feed's key and the cursor to store, or nothing when it was not open.
     pub(super) fn acknowledge(&mut self, line: usize, seq: u64) -> Option<(Bytes, Cursor)> {
         let stream = self.lines.get_mut(line)?;
-        stream
-            .stream
-            .acknowledge(seq)
-            .then(|| (stream.key.clone(), stream.stream.cursor()))
+        stream.stream.acknowledge(seq).then(|| (stream.key.clone(), stream.stream.cursor()))
     }
 
     /// The letter with this fingerprint is no longer looked for.
@@ -245,14 +227,8 @@ impl Queue {
 fn cursors(cx: &Cx<'_>, client: &str) -> Result<HashMap<Bytes, Cursor>, Failure> {
     let prefix = rows::cursor_key(client, b"");
     let mut cursors = HashMap::new();
-    for (key, row) in cx
-        .store
-        .scan(CURSOR, &kvs::Span::prefix(prefix.clone()).limit(STREAMS_MAX))?
-    {
-        cursors.insert(
-            Bytes::copy_from_slice(key.get(prefix.len()..).unwrap_or_default()),
-            rows::decode(&row)?,
-        );
+    for (key, row) in cx.store.scan(CURSOR, &kvs::Span::prefix(prefix.clone()).limit(STREAMS_MAX))? {
+        cursors.insert(Bytes::copy_from_slice(key.get(prefix.len()..).unwrap_or_default()), rows::decode(&row)?);
     }
     Ok(cursors)
 }
@@ -263,10 +239,7 @@ fn feeds(cx: &Cx<'_>, account: &Account) -> Result<BTreeSet<FeedId>, Failure> {
     for roster in &account.rosters {
         let own = account.phone.roster(*roster);
         let prefix = rows::pair_key(&own, b"");
-        for (key, _) in cx
-            .store
-            .scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(STREAMS_MAX))?
-        {
+        for (key, _) in cx.store.scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(STREAMS_MAX))? {
             if let Ok(peer) = PhoneId::parse(key.get(prefix.len()..).unwrap_or_default()) {
                 feeds.insert(FeedId::p2p(own.clone(), peer));
             }

@@ -16,12 +16,7 @@ pub(super) struct Rate {
 
 impl Rate {
     pub(super) fn new(limited: bool, now: Time) -> Rate {
-        Rate {
-            limited,
-            tokens: u64::from(MESSAGES_BURST),
-            filled: now,
-            refused: 0,
-        }
+        Rate { limited, tokens: u64::from(MESSAGES_BURST), filled: now, refused: 0 }
     }
 
     /// Takes a token; false when there is none.

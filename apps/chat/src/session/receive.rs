@@ -37,21 +37,15 @@ impl Session {
         }
     }
 
+    /// Behind what is due to the device; but presence, which belongs to no feed, may come before (CON-5).
     pub(super) fn transient(&mut self, fx: &mut Fx, transient: &Transient) {
         if let Some(link) = &self.link
-            && link.queue.is_some()
+            && (link.queue.is_some() || transient.topic.starts_with("ac/"))
             && transient.except != Some(link.connection())
             && link.shows(&transient.payload)
         {
             let (topic, payload) = (transient.topic.clone(), transient.payload.clone());
-            link.emit(
-                fx,
-                Out::Item {
-                    topic,
-                    payload,
-                    delivery: None,
-                },
-            );
+            link.emit(fx, Out::Item { topic, payload, delivery: None });
         }
     }
 
@@ -102,14 +96,7 @@ impl Link {
         }
         let delivery = queue.sent_letter(line, letter.seq, letter.id, by_record.then_some(letter.print));
         let (topic, payload) = (letter.topic.clone(), letter.payload.clone());
-        self.emit(
-            fx,
-            Out::Item {
-                topic,
-                payload,
-                delivery: Some(delivery),
-            },
-        );
+        self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
     }
 
     /// The same for a notice. A connection that has had it as its answer counts as having taken it (G-8).
@@ -129,24 +116,12 @@ impl Link {
         }
         let delivery = queue.sent_notice(notice.seq);
         let (topic, payload) = (notice.topic.clone(), notice.payload.clone());
-        self.emit(
-            fx,
-            Out::Item {
-                topic,
-                payload,
-                delivery: Some(delivery),
-            },
-        );
+        self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
     }
 
     /// Sends what waits in the store, oldest first, while there is room (DLV-7).
     pub(super) fn pump(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
-        while let Some(place) = self
-            .queue
-            .as_mut()
-            .filter(|queue| queue.has_room())
-            .and_then(|queue| queue.oldest())
-        {
+        while let Some(place) = self.queue.as_mut().filter(|queue| queue.has_room()).and_then(|queue| queue.oldest()) {
             let owner = self.phone().map(|phone| phone.to_bytes()).unwrap_or_default();
             let Some(queue) = &mut self.queue else { return Ok(()) };
             let Some(due) = queue.next_due(cx, place, &owner)? else {
@@ -185,14 +160,7 @@ impl Link {
             Item::Letter { .. } | Item::Notice { .. } | Item::Passed => return stream.stream.passed(due.seq),
         };
         let delivery = queue.sent_letter(line, due.seq, due.id, print);
-        self.emit(
-            fx,
-            Out::Item {
-                topic,
-                payload,
-                delivery: Some(delivery),
-            },
-        );
+        self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
     }
 
     fn send_notice(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, due: Due) {
@@ -210,24 +178,14 @@ impl Link {
         }
         let delivery = queue.sent_notice(due.seq);
         let topic = String::from_utf8_lossy(&topic).as_ref().into();
-        self.emit(
-            fx,
-            Out::Item {
-                topic,
-                payload,
-                delivery: Some(delivery),
-            },
-        );
+        self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
     }
 
     /// DLV-3: a notice is acknowledged by the transport's confirmation. What all devices have is erased.
     fn take_notice(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, seq: u64) {
         let Some(queue) = &mut self.queue else { return };
         queue.notices.inbox.take(seq, cx.now.0);
-        let (cursor, quiet) = (
-            queue.notices.inbox.cursor(),
-            queue.notices.inbox.is_quiet() && !queue.notices.waits,
-        );
+        let (cursor, quiet) = (queue.notices.inbox.cursor(), queue.notices.inbox.is_quiet() && !queue.notices.waits);
         fx.put(CURSOR, rows::cursor_key(client, NOTICES), rows::encode(&cursor));
         if quiet && let Some(phone) = self.phone() {
             fx.tell(Name::Mail(phone.clone()), Input::Trim);
@@ -258,12 +216,7 @@ impl Link {
             return Ok(());
         };
         let open: Vec<u64> = match self.queue.as_ref().and_then(|queue| queue.lines.get(line)) {
-            Some(line) => line
-                .stream
-                .open()
-                .filter(|open| open.id <= id)
-                .map(|open| open.seq)
-                .collect(),
+            Some(line) => line.stream.open().filter(|open| open.id <= id).map(|open| open.seq).collect(),
             None => return Ok(()),
         };
         for seq in open {
@@ -318,10 +271,7 @@ impl Link {
                 return Ok(());
             }
         }
-        let ack = etf::encode(&Ack {
-            id: Some(msg_id),
-            ..Ack::default()
-        });
+        let ack = etf::encode(&Ack { id: Some(msg_id), ..Ack::default() });
         show(fx, from.phone(), &effects::ses(cx, &from)?, ack, None);
         Ok(())
     }

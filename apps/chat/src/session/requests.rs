@@ -79,9 +79,7 @@ impl Session {
             Record::Ack(ack) => self.acknowledge(cx, fx, call, &ack),
             // INIT-2 has no session variables yet: every token is unknown, so a fresh one is given.
             Record::Init(_) => {
-                let token = Token {
-                    token: Some(hex(&cx.random::<32>()).into()),
-                };
+                let token = Token { token: Some(hex(&cx.random::<32>()).into()) };
                 let io = Io::empty().with(token);
                 self.conclude(cx, fx, call, vec![etf::encode(&io)], Verdict::Done)
             }

@@ -138,9 +138,7 @@ fn anyone(cx: &Cx<'_>, name: &[u8]) -> Result<PhoneId, Halt> {
 }
 
 fn default_roster(cx: &Cx<'_>, phone: &Phone) -> Result<Option<PhoneId>, Failure> {
-    Ok(rows::roster_ids(cx.store, phone)?
-        .first()
-        .map(|roster| phone.roster(*roster)))
+    Ok(rows::roster_ids(cx.store, phone)?.first().map(|roster| phone.roster(*roster)))
 }
 
 fn friend_feed(cx: &Cx<'_>, who: &Who, friend: &Friend) -> Result<FeedId, Halt> {

@@ -65,7 +65,9 @@ pub(super) async fn pairs(args: &BenchArgs, count: usize) -> Result<Vec<Actor>, 
         .chunks_exact(2)
         .enumerate()
         .filter_map(|(at, pair)| match pair {
-            [one, other] if !(one.befriended && other.befriended) && at * 2 < count => Some((at, one.clone(), other.clone())),
+            [one, other] if !(one.befriended && other.befriended) && at * 2 < count => {
+                Some((at, one.clone(), other.clone()))
+            }
             _ => None,
         })
         .collect();

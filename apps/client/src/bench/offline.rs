@@ -48,7 +48,8 @@ pub(super) async fn run(args: BenchArgs, offline: OfflineArgs) -> Result<(), Err
     };
     let settings = offline.clone();
     let (stored, drained) = on_a_thread(move || {
-        let receivers: Vec<_> = actors.iter().skip(1).step_by(2).map(|actor| target(actor, settings.receive_max)).collect();
+        let receivers: Vec<_> =
+            actors.iter().skip(1).step_by(2).map(|actor| target(actor, settings.receive_max)).collect();
         // What an earlier run left would count for this one.
         drain(receivers.clone(), None)?;
         let senders = actors.iter().step_by(2).map(|actor| target(actor, u16::MAX)).collect();
@@ -70,7 +71,8 @@ pub(super) async fn run(args: BenchArgs, offline: OfflineArgs) -> Result<(), Err
 fn store(args: &OfflineArgs, senders: Vec<Target>, actors: &[Actor]) -> Result<Duration, Error> {
     let shape = Shape {
         peer: Peer::Chat,
-        window: args.window,
+        window: args.window.max(1),
+        burst: 1,
         rate: None,
         warm_up: Duration::ZERO,
         time: Duration::from_secs(600),
@@ -93,7 +95,8 @@ fn store(args: &OfflineArgs, senders: Vec<Target>, actors: &[Actor]) -> Result<D
 
 /// Takes `due` messages, or all that come within a second; how long that took.
 fn drain(receivers: Vec<Target>, due: Option<u64>) -> Result<Duration, Error> {
-    let mut work = Drain { connections: receivers.len(), open: 0, due, taken: 0, began: Instant::now(), heard: Instant::now() };
+    let mut work =
+        Drain { connections: receivers.len(), open: 0, due, taken: 0, began: Instant::now(), heard: Instant::now() };
     let mut fleet = Fleet::new(receivers)?;
     fleet.run(&mut work)?;
     let took = work.heard.duration_since(work.began);

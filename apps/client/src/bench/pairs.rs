@@ -26,6 +26,9 @@ pub struct PairsArgs {
     /// Messages that one side may have outstanding: not yet accepted and received
     #[arg(long, default_value_t = 16)]
     pub window: usize,
+    /// Send again when this many messages fit into the window: with more, fewer and larger packets of work for both sides
+    #[arg(long, default_value_t = 1)]
+    pub burst: usize,
     /// Seconds of measuring, after one of warming up
     #[arg(long, default_value_t = 10.0)]
     pub seconds: f64,
@@ -74,6 +77,9 @@ struct Outcome {
     own_cpu: f64,
 }
 
+/// One number of a run.
+type Figure = fn(&Outcome) -> f64;
+
 impl Outcome {
     fn delivered_per_second(&self) -> f64 {
         self.delivered as f64 / self.seconds
@@ -115,8 +121,8 @@ pub(super) async fn compare(args: BenchArgs, compare: CompareArgs) -> Result<(),
     let mut report = Report::new("compare");
     describe(&mut report, &pairs);
     report.count("rounds", rounds as u64);
-    let middle = |runs: &[Outcome], of: fn(&Outcome) -> f64| median(runs.iter().map(of).collect());
-    let figures: [(&str, fn(&Outcome) -> f64); 4] = [
+    let middle = |runs: &[Outcome], of: Figure| median(runs.iter().map(of).collect());
+    let figures: [(&str, Figure); 4] = [
         ("delivered/s", Outcome::delivered_per_second),
         ("received p50 ms", |run| run.received_us[0] as f64 / 1000.0),
         ("received p99 ms", |run| run.received_us[2] as f64 / 1000.0),
@@ -147,7 +153,8 @@ fn once(
     let qos = if args.qos == 0 && peer == Peer::Chat { Qos::AtMostOnce } else { Qos::AtLeastOnce };
     let shape = Shape {
         peer,
-        window: args.window,
+        window: args.window.max(1),
+        burst: args.burst.clamp(1, args.window.max(1)),
         rate: args.rate,
         warm_up: Duration::from_secs(1),
         time: Duration::from_secs_f64(args.seconds),

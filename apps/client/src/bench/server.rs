@@ -28,7 +28,8 @@ impl Server {
             "auto" if address.ip().is_loopback() => Ok(listener(address.port()).map(|pid| Server { pid })),
             "auto" => Ok(None),
             number => {
-                let pid = number.parse().map_err(|_| Error::local(format!("--pid {number}: a number, auto or none")))?;
+                let pid =
+                    number.parse().map_err(|_| Error::local(format!("--pid {number}: a number, auto or none")))?;
                 Ok(Some(Server { pid }))
             }
         }

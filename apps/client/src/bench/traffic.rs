@@ -36,6 +36,8 @@ pub(super) struct Shape {
     pub(super) peer: Peer,
     /// Outstanding messages of one sender (closed loop).
     pub(super) window: usize,
+    /// A window is filled again when this many fit, so that messages leave in bursts; 1 to `window`.
+    pub(super) burst: usize,
     /// Messages a second of all senders together (open loop); the window does not count then.
     pub(super) rate: Option<f64>,
     pub(super) warm_up: Duration,
@@ -131,7 +133,12 @@ enum Phase {
 
 impl Traffic {
     /// Sides 2n and 2n+1 are a pair, unless only senders are there. `mark` is called when measuring begins and when it ends.
-    pub(super) fn new(shape: Shape, run: [u8; 8], sides: Vec<Side>, mark: Box<dyn FnMut() + Send>) -> Result<Traffic, Error> {
+    pub(super) fn new(
+        shape: Shape,
+        run: [u8; 8],
+        sides: Vec<Side>,
+        mark: Box<dyn FnMut() + Send>,
+    ) -> Result<Traffic, Error> {
         let (meter, fillable) = (Meter::new()?, Vec::new());
         let (phase, measured) = (Phase::Opening, Duration::ZERO);
         Ok(Traffic { shape, run, sides, meter, phase, fillable, sent: 0, turn: 0, mark, measured })
@@ -142,7 +149,13 @@ impl Traffic {
         self.sides.iter().map(|side| side.flow.outstanding).sum()
     }
 
-    fn published(&mut self, at: usize, publish: &mqtt::Publish<'_>, now: Instant, outs: &mut Outs) -> Result<(), Error> {
+    fn published(
+        &mut self,
+        at: usize,
+        publish: &mqtt::Publish<'_>,
+        now: Instant,
+        outs: &mut Outs,
+    ) -> Result<(), Error> {
         if publish.qos == Qos::AtLeastOnce {
             mqtt::acknowledge(outs.to(at), AckKind::PubAck, publish.id);
         }
@@ -249,10 +262,11 @@ impl Traffic {
 
     /// Closed loop: fill the windows of those that something came for.
     fn fill(&mut self, now: Instant, outs: &mut Outs) {
-        // A window is filled again when a part of it is free, so that messages leave in bursts, as people's and programs' do.
-        let part: usize = std::env::var("PART").ok().and_then(|p| p.parse().ok()).unwrap_or(1);
+        let Shape { window, burst, .. } = self.shape;
         for at in std::mem::take(&mut self.fillable) {
-            if self.sides.get(at).is_some_and(|side| self.shape.window - side.flow.outstanding < part) { continue; }
+            if self.sides.get(at).is_some_and(|side| side.flow.outstanding + burst > window) {
+                continue;
+            }
             while self.may_send(at) {
                 self.send(at, now, outs);
             }
@@ -325,7 +339,11 @@ impl Work for Traffic {
             },
             Phase::Drain { .. } => self.fillable.clear(),
         }
-        let is_finished = || self.shape.limit.is_some() && self.outstanding() == 0 && self.sides.iter().all(|side| Some(side.flow.sent()) == self.shape.limit);
+        let is_finished = || {
+            self.shape.limit.is_some()
+                && self.outstanding() == 0
+                && self.sides.iter().all(|side| Some(side.flow.sent()) == self.shape.limit)
+        };
         match self.phase {
             Phase::Warm { since } if now.duration_since(since) >= self.shape.warm_up => {
                 (self.mark)();
@@ -340,7 +358,9 @@ impl Work for Traffic {
                 (self.mark)();
                 self.phase = Phase::Drain { since: now };
             }
-            Phase::Drain { since } if self.outstanding() == 0 || now.duration_since(since) >= DRAIN => return Ok(Next::Done),
+            Phase::Drain { since } if self.outstanding() == 0 || now.duration_since(since) >= DRAIN => {
+                return Ok(Next::Done);
+            }
             Phase::Opening | Phase::Warm { .. } | Phase::Measure { .. } | Phase::Drain { .. } => {}
         }
         Ok(Next::Wait(wait))

@@ -68,7 +68,13 @@ fn roster_number(name: &[u8]) -> Option<u64> {
 
 impl Client {
     /// AUTH-1: begins a registration on a `reg_` connection. `csr` (PKCS#10, DER) asks for a certificate (ID-14).
-    pub async fn register(&self, phone: &str, dev_key: &str, how: Enrolment, csr: Option<&[u8]>) -> Result<Registered, Error> {
+    pub async fn register(
+        &self,
+        phone: &str,
+        dev_key: &str,
+        how: Enrolment,
+        csr: Option<&[u8]>,
+    ) -> Result<Registered, Error> {
         let number = Bytes::copy_from_slice(phone.as_bytes());
         let auth = Auth {
             dev_key: Some(Bytes::copy_from_slice(dev_key.as_bytes())),
@@ -84,7 +90,9 @@ impl Client {
         let answers = self.call(auth).await?;
         match account(&answers) {
             Some(account) => Ok(Registered::Done(Box::new(account))),
-            None if matches!(answers.as_slice(), [Record::Io(io)] if io.success().is_some()) => Ok(Registered::CodeSent),
+            None if matches!(answers.as_slice(), [Record::Io(io)] if io.success().is_some()) => {
+                Ok(Registered::CodeSent)
+            }
             None => Err(unexpected(&answers)),
         }
     }
@@ -115,7 +123,10 @@ impl Client {
     /// AUTH-8: the account's sessions, oldest first.
     pub async fn sessions(&self) -> Result<Vec<Auth>, Error> {
         let answers = self.call(Auth { r#type: Some(AuthAct::Get.into()), ..Auth::default() }).await?;
-        Ok(answers.into_iter().filter_map(|record| if let Record::Auth(auth) = record { Some(*auth) } else { None }).collect())
+        Ok(answers
+            .into_iter()
+            .filter_map(|record| if let Record::Auth(auth) = record { Some(*auth) } else { None })
+            .collect())
     }
 
     /// AUTH-6: ends the own session; the server closes the connection.

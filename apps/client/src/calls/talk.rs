@@ -16,7 +16,8 @@ pub struct Sent {
 /// The key of the private feed of two addresses, in the order of TOPIC-7.
 pub fn private(one: &str, other: &str) -> Result<Feed, Error> {
     let address = |text: &str| {
-        PhoneId::parse(text.as_bytes()).map_err(|bad| Error::local(format!("{text} is no address (phone_roster): {bad}")))
+        PhoneId::parse(text.as_bytes())
+            .map_err(|bad| Error::local(format!("{text} is no address (phone_roster): {bad}")))
     };
     Ok(Feed::from(&FeedId::p2p(address(one)?, address(other)?)))
 }
@@ -68,7 +69,9 @@ impl Client {
 
     async fn messages(&self, feed: Feed, status: HistoryStatus, size: i64, from: u64) -> Result<Vec<Message>, Error> {
         let answers = self.call(ask(feed, status, size, from)).await?;
-        let parts = answers.into_iter().filter_map(|record| if let Record::History(part) = record { Some(part.data) } else { None });
+        let parts = answers
+            .into_iter()
+            .filter_map(|record| if let Record::History(part) = record { Some(part.data) } else { None });
         Ok(parts
             .flatten()
             .filter_map(|item| match item {

@@ -6,23 +6,48 @@ use crate::Error;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Phone and, if at hand, the code.
-    Register { phone: String, code: Option<String> },
-    Friend { who: String },
-    Accept { who: String },
-    Revoke { who: String },
-    Ban { who: String },
-    Unban { who: String },
+    Register {
+        phone: String,
+        code: Option<String>,
+    },
+    Friend {
+        who: String,
+    },
+    Accept {
+        who: String,
+    },
+    Revoke {
+        who: String,
+    },
+    Ban {
+        who: String,
+    },
+    Unban {
+        who: String,
+    },
     /// Makes `who` the one that lines go to; nobody, to end that.
-    Write { who: Option<String> },
-    Send { who: String, text: String },
+    Write {
+        who: Option<String>,
+    },
+    Send {
+        who: String,
+        text: String,
+    },
     /// Text for the one chosen by `write`.
-    Say { text: String },
-    History { who: Option<String>, count: u16 },
+    Say {
+        text: String,
+    },
+    History {
+        who: Option<String>,
+        count: u16,
+    },
     Who,
     Me,
     Sessions,
     /// A record in text notation, sent as it is.
-    Call { record: String },
+    Call {
+        record: String,
+    },
     Help,
     Quit,
     /// An empty line.

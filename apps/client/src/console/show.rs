@@ -2,9 +2,7 @@
 
 use std::fmt::Write;
 
-use proto::{
-    Contact, ContactStatus, Message, MessageStatus, Online, PresenceStatus, Profile, Record, Stamp,
-};
+use proto::{Contact, ContactStatus, Message, MessageStatus, Online, PresenceStatus, Profile, Record, Stamp};
 
 use crate::calls::text;
 use crate::{Event, Peer, State};
@@ -22,7 +20,7 @@ pub(super) fn event(event: &Event, own: Option<&str>) -> Option<String> {
             Record::Message(message) => Some(self::message(message)),
             Record::Contact(contact) => self::contact(contact),
             Record::Typing(typing) => Some(format!("* {} is writing", text(&typing.phone_id))),
-            Record::Auth(auth) => Some(format!("* session {}: {}", text(&auth.client_id), notation(&record.clone()))),
+            Record::Auth(auth) => Some(format!("* session {}: {}", text(&auth.client_id), notation(record))),
             _ => None,
         },
     }
@@ -76,7 +74,9 @@ pub(super) fn peers(profile: &Profile) -> Vec<String> {
         let status = peer.contact.status.map(etf_text).unwrap_or_default();
         let is = presence(peer.contact.presence.as_ref()).unwrap_or_default();
         let unread = if peer.unread > 0 { format!("{} unread", peer.unread) } else { String::new() };
-        format!("{:<24} {:<20} {status:<14} {is:<8} {unread}", peer.phone_id, printable(&peer.name)).trim_end().to_owned()
+        format!("{:<24} {:<20} {status:<14} {is:<8} {unread}", peer.phone_id, printable(&peer.name))
+            .trim_end()
+            .to_owned()
     };
     Peer::all(profile).into_iter().map(line).collect()
 }
@@ -88,7 +88,7 @@ fn etf_text(status: ContactStatus) -> String {
 /// A record as logs and scenes write it.
 pub(super) fn notation(record: &Record) -> String {
     match etf::Term::of(record) {
-        Ok(term) => etf::text::print(&term, &super::notation::catalogue()),
+        Ok(term) => etf::text::print(&term, &proto::catalogue()),
         Err(error) => error.to_string(),
     }
 }

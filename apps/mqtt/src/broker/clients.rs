@@ -44,7 +44,13 @@ pub(crate) struct Claim {
 
 impl Clients {
     /// Ready when no other connection has this id any more; the older one is told to leave (CON-7).
-    pub(crate) fn poll_claim(&self, id: &Arc<str>, clean: bool, signal: &Arc<Signal>, cx: &mut Context<'_>) -> Poll<Claim> {
+    pub(crate) fn poll_claim(
+        &self,
+        id: &Arc<str>,
+        clean: bool,
+        signal: &Arc<Signal>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Claim> {
         let mut slots = self.lock();
         if let Some(Slot::Live { signal, heirs }) = slots.get_mut(id) {
             heirs.push(cx.waker().clone());
@@ -67,7 +73,13 @@ impl Clients {
     }
 
     /// Gives the id back. The session is kept for `expiry` seconds, and with it a will that has to wait; gives back one that has not.
-    pub(crate) fn release(&self, id: &Arc<str>, session: Option<Box<Resumable>>, expiry: u32, will: Option<Will>) -> Option<Message> {
+    pub(crate) fn release(
+        &self,
+        id: &Arc<str>,
+        session: Option<Box<Resumable>>,
+        expiry: u32,
+        will: Option<Will>,
+    ) -> Option<Message> {
         let now = Instant::now();
         let mut slots = self.lock();
         let Some(Slot::Live { heirs, .. }) = slots.remove(id) else {

@@ -7,7 +7,8 @@ use std::task::{Context, Waker};
 
 use rumqttd::local::{LinkRx, LinkTx};
 use rumqttd::protocol::{
-    Disconnect, DisconnectReasonCode, Filter, Packet, QoS, RetainForwardRule, Subscribe, SubscribeProperties, Unsubscribe,
+    Disconnect, DisconnectReasonCode, Filter, Packet, QoS, RetainForwardRule, Subscribe, SubscribeProperties,
+    Unsubscribe,
 };
 use rumqttd::{Config, RouterConfig};
 use tokio::sync::oneshot;

@@ -57,7 +57,13 @@ mod tests {
             ("$SYS/#", "$SYS/monitor"),
             ("$SYS/monitor/+", "$SYS/monitor/x"),
         ];
-        let no = [("sport/tennis/+", "sport/tennis/player1/ranking"), ("sport/+", "sport"), ("+", "/finance"), ("#", "$SYS/x"), ("+/x", "$SYS/x")];
+        let no = [
+            ("sport/tennis/+", "sport/tennis/player1/ranking"),
+            ("sport/+", "sport"),
+            ("+", "/finance"),
+            ("#", "$SYS/x"),
+            ("+/x", "$SYS/x"),
+        ];
         assert!(yes.iter().all(|(filter, topic)| matches(filter, topic)));
         assert!(no.iter().all(|(filter, topic)| !matches(filter, topic)));
     }

@@ -13,9 +13,10 @@ use tokio::time::{Duration, Instant, Sleep, sleep_until, timeout};
 
 use super::Stream;
 use super::socket::Socket;
-use crate::broker::{Link, Resumable};
+use crate::broker::{Busy, Link, Resumable};
 use crate::message::Will;
 use crate::packet::{self, Incoming, Next, reason};
+use crate::session::greet::SESSION_EXPIRY_MAX;
 use crate::session::{Ask, End, Session, Taken, Todo};
 use crate::shared::{Seat, Shared};
 use crate::signal::Leave;
@@ -125,7 +126,11 @@ impl<S: Stream> Live<S> {
         }
     }
 
-    fn check_alarm(&self, mut alarm: Pin<&mut Sleep>, busy: bool, todo: &mut Todo, cx: &mut Context<'_>) {
+    fn check_alarm(&mut self, mut alarm: Pin<&mut Sleep>, busy: bool, todo: &mut Todo, cx: &mut Context<'_>) {
+        if busy || self.held.is_some() {
+            // It is we who do not read: the client may have spoken.
+            self.heard = Instant::now();
+        }
         let silent_at = self.silent_at();
         if busy {
             alarm.as_mut().reset(Instant::now() + AGAIN);
@@ -232,50 +237,35 @@ impl<S: Stream> Live<S> {
     /// Hands on what the session asks for; false when somebody is too busy to take it.
     fn ask(&mut self, todo: &mut Todo) -> bool {
         self.asks.append(&mut todo.asks);
-        while let Some(ask) = self.asks.pop_front() {
-            if let Err(ask) = self.ask_one(ask) {
-                self.asks.push_front(ask);
+        let mut asks = std::mem::take(&mut self.asks);
+        while let Some(ask) = asks.front() {
+            if self.ask_one(ask).is_err() {
+                self.asks = asks;
                 return false;
             }
-        }
-        if self.asks.capacity() > 0 {
-            self.asks = VecDeque::new();
+            asks.pop_front();
         }
         true
     }
 
-    fn ask_one(&mut self, ask: Ask) -> Result<(), Ask> {
+    fn ask_one(&mut self, ask: &Ask) -> Result<(), Busy> {
         match ask {
-            Ask::Request { call, origin, payload } => match &self.chat {
-                None => Ok(()),
-                Some((chat, _)) => chat
-                    .request(call, origin.clone(), payload.clone())
-                    .map_err(|_| Ask::Request { call, origin, payload }),
-            },
-            Ask::Confirm(delivery) => {
-                self.chat.as_ref().map_or(Ok(()), |(chat, _)| chat.confirm(delivery).map_err(|_| Ask::Confirm(delivery)))
+            Ask::Request { .. } | Ask::Confirm(_) | Ask::MayReceive { .. } => {
+                self.chat.as_ref().map_or(Ok(()), |(chat, _)| ask_chat(chat, ask)).map_err(|door::Busy| Busy)
             }
-            Ask::MayReceive { ask, topic } => match &self.chat {
-                None => Ok(()),
-                Some((chat, _)) => chat.may_receive(ask, topic.clone()).map_err(|_| Ask::MayReceive { ask, topic }),
-            },
             Ask::Publish(message) => {
                 let number = self.free.as_ref().map_or(0, |free| free.number);
-                self.shared.broker.publish(&message, number).map_err(|_| Ask::Publish(message))
+                self.shared.broker.publish(message, number)
             }
             Ask::Subscribe { number, filter, new, retained } => {
-                let done = self.link().and_then(|link| link.map_or(Ok(()), |link| link.subscribe(number, &filter, new, retained)));
-                done.map_err(|_| Ask::Subscribe { number, filter, new, retained })
+                self.link()?.map_or(Ok(()), |link| link.subscribe(*number, filter, *new, *retained))
             }
-            Ask::Unsubscribe { number, filter } => {
-                let done = self.link().and_then(|link| link.map_or(Ok(()), |link| link.unsubscribe(&filter)));
-                done.map_err(|_| Ask::Unsubscribe { number, filter })
-            }
+            Ask::Unsubscribe { filter } => self.link()?.map_or(Ok(()), |link| link.unsubscribe(filter)),
         }
     }
 
     /// The link to the broker, made when it is first needed.
-    fn link(&mut self) -> Result<Option<&Link>, crate::broker::Busy> {
+    fn link(&mut self) -> Result<Option<&Link>, Busy> {
         let Some(free) = &mut self.free else {
             return Ok(None);
         };
@@ -307,14 +297,25 @@ impl<S: Stream> Live<S> {
     }
 }
 
+fn ask_chat(chat: &door::Session, ask: &Ask) -> Result<(), door::Busy> {
+    match ask {
+        Ask::Request { call, origin, payload } => chat.request(*call, origin.clone(), payload.clone()),
+        Ask::Confirm(delivery) => chat.confirm(*delivery),
+        Ask::MayReceive { ask, topic } => chat.may_receive(*ask, topic.clone()),
+        // The broker's.
+        Ask::Publish(_) | Ask::Subscribe { .. } | Ask::Unsubscribe { .. } => Ok(()),
+    }
+}
+
 /// CON-8, CON-11: the will, and what is kept of the session.
 fn release(free: Free, session: Session, end: End, shared: &Shared) {
     let will = match end {
         End::Left => None,
         End::Broken | End::Dismissed => free.will.map(|will| *will),
     };
+    let expiry = session.expiry_said().unwrap_or(free.expiry).min(SESSION_EXPIRY_MAX);
     let kept = session.into_kept().map(|kept| Box::new(Resumable { kept, link: free.link, number: free.number }));
-    if let Some(message) = shared.broker.clients.release(&free.id, kept, free.expiry, will) {
+    if let Some(message) = shared.broker.clients.release(&free.id, kept, expiry, will) {
         shared.broker.publish_will(&message);
     }
 }

@@ -19,8 +19,14 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Stream for S {}
 
 /// Serves `stream` until CONNECT is accepted or refused; accepted, a new task on this thread goes on.
-pub(crate) async fn serve(stream: impl Stream, shared: Arc<Shared>, certificate: Option<Arc<Certificate>>, ticket: Ticket) {
-    let accepted = tokio::time::timeout(shared.settings.connect_timeout, opening::open(stream, &shared, certificate)).await;
+pub(crate) async fn serve(
+    stream: impl Stream,
+    shared: Arc<Shared>,
+    certificate: Option<Arc<Certificate>>,
+    ticket: Ticket,
+) {
+    let accepted =
+        tokio::time::timeout(shared.settings.connect_timeout, opening::open(stream, &shared, certificate)).await;
     drop(ticket);
     if let Ok(Some(live)) = accepted {
         actix_rt::spawn(live.run());

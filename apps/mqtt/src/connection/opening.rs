@@ -20,7 +20,11 @@ use crate::shared::{Seat, Shared};
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// `None`: the connection is over.
-pub(super) async fn open<S: Stream>(stream: S, shared: &Arc<Shared>, certificate: Option<Arc<Certificate>>) -> Option<Live<S>> {
+pub(super) async fn open<S: Stream>(
+    stream: S,
+    shared: &Arc<Shared>,
+    certificate: Option<Arc<Certificate>>,
+) -> Option<Live<S>> {
     let mut socket = Socket::new(stream);
     let (connect, rest) = match connect(&mut socket, shared.settings.packet_max).await {
         Ok(read) => read?,
@@ -39,7 +43,10 @@ pub(super) async fn open<S: Stream>(stream: S, shared: &Arc<Shared>, certificate
 }
 
 /// Reads until there is a whole CONNECT, and what came behind it.
-async fn connect<S: Stream>(socket: &mut Socket<S>, max: usize) -> Result<Option<(Box<Connect>, BytesMut)>, BadConnect> {
+async fn connect<S: Stream>(
+    socket: &mut Socket<S>,
+    max: usize,
+) -> Result<Option<(Box<Connect>, BytesMut)>, BadConnect> {
     let mut wanted = 2;
     loop {
         let Ok(mut arrived) = poll_fn(|cx| socket.poll_read(wanted, cx)).await else {
@@ -99,7 +106,8 @@ async fn enter(mut greeting: Greeting, shared: &Arc<Shared>) -> Result<Entered, 
         None => None,
         Some(hello) => {
             let port = Arc::new(Port::default());
-            let session = door::Session::connect(shared.handle.clone(), hello, port.clone()).map_err(|_| reason::UNAVAILABLE)?;
+            let session =
+                door::Session::connect(shared.handle.clone(), hello, port.clone()).map_err(|_| reason::UNAVAILABLE)?;
             outs = welcomed(&port).await?;
             Some((session, port))
         }

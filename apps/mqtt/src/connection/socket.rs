@@ -78,11 +78,9 @@ impl<S: Stream> Socket<S> {
             let Socket { stream, unsent, .. } = self;
             ready!(push(stream, unsent, cx))?;
             release(unsent);
-        } else if !bytes.is_empty() {
-            if push(&mut self.stream, bytes, cx)?.is_pending() {
-                self.unsent = bytes.split();
-                return Poll::Pending;
-            }
+        } else if push(&mut self.stream, bytes, cx)?.is_pending() {
+            self.unsent = bytes.split();
+            return Poll::Pending;
         }
         // TLS keeps what the socket did not take: it must be asked to go on.
         Pin::new(&mut self.stream).poll_flush(cx)

@@ -92,10 +92,8 @@ fn check_will(reader: &mut Reader<'_>, version: Version) -> Result<(), Bad> {
 fn check_flags(flags: u8, version: Version) -> Result<(), Bad> {
     let will_free = flags & WILL != 0 || flags & (WILL_QOS | WILL_RETAIN) == 0;
     let password_alone = flags & PASSWORD != 0 && flags & USER_NAME == 0;
-    let good = flags & 1 == 0
-        && will_free
-        && flags & WILL_QOS != WILL_QOS
-        && (version == Version::V5 || !password_alone);
+    let good =
+        flags & 1 == 0 && will_free && flags & WILL_QOS != WILL_QOS && (version == Version::V5 || !password_alone);
     if good { Ok(()) } else { Err(Bad(reason::MALFORMED)) }
 }
 

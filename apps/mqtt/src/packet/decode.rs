@@ -241,7 +241,8 @@ fn disconnect(body: &[u8], version: Version) -> Result<Incoming, Bad> {
         return Err(Bad::MALFORMED);
     }
     let reason = reader.u8()?;
-    let found = if reader.is_empty() { Found::default() } else { property::check(reader.section()?, Place::Disconnect)? };
+    let found =
+        if reader.is_empty() { Found::default() } else { property::check(reader.section()?, Place::Disconnect)? };
     if !reader.is_empty() {
         return Err(Bad::MALFORMED);
     }

@@ -26,11 +26,11 @@ fn bad(bytes: &[u8], version: Version) -> u8 {
 fn packets() -> Vec<(Vec<u8>, Option<Version>)> {
     use Version::{V4, V5};
     let connect4 = b"\x10\x1c\x00\x04MQTT\x04\xc2\x00\x3c\x00\x05reg_a\x00\x01u\x00\x04\xff\x00pw".to_vec();
-    let connect5 = b"\x10\x33\x00\x04MQTT\x05\x06\x00\x00\x14\x11\x00\x00\x00\x10\x21\x00\x14\x26\x00\x07version\x00\x0110\x00\x01p\
+    let connect5 = b"\x10\x00\x00\x04MQTT\x05\x06\x00\x00\x15\x11\x00\x00\x00\x10\x21\x00\x14\x26\x00\x07version\x00\x011\x00\x01p\
                      \x05\x18\x00\x00\x00\x05\x00\x01w\x00\x03bye"
         .to_vec();
-    let mut all = vec![(connect4, None), (fixed_length(connect5), None)];
-    let v4: [&[u8]; 12] = [
+    let mut all = vec![(connect4, None), (connect5, None)];
+    let v4: [&[u8]; 11] = [
         b"\x30\x05\x00\x01tab",
         b"\x32\x07\x00\x01t\x00\x01ab",
         b"\x3d\x06\x00\x02t/\x00\x02",
@@ -42,9 +42,8 @@ fn packets() -> Vec<(Vec<u8>, Option<Version>)> {
         b"\xa2\x08\x00\x01\x00\x04a/+/",
         b"\xc0\x00",
         b"\xe0\x00",
-        b"\x82\x0d\x00\x01\x00\x08$share/g\x00",
     ];
-    all.extend(v4.iter().take(11).map(|packet| (packet.to_vec(), Some(V4))));
+    all.extend(v4.iter().map(|packet| (packet.to_vec(), Some(V4))));
     let v5: [&[u8]; 11] = [
         b"\x30\x06\x00\x01t\x00ab",
         b"\x32\x0b\x00\x00\x00\x01\x03\x23\x00\x01abc",
@@ -53,13 +52,13 @@ fn packets() -> Vec<(Vec<u8>, Option<Version>)> {
         b"\x40\x03\x00\x01\x10",
         b"\x50\x04\x00\x01\x87\x00",
         b"\x62\x03\x00\x01\x92",
-        b"\x82\x13\x00\x01\x09\x0b\x05\x26\x00\x01k\x00\x01v\x00\x01#\x2e\x00\x00",
+        b"\x82\x00\x00\x01\x09\x0b\x05\x26\x00\x01k\x00\x01v\x00\x01#\x2e",
         b"\xa2\x06\x00\x01\x00\x00\x01a",
         b"\xe0\x01\x04",
         b"\xe0\x07\x00\x05\x11\x00\x00\x00\x09",
     ];
     all.extend(v5.iter().map(|packet| (packet.to_vec(), Some(V5))));
-    all
+    all.into_iter().map(|(packet, version)| (fixed_length(packet), version)).collect()
 }
 
 /// Sets the remaining length of a short packet to what it is.
@@ -71,11 +70,7 @@ fn fixed_length(mut packet: Vec<u8>) -> Vec<u8> {
 #[test]
 fn con_12_every_packet_is_read_whole_and_waited_for_when_cut_at_any_byte() {
     for (packet, version) in packets() {
-        // Two of the list end in a field that this test does not need exact.
-        let Next::Packet(_) = read(&packet, version) else {
-            assert!(packet[0] == 0x82, "{packet:02x?}: {:?}", read(&packet, version));
-            continue;
-        };
+        assert!(matches!(read(&packet, version), Next::Packet(_)), "{packet:02x?}: {:?}", read(&packet, version));
         for cut in 0..packet.len() {
             let wanted = match read(&packet[..cut], version) {
                 Next::Needs(wanted) => wanted,
@@ -98,7 +93,10 @@ fn con_3_a_connect_says_what_it_said() {
     assert_eq!((connect.version, connect.keep_alive, known.receive_maximum), (Version::V5, 0, Some(20)));
     assert_eq!(known.user_properties, [("version".to_owned(), "1".to_owned())]);
     let (will, properties) = connect.will.unwrap();
-    assert_eq!((&will.topic[..], &will.message[..], properties.unwrap().delay_interval), (&b"w"[..], &b"bye"[..], Some(5)));
+    assert_eq!(
+        (&will.topic[..], &will.message[..], properties.unwrap().delay_interval),
+        (&b"w"[..], &b"bye"[..], Some(5))
+    );
 }
 
 #[test]
@@ -118,15 +116,31 @@ fn con_3_levels_and_names_that_are_not_spoken_here() {
 
 #[test]
 fn con_12_malformed_connects() {
-    let flags = |flags: u8| b"\x10\x0e\x00\x04MQTT\x04\x00\x00\x3c\x00\x02ab".iter().enumerate().map(|(at, b)| if at == 9 { flags } else { *b }).collect::<Vec<u8>>();
+    let flags = |flags: u8| {
+        b"\x10\x0e\x00\x04MQTT\x04\x00\x00\x3c\x00\x02ab"
+            .iter()
+            .enumerate()
+            .map(|(at, b)| if at == 9 { flags } else { *b })
+            .collect::<Vec<u8>>()
+    };
     // Reserved bit; will QoS without will; will QoS 3; password without user name; fields that are not there; a byte too many.
     for wrong in [0b1, 0b1000, 0b11100, 0b0100_0000, 0b1100_0000] {
-        assert!(matches!(read(&flags(wrong), None), Next::BadConnect(BadConnect::Bad(Version::V4, Bad::MALFORMED))), "{wrong:b}");
+        assert!(
+            matches!(read(&flags(wrong), None), Next::BadConnect(BadConnect::Bad(Version::V4, Bad::MALFORMED))),
+            "{wrong:b}"
+        );
     }
     assert!(matches!(read(b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x3c\x00\x02abc", None), Next::BadConnect(_)));
     assert!(matches!(read(b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02a\x00", None), Next::BadConnect(_)));
     // 5.0: a property twice, one that does not belong here, a value that may not be.
-    for wrong in [&b"\x21\x00\x01\x21\x00\x01"[..], b"\x01\x00", b"\x21\x00\x00", b"\x27\x00\x00\x00\x00", b"\x17\x02", b"\x16\x00\x00"] {
+    for wrong in [
+        &b"\x21\x00\x01\x21\x00\x01"[..],
+        b"\x01\x00",
+        b"\x21\x00\x00",
+        b"\x27\x00\x00\x00\x00",
+        b"\x17\x02",
+        b"\x16\x00\x00",
+    ] {
         let body = [&b"\x00\x04MQTT\x05\x02\x00\x3c"[..], &[wrong.len() as u8], wrong, &[0, 0]].concat();
         let packet = [&[0x10, body.len() as u8], &body[..]].concat();
         assert!(matches!(read(&packet, None), Next::BadConnect(BadConnect::Bad(Version::V5, _))), "{wrong:02x?}");
@@ -186,7 +200,10 @@ fn what_follows_a_subscription_identifier_is_read_rightly() {
     let Next::Packet(Incoming::Subscribe(subscribe)) = read(&packet, Some(Version::V5)) else { panic!() };
     assert_eq!((subscribe.id, subscribe.subscription_id), (1, Some(5)));
     let asked = &subscribe.filters[0];
-    assert_eq!((asked.filter.as_str(), asked.qos, asked.no_local, asked.retain_as_published), ("#", Qos::Two, true, true));
+    assert_eq!(
+        (asked.filter.as_str(), asked.qos, asked.no_local, asked.retain_as_published),
+        ("#", Qos::Two, true, true)
+    );
 }
 
 #[test]
@@ -202,12 +219,20 @@ fn what_is_written_the_codec_reads() {
         content_type: Some("text".into()),
     };
     let payload = vec![7; 200];
-    let sending = Sending { id: 9, qos: Qos::One, retain: true, dup: false, topic: "a/b", payload: &payload, properties: Some(&known) };
+    let sending = Sending {
+        id: 9,
+        qos: Qos::One,
+        retain: true,
+        dup: false,
+        topic: "a/b",
+        payload: &payload,
+        properties: Some(&known),
+    };
     let mut out = BytesMut::new();
     sending.write(Version::V5, &mut out);
     assert_eq!(out.len(), sending.len(Version::V5));
     let Ok(Packet::Publish(publish, Some(read))) = V5.read_mut(&mut out, MAX) else { panic!() };
-    assert_eq!((read, &publish.payload[..], publish.retain), (known, &payload[..], true));
+    assert_eq!((read, &publish.payload[..], publish.retain), (known.clone(), &payload[..], true));
 
     sending.write(Version::V4, &mut out);
     assert_eq!(out.len(), sending.len(Version::V4));
@@ -220,8 +245,8 @@ fn what_is_written_the_codec_reads() {
     let Ok(Packet::SubAck(ack, _)) = V4.read_mut(&mut out, MAX) else { panic!() };
     assert_eq!(ack.return_codes[1], SubscribeReasonCode::Failure);
     write::unsuback(&mut out, Version::V5, 4, &[0, reason::NO_SUBSCRIPTION]);
-    let told = V5.read_mut(&mut out, MAX);
-    assert!(told.is_ok() || out.is_empty(), "{told:?}");
+    // The codec panics when it reads one.
+    assert_eq!(&out[..], [0xB0, 5, 0, 4, 0, 0, 0x11]);
     out.clear();
     write::disconnect(&mut out, Version::V5, reason::TAKEN_OVER);
     assert_eq!(&out[..], [0xE0, 1, 0x8E]);

@@ -5,7 +5,8 @@ use bytes::{BufMut, BytesMut};
 use rumqttd::protocol::v4::V4;
 use rumqttd::protocol::v5::V5;
 use rumqttd::protocol::{
-    ConnAck, ConnAckProperties, ConnectReturnCode, Packet, Protocol, PublishProperties, QoS, SubAck, SubscribeReasonCode,
+    ConnAck, ConnAckProperties, ConnectReturnCode, Packet, Protocol, PublishProperties, QoS, SubAck,
+    SubscribeReasonCode,
 };
 
 use super::{Qos, Version, frame, reason};

@@ -58,7 +58,7 @@ impl Free {
             return reason::NO_SUBSCRIPTION;
         };
         self.subscriptions.remove(&number);
-        todo.asks.push_back(Ask::Unsubscribe { number, filter: filter.into() });
+        todo.asks.push_back(Ask::Unsubscribe { filter: filter.into() });
         reason::SUCCESS
     }
 }
@@ -108,7 +108,8 @@ impl Session {
         let message = &delivered.message;
         let mut properties = message.properties.clone();
         if let Some(id) = subscription.id {
-            properties.get_or_insert_with(|| Box::new(PublishProperties::default())).subscription_identifiers = vec![id];
+            properties.get_or_insert_with(|| Box::new(PublishProperties::default())).subscription_identifiers =
+                vec![id];
         }
         let parcel = Parcel::Free(Box::new(Message {
             topic: message.topic.clone(),
@@ -132,5 +133,4 @@ impl Session {
     pub(crate) fn into_kept(self) -> Option<Kept> {
         Some(Kept { free: self.free?, outflow: self.outflow, received: self.inflow.into_received() })
     }
-
 }

@@ -20,7 +20,7 @@ const ITEM_OVERHEAD: usize = 320;
 /// Packets without acknowledgement to a 3.1.1 client, which cannot say: answers never wait for items.
 const WINDOW_V4: u16 = 1000;
 /// Life of a plain client's session after its connection, seconds (CON-11).
-const SESSION_EXPIRY_MAX: u32 = (proto::limits::MQTT_SESSION_MS / 1000) as u32;
+pub(crate) const SESSION_EXPIRY_MAX: u32 = (proto::limits::MQTT_SESSION_MS / 1000) as u32;
 /// Topic aliases that a client may set.
 pub(crate) const ALIAS_MAX: u16 = 16;
 
@@ -72,7 +72,8 @@ pub(crate) fn greet(
     if kind == Kind::Plain {
         may_be_plain(settings.plain, certificate.is_some())?;
     }
-    let client_id: Arc<str> = if assigned { format!("plain-{}", random()).into() } else { connect.client_id.as_str().into() };
+    let client_id: Arc<str> =
+        if assigned { format!("plain-{}", random()).into() } else { connect.client_id.as_str().into() };
 
     let known = connect.properties.as_ref();
     let limits = limits(&connect, settings);
@@ -82,7 +83,7 @@ pub(crate) fn greet(
         Version::V5 => known.and_then(|known| known.session_expiry_interval).unwrap_or(0),
     };
     let will = will(&connect, kind);
-    if kind == Kind::Client && connect.version == Version::V5 && will.as_ref().is_some_and(|will| will.message.retain) {
+    if kind == Kind::Client && will_is_retained(&connect) {
         return Err(reason::RETAIN_NOT_SUPPORTED);
     }
     let hello = (kind != Kind::Plain).then(|| Hello {
@@ -147,10 +148,11 @@ fn clamped(asked: u16, settings: &Settings) -> u16 {
 
 /// CON-6: from the will's topic or the user property.
 fn version(connect: &Connect) -> u32 {
-    let by_will = connect.will.as_ref().and_then(|(will, _)| match Topic::parse(std::str::from_utf8(&will.topic).ok()?) {
-        Topic::Version(version) => Some(version),
-        _ => None,
-    });
+    let by_will =
+        connect.will.as_ref().and_then(|(will, _)| match Topic::parse(std::str::from_utf8(&will.topic).ok()?) {
+            Topic::Version(version) => Some(version),
+            _ => None,
+        });
     let by_property = || {
         let known = connect.properties.as_ref()?;
         let (_, value) = known.user_properties.iter().find(|(key, _)| key == "version")?;
@@ -168,6 +170,11 @@ fn will(connect: &Connect, kind: Kind) -> Option<Will> {
         (Kind::Plain | Kind::Service, true) => Some(will),
         (Kind::Client, _) | (_, false) => None,
     }
+}
+
+/// Retain Available is 0 (CON-4): 5.0 may not ask for it in a will either ([MQTT-3.2.2-13]).
+fn will_is_retained(connect: &Connect) -> bool {
+    connect.version == Version::V5 && connect.will.as_ref().is_some_and(|(will, _)| will.retain)
 }
 
 impl Greeting {

@@ -115,7 +115,11 @@ impl Inflow {
     }
 
     /// Takes the first if it is finished, writes its acknowledgement, and gives back its own answer.
-    pub(crate) fn acknowledge(&mut self, version: Version, out: &mut BytesMut) -> Option<Option<(Arc<Route>, Qos, Bytes)>> {
+    pub(crate) fn acknowledge(
+        &mut self,
+        version: Version,
+        out: &mut BytesMut,
+    ) -> Option<Option<(Arc<Route>, Qos, Bytes)>> {
         let code = self.pending.front()?.done?;
         let first = self.pending.pop_front()?;
         if self.pending.is_empty() {

@@ -38,13 +38,27 @@ pub(crate) struct Todo {
 
 #[derive(Debug)]
 pub(crate) enum Ask {
-    Request { call: u64, origin: Origin, payload: Bytes },
+    Request {
+        call: u64,
+        origin: Origin,
+        payload: Bytes,
+    },
     Confirm(u64),
-    MayReceive { ask: u64, topic: Topic },
+    MayReceive {
+        ask: u64,
+        topic: Topic,
+    },
     Publish(Box<Message>),
     /// `number` tells this subscription from the client's others; `retained` asks for what is kept there.
-    Subscribe { number: usize, filter: Box<str>, new: bool, retained: bool },
-    Unsubscribe { number: usize, filter: Box<str> },
+    Subscribe {
+        number: usize,
+        filter: Box<str>,
+        new: bool,
+        retained: bool,
+    },
+    Unsubscribe {
+        filter: Box<str>,
+    },
 }
 
 /// How a connection ends.
@@ -76,12 +90,13 @@ pub(crate) struct Session {
     outflow: Outflow,
     /// Of the latest request (TOPIC-2).
     route: Arc<Route>,
-    aliases: Option<Box<HashMap<u16, Bytes>>>,
+    aliases: HashMap<u16, Bytes>,
     asking: Option<Box<Asking>>,
     /// Plain clients and services.
     free: Option<Box<Free>>,
     /// CONNECT said a session expiry of 0: DISCONNECT may not say another.
     ends_with_connection: bool,
+    expiry_said: Option<u32>,
 }
 
 impl Session {
@@ -94,10 +109,11 @@ impl Session {
             inflow: Inflow::default(),
             outflow: Outflow::default(),
             route: Arc::new(Route::initial(&greeting.client_id)),
-            aliases: None,
+            aliases: HashMap::new(),
             asking: None,
             free: (greeting.kind != Kind::Client).then(Box::default),
             ends_with_connection: greeting.expiry_asked == 0,
+            expiry_said: None,
         }
     }
 
@@ -125,11 +141,17 @@ impl Session {
         Taken::Yes
     }
 
-    fn disconnect(&self, code: u8, session_expiry: Option<u32>, todo: &mut Todo) {
+    fn disconnect(&mut self, code: u8, session_expiry: Option<u32>, todo: &mut Todo) {
         if self.ends_with_connection && session_expiry.is_some_and(|seconds| seconds > 0) {
             return self.broken(Bad::PROTOCOL, todo);
         }
+        self.expiry_said = session_expiry;
         todo.end = Some(if code == reason::DISCONNECT_WITH_WILL { End::Broken } else { End::Left });
+    }
+
+    /// Seconds that the session is to outlive the connection, if DISCONNECT said another number than CONNECT.
+    pub(crate) fn expiry_said(&self) -> Option<u32> {
+        self.expiry_said
     }
 
     /// CON-12: says why (5.0), then closes.

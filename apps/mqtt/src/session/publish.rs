@@ -1,6 +1,5 @@
 //! PUBLISH from a client: which topic it is, and who is to have it (TOPIC-1, TOPIC-8, TOPIC-10, TOPIC-13, CON-10).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -41,10 +40,10 @@ impl Session {
             return Err(Bad(reason::ALIAS_INVALID));
         }
         if publish.topic.is_empty() {
-            return self.aliases.as_ref().and_then(|known| known.get(&alias)).cloned().ok_or(Bad::PROTOCOL);
+            return self.aliases.get(&alias).cloned().ok_or(Bad::PROTOCOL);
         }
         let kept = Bytes::copy_from_slice(&publish.topic);
-        self.aliases.get_or_insert_with(|| Box::new(HashMap::new())).insert(alias, kept.clone());
+        self.aliases.insert(alias, kept.clone());
         Ok(kept)
     }
 
@@ -59,7 +58,7 @@ impl Session {
             return self.broken(Bad(reason::RETAIN_NOT_SUPPORTED), todo);
         }
         match (parsed, self.kind) {
-            (Topic::Free, Kind::Plain | Kind::Service) => self.to_broker(publish, name, todo),
+            (Topic::Free, Kind::Plain | Kind::Service) => self.free_publish(publish, name, todo),
             (Topic::Events(events), Kind::Client | Kind::Service) => self.events(publish, topic, events, todo),
             (
                 topic @ (Topic::Devices(_) | Topic::Contacts(_) | Topic::Private(_) | Topic::Room(_)),
@@ -104,7 +103,7 @@ impl Session {
     }
 
     /// The broker keeps it for long: no part of the receive buffer goes there.
-    fn to_broker(&mut self, publish: Publish, topic: &str, todo: &mut Todo) {
+    fn free_publish(&mut self, publish: Publish, topic: &str, todo: &mut Todo) {
         self.settle(&publish, reason::SUCCESS);
         let properties = publish.properties.map(|mut known| {
             known.topic_alias = None;

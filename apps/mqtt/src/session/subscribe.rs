@@ -51,7 +51,11 @@ impl Session {
             (Filter::OwnActions, Kind::Client | Kind::Service) => granted,
             (Filter::Wildcard, Kind::Service) => granted,
             (Filter::Topic(Topic::Actions(_, client)), Kind::Client | Kind::Service) => {
-                if *client == *self.client_id { granted } else { Some(reason::NOT_AUTHORIZED) }
+                if *client == *self.client_id {
+                    granted
+                } else {
+                    Some(reason::NOT_AUTHORIZED)
+                }
             }
             (Filter::Topic(Topic::Free | Topic::Unknown | Topic::Events(_) | Topic::Version(_)), _) => {
                 Some(reason::NOT_AUTHORIZED)
@@ -60,7 +64,9 @@ impl Session {
                 todo.asks.push_back(Ask::MayReceive { ask: ask << 2 | u64::from(asked.qos.bits()), topic });
                 None
             }
-            (Filter::Free | Filter::OwnActions | Filter::Wildcard | Filter::Topic(_), _) => Some(reason::NOT_AUTHORIZED),
+            (Filter::Free | Filter::OwnActions | Filter::Wildcard | Filter::Topic(_), _) => {
+                Some(reason::NOT_AUTHORIZED)
+            }
         }
     }
 

@@ -16,7 +16,15 @@ const ME: &str = "emqttd_380676631870_d1";
 const REQUESTS: &str = "events/1//api/anon//";
 
 fn connect(version: Version, client_id: &str) -> Connect {
-    Connect { version, client_id: client_id.into(), clean_start: true, keep_alive: 60, properties: None, will: None, password: None }
+    Connect {
+        version,
+        client_id: client_id.into(),
+        clean_start: true,
+        keep_alive: 60,
+        properties: None,
+        will: None,
+        password: None,
+    }
 }
 
 fn certificate() -> Arc<Certificate> {
@@ -97,7 +105,13 @@ fn wire(topic: &str, payload: &[u8], version: Version) -> Vec<u8> {
 
 #[test]
 fn con_3_client_ids_decide_what_a_client_is() {
-    for (id, kind) in [("reg_x", Kind::Client), (ME, Kind::Client), ("emqttd_0.31", Kind::Client), ("sys_x", Kind::Service), ("x", Kind::Plain)] {
+    for (id, kind) in [
+        ("reg_x", Kind::Client),
+        (ME, Kind::Client),
+        ("emqttd_0.31", Kind::Client),
+        ("sys_x", Kind::Service),
+        ("x", Kind::Plain),
+    ] {
         assert_eq!(greeted(connect(Version::V4, id)).unwrap().kind, kind, "{id}");
     }
     assert_eq!(greeted(connect(Version::V5, &"x".repeat(257))).unwrap_err(), reason::BAD_CLIENT_ID);
@@ -130,7 +144,10 @@ fn con_4_an_empty_client_id_is_assigned_one_and_3_1_1_must_start_clean() {
 fn con_4_protocol_clients_are_told_no_retain_no_shared_no_session() {
     let told = greeted(connect(Version::V5, ME)).unwrap().properties(&Settings::default());
     assert_eq!((told.retain_available, told.shared_subscription_available), (Some(0), Some(0)));
-    assert_eq!((told.session_expiry_interval, told.receive_max, told.max_packet_size), (Some(0), Some(32), Some(1 << 20)));
+    assert_eq!(
+        (told.session_expiry_interval, told.receive_max, told.max_packet_size),
+        (Some(0), Some(32), Some(1 << 20))
+    );
     assert_eq!((told.wildcard_subscription_available, told.server_keep_alive), (Some(1), None));
 }
 
@@ -204,7 +221,9 @@ fn topic_1_request_topics_reach_the_chat_and_topic_2_answers_follow_their_form()
 fn topic_1_the_token_goes_along_and_a_wrong_version_is_answered_in_its_turn() {
     let mut session = session(Version::V4, ME);
     let first = feed(&mut session, publish(Qos::Zero, 0, &format!("events/1//api/anon/{ME}/secret"), b"x"));
-    assert!(matches!(&first.asks[0], Ask::Request { origin: Origin::Events { token: Some(token) }, .. } if token == "secret"));
+    assert!(
+        matches!(&first.asks[0], Ask::Request { origin: Origin::Events { token: Some(token) }, .. } if token == "secret")
+    );
     let second = feed(&mut session, publish(Qos::One, 9, &format!("events/2//api/anon/{ME}/"), b"x"));
     assert!(second.asks.is_empty() && second.bytes.is_empty());
     // G-5: behind the answer to the first.
@@ -224,7 +243,9 @@ fn topic_1_the_answer_to_a_wrong_version_is_the_record() {
 
 #[test]
 fn topic_8_no_right_is_0x87_for_5_0_and_silence_for_3_1_1() {
-    for topic in ["events/1//api/anon/other/", "actions/1/api/x", "ses/380676631870", "free/topic", "room/a/b", "version/3"] {
+    for topic in
+        ["events/1//api/anon/other/", "actions/1/api/x", "ses/380676631870", "free/topic", "room/a/b", "version/3"]
+    {
         let five = feed(&mut session(Version::V5, ME), publish(Qos::One, 5, topic, b"x"));
         assert_eq!(&five.bytes[..], [0x40, 3, 0, 5, 0x87], "{topic}");
         assert!(five.asks.is_empty() && five.end.is_none());
@@ -333,7 +354,8 @@ fn dlv_7_never_more_unacknowledged_than_the_client_takes() {
     let greeting = greeted(small).unwrap();
     assert_eq!(greeting.hello.as_ref().unwrap().window, 2);
     let mut session = Session::new(&greeting, 32);
-    let item = |delivery| Out::Item { topic: "room/l".into(), payload: Bytes::from_static(b"M"), delivery: Some(delivery) };
+    let item =
+        |delivery| Out::Item { topic: "room/l".into(), payload: Bytes::from_static(b"M"), delivery: Some(delivery) };
     assert!(!out(&mut session, item(1)).bytes.is_empty() && !out(&mut session, item(2)).bytes.is_empty());
     assert!(out(&mut session, item(3)).bytes.is_empty());
     let next = feed(&mut session, Incoming::PubAck { id: 1 });
@@ -373,7 +395,17 @@ fn a_call_beyond_the_limit_waits_and_a_5_0_client_beyond_its_receive_maximum_is_
 fn topic_5_topic_6_topic_9_subscriptions_of_a_device() {
     let mut session = session(Version::V5, ME);
     let own = format!("actions/1/api/{ME}");
-    let filters = ["/actions/page/#", "actions/#", &own, "actions/1/api/other", "#", "room/+", "free/x", "$share/g/free", "events/x"];
+    let filters = [
+        "/actions/page/#",
+        "actions/#",
+        &own,
+        "actions/1/api/other",
+        "#",
+        "room/+",
+        "free/x",
+        "$share/g/free",
+        "events/x",
+    ];
     let todo = feed(&mut session, subscribe(&filters));
     assert_eq!(&todo.bytes[..], [0x90, 12, 0, 7, 0, 1, 1, 1, 0x87, 0x87, 0x87, 0x87, 0x9E, 0x87]);
     assert!(todo.asks.is_empty());
@@ -383,7 +415,8 @@ fn topic_5_topic_6_topic_9_subscriptions_of_a_device() {
 fn topic_5_the_chat_says_who_may_receive_and_the_suback_waits_for_it() {
     let mut session = session(Version::V4, ME);
     let todo = feed(&mut session, subscribe(&["room/lobby", "actions/#", "room/other"]));
-    let asks: Vec<u64> = todo.asks.iter().map(|ask| if let Ask::MayReceive { ask, .. } = ask { *ask } else { panic!() }).collect();
+    let asks: Vec<u64> =
+        todo.asks.iter().map(|ask| if let Ask::MayReceive { ask, .. } = ask { *ask } else { panic!() }).collect();
     assert!(todo.bytes.is_empty() && asks.len() == 2);
     assert!(matches!(session.packet(subscribe(&["#"]), &mut Todo::default()), Taken::Later(_)));
     assert!(out(&mut session, Out::Right { ask: asks[1], granted: false }).bytes.is_empty());
@@ -421,13 +454,19 @@ fn topic_13_messages_come_with_the_lesser_qos_and_not_back_to_a_no_local_sender(
     again.filters[0].no_local = true;
     again.filters[0].retain_as_published = true;
     again.subscription_id = Some(9);
-    assert!(matches!(&feed(&mut session, Incoming::Subscribe(again)).asks[0], Ask::Subscribe { number: 1, new: false, .. }));
+    assert!(matches!(
+        &feed(&mut session, Incoming::Subscribe(again)).asks[0],
+        Ask::Subscribe { number: 1, new: false, .. }
+    ));
     let mut todo = Todo::default();
     session.deliver(delivered(1, Qos::Zero, true), &mut todo);
     assert!(todo.bytes.is_empty());
     session.deliver(delivered(1, Qos::Zero, false), &mut todo);
     assert_eq!(&todo.bytes[..], [0x31, 7, 0, 1, b'a', 2, 0x0B, 9, b'm']);
-    assert_eq!(&feed(&mut session, Incoming::Unsubscribe { id: 2, filters: vec!["a".into(), "b".into()] }).bytes[..], [0xB0, 5, 0, 2, 0, 0, 0x11]);
+    assert_eq!(
+        &feed(&mut session, Incoming::Unsubscribe { id: 2, filters: vec!["a".into(), "b".into()] }).bytes[..],
+        [0xB0, 5, 0, 2, 0, 0, 0x11]
+    );
     session.deliver(delivered(1, Qos::Zero, false), &mut todo);
     assert_eq!(todo.bytes.len(), 9);
 }
@@ -452,7 +491,14 @@ fn con_11_a_resumed_session_sends_again_what_was_not_acknowledged() {
 
 #[test]
 fn con_7_con_9_the_chat_closes_with_a_reason_that_5_0_hears() {
-    for (bye, code) in [(Bye::Done, 0), (Bye::TakenOver, 0x8E), (Bye::Expired, 0x87), (Bye::Ended, 0x98), (Bye::TimeUp, 0xA0), (Bye::ShuttingDown, 0x8B)] {
+    for (bye, code) in [
+        (Bye::Done, 0),
+        (Bye::TakenOver, 0x8E),
+        (Bye::Expired, 0x87),
+        (Bye::Ended, 0x98),
+        (Bye::TimeUp, 0xA0),
+        (Bye::ShuttingDown, 0x8B),
+    ] {
         let five = out(&mut session(Version::V5, ME), Out::Close(bye));
         assert_eq!((&five.bytes[..], five.end), (&[0xE0, 1, code][..], Some(End::Dismissed)));
         let four = out(&mut session(Version::V4, ME), Out::Close(bye));
@@ -478,7 +524,8 @@ fn aliases_stand_for_topics_and_wrong_ones_close() {
 
 #[test]
 fn disconnect_may_ask_for_the_will_but_not_lengthen_a_session_that_ends() {
-    let end = |reason, session_expiry| feed(&mut session(Version::V5, "x"), Incoming::Disconnect { reason, session_expiry });
+    let end =
+        |reason, session_expiry| feed(&mut session(Version::V5, "x"), Incoming::Disconnect { reason, session_expiry });
     assert_eq!(end(0, None).end, Some(End::Left));
     assert_eq!(end(4, None).end, Some(End::Broken));
     assert!(end(0, Some(60)).bytes.ends_with(&[0xE0, 1, 0x82]));

@@ -34,27 +34,15 @@ pub(super) fn open(
     face: Option<&Certificate>,
 ) -> Result<Opened, Failure> {
     match rows::read::<Profile>(cx.store, PROFILE, phone.as_str().as_bytes())? {
-        Some(profile) => Ok(Opened {
-            rosters: rosters(cx, phone)?,
-            profile,
-            is_new: false,
-        }),
+        Some(profile) => Ok(Opened { rosters: rosters(cx, phone)?, profile, is_new: false }),
         None => create(chat, cx, fx, phone, face),
     }
 }
 
 /// The rosters of an account that is in the store, ascending.
 pub(crate) fn rosters(cx: &Cx<'_>, phone: &Phone) -> Result<Vec<(PhoneId, Roster)>, Failure> {
-    let ids = rows::roster_ids(cx.store, phone)?
-        .into_iter()
-        .map(|id| phone.roster(id));
-    ids.map(|id| {
-        Ok((
-            id.clone(),
-            rows::read(cx.store, ROSTER, id.as_str().as_bytes())?.unwrap_or_default(),
-        ))
-    })
-    .collect()
+    let ids = rows::roster_ids(cx.store, phone)?.into_iter().map(|id| phone.roster(id));
+    ids.map(|id| Ok((id.clone(), rows::read(cx.store, ROSTER, id.as_str().as_bytes())?.unwrap_or_default()))).collect()
 }
 
 fn create(chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, face: Option<&Certificate>) -> Result<Opened, Failure> {
@@ -78,37 +66,18 @@ fn create(chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, face: Option<&Ce
     fx.put(PROFILE, phone.to_bytes(), rows::encode(&profile));
     fx.put(ROSTER, id.to_bytes(), rows::encode(&roster));
     if face.is_some() && roster.names.is_none() && roster.surnames.is_none() {
-        fx.tell(
-            Name::Nicks,
-            Input::Registered {
-                phone: phone.clone(),
-                roster: id.clone(),
-            },
-        );
+        fx.tell(Name::Nicks, Input::Registered { phone: phone.clone(), roster: id.clone() });
     }
     tell_holders(cx, fx, phone, &id)?;
-    Ok(Opened {
-        profile,
-        rosters: vec![(id, roster)],
-        is_new: true,
-    })
+    Ok(Opened { profile, rosters: vec![(id, roster)], is_new: true })
 }
 
 /// AUTH-4: who has the number in a phone book learns its address.
 fn tell_holders(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, roster: &PhoneId) -> Result<(), Failure> {
     let prefix = rows::path(&[phone.as_str().as_bytes(), b""]);
-    for (key, _) in cx
-        .store
-        .scan(WANTED, &kvs::Span::prefix(prefix.clone()).limit(HOLDERS_MAX))?
-    {
+    for (key, _) in cx.store.scan(WANTED, &kvs::Span::prefix(prefix.clone()).limit(HOLDERS_MAX))? {
         if let Ok(holder) = PhoneId::parse(&key.slice(prefix.len()..)) {
-            fx.tell(
-                Name::Roster(holder),
-                Input::Registered {
-                    phone: phone.clone(),
-                    roster: roster.clone(),
-                },
-            );
+            fx.tell(Name::Roster(holder), Input::Registered { phone: phone.clone(), roster: roster.clone() });
         }
     }
     Ok(())
@@ -122,10 +91,7 @@ pub(super) fn read(cx: &Cx<'_>, phone: &Phone, device: &DevKey) -> Result<Option
 pub(super) fn all(cx: &Cx<'_>, phone: &Phone) -> Result<Vec<Device>, Failure> {
     let prefix = rows::path(&[phone.as_str().as_bytes(), b""]);
     let found = cx.store.scan(DEVICE, &kvs::Span::prefix(prefix).limit(DEVICES_MAX))?;
-    let mut devices = found
-        .iter()
-        .map(|(_, row)| rows::decode(row))
-        .collect::<Result<Vec<Device>, Failure>>()?;
+    let mut devices = found.iter().map(|(_, row)| rows::decode(row)).collect::<Result<Vec<Device>, Failure>>()?;
     devices.sort_by_key(|device| (device.created, device.birth));
     Ok(devices)
 }
@@ -199,25 +165,14 @@ pub(super) fn end(
     unbind(fx, device, how);
     fx.delete(DEVICE, rows::device_key(phone, &key));
     if let Some((bye, record)) = bye {
-        fx.tell(
-            Name::session(&client_id(phone, &key)),
-            Input::End {
-                bye,
-                record,
-                forget: true,
-            },
-        );
+        fx.tell(Name::session(&client_id(phone, &key)), Input::End { bye, record, forget: true });
     }
     Ok(())
 }
 
 /// AUTH-14: what an ended device is told.
 pub(super) fn deleted(device: &Device) -> Auth {
-    Auth {
-        client_id: Some(device.client_id.clone()),
-        r#type: Some(AuthAct::Deleted.into()),
-        ..Auth::default()
-    }
+    Auth { client_id: Some(device.client_id.clone()), r#type: Some(AuthAct::Deleted.into()), ..Auth::default() }
 }
 
 /// ID-8: a session row as its account may see it: no token, code or push token.
@@ -239,9 +194,5 @@ pub(super) fn shown(device: &Device, default: Option<&PhoneId>, act: AuthAct) ->
 /// The facts that sessions hold, with these devices.
 pub(super) fn account(phone: &Phone, rosters: Vec<u64>, devices: &[Device]) -> Result<Arc<Account>, Failure> {
     let devices = devices.iter().map(dev_key).collect::<Result<Vec<_>, _>>()?;
-    Ok(Arc::new(Account {
-        phone: phone.clone(),
-        rosters,
-        devices,
-    }))
+    Ok(Arc::new(Account { phone: phone.clone(), rosters, devices }))
 }

@@ -23,10 +23,7 @@ pub(crate) fn issue(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<Bytes, Fa
     }
 
     let code = secret::invite(cx);
-    let row = Invite {
-        phone: phone.to_bytes(),
-        expires: cx.now.0.saturating_add(INVITE_MS),
-    };
+    let row = Invite { phone: phone.to_bytes(), expires: cx.now.0.saturating_add(INVITE_MS) };
     fx.put(INVITE, key(phone, &secret::invite_hash(&code)), rows::encode(&row));
     Ok(code)
 }
@@ -44,13 +41,8 @@ pub(super) fn find(cx: &Cx<'_>, phone: &Phone, code: &[u8]) -> Result<Option<Byt
 }
 
 fn all(cx: &Cx<'_>, phone: &Phone) -> Result<Vec<(Bytes, Invite)>, Failure> {
-    let found = cx
-        .store
-        .scan(INVITE, &kvs::Span::prefix(key(phone, b"")).limit(INVITES_MAX))?;
-    found
-        .into_iter()
-        .map(|(key, row)| Ok((key, rows::decode(&row)?)))
-        .collect()
+    let found = cx.store.scan(INVITE, &kvs::Span::prefix(key(phone, b"")).limit(INVITES_MAX))?;
+    found.into_iter().map(|(key, row)| Ok((key, rows::decode(&row)?))).collect()
 }
 
 fn key(phone: &Phone, hash: &[u8]) -> Bytes {

@@ -35,12 +35,7 @@ pub(super) fn bound(cx: &Cx<'_>, certificate: &Certificate) -> Result<Bound, Fai
 /// ID-9 rule 2: the account that a certificate of our own authority names.
 pub(super) fn named(settings: &Settings, certificate: &Certificate) -> Option<Phone> {
     let counts = settings.auto_bind && certificate.own_authority && certificate.personal && !certificate.sys;
-    counts.then(|| {
-        certificate
-            .names
-            .iter()
-            .find_map(|name| Phone::parse(name.as_bytes()).ok())
-    })?
+    counts.then(|| certificate.names.iter().find_map(|name| Phone::parse(name.as_bytes()).ok()))?
 }
 
 /// ID-9 rule 2: whether it names this device too; one that names none opens any device of its account.
@@ -82,25 +77,13 @@ mod tests {
     #[test]
     fn id_9_rule_2_needs_our_authority_and_a_person() {
         let on = Settings::default();
-        let off = Settings {
-            auto_bind: false,
-            ..Settings::default()
-        };
+        let off = Settings { auto_bind: false, ..Settings::default() };
         let good = certificate(&["anna"]);
         assert_eq!(named(&off, &good), None);
         for bad in [
-            Certificate {
-                own_authority: false,
-                ..good.clone()
-            },
-            Certificate {
-                personal: false,
-                ..good.clone()
-            },
-            Certificate {
-                sys: true,
-                ..good.clone()
-            },
+            Certificate { own_authority: false, ..good.clone() },
+            Certificate { personal: false, ..good.clone() },
+            Certificate { sys: true, ..good.clone() },
         ] {
             assert_eq!(named(&on, &bad), None);
         }
@@ -108,16 +91,10 @@ mod tests {
 
     #[test]
     fn id_9_a_certificate_that_names_its_device_opens_that_device_only() {
-        let (anna, phone, laptop) = (
-            Phone::parse(b"anna").unwrap(),
-            DevKey::parse(b"phone").unwrap(),
-            DevKey::parse(b"laptop").unwrap(),
-        );
+        let (anna, phone, laptop) =
+            (Phone::parse(b"anna").unwrap(), DevKey::parse(b"phone").unwrap(), DevKey::parse(b"laptop").unwrap());
         let any = certificate(&["anna"]);
-        let one = Certificate {
-            device: Some(("anna".into(), "phone".into())),
-            ..any.clone()
-        };
+        let one = Certificate { device: Some(("anna".into(), "phone".into())), ..any.clone() };
         assert!(fits(&any, &anna, &phone) && fits(&any, &anna, &laptop));
         assert!(fits(&one, &anna, &phone) && !fits(&one, &anna, &laptop));
     }

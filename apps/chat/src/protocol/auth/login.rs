@@ -15,7 +15,7 @@ use super::proof::{Proved, Token, is_over, judge};
 use super::secret;
 use crate::door::{Bye, Certificate, Denied, Role};
 use crate::protocol::feature::{self, AUTH_DATA};
-use crate::rows::{Device, roster_ids};
+use crate::rows::{Device, PROFILE, roster_ids};
 use crate::{Account, Admit, Admitted, Chat, Cx, Fx, Input, Name};
 
 /// CON-3: lets the connection in or not. Gives back the account when a device came in.
@@ -37,7 +37,8 @@ pub(crate) fn admit(
         Some(certificate) => key::bound(cx, certificate)?,
         None => Bound::Not,
     };
-    let proved = judge(&chat.settings, cx.now.0, phone, admit, row.as_ref(), &certificate);
+    let foreign = is_foreign(chat, cx, phone, admit, &certificate)?;
+    let proved = judge(&chat.settings, cx.now.0, phone, admit, row.as_ref(), &certificate, foreign);
     match proved {
         Err(denied) => refuse(fx, admit, denied),
         Ok(Proved::Guest) => tell(fx, admit, admitted(admit, Role::Registering)),
@@ -46,6 +47,18 @@ pub(crate) fn admit(
         Ok(Proved::Named(certificate)) => return bind(chat, cx, fx, phone, admit, row, &certificate).map(Some),
     }
     Ok(None)
+}
+
+/// ID-10: whether the certificate is of another account: bound to it, or naming one that exists.
+fn is_foreign(chat: &Chat, cx: &Cx<'_>, phone: &Phone, admit: &Admit, bound: &Bound) -> Result<bool, Failure> {
+    match (bound, &admit.certificate) {
+        (Bound::To(owner, _), _) => Ok(owner != phone),
+        (Bound::Not, Some(certificate)) => match key::named(&chat.settings, certificate) {
+            Some(named) if named != *phone => Ok(cx.store.get(PROFILE, named.as_str().as_bytes())?.is_some()),
+            Some(_) | None => Ok(false),
+        },
+        (Bound::Not, None) | (Bound::Ended, _) => Ok(false),
+    }
 }
 
 /// The session that asks is the device's own: told to end, it forgets the device's queue, after it has heard the refusal.
@@ -63,9 +76,7 @@ fn is_full(cx: &Cx<'_>, phone: &Phone, device: &DevKey) -> Result<bool, Failure>
     if cx.group_size(phone) < DEVICES {
         return Ok(false);
     }
-    let others = device::all(cx, phone)?
-        .into_iter()
-        .filter(|row| row.dev_key != device.as_str().as_bytes());
+    let others = device::all(cx, phone)?.into_iter().filter(|row| row.dev_key != device.as_str().as_bytes());
     Ok(others.filter(|row| cx.is_alive(&Name::session(&row.client_id))).count() >= DEVICES)
 }
 
@@ -116,7 +127,8 @@ fn renew(cx: &Cx<'_>, row: &mut Device, token: Option<Token>) -> Option<Bytes> {
             row.token_before = row.token.take();
             row.before_until = now.saturating_add(TOKEN_OLD_MS);
         }
-        // The answer with the new one was lost: it gets another, and no more time.
+        // The new one was handed out and not used. After a day its answer counts as lost: there is another, but no more time.
+        Token::Before if row.token_made.saturating_add(TOKEN_RENEW_MS) > now => return None,
         Token::Before => {}
     }
     let token = secret::token(cx);
@@ -157,16 +169,7 @@ fn bind(
     let rosters = opened.rosters.iter().map(|(id, _)| id.roster()).collect();
     let account = device::account(phone, rosters, &devices)?;
     fx.publish(phone.clone(), Input::Account(account.clone()));
-    tell(
-        fx,
-        admit,
-        Admitted {
-            account: Some(account.clone()),
-            birth,
-            puback,
-            ..admitted(admit, Role::Device)
-        },
-    );
+    tell(fx, admit, Admitted { account: Some(account.clone()), birth, puback, ..admitted(admit, Role::Device) });
     Ok(account)
 }
 
@@ -176,45 +179,21 @@ fn puback(row: &Device) -> bool {
 }
 
 fn admitted(admit: &Admit, role: Role) -> Admitted {
-    Admitted {
-        connection: admit.connection,
-        role,
-        account: None,
-        birth: 0,
-        renewed: None,
-        puback: false,
-    }
+    Admitted { connection: admit.connection, role, account: None, birth: 0, renewed: None, puback: false }
 }
 
 fn tell(fx: &mut Fx, admit: &Admit, admitted: Admitted) {
-    fx.tell(
-        Name::Session(admit.session.clone()),
-        Input::Admitted(Box::new(admitted)),
-    );
+    fx.tell(Name::Session(admit.session.clone()), Input::Admitted(Box::new(admitted)));
 }
 
 fn refuse(fx: &mut Fx, admit: &Admit, denied: Denied) {
-    fx.tell(
-        Name::Session(admit.session.clone()),
-        Input::Refused {
-            connection: admit.connection,
-            denied,
-        },
-    );
+    fx.tell(Name::Session(admit.session.clone()), Input::Refused { connection: admit.connection, denied });
 }
 
 /// CON-8: when the device was last there, unless it has been ended meanwhile.
 pub(crate) fn left(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, device: &DevKey) -> Result<(), Failure> {
     if let Some(row) = device::read(cx, phone, device)? {
-        device::put(
-            fx,
-            phone,
-            device,
-            &Device {
-                last_online: cx.now.0,
-                ..row
-            },
-        );
+        device::put(fx, phone, device, &Device { last_online: cx.now.0, ..row });
     }
     Ok(())
 }

@@ -66,11 +66,7 @@ pub(super) fn resend(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
     let language = feature::language(&pending.settings).map(Bytes::copy_from_slice);
     ask.work(
         Job::Resend { who: ask.who.clone() },
-        Work::SendCode {
-            phone: ask.phone.clone(),
-            code: code.clone(),
-            language,
-        },
+        Work::SendCode { phone: ask.phone.clone(), code: code.clone(), language },
     )?;
     ask.waiting.codes.insert(ask.client(), code);
     ask.fx.put(PENDING, ask.client(), rows::encode(&pending));
@@ -85,8 +81,7 @@ pub(super) fn sent_again(ask: &mut Ask<'_>) -> Result<(), Halt> {
 /// The registration of this client id that waits here.
 pub(super) fn own(ask: &Ask<'_>) -> Result<Pending, Halt> {
     let row = of_client(ask.cx, ask.phone, ask.who.session.as_bytes())?;
-    row.filter(|row| row.expires > ask.cx.now.0)
-        .ok_or_else(|| Refusal::SessionNotFound.into())
+    row.filter(|row| row.expires > ask.cx.now.0).ok_or_else(|| Refusal::SessionNotFound.into())
 }
 
 /// What waits under a client id, if it is for this number: the row is of the profile whose phone it names.
@@ -103,11 +98,7 @@ pub(super) fn check_same(ask: &Ask<'_>, pending: &Pending, auth: &Auth) -> Resul
         AuthPhone::Number(phone) => phone.is_empty() || Phone::parse(phone).as_ref() == Ok(ask.phone),
         AuthPhone::Fake(_) => false,
     });
-    if device && phone {
-        Ok(())
-    } else {
-        Err(Refusal::MismatchUserData)
-    }
+    if device && phone { Ok(()) } else { Err(Refusal::MismatchUserData) }
 }
 
 pub(super) fn tries_of(cx: &Cx<'_>, phone: &Phone) -> Result<Tries, Failure> {
@@ -143,11 +134,7 @@ pub(crate) fn clear(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, waiting: &mut Waiti
 impl Waiting {
     /// When the profile is loaded, registrations may wait from before.
     pub(crate) fn load(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<Waiting, Failure> {
-        let mut waiting = Waiting {
-            jobs: Default::default(),
-            codes: Default::default(),
-            is_timed: false,
-        };
+        let mut waiting = Waiting { jobs: Default::default(), codes: Default::default(), is_timed: false };
         if !tries_of(cx, phone)?.waiting.is_empty() {
             waiting.time(cx, fx);
         }

@@ -31,7 +31,7 @@ pub(super) enum Token {
     Before,
 }
 
-/// CON-3, ID-9, ID-10.
+/// CON-3, ID-9, ID-10. `foreign`: the certificate is of another account.
 pub(super) fn judge(
     settings: &Settings,
     now: u64,
@@ -39,13 +39,14 @@ pub(super) fn judge(
     admit: &Admit,
     row: Option<&Device>,
     bound: &Bound,
+    foreign: bool,
 ) -> Result<Proved, Denied> {
     let password = admit.password.as_deref().filter(|password| !password.is_empty());
     let token = row.zip(password).and_then(|(row, password)| token(row, password, now));
     match (bound, row, password, token) {
         (Bound::Ended, ..) => Err(Denied::Banned),
         // ID-10: the certificate of one account, the token of another, whichever of them the client id names.
-        (Bound::To(owner, _), _, Some(_), Some(_)) if owner != phone => Err(Denied::NotAuthorized),
+        (_, _, Some(_), Some(_)) if foreign => Err(Denied::NotAuthorized),
         (Bound::To(owner, device), Some(_), Some(_), None) if owner == phone && *device == admit.device => {
             Err(Denied::NotAuthorized)
         }
@@ -139,49 +140,25 @@ mod tests {
             password: Some(Bytes::from(password)),
             certificate: has_certificate.then(|| Arc::new(certificate())),
         };
-        judge(
-            &Settings::default(),
-            NOW,
-            &Phone::parse(b"anna").unwrap(),
-            &admit,
-            row,
-            &bound,
-        )
+        let anna = Phone::parse(b"anna").unwrap();
+        let foreign = matches!(&bound, Bound::To(owner, _) if *owner != anna);
+        judge(&Settings::default(), NOW, &anna, &admit, row, &bound, foreign)
     }
 
     #[test]
     fn con_3_a_device_comes_in_by_its_token() {
         let row = row();
-        assert_eq!(
-            judged("new", Some(&row), Bound::Not, false),
-            Ok(Proved::Device {
-                token: Some(Token::Current)
-            })
-        );
-        assert_eq!(
-            judged("wrong", Some(&row), Bound::Not, false),
-            Err(Denied::BadCredentials)
-        );
+        assert_eq!(judged("new", Some(&row), Bound::Not, false), Ok(Proved::Device { token: Some(Token::Current) }));
+        assert_eq!(judged("wrong", Some(&row), Bound::Not, false), Err(Denied::BadCredentials));
         assert_eq!(judged("", Some(&row), Bound::Not, false), Err(Denied::BadCredentials));
     }
 
     #[test]
     fn auth_5_the_token_before_counts_for_its_time() {
         let row = row();
-        assert_eq!(
-            judged("old", Some(&row), Bound::Not, false),
-            Ok(Proved::Device {
-                token: Some(Token::Before)
-            })
-        );
-        let over = Device {
-            before_until: NOW,
-            ..row
-        };
-        assert_eq!(
-            judged("old", Some(&over), Bound::Not, false),
-            Err(Denied::BadCredentials)
-        );
+        assert_eq!(judged("old", Some(&row), Bound::Not, false), Ok(Proved::Device { token: Some(Token::Before) }));
+        let over = Device { before_until: NOW, ..row };
+        assert_eq!(judged("old", Some(&over), Bound::Not, false), Err(Denied::BadCredentials));
     }
 
     #[test]
@@ -194,50 +171,29 @@ mod tests {
     #[test]
     fn id_9_a_binding_opens_its_own_device_only() {
         let row = row();
-        assert_eq!(
-            judged("", Some(&row), to("anna", "d1"), true),
-            Ok(Proved::Device { token: None })
-        );
-        assert_eq!(
-            judged("", Some(&row), to("anna", "d2"), true),
-            Err(Denied::BadCredentials)
-        );
+        assert_eq!(judged("", Some(&row), to("anna", "d1"), true), Ok(Proved::Device { token: None }));
+        assert_eq!(judged("", Some(&row), to("anna", "d2"), true), Err(Denied::BadCredentials));
         assert_eq!(judged("", Some(&row), Bound::Ended, true), Err(Denied::Banned));
     }
 
     #[test]
     fn id_9_rule_2_binds_a_certificate_that_names_the_account_unless_another_key_is_bound() {
-        let bound = Device {
-            key: Some(Bytes::from_static(b"another")),
-            ..row()
-        };
+        let bound = Device { key: Some(Bytes::from_static(b"another")), ..row() };
         assert!(matches!(judged("", None, Bound::Not, true), Ok(Proved::Named(_))));
-        assert!(matches!(
-            judged("", Some(&row()), Bound::Not, true),
-            Ok(Proved::Named(_))
-        ));
+        assert!(matches!(judged("", Some(&row()), Bound::Not, true), Ok(Proved::Named(_))));
         assert_eq!(judged("", Some(&bound), Bound::Not, true), Err(Denied::BadCredentials));
     }
 
     #[test]
     fn id_10_the_certificate_of_one_account_with_the_token_of_another_is_refused() {
         let row = row();
-        assert_eq!(
-            judged("new", Some(&row), to("ben", "d1"), true),
-            Err(Denied::NotAuthorized)
-        );
-        assert_eq!(
-            judged("token of ben", Some(&row), to("anna", "d1"), true),
-            Err(Denied::NotAuthorized)
-        );
+        assert_eq!(judged("new", Some(&row), to("ben", "d1"), true), Err(Denied::NotAuthorized));
+        assert_eq!(judged("token of ben", Some(&row), to("anna", "d1"), true), Err(Denied::NotAuthorized));
     }
 
     #[test]
     fn auth_5_a_token_unused_for_a_year_is_over() {
-        let row = Device {
-            last_online: 0,
-            ..row()
-        };
+        let row = Device { last_online: 0, ..row() };
         assert!(is_over(&row, b"new", TOKEN_EXPIRY_MS) && !is_over(&row, b"new", TOKEN_EXPIRY_MS - 1));
         assert!(!is_over(&row, b"wrong", TOKEN_EXPIRY_MS));
     }

@@ -122,18 +122,12 @@ fn check_version(version: Option<&Term>, least: u64) -> Result<(), Refusal> {
         Some(version) if version.is_nil() => 0,
         Some(version) => version.to::<u64>().or_else(|_| decimal(version))?,
     };
-    if number >= least {
-        Ok(())
-    } else {
-        Err(Refusal::InvalidVersion)
-    }
+    if number >= least { Ok(()) } else { Err(Refusal::InvalidVersion) }
 }
 
 fn decimal(version: &Term) -> Result<u64, Refusal> {
     let digits = version.as_binary().and_then(|text| std::str::from_utf8(text).ok());
-    digits
-        .and_then(|digits| digits.parse().ok())
-        .ok_or(Refusal::InvalidData)
+    digits.and_then(|digits| digits.parse().ok()).ok_or(Refusal::InvalidData)
 }
 
 /// A connection whose certificate is another account's registers nothing here.
@@ -165,9 +159,7 @@ pub(super) fn settings(
 ) -> Result<(Vec<Feature>, Option<Bytes>), Refusal> {
     let mut settings = kept.to_vec();
     feature::merge(&mut settings, given)?;
-    let request = feature::value(&settings, AUTH_DATA, b"CSR")
-        .map(Bytes::copy_from_slice)
-        .or(request);
+    let request = feature::value(&settings, AUTH_DATA, b"CSR").map(Bytes::copy_from_slice).or(request);
     settings.retain(|feature| !feature.is(AUTH_DATA, b"CSR"));
     Ok((settings, request))
 }
@@ -183,20 +175,16 @@ fn check_fake(ask: &Ask<'_>) -> Result<(), Halt> {
 
 /// ID-13: the connection's certificate, when it maps to this account.
 fn proves(ask: &Ask<'_>, device: &DevKey) -> Result<Arc<Certificate>, Halt> {
-    let certificate = ask.who.certificate.as_ref().ok_or(Refusal::NumberNotAllowed)?;
+    let certificate = ask.who.certificate.as_ref().ok_or(Refusal::PermissionDenied)?;
     let maps = match key::bound(ask.cx, certificate)? {
         Bound::To(phone, _) => phone == *ask.phone,
         Bound::Ended => false,
-        Bound::Not => match key::named(&ask.chat.settings, certificate) {
-            Some(phone) => phone == *ask.phone && key::fits(certificate, ask.phone, device),
-            None => return Err(Refusal::NumberNotAllowed.into()),
-        },
+        Bound::Not => {
+            let named = key::named(&ask.chat.settings, certificate);
+            named.as_ref() == Some(ask.phone) && key::fits(certificate, ask.phone, device)
+        }
     };
-    if maps {
-        Ok(certificate.clone())
-    } else {
-        Err(Refusal::PermissionDenied.into())
-    }
+    if maps { Ok(certificate.clone()) } else { Err(Refusal::PermissionDenied.into()) }
 }
 
 /// ID-11: the first provider that accepts the number.
@@ -208,7 +196,7 @@ fn by_code(ask: &mut Ask<'_>, pending: Pending) -> Result<(), Halt> {
             Provider::Invite if invite::exists(ask.cx, ask.phone)? => return wait(ask, count, pending),
             Provider::Invite => {}
             Provider::Log => {
-                tries::take_code(&mut count, ask.cx.now.0, ask.chat.settings.limits)?;
+                tries::take_code(&mut count, ask.cx.now.0)?;
                 return send(ask, &count, pending);
             }
         }
@@ -219,24 +207,10 @@ fn by_code(ask: &mut Ask<'_>, pending: Pending) -> Result<(), Halt> {
 /// Makes the code and gives it to the provider.
 fn send(ask: &mut Ask<'_>, count: &Tries, pending: Pending) -> Result<(), Halt> {
     let code = secret::code(ask.cx);
-    let pending = Pending {
-        code: Some(secret::hash(&code)),
-        ..pending
-    };
+    let pending = Pending { code: Some(secret::hash(&code)), ..pending };
     let language = feature::language(&pending.settings).map(Bytes::copy_from_slice);
-    let job = Job::Code {
-        who: ask.who.clone(),
-        pending: Box::new(pending),
-        code: code.clone(),
-    };
-    ask.work(
-        job,
-        Work::SendCode {
-            phone: ask.phone.clone(),
-            code,
-            language,
-        },
-    )?;
+    let job = Job::Code { who: ask.who.clone(), pending: Box::new(pending), code: code.clone() };
+    ask.work(job, Work::SendCode { phone: ask.phone.clone(), code, language })?;
     put_tries(ask.fx, ask.phone, count);
     Ok(())
 }
@@ -261,10 +235,7 @@ mod tests {
 
     #[test]
     fn id_14_the_certificate_request_is_no_setting() {
-        let given = [
-            Feature::new("AUTH_DATA", "CSR", "der"),
-            Feature::new("LANGUAGE_SETTINGS", "LANGUAGE", "en"),
-        ];
+        let given = [Feature::new("AUTH_DATA", "CSR", "der"), Feature::new("LANGUAGE_SETTINGS", "LANGUAGE", "en")];
         let (kept, request) = settings(&[], None, &given).unwrap();
         assert_eq!((kept.len(), request.as_deref()), (1, Some(&b"der"[..])));
         let (_, request) = settings(&kept, request, &[]).unwrap();

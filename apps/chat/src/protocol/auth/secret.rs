@@ -23,10 +23,7 @@ pub(super) fn code(cx: &Cx<'_>) -> Bytes {
 /// ID-11: an invite, 26 characters of base 32.
 pub(super) fn invite(cx: &Cx<'_>) -> Bytes {
     let bytes: [u8; INVITE_CHARS] = cx.random();
-    bytes
-        .iter()
-        .filter_map(|byte| BASE32.get(usize::from(byte % 32)).copied())
-        .collect()
+    bytes.iter().filter_map(|byte| BASE32.get(usize::from(byte % 32)).copied()).collect()
 }
 
 /// What is kept of a secret.

@@ -22,14 +22,9 @@ pub(super) fn logout(ask: &mut Ask<'_>) -> Result<(), Halt> {
     let row = device::read(ask.cx, ask.phone, &own)?.ok_or(Refusal::SessionNotFound)?;
 
     device::end(ask.fx, ask.phone, &row, Unbind::Forget, None)?;
-    let bye = Io::ok(Outcome::Logout).with(AuthToken {
-        token: Some(Bytes::new()),
-    });
+    let bye = Io::ok(Outcome::Logout).with(AuthToken { token: Some(Bytes::new()) });
     answer_also(ask.fx, ask.who, vec![etf::encode(&bye)], Also::Close(Bye::Done));
-    let news = Auth {
-        dev_key: Some(row.dev_key.clone()),
-        ..device::deleted(&row)
-    };
+    let news = Auth { dev_key: Some(row.dev_key.clone()), ..device::deleted(&row) };
     let topic = Topic::Ses(Owner::Account(ask.phone.clone()));
     show(ask.fx, ask.phone, &topic, etf::encode(&news), Some(ask.who.connection));
     Ok(tell_account(ask, |kept| kept.dev_key != row.dev_key)?)
@@ -39,9 +34,7 @@ pub(super) fn logout(ask: &mut Ask<'_>) -> Result<(), Halt> {
 pub(super) fn get(ask: &mut Ask<'_>) -> Result<(), Halt> {
     let default = ask.who.account.as_ref().and_then(|account| account.default_roster());
     let rows = device::all(ask.cx, ask.phone)?;
-    let records = rows
-        .iter()
-        .map(|row| etf::encode(&device::shown(row, default.as_ref(), AuthAct::Get)));
+    let records = rows.iter().map(|row| etf::encode(&device::shown(row, default.as_ref(), AuthAct::Get)));
     answer(ask.fx, ask.who, records.collect());
     Ok(())
 }
@@ -49,20 +42,14 @@ pub(super) fn get(ask: &mut Ask<'_>) -> Result<(), Halt> {
 /// AUTH-9: ends all sessions but the own one.
 pub(super) fn clear(ask: &mut Ask<'_>) -> Result<(), Halt> {
     let own = own_key(ask)?;
-    let others = device::all(ask.cx, ask.phone)?
-        .into_iter()
-        .filter(|row| row.dev_key != own.as_str().as_bytes());
+    let others = device::all(ask.cx, ask.phone)?.into_iter().filter(|row| row.dev_key != own.as_str().as_bytes());
     let others: Vec<Device> = others.collect();
 
     answer(ask.fx, ask.who, vec![done(Outcome::Cleared)]);
     for row in &others {
         end(ask, row)?;
     }
-    if others.is_empty() {
-        Ok(())
-    } else {
-        Ok(tell_account(ask, |kept| kept.dev_key == own.as_str().as_bytes())?)
-    }
+    if others.is_empty() { Ok(()) } else { Ok(tell_account(ask, |kept| kept.dev_key == own.as_str().as_bytes())?) }
 }
 
 /// AUTH-10: ends one session of the account; the own one as AUTH-6 does.
@@ -112,11 +99,7 @@ pub(super) fn update(ask: &mut Ask<'_>, auth: Auth) -> Result<(), Halt> {
     row.os = auth.os.or(row.os);
 
     let default = ask.who.account.as_ref().and_then(|account| account.default_roster());
-    answer(
-        ask.fx,
-        ask.who,
-        vec![etf::encode(&device::shown(&row, default.as_ref(), AuthAct::Update))],
-    );
+    answer(ask.fx, ask.who, vec![etf::encode(&device::shown(&row, default.as_ref(), AuthAct::Update))]);
     if row != before {
         device::put(ask.fx, ask.phone, &own, &row);
     }

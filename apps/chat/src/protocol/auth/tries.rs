@@ -18,27 +18,21 @@ pub(super) enum Wrong {
     Over,
 }
 
-/// AUTH-1, AUTH-15: whether the number may get one more code, which is then counted. `limits` off lets it have any number of codes,
-/// but never more wrong ones.
-pub(super) fn take_code(tries: &mut Tries, now: u64, limits: bool) -> Result<(), Refusal> {
+/// AUTH-1, AUTH-15: whether the number may get one more code, which is then counted. Holds in the `dev` profile too: this is no
+/// limit per second, hour, day or address (section 11).
+pub(super) fn take_code(tries: &mut Tries, now: u64) -> Result<(), Refusal> {
     check_lock(tries, now)?;
     tries.codes.retain(|at| at.saturating_add(CODE_WINDOW_MS) > now);
-    if limits && tries.codes.len() >= CODES_PER_PHONE as usize {
+    if tries.codes.len() >= CODES_PER_PHONE as usize {
         return Err(Refusal::AttemptsExpired);
     }
     tries.codes.push(now);
-    let beyond = tries.codes.len().saturating_sub(CODES_PER_PHONE as usize);
-    tries.codes.drain(..beyond);
     Ok(())
 }
 
 /// AUTH-15: five wrong codes shut the number for 15 minutes.
 pub(super) fn check_lock(tries: &Tries, now: u64) -> Result<(), Refusal> {
-    if now < tries.locked_until {
-        Err(Refusal::AttemptsExpired)
-    } else {
-        Ok(())
-    }
+    if now < tries.locked_until { Err(Refusal::AttemptsExpired) } else { Ok(()) }
 }
 
 /// AUTH-15: counts a wrong code, over all registrations of the number together.
@@ -77,40 +71,19 @@ mod tests {
     fn auth_1_three_codes_in_15_minutes() {
         let mut tries = Tries::default();
         for now in [0, 1, 2] {
-            assert_eq!(take_code(&mut tries, now, true), Ok(()));
+            assert_eq!(take_code(&mut tries, now), Ok(()));
         }
-        assert_eq!(take_code(&mut tries, 3, true), Err(Refusal::AttemptsExpired));
-        assert_eq!(
-            take_code(&mut tries, 3, false),
-            Ok(()),
-            "the dev profile has no limits per time"
-        );
-        assert_eq!(take_code(&mut tries, CODE_WINDOW_MS + 3, true), Ok(()));
+        assert_eq!(take_code(&mut tries, 3), Err(Refusal::AttemptsExpired));
+        assert_eq!(take_code(&mut tries, CODE_WINDOW_MS + 3), Ok(()));
         assert!(tries.codes.len() <= CODES_PER_PHONE as usize);
     }
 
     #[test]
     fn auth_15_the_fifth_wrong_code_shuts_the_number_for_15_minutes() {
-        let mut tries = Tries {
-            waiting: vec![Bytes::from_static(b"reg_1")],
-            ..Tries::default()
-        };
+        let mut tries = Tries { waiting: vec![Bytes::from_static(b"reg_1")], ..Tries::default() };
         let wrong: Vec<Wrong> = (0..5).map(|_| count_wrong(&mut tries, 100)).collect();
-        assert_eq!(
-            wrong,
-            [
-                Wrong::Left(4),
-                Wrong::Left(3),
-                Wrong::Left(2),
-                Wrong::Left(1),
-                Wrong::Over
-            ]
-        );
-        assert_eq!(
-            take_code(&mut tries, 101, false),
-            Err(Refusal::AttemptsExpired),
-            "limits off or not"
-        );
+        assert_eq!(wrong, [Wrong::Left(4), Wrong::Left(3), Wrong::Left(2), Wrong::Left(1), Wrong::Over]);
+        assert_eq!(take_code(&mut tries, 101), Err(Refusal::AttemptsExpired));
         assert_eq!(check_lock(&tries, 100 + REGISTRATION_MS), Ok(()));
     }
 
@@ -129,9 +102,7 @@ mod tests {
     #[test]
     fn auth_1_registrations_that_wait_are_bounded() {
         let mut tries = Tries::default();
-        let gone: Vec<Option<Bytes>> = (0..=WAITING_MAX)
-            .map(|n| wait(&mut tries, n.to_string().into()))
-            .collect();
+        let gone: Vec<Option<Bytes>> = (0..=WAITING_MAX).map(|n| wait(&mut tries, n.to_string().into())).collect();
         assert_eq!(gone.last(), Some(&Some(Bytes::from_static(b"0"))));
         assert_eq!(tries.waiting.len(), WAITING_MAX);
     }

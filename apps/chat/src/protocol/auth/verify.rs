@@ -33,16 +33,7 @@ pub(super) fn verify(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
         return wrong(ask);
     };
     let device = DevKey::parse(&pending.dev_key).map_err(|_| Refusal::SessionNotFound)?;
-    complete(
-        ask,
-        Registration {
-            device,
-            os: auth.os.or(pending.os),
-            settings,
-            request,
-            proof,
-        },
-    )
+    complete(ask, Registration { device, os: auth.os.or(pending.os), settings, request, proof })
 }
 
 fn proof(ask: &Ask<'_>, pending: &Pending, code: &Bytes) -> Result<Option<Proof>, Halt> {
@@ -69,18 +60,8 @@ pub(super) fn complete(ask: &mut Ask<'_>, registration: Registration) -> Result<
     match registration.request.clone() {
         None => finish(ask, registration, None),
         Some(request) => {
-            let work = Work::Issue {
-                request,
-                phone: ask.phone.clone(),
-                device: registration.device.clone(),
-            };
-            ask.work(
-                Job::Certificate {
-                    who: ask.who.clone(),
-                    registration: Box::new(registration),
-                },
-                work,
-            )
+            let work = Work::Issue { request, phone: ask.phone.clone(), device: registration.device.clone() };
+            ask.work(Job::Certificate { who: ask.who.clone(), registration: Box::new(registration) }, work)
         }
     }
 }
@@ -93,9 +74,7 @@ pub(super) fn finish(
 ) -> Result<(), Halt> {
     check_proof(ask, &registration.proof)?;
     let mut devices = device::all(ask.cx, ask.phone)?;
-    let before = devices
-        .iter()
-        .position(|row| row.dev_key == registration.device.as_str().as_bytes());
+    let before = devices.iter().position(|row| row.dev_key == registration.device.as_str().as_bytes());
     let before = before.map(|at| devices.remove(at));
     if devices.len() >= DEVICES_MAX {
         return Err(Refusal::Limit.into());
@@ -205,10 +184,7 @@ fn born(ask: &mut Ask<'_>, registration: &Registration, has_others: bool) -> Res
         let topic = Topic::Ses(Owner::Account(ask.phone.clone()));
         effects::notify(ask.fx, ask.cx, ask.phone, &topic, &notice, None, Seen::ByNobody)?;
     }
-    Ok(Device {
-        birth: ask.cx.id()?,
-        ..row
-    })
+    Ok(Device { birth: ask.cx.id()?, ..row })
 }
 
 /// Writes the session row in the place of the one before, with a new token and the key that opens it.
@@ -244,9 +220,7 @@ fn answer_login(
 ) -> Result<(), Failure> {
     let login = Io::ok_src(Outcome::Login, (row.client_id.clone(), token));
     let login = match issued {
-        Some(certificate) => login.with(Cert {
-            der: Some(certificate.der.clone()),
-        }),
+        Some(certificate) => login.with(Cert { der: Some(certificate.der.clone()) }),
         None => login,
     };
     let mut records = vec![etf::encode(&login)];
@@ -259,11 +233,7 @@ fn answer_login(
 /// A connection that still uses the former row is closed (0x8E); what was due to it is forgotten (DLV-11).
 fn take_over(ask: &mut Ask<'_>, before: &Device) {
     if before.client_id != ask.who.session.as_bytes() {
-        let end = Input::End {
-            bye: Bye::TakenOver,
-            record: None,
-            forget: true,
-        };
+        let end = Input::End { bye: Bye::TakenOver, record: None, forget: true };
         ask.fx.tell(Name::session(&before.client_id), end);
     }
 }

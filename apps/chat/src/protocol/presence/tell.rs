@@ -21,10 +21,7 @@ const SCAN_MAX: usize = 2 * CONTACTS;
 pub(crate) fn friends(cx: &Cx<'_>, own: &PhoneId) -> Result<Vec<PhoneId>, Failure> {
     let prefix = rows::pair_key(own, b"");
     let mut friends = Vec::new();
-    for (key, row) in cx
-        .store
-        .scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(SCAN_MAX))?
-    {
+    for (key, row) in cx.store.scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(SCAN_MAX))? {
         let relation: Relation = rows::decode(&row)?;
         if relation.status == Some(ContactStatus::Friend) {
             friends.extend(PhoneId::parse(&key.slice(prefix.len()..)).ok());
@@ -69,11 +66,7 @@ pub(crate) fn tell_own(
 
 /// PRESENCE-5 to one friend, when a friendship begins or ends (FRIEND-2 to 4).
 pub(crate) fn tell_one(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, other: &Phone, visible: bool) -> Result<(), Failure> {
-    let status = if visible {
-        to_friend(cx, own.phone())?
-    } else {
-        Online::Offline.into()
-    };
+    let status = if visible { to_friend(cx, own.phone())? } else { Online::Offline.into() };
     show(fx, other, &Topic::Ac(own.clone()), notice(own, &status), None);
     Ok(())
 }
@@ -92,11 +85,7 @@ pub(crate) fn tell_device(cx: &Cx<'_>, fx: &mut Fx, account: &Account, session: 
             }
             left -= 1;
             let topic = Topic::Ac(friend.clone()).to_string().into();
-            let transient = Transient {
-                topic,
-                payload: notice(&friend, &status),
-                except: None,
-            };
+            let transient = Transient { topic, payload: notice(&friend, &status), except: None };
             fx.tell(session.clone(), Input::Transient(transient.into()));
         }
     }
@@ -104,11 +93,7 @@ pub(crate) fn tell_device(cx: &Cx<'_>, fx: &mut Fx, account: &Account, session: 
 }
 
 fn notice(own: &PhoneId, status: &PresenceStatus) -> Bytes {
-    let contact = Contact {
-        phone_id: Some(own.to_bytes()),
-        presence: Some(status.clone()),
-        ..Contact::default()
-    };
+    let contact = Contact { phone_id: Some(own.to_bytes()), presence: Some(status.clone()), ..Contact::default() };
     etf::encode(&contact)
 }
 

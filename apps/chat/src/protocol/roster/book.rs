@@ -57,10 +57,7 @@ pub(super) fn add(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, list: Vec<
     if list.is_empty() || list.len() > ADD_MAX {
         return Err(Refusal::InvalidData.into());
     }
-    let wanted = list
-        .into_iter()
-        .map(|entry| check(cx, own, entry))
-        .collect::<Result<Vec<_>, Halt>>()?;
+    let wanted = list.into_iter().map(|entry| check(cx, own, entry)).collect::<Result<Vec<_>, Halt>>()?;
     let (known, new) = sort(cx, own, wanted)?;
     if !new.is_empty() && size(cx, own)? + new.len() > CONTACTS {
         return Err(Refusal::Limit.into());
@@ -78,12 +75,7 @@ pub(super) fn add(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, list: Vec<
         rename(cx, fx, own, &wanted, entry);
     }
     for wanted in new {
-        let entry = Entry {
-            names: wanted.names,
-            surnames: wanted.surnames,
-            created: cx.now.0,
-            update: cx.now.0,
-        };
+        let entry = Entry { names: wanted.names, surnames: wanted.surnames, created: cx.now.0, update: cx.now.0 };
         if let Where::Number(phone) = &wanted.address {
             fx.put(WANTED, wanted_key(phone, own), Bytes::new());
         }
@@ -96,25 +88,16 @@ pub(super) fn add(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, list: Vec<
 fn check(cx: &Cx<'_>, own: &PhoneId, entry: UserEntry) -> Result<Wanted, Halt> {
     let contact = match entry {
         UserEntry::Contact(contact) => *contact,
-        UserEntry::Id(number) => Contact {
-            phone_id: Some(number.to_string().into()),
-            ..Contact::default()
-        },
+        UserEntry::Id(number) => Contact { phone_id: Some(number.to_string().into()), ..Contact::default() },
     };
     let address = contact.phone_id.ok_or(Refusal::InvalidData)?;
     let address = Address::parse(&address).map_err(|_| Refusal::InvalidData)?;
     let name = |name: Option<Bytes>| match name.filter(|name| !name.is_empty()) {
-        Some(name) => text::name(&name, BOOK_NAMES)
-            .map(Some)
-            .map_err(|_| Refusal::InvalidData),
+        Some(name) => text::name(&name, BOOK_NAMES).map(Some).map_err(|_| Refusal::InvalidData),
         None => Ok(None),
     };
     let (names, surnames) = (name(contact.names)?, name(contact.surnames)?);
-    Ok(Wanted {
-        address: find(cx, own, address)?,
-        names,
-        surnames,
-    })
+    Ok(Wanted { address: find(cx, own, address)?, names, surnames })
 }
 
 /// Where the address leads: one in full to that roster, a bare number to its default roster, if it is registered and lets itself be found.
@@ -180,10 +163,7 @@ fn rename(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, wanted: &Wanted, entry: Optio
         ..entry.clone()
     };
     if renamed != entry {
-        let row = Entry {
-            update: cx.now.0,
-            ..renamed
-        };
+        let row = Entry { update: cx.now.0, ..renamed };
         fx.put(BOOK, rows::pair_key(own, &wanted.address.key()), rows::encode(&row));
     }
 }
@@ -230,17 +210,7 @@ pub(crate) fn registered(
         ..Contact::default()
     };
     tell(cx, fx, own, &gone, Seen::ByNobody)?;
-    keep(
-        cx,
-        fx,
-        own,
-        &Where::Roster(roster.clone()),
-        Entry {
-            update: cx.now.0,
-            ..entry
-        },
-        Seen::ByNobody,
-    )
+    keep(cx, fx, own, &Where::Roster(roster.clone()), Entry { update: cx.now.0, ..entry }, Seen::ByNobody)
 }
 
 fn wanted_key(phone: &Phone, holder: &PhoneId) -> Bytes {

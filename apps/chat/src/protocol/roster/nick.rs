@@ -28,21 +28,8 @@ pub(crate) fn nick(cx: &Cx<'_>, fx: &mut Fx, who: &Who, roster: Roster) -> Resul
         return Ok(());
     }
     effects::answer(fx, who, Vec::new());
-    effects::notify(
-        fx,
-        cx,
-        own.phone(),
-        &effects::ses(cx, &own)?,
-        &brief,
-        None,
-        Seen::after(who),
-    )?;
-    let face = Contact {
-        phone_id: Some(own.to_bytes()),
-        nick: brief.nick,
-        update: brief.update,
-        ..Contact::default()
-    };
+    effects::notify(fx, cx, own.phone(), &effects::ses(cx, &own)?, &brief, None, Seen::after(who))?;
+    let face = Contact { phone_id: Some(own.to_bytes()), nick: brief.nick, update: brief.update, ..Contact::default() };
     Ok(presence::tell_face(cx, fx, &own, &face)?)
 }
 
@@ -72,10 +59,7 @@ fn take(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, wanted: Option<&Nick>) -> Resul
         return Ok(false);
     }
     if let Some(nick) = wanted
-        && cx
-            .store
-            .get(NICK, nick.folded().as_bytes())?
-            .is_some_and(|holder| holder != key)
+        && cx.store.get(NICK, nick.folded().as_bytes())?.is_some_and(|holder| holder != key)
     {
         return Err(Refusal::Nick.into());
     }

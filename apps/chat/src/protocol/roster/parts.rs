@@ -32,18 +32,12 @@ mod tests {
 
     #[test]
     fn roster_1_parts_are_bounded_and_the_last_alone_has_update() {
-        let contact = Contact {
-            names: Some(Bytes::from(vec![b'n'; 1000])),
-            ..Contact::default()
-        };
+        let contact = Contact { names: Some(Bytes::from(vec![b'n'; 1000])), ..Contact::default() };
         let parts = cut(Roster::default(), vec![contact; 600], 7);
         assert_eq!(parts.len(), 3);
         assert_eq!(parts.iter().map(|part| part.userlist.len()).sum::<usize>(), 600);
         assert!(parts.iter().all(|part| etf::encode(part).len() <= PART_BYTES));
-        assert_eq!(
-            parts.iter().map(|part| part.update).collect::<Vec<_>>(),
-            [None, None, Some(7)]
-        );
+        assert_eq!(parts.iter().map(|part| part.update).collect::<Vec<_>>(), [None, None, Some(7)]);
         assert_eq!(cut(Roster::default(), Vec::new(), 7).len(), 1);
     }
 }

@@ -1,0 +1,80 @@
+//! What a person may type, and where a device keeps who it is.
+
+use std::os::unix::fs::PermissionsExt;
+
+use client::{Command, Home, Stored, Url};
+
+fn parsed(line: &str) -> Command {
+    Command::parse(line, false).unwrap()
+}
+
+#[test]
+fn commands_are_read_with_their_words() {
+    let who = "38002_2".to_owned();
+    assert_eq!(parsed("register +380670001122"), Command::Register { phone: "+380670001122".into(), code: None });
+    assert_eq!(
+        parsed(" register 38001  123456 "),
+        Command::Register { phone: "38001".into(), code: Some("123456".into()) }
+    );
+    assert_eq!(parsed("friend 38002_2"), Command::Friend { who: who.clone() });
+    assert_eq!(parsed("/accept 38002_2"), Command::Accept { who: who.clone() });
+    assert_eq!(parsed("send 38002_2 hello  there"), Command::Send { who: who.clone(), text: "hello  there".into() });
+    assert_eq!(parsed("write 38002_2"), Command::Write { who: Some(who.clone()) });
+    assert_eq!(parsed("history"), Command::History { who: None, count: 20 });
+    assert_eq!(parsed("history 5"), Command::History { who: None, count: 5 });
+    assert_eq!(parsed("history 38002_2"), Command::History { who: Some(who.clone()), count: 20 });
+    assert_eq!(parsed("history 38002_2 100"), Command::History { who: Some(who), count: 100 });
+    assert_eq!(parsed("call Profile{status=get}"), Command::Call { record: "Profile{status=get}".into() });
+    assert_eq!(parsed("   "), Command::Nothing);
+}
+
+#[test]
+fn what_is_missing_or_unknown_is_said() {
+    for (line, says) in [
+        ("friend", "friend: whom?"),
+        ("send 38002_2", "send WHO TEXT"),
+        ("history 38002_2 0", "history [WHO] [1 to 1000]"),
+        ("dance", "there is no command dance; try help"),
+    ] {
+        assert_eq!(Command::parse(line, false).unwrap_err().to_string(), says);
+    }
+}
+
+#[test]
+fn while_writing_only_a_stroke_makes_a_command() {
+    let say = |text: &str| Command::Say { text: text.into() };
+    assert_eq!(Command::parse("quit", true).unwrap(), say("quit"));
+    assert_eq!(Command::parse("/quit", true).unwrap(), Command::Quit);
+    assert_eq!(Command::parse("//etc", true).unwrap(), say("/etc"));
+    assert_eq!(Command::parse("/write", true).unwrap(), Command::Write { who: None });
+}
+
+#[test]
+fn addresses_of_servers_are_read_and_written() {
+    let url = |text: &str| text.parse::<Url>().map(|url| url.to_string()).ok();
+    assert_eq!(url("mqtts://chat.example"), Some("mqtts://chat.example:8883".into()));
+    assert_eq!(url("127.0.0.1:1884"), Some("mqtt://127.0.0.1:1884".into()));
+    assert_eq!(url("mqtt://[::1]:1883/"), Some("mqtt://[::1]:1883".into()));
+    for bad in ["http://x", "mqtt://", "mqtt://a:b", "mqtt://u@h", "mqtt://h:70000"] {
+        assert_eq!(url(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn a_home_keeps_the_account_for_its_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::open(folder.path().join("home")).unwrap();
+    assert_eq!(home.load().unwrap(), None);
+    let stored = Stored {
+        url: "mqtt://127.0.0.1:1883".into(),
+        client_id: "emqttd_38001_d1".into(),
+        token: "t1".into(),
+        phone_id: "38001_1".into(),
+    };
+    home.save(&stored).unwrap();
+    assert_eq!(home.load().unwrap(), Some(stored));
+    let file = home.folder().join("account.json");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(home.load().is_err(), "a token that others can read is not used");
+}

@@ -1,0 +1,169 @@
+//! The authority, the server's certificate and the operator's: made at the first start, renewed before they end.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use ca::{Authority, Issued, Subject, Zeroizing};
+use rustls::client::verify_server_name;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::ParsedCertificate;
+
+use crate::cli::Certify;
+use crate::failure::Failure;
+use crate::home::Home;
+use crate::settings::Settings;
+use crate::terminal::say;
+
+/// A certificate that ends within this time is replaced.
+const RENEW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Characters of a name given to `certify`, which names files as well.
+const NAME_MAX: usize = 64;
+
+/// Names of files in the folder of certificates.
+pub(crate) const SERVER: &str = "server";
+pub(crate) const ADMIN: &str = "admin";
+
+/// A certificate and its key, for TLS.
+pub(crate) struct Pair {
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) key: PrivateKeyDer<'static>,
+}
+
+/// Reads the authority, or makes it where `first` says that nothing was ever issued by it.
+pub(crate) fn authority(home: &Home, settings: &Settings, first: bool) -> Result<Authority, Failure> {
+    let (cert_path, key_path) = (home.root_certificate(), home.authority().join("root.key"));
+    if cert_path.exists() && key_path.exists() {
+        return load_authority(home);
+    }
+    if !first {
+        let what =
+            "root.crt or root.key is missing: put it back from a backup; without it no client can connect".into();
+        return Err(Failure::Authority { path: home.authority(), what });
+    }
+    let authority = Authority::create(&settings.server.organisation, SystemTime::now())?;
+    ca::files::write_secret(key_path, authority.key_pem())?;
+    ca::files::write_public(cert_path, authority.certificate_pem())?;
+    Ok(authority)
+}
+
+fn load_authority(home: &Home) -> Result<Authority, Failure> {
+    let path = home.root_certificate();
+    let certificate = fs::read_to_string(&path).map_err(Failure::file(&path))?;
+    let key = text(ca::files::read_secret(home.authority().join("root.key"))?)?;
+    Ok(Authority::load(&certificate, &key)?)
+}
+
+/// The server's certificate, issued anew when it ends soon, is another authority's or lacks a name.
+pub(crate) fn server(home: &Home, settings: &Settings, authority: &Authority) -> Result<Pair, Failure> {
+    let names = names(settings);
+    let good = |subject: &Subject| subject.server_auth && covers(&subject.der, &names);
+    keep(home, SERVER, authority, good, || authority.server(&names, SystemTime::now()))
+}
+
+/// The operator's certificate, by which the remote shell knows him.
+pub(crate) fn admin(home: &Home, authority: &Authority) -> Result<Pair, Failure> {
+    let good = |subject: &Subject| is_admin(subject);
+    keep(home, ADMIN, authority, good, || authority.admin("operator", SystemTime::now()))
+}
+
+/// Issued to an operator, as far as its words go.
+pub(crate) fn is_admin(subject: &Subject) -> bool {
+    subject.client_auth && subject.units.iter().any(|unit| unit == "admin")
+}
+
+/// By what names clients of this machine and of others call the server.
+fn names(settings: &Settings) -> Vec<String> {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
+    // A name that a certificate cannot carry is no name of this machine's.
+    let usable = ServerName::try_from(host.as_str()).is_ok();
+    names.extend(usable.then_some(host));
+    names.extend(settings.server.names.iter().cloned());
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
+fn covers(der: &[u8], names: &[String]) -> bool {
+    let der = CertificateDer::from(der);
+    let Ok(certificate) = ParsedCertificate::try_from(&der) else { return false };
+    // A wildcard is no server's name; one name below it stands for it.
+    let name = |name: &String| ServerName::try_from(name.replacen('*', "any", 1));
+    names.iter().all(|each| name(each).is_ok_and(|name| verify_server_name(&certificate, &name).is_ok()))
+}
+
+/// The pair of files `name`, if it is good for some time; else a new one.
+fn keep(
+    home: &Home,
+    name: &str,
+    authority: &Authority,
+    good: impl Fn(&Subject) -> bool,
+    issue: impl FnOnce() -> Result<Issued, ca::Error>,
+) -> Result<Pair, Failure> {
+    let (cert_path, key_path) = paths(&home.certificates(), name);
+    let until = SystemTime::now() + RENEW;
+    if key_path.exists()
+        && let Ok(certificate) = CertificateDer::from_pem_file(&cert_path)
+        && let Ok(subject) = ca::subject(&certificate)
+        && subject.not_after > until
+        && subject.issuer_is(authority)
+        && good(&subject)
+    {
+        let key = PrivateKeyDer::from_pem_slice(&ca::files::read_secret(&key_path)?).map_err(Failure::tls)?;
+        return Ok(Pair { certificate, key });
+    }
+    let issued = issue()?;
+    write(&cert_path, &key_path, &issued)?;
+    tracing::info!(file = %cert_path.display(), "issued a certificate");
+    let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).map_err(Failure::tls)?;
+    Ok(Pair { certificate: issued.certificate.der.into(), key })
+}
+
+/// `chat certify`: works whether the server runs or not.
+pub(crate) fn certify(args: &Certify) -> Result<(), Failure> {
+    let home = args.place.home()?;
+    if !home.root_certificate().exists() {
+        let what = "there is no authority yet; the first start of the server makes it".into();
+        return Err(Failure::Authority { path: home.authority(), what });
+    }
+    let folder = args.dir.clone().unwrap_or_else(|| home.certificates());
+    let said = issue(&load_authority(&home)?, &folder, &args.name, args.service)?;
+    say(&said);
+    Ok(())
+}
+
+/// Issues a certificate with its key as `name.crt` and `name.key`; says where they are.
+pub(crate) fn issue(authority: &Authority, folder: &Path, name: &str, service: bool) -> Result<String, Failure> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if name.is_empty() || name.len() > NAME_MAX || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(Failure::Refused(format!(
+            "a name is 1 to {NAME_MAX} letters, digits, dots, - and _, not {name:?}"
+        )));
+    }
+    if [SERVER, ADMIN].contains(&name) {
+        return Err(Failure::Refused(format!("{name} is this server's own")));
+    }
+    let issued = match service {
+        true => authority.service(name, SystemTime::now())?,
+        false => authority.client(name, SystemTime::now())?,
+    };
+    let (cert_path, key_path) = paths(folder, name);
+    write(&cert_path, &key_path, &issued)?;
+    Ok(format!("{}\n{}", cert_path.display(), key_path.display()))
+}
+
+fn write(cert_path: &Path, key_path: &Path, issued: &Issued) -> Result<(), Failure> {
+    ca::files::write_secret(key_path, issued.key_pem.as_bytes())?;
+    Ok(ca::files::write_public(cert_path, &issued.cert_pem)?)
+}
+
+pub(crate) fn paths(folder: &Path, name: &str) -> (std::path::PathBuf, std::path::PathBuf) {
+    (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")))
+}
+
+fn text(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, Failure> {
+    let text = std::str::from_utf8(&bytes).map_err(|_| ca::Error::Key)?;
+    Ok(Zeroizing::new(text.to_owned()))
+}

@@ -1,0 +1,92 @@
+//! The commands.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat::door::Out;
+use chat::{Command, Input, Name, Port};
+use proto::ids::Phone;
+
+use super::server::Shell;
+use super::{look, records, tree};
+use crate::{clock, keys};
+
+/// For a process to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+/// For clients to take their good-bye.
+const DRAIN: Duration = Duration::from_secs(2);
+
+const HELP: &str = "\
+tree                          processes, mailboxes, restarts
+sessions                      connected clients
+queue CLIENT                  what a device has acknowledged, and what is due to it
+list TABLE [PREFIX] [LIMIT]   rows by key; a key is text, \\xHH a byte, \\#N a number
+get TABLE KEY                 one row
+tables                        names of tables
+invite NUMBER                 a code to register with
+certify NAME [service]        a certificate with its key, in the server's folder
+kick CLIENT                   end a client's connection
+drain                         end all connections and take no new ones
+stop                          end the server
+ping, version, help
+quit                          leave this shell";
+
+/// Runs one line; the answer, or why there is none.
+pub(super) async fn run(shell: &Shell, line: &str) -> Result<String, String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    tracing::info!(command = words.first().copied().unwrap_or_default(), "remote shell");
+    match *words.as_slice() {
+        ["help"] | [] => Ok(HELP.into()),
+        ["ping"] => {
+            Ok(format!("pong, up {}, {} connections", clock::span(shell.started.elapsed()), shell.front.connections()))
+        }
+        ["version"] => Ok(format!("chat {}", env!("CARGO_PKG_VERSION"))),
+        ["tree"] => Ok(tree::print(&shell.handle.registry().tree("chat", tree::TREE_MAX))),
+        ["sessions"] => Ok(tree::sessions(&shell.handle.registry().tree("chat", tree::SESSIONS_MAX))),
+        ["queue", client] => look::queue(&*shell.store, client),
+        ["tables"] => Ok(records::tables()),
+        ["list", table] => records::list(&*shell.store, table, "", ""),
+        ["list", table, prefix] => records::list(&*shell.store, table, prefix, ""),
+        ["list", table, prefix, limit] => records::list(&*shell.store, table, prefix, limit),
+        ["get", table, key] => records::get(&*shell.store, table, key),
+        ["invite", ref number @ ..] if !number.is_empty() => invite(shell, &number.concat()).await,
+        ["certify", name] => certify(shell, name, false),
+        ["certify", name, "service"] => certify(shell, name, true),
+        ["kick", client] => kick(shell, client),
+        ["drain"] => {
+            shell.front.shutdown(DRAIN).await;
+            Ok(format!("drained, {} connections left", shell.front.connections()))
+        }
+        ["stop"] => Ok("stops".into()),
+        [ref word, ..] => Err(format!("no such command, or other words than it takes: {word}; try help")),
+    }
+}
+
+/// ID-11.
+async fn invite(shell: &Shell, number: &str) -> Result<String, String> {
+    let phone = Phone::parse(number.as_bytes()).map_err(|why| format!("not an account key: {why}"))?;
+    let reply = Arc::new(Port::default());
+    let command = Command::Invite { phone: phone.clone(), reply: reply.clone() };
+    shell.handle.tell(&Name::Profile(phone), Input::Command(Box::new(command))).map_err(|_| "busy; try again")?;
+    let outs = tokio::time::timeout(ANSWER, std::future::poll_fn(|cx| reply.poll_drain(cx)))
+        .await
+        .map_err(|_| "no answer; see the log")?;
+    let code = outs.into_iter().find_map(|out| match out {
+        Out::Notice { payload } => Some(payload),
+        _ => None,
+    });
+    code.map(|code| String::from_utf8_lossy(&code).into_owned()).ok_or_else(|| "no code was made".into())
+}
+
+fn certify(shell: &Shell, name: &str, service: bool) -> Result<String, String> {
+    keys::issue(&shell.authority, &shell.home.certificates(), name, service).map_err(|failure| failure.to_string())
+}
+
+fn kick(shell: &Shell, client: &str) -> Result<String, String> {
+    let name = Name::Session(client.into());
+    if !shell.handle.registry().is_alive(&name) {
+        return Err("no such client is connected".into());
+    }
+    shell.handle.tell(&name, Input::Command(Box::new(Command::Kick))).map_err(|_| "busy; try again")?;
+    Ok("told to leave".into())
+}

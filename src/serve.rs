@@ -1,0 +1,231 @@
+//! A server's life: what is started in which order (the supervisor tree of ARCHITECTURE.md), and how it ends.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chat::Chat;
+use kvs::{Disk, Sequence};
+use mqtt::{Front, Kind, Listen};
+use n2o::{Handle, Host, Options, Part, Ring};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+use crate::cli::Start;
+use crate::failure::Failure;
+use crate::greeting;
+use crate::home::{Home, Lock};
+use crate::keys;
+use crate::logging;
+use crate::remote;
+use crate::settings::Settings;
+use crate::store;
+use crate::terminal::say;
+use crate::tls::{self, Tls};
+use crate::work::Outputs;
+
+/// Threads of the ring at most; beyond, they would only steal work from each other's caches.
+const THREADS_MAX: usize = 8;
+/// Points of each ring node: enough for even shares.
+const RING_POINTS: usize = 64;
+const RING_NAME: &str = "/mqtt/chat/";
+/// Clients have this long to take their good-bye, and processes to finish what they have.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// A server that has not ended by then is ended: what was acknowledged is on the disk.
+const END: Duration = Duration::from_millis(4_500);
+/// How often certificates are looked at.
+const RENEWAL: Duration = Duration::from_secs(6 * 60 * 60);
+/// Exit code when the disk has failed (EX_SOFTWARE of sysexits.h).
+const DISK_FAILED: i32 = 70;
+
+/// `chat foreground`: serves until it is told to stop.
+pub(crate) fn foreground(start: &Start) -> Result<(), Failure> {
+    let done = prepare(start).and_then(|(home, settings, lock)| {
+        let served = actix_rt::System::new().block_on(serve(&home, &settings));
+        home.remove_addresses();
+        drop(lock);
+        served
+    });
+    if let (Err(failure), true) = (&done, start.detached) {
+        // Whoever started it reads this; the log has it from `main`.
+        say(&format!("{}{failure}", greeting::FAILED));
+    }
+    done
+}
+
+fn prepare(start: &Start) -> Result<(Home, Settings, Lock), Failure> {
+    if start.detached {
+        rustix::process::setsid().map_err(|error| Failure::Start(n2o::Failure::new(error)))?;
+    }
+    let home = start.place.home()?;
+    let config = start.config.clone().unwrap_or_else(|| home.config());
+    let settings = Settings::load(&config, start.config.is_some(), start.profile)?;
+    logging::start(&settings.log, &config)?;
+    home.make()?;
+    let lock = home.lock()?;
+    home.remove_addresses();
+    more_files();
+    Ok((home, settings, lock))
+}
+
+/// Each connection is an open file: as many as the system allows.
+fn more_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(failure) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%failure, "cannot raise the number of open files");
+    }
+}
+
+/// A server that is up.
+struct Running {
+    handle: Handle<Chat>,
+    front: Arc<Front>,
+    tls: Arc<Tls>,
+    _parts: Vec<Part>,
+}
+
+async fn serve(home: &Home, settings: &Settings) -> Result<(), Failure> {
+    let stop_command = Arc::new(Notify::new());
+    let told = told_to_stop(stop_command.clone())?;
+    let running = start(home, settings, stop_command).await?;
+    tokio::select! {
+        () = told => {}
+        () = renew(&running.tls) => {}
+    }
+    stop(running).await;
+    Ok(())
+}
+
+async fn start(home: &Home, settings: &Settings, stop: Arc<Notify>) -> Result<Running, Failure> {
+    let first = store::is_first(home);
+    let authority = Arc::new(keys::authority(home, settings, first)?);
+    let tls = Arc::new(Tls::new(home, settings, authority.clone())?);
+    keys::admin(home, &authority)?;
+
+    let store = store::open(home)?;
+    let (outputs, worker) = Outputs::start(authority.clone(), &home.outbox());
+    let handle = host(home, settings, store.clone(), outputs.clone())?;
+    outputs.attach(handle.clone());
+    worker.run(handle.clone())?;
+
+    let own = authority.clone();
+    let identify: mqtt::Identify = Arc::new(move |der: &[u8]| tls::identify(&own, der));
+    let front = Arc::new(Front::bind(handle.clone(), listeners(settings, &tls), identify, settings.mqtt())?);
+    let shell = Arc::new(remote::Shell {
+        home: home.clone(),
+        handle: handle.clone(),
+        store,
+        front: front.clone(),
+        authority,
+        tls: tls.clone(),
+        stop,
+        started: Instant::now(),
+    });
+    let shells = remote::bind(&reachable(&settings.listen.shell))?;
+
+    front.serve();
+    let mut addresses = named(settings, &front);
+    for listener in shells {
+        addresses.push(("shell", listener.local_addr().map_err(Failure::file(home.path()))?));
+        actix_rt::spawn(remote::listen(listener, shell.clone()));
+    }
+    home.write_addresses(&addresses)?;
+    let parts = addresses
+        .iter()
+        .map(|(name, address)| handle.registry().part(&format!("listeners/{name} {address}"), "listens"));
+    let parts = parts.chain([handle.registry().part("store", "open")]).collect();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), ?addresses, "serves");
+    greeting::print(home, settings, &addresses, first);
+    Ok(Running { handle, front, tls, _parts: parts })
+}
+
+fn host(home: &Home, settings: &Settings, store: Arc<Disk>, outputs: Arc<Outputs>) -> Result<Handle<Chat>, Failure> {
+    let failed = |source| Failure::Store { path: home.store(), source };
+    let sequence = |key| Sequence::open(store.clone(), store::META, key).map(Arc::new).map_err(failed);
+    let app = Arc::new(Chat { settings: settings.chat(), rosters: sequence(store::ROSTERS)? });
+    let names = (1..=settings.ring.nodes).map(|node| format!("{RING_NAME}{node}")).collect();
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let options = Options {
+        threads: cores.min(THREADS_MAX),
+        ring: Ring::with_points(names, RING_POINTS),
+        on_disk_failure: Box::new(|failure| {
+            tracing::error!(%failure, "the disk failed; what is acknowledged is kept, nothing more can be: the server ends");
+            std::process::exit(DISK_FAILED);
+        }),
+    };
+    Ok(Host::start(app, store.clone(), sequence(store::IDS)?, options, outputs)?)
+}
+
+/// The listeners of MQTT that this machine can have, TLS ones last.
+fn listeners(settings: &Settings, tls: &Arc<Tls>) -> Vec<Listen> {
+    let plain = reachable(&settings.listen.mqtt).into_iter().map(|address| Listen { address, kind: Kind::Tcp });
+    let secure = reachable(&settings.listen.mqtts).into_iter().map(|address| {
+        let tls = tls.clone();
+        Listen { address, kind: Kind::Tls(Arc::new(move || tls.config())) }
+    });
+    plain.chain(secure).collect()
+}
+
+/// Where the machine has no IPv6, its loopback is left out and every address is every one of IPv4.
+fn reachable(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let usable = |address: &SocketAddr| UdpSocket::bind((address.ip(), 0)).is_ok();
+    let instead = |address: &SocketAddr| match address.ip() {
+        IpAddr::V6(any) if any.is_unspecified() && !usable(address) => {
+            Some((Ipv4Addr::UNSPECIFIED, address.port()).into())
+        }
+        IpAddr::V6(own) if own.is_loopback() && !usable(address) => None,
+        IpAddr::V4(_) | IpAddr::V6(_) => Some(*address),
+    };
+    addresses.iter().filter_map(instead).collect()
+}
+
+fn named(settings: &Settings, front: &Front) -> Vec<(&'static str, SocketAddr)> {
+    let plain = reachable(&settings.listen.mqtt).len();
+    let name = |at| if at < plain { "mqtt" } else { "mqtts" };
+    front.addresses().iter().enumerate().map(|(at, address)| (name(at), *address)).collect()
+}
+
+/// SIGTERM, Ctrl-C or the remote shell.
+fn told_to_stop(stop: Arc<Notify>) -> Result<impl Future<Output = ()>, Failure> {
+    let listen = |kind| signal(kind).map_err(|error| Failure::Start(n2o::Failure::new(error)));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = stop.notified() => {}
+        }
+    })
+}
+
+/// Looks after the certificates; never ends.
+async fn renew(tls: &Tls) {
+    loop {
+        tokio::time::sleep(RENEWAL).await;
+        if let Err(failure) = tls.renew() {
+            tracing::error!(%failure, "cannot renew a certificate");
+        }
+    }
+}
+
+/// Clients are told, processes finish, the disk has all. Nothing acknowledged depends on it.
+async fn stop(running: Running) {
+    tracing::info!("stops");
+    end_in_time();
+    running.front.shutdown(FAREWELL).await;
+    let finished = running.handle.shutdown(FAREWELL).await;
+    tracing::info!(finished, "stopped");
+}
+
+/// Ends the program should it hang while stopping.
+fn end_in_time() {
+    let watch = || {
+        std::thread::sleep(END);
+        tracing::error!("still not stopped: ends now");
+        std::process::exit(1);
+    };
+    // Without a thread it may take longer, no more.
+    let _ = std::thread::Builder::new().name("end".into()).spawn(watch);
+}

@@ -1,0 +1,222 @@
+//! The configuration: one file, read once. Each option is explained in priv/chat.toml, which is the file that is shipped.
+
+mod load;
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+
+use clap::ValueEnum;
+use proto::limits;
+use serde::Deserialize;
+
+/// The configuration that is shipped: all options, with the defaults of the profile `embedded`.
+#[cfg(test)]
+const SHIPPED: &str = include_str!("../priv/chat.toml");
+
+/// Bytes of the largest packet that may be asked for.
+const PACKETS: RangeInclusive<usize> = 2 * limits::PACKET_OVERHEAD_BYTES..=limits::PACKET_MAX_BYTES;
+const RING_NODES: RangeInclusive<u64> = 1..=64;
+/// Listeners of one kind.
+const LISTENERS_MAX: usize = 16;
+
+/// What two deployments may want different.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) profile: Profile,
+    pub(crate) log: String,
+    pub(crate) limits: bool,
+    pub(crate) listen: Listen,
+    pub(crate) server: Server,
+    pub(crate) auth: Auth,
+    pub(crate) x509: X509,
+    pub(crate) mqtt: Mqtt,
+    pub(crate) ring: Ring,
+    pub(crate) queue: Queue,
+}
+
+/// Where the defaults come from (SPEC section 11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Profile {
+    Dev,
+    #[default]
+    Embedded,
+    Production,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Listen {
+    pub(crate) mqtt: Vec<SocketAddr>,
+    pub(crate) mqtts: Vec<SocketAddr>,
+    pub(crate) shell: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Server {
+    pub(crate) organisation: String,
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Auth {
+    pub(crate) providers: Vec<Provider>,
+    pub(crate) fake_numbers: bool,
+    pub(crate) min_version: u32,
+}
+
+/// ID-11.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Provider {
+    Invite,
+    Log,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct X509 {
+    pub(crate) auto_bind: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Mqtt {
+    pub(crate) plain: Plain,
+    pub(crate) packet_max: usize,
+}
+
+/// CON-3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Plain {
+    Cert,
+    Any,
+    Off,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Ring {
+    pub(crate) nodes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Queue {
+    pub(crate) ack: Ack,
+}
+
+/// DLV-13.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Ack {
+    Record,
+    Puback,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            profile: Profile::default(),
+            log: "info".into(),
+            limits: true,
+            listen: Listen::default(),
+            server: Server::default(),
+            auth: Auth::default(),
+            x509: X509::default(),
+            mqtt: Mqtt::default(),
+            ring: Ring::default(),
+            queue: Queue::default(),
+        }
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Listen {
+        use std::net::{Ipv4Addr, Ipv6Addr};
+        Listen {
+            mqtt: vec![(Ipv4Addr::LOCALHOST, 1883).into(), (Ipv6Addr::LOCALHOST, 1883).into()],
+            mqtts: vec![(Ipv6Addr::UNSPECIFIED, 8883).into()],
+            shell: vec![(Ipv4Addr::LOCALHOST, 8899).into()],
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Server {
+        Server { organisation: "CHAT".into(), names: Vec::new() }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Auth {
+        Auth { providers: vec![Provider::Invite, Provider::Log], fake_numbers: false, min_version: 0 }
+    }
+}
+
+impl Default for X509 {
+    fn default() -> X509 {
+        X509 { auto_bind: true }
+    }
+}
+
+impl Default for Mqtt {
+    fn default() -> Mqtt {
+        Mqtt { plain: Plain::Cert, packet_max: limits::PACKET_BYTES }
+    }
+}
+
+impl Default for Ring {
+    fn default() -> Ring {
+        Ring { nodes: 4 }
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Queue {
+        Queue { ack: Ack::Record }
+    }
+}
+
+impl Settings {
+    /// What concerns the chat.
+    pub(crate) fn chat(&self) -> chat::Settings {
+        chat::Settings {
+            fake_numbers: self.auth.fake_numbers,
+            providers: self.auth.providers.iter().map(|provider| provider.chat()).collect(),
+            min_version: self.auth.min_version.into(),
+            auto_bind: self.x509.auto_bind,
+            ring_nodes: self.ring.nodes,
+            limits: self.limits,
+            puback: self.queue.ack == Ack::Puback,
+            packet_max: self.mqtt.packet_max,
+        }
+    }
+
+    /// What concerns the connections.
+    pub(crate) fn mqtt(&self) -> mqtt::Settings {
+        let plain = match self.mqtt.plain {
+            Plain::Cert => mqtt::Plain::Cert,
+            Plain::Any => mqtt::Plain::Any,
+            Plain::Off => mqtt::Plain::Off,
+        };
+        let held = mqtt::Settings { packet_max: self.mqtt.packet_max, plain, ..mqtt::Settings::default() };
+        match self.limits {
+            true => held,
+            false => mqtt::Settings { per_address_max: usize::MAX, connects_per_minute: None, ..held },
+        }
+    }
+}
+
+impl Provider {
+    fn chat(self) -> chat::Provider {
+        match self {
+            Provider::Invite => chat::Provider::Invite,
+            Provider::Log => chat::Provider::Log,
+        }
+    }
+}

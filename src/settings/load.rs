@@ -1,0 +1,131 @@
+//! Reading the configuration: the file over the profile's defaults, and what no deployment may do.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::{LISTENERS_MAX, PACKETS, Profile, RING_NODES, Settings};
+use crate::failure::Failure;
+
+const DEV: &str = include_str!("../../priv/dev.toml");
+const PRODUCTION: &str = include_str!("../../priv/production.toml");
+
+impl Settings {
+    /// Reads `path`; where there is no such file and it need not be there, the profile alone counts. `profile` goes before the file's.
+    pub(crate) fn load(path: &Path, must_be: bool, profile: Option<Profile>) -> Result<Settings, Failure> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound && !must_be => String::new(),
+            Err(source) => return Err(Failure::File { path: path.into(), source }),
+        };
+        Settings::parse(&text, profile).map_err(|what| Failure::Settings { path: path.into(), what })
+    }
+
+    fn parse(text: &str, profile: Option<Profile>) -> Result<Settings, String> {
+        // By itself first: its errors then name the line.
+        let alone: Settings = toml::from_str(text).map_err(|error| error.to_string())?;
+        let profile = profile.unwrap_or(alone.profile);
+
+        let mut table = preset(profile)?;
+        lay_over(&mut table, text.parse().map_err(|error: toml::de::Error| error.to_string())?);
+        let settings = Settings::deserialize(Value::Table(table)).map_err(|error| error.to_string())?;
+        let settings = Settings { profile, ..settings };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let listen = &self.listen;
+        let all = || [&listen.mqtt, &listen.mqtts, &listen.shell].into_iter().flatten();
+        if let Some(open) = all().find(|address| self.auth.fake_numbers && !address.ip().is_loopback()) {
+            // ID-15
+            return Err(format!("auth.fake_numbers needs every listener on loopback, and {open} is not"));
+        }
+        if [&listen.mqtt, &listen.mqtts, &listen.shell].iter().any(|listeners| listeners.len() > LISTENERS_MAX) {
+            return Err(format!("at most {LISTENERS_MAX} listeners of a kind"));
+        }
+        if !PACKETS.contains(&self.mqtt.packet_max) {
+            return Err(format!("mqtt.packet_max is {} to {} bytes", PACKETS.start(), PACKETS.end()));
+        }
+        if !RING_NODES.contains(&self.ring.nodes) {
+            return Err(format!("ring.nodes is {} to {}", RING_NODES.start(), RING_NODES.end()));
+        }
+        Ok(())
+    }
+}
+
+fn preset(profile: Profile) -> Result<Table, String> {
+    let text = match profile {
+        Profile::Dev => DEV,
+        Profile::Embedded => "",
+        Profile::Production => PRODUCTION,
+    };
+    text.parse().map_err(|error: toml::de::Error| error.to_string())
+}
+
+/// Sections are merged, anything else is replaced.
+fn lay_over(under: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(Value::Table(under)), Value::Table(over)) => lay_over(under, over),
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::SHIPPED;
+
+    #[test]
+    fn the_file_that_is_shipped_says_all_options_with_their_defaults() {
+        let shipped: Settings = toml::from_str(SHIPPED).unwrap();
+        assert_eq!(shipped, Settings::default());
+        assert_eq!(Settings::parse("", None).unwrap(), Settings::default());
+        let options: usize = SHIPPED.lines().filter(|line| !line.starts_with('#') && line.contains(" = ")).count();
+        let debug = format!("{:#?}", Settings::default());
+        let fields = debug.lines().filter(|line| line.contains(": ") && !line.ends_with('{')).count();
+        assert_eq!(options, fields, "every option is in the file");
+    }
+
+    #[test]
+    fn the_file_goes_over_the_profile_and_the_command_line_over_both() {
+        let dev = Settings::parse("profile = 'dev'\n[listen]\nmqtt = ['127.0.0.1:0']", None).unwrap();
+        assert!(dev.auth.fake_numbers && !dev.limits);
+        assert_eq!(dev.listen.mqtt, ["127.0.0.1:0".parse().unwrap()]);
+        assert!(dev.listen.mqtts.iter().all(|address| address.ip().is_loopback()));
+
+        let production = Settings::parse("profile = 'dev'", Some(Profile::Production)).unwrap();
+        assert!(!production.auth.fake_numbers && production.listen.mqtt.is_empty());
+        assert_eq!(production.profile, Profile::Production);
+    }
+
+    #[test]
+    fn the_example_is_a_configuration() {
+        let example = Settings::parse(include_str!("../../rel/chat.example.toml"), None).unwrap();
+        assert_eq!(example.profile, Profile::Production);
+        assert!(example.listen.mqtt.is_empty() && !example.listen.mqtts.is_empty());
+    }
+
+    #[test]
+    fn errors_name_the_line() {
+        let error = |text: &str| Settings::parse(text, None).unwrap_err();
+        assert!(error("limits = true\n[listen]\nmqt = []").contains("line 3"));
+        assert!(error("limits = true\n[listen]\nmqt = []").contains("mqt"));
+        assert!(error("log = 7").contains("line 1"));
+        assert!(error("listen.mqtt = ['nowhere']").contains("address"));
+        assert!(error("mqtt.packet_max = 7").contains("packet_max"));
+        assert!(error("ring.nodes = 0").contains("ring.nodes"));
+    }
+
+    #[test]
+    fn id_15_fake_numbers_need_loopback() {
+        let error = Settings::parse("auth.fake_numbers = true", None).unwrap_err();
+        assert!(error.contains("loopback") && error.contains("8883"));
+    }
+}

@@ -1,0 +1,118 @@
+//! TLS of the listeners (SEC-1): 1.3 alone, a client certificate always, post-quantum key exchange first. And who a client is by it.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::UNIX_EPOCH;
+
+use ca::{Authority, Subject};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
+
+use crate::failure::Failure;
+use crate::home::Home;
+use crate::keys;
+use crate::settings::Settings;
+
+const ALPN: &[u8] = b"mqtt";
+
+/// What the listeners show and whom they trust; replaced while they run.
+pub(crate) struct Tls {
+    home: Home,
+    settings: Settings,
+    authority: Arc<Authority>,
+    config: RwLock<Arc<ServerConfig>>,
+}
+
+impl Tls {
+    pub(crate) fn new(home: &Home, settings: &Settings, authority: Arc<Authority>) -> Result<Tls, Failure> {
+        let config = config(&authority, keys::server(home, settings, &authority)?)?;
+        Ok(Tls { home: home.clone(), settings: settings.clone(), authority, config: RwLock::new(config) })
+    }
+
+    /// For the next handshake.
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Issues what ends soon anew; connections stay as they are.
+    pub(crate) fn renew(&self) -> Result<(), Failure> {
+        keys::admin(&self.home, &self.authority)?;
+        let fresh = config(&self.authority, keys::server(&self.home, &self.settings, &self.authority)?)?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+}
+
+/// No session is resumed: a resumed one would not look at the client's certificate again (SEC-2), and what is not kept takes no memory.
+fn config(authority: &Authority, pair: keys::Pair) -> Result<Arc<ServerConfig>, Failure> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots(authority.certificate_der())?, provider.clone());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(Failure::tls)?
+        .with_client_cert_verifier(verifier.build().map_err(Failure::tls)?)
+        .with_single_cert(vec![pair.certificate], pair.key)
+        .map_err(Failure::tls)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
+pub(crate) fn roots(der: &[u8]) -> Result<Arc<RootCertStore>, Failure> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(der.to_vec())).map_err(Failure::tls)?;
+    Ok(Arc::new(roots))
+}
+
+/// What a certificate that TLS has verified says to the chat (ID-9); `None` when it cannot be read.
+pub(crate) fn identify(authority: &Authority, der: &[u8]) -> Option<chat::door::Certificate> {
+    let subject = ca::subject(der).ok()?;
+    let not_after = subject.not_after.duration_since(UNIX_EPOCH).ok()?.as_millis();
+    Some(chat::door::Certificate {
+        der: bytes::Bytes::copy_from_slice(der),
+        key: subject.spki_sha256,
+        own_authority: subject.issuer_is(authority),
+        sys: is_in(&subject, "sys"),
+        personal: subject.client_auth
+            && !subject.server_auth
+            && !subject.is_ca
+            && !is_in(&subject, "sys")
+            && !keys::is_admin(&subject),
+        names: subject.names,
+        given_name: subject.given_name,
+        surname: subject.surname,
+        device: subject.device,
+        not_after: u64::try_from(not_after).ok()?,
+    })
+}
+
+fn is_in(subject: &Subject, unit: &str) -> bool {
+    subject.units.iter().any(|other| other == unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn id_9_only_people_s_certificates_are_personal() {
+        let authority = Authority::create("Test", SystemTime::now()).unwrap();
+        let now = SystemTime::now();
+        let who = |issued: ca::Issued| identify(&authority, &issued.certificate.der).unwrap();
+
+        let ann = who(authority.client("380670000001", now).unwrap());
+        assert!(ann.personal && ann.own_authority && !ann.sys);
+        assert_eq!(ann.names, ["380670000001"]);
+        let service = who(authority.service("bot", now).unwrap());
+        assert!(service.sys && !service.personal);
+        assert!(!who(authority.admin("operator", now).unwrap()).personal);
+        assert!(!who(authority.server(&["localhost".into()], now).unwrap()).personal);
+
+        let other = Authority::create("Other", now).unwrap();
+        assert!(!identify(&other, &authority.client("ann", now).unwrap().certificate.der).unwrap().own_authority);
+    }
+}

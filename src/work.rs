@@ -1,0 +1,191 @@
+//! What leaves the processes: things for connections to do, and slow work, done on a thread of its own (PM-5).
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+use ca::Authority;
+use chat::{Chat, Input, Job, Output, Work, WorkError, WorkResult};
+use n2o::{Handle, Performer};
+
+use crate::failure::Failure;
+use crate::{clock, tls};
+
+/// Jobs that wait; further ones fail at once, and whoever asked is told.
+const JOBS_MAX: usize = 1024;
+/// Bytes of the outbox file; then it becomes `codes.old`, in place of the one before.
+const OUTBOX_MAX: u64 = 1 << 20;
+const OUTBOX_MODE: u32 = 0o600;
+
+/// Performs what the processes put out.
+pub(crate) struct Outputs {
+    jobs: SyncSender<Job>,
+    handle: OnceLock<Handle<Chat>>,
+}
+
+impl Outputs {
+    /// The way to the thread for slow work, and the thread's side. Codes go to the file `codes` in `outbox`.
+    pub(crate) fn start(authority: Arc<Authority>, outbox: &Path) -> (Arc<Outputs>, Worker) {
+        let (jobs, waiting) = sync_channel(JOBS_MAX);
+        let outputs = Arc::new(Outputs { jobs, handle: OnceLock::new() });
+        (outputs, Worker { waiting, authority, outbox: outbox.join("codes") })
+    }
+
+    /// Does what cannot be done before the processes run: from now on jobs that find no room are answered.
+    pub(crate) fn attach(&self, handle: Handle<Chat>) {
+        // Called once; a second handle would be the same one.
+        let _ = self.handle.set(handle);
+    }
+
+    fn hand_over(&self, job: Job) {
+        let Err(refused) = self.jobs.try_send(job) else { return };
+        let (std::sync::mpsc::TrySendError::Full(job) | std::sync::mpsc::TrySendError::Disconnected(job)) = refused;
+        tracing::warn!("too much slow work waits");
+        if let Some(handle) = self.handle.get() {
+            answer(handle, &job, WorkResult::Failed(WorkError::Broken));
+        }
+    }
+}
+
+impl Performer<Chat> for Outputs {
+    fn perform(&self, _thread: usize, outputs: &mut Vec<Output>) {
+        for output in outputs.drain(..) {
+            match output {
+                Output::Port(port, out) => port.push(out),
+                Output::Work(job) => self.hand_over(job),
+            }
+        }
+    }
+}
+
+fn answer(handle: &Handle<Chat>, job: &Job, result: WorkResult) {
+    handle.tell_always(&job.from, Input::Worked { job: job.number, result });
+}
+
+/// The thread's side.
+pub(crate) struct Worker {
+    waiting: Receiver<Job>,
+    authority: Arc<Authority>,
+    outbox: PathBuf,
+}
+
+impl Worker {
+    /// Works until the program ends.
+    pub(crate) fn run(self, handle: Handle<Chat>) -> Result<(), Failure> {
+        let work = move || {
+            while let Ok(job) = self.waiting.recv() {
+                let result = self.work(&job.work);
+                answer(&handle, &job, result);
+            }
+        };
+        std::thread::Builder::new()
+            .name("work".into())
+            .spawn(work)
+            .map(drop)
+            .map_err(|error| Failure::Start(n2o::Failure::new(error)))
+    }
+
+    fn work(&self, work: &Work) -> WorkResult {
+        match work {
+            Work::SendCode { phone, code, .. } => {
+                let line = format!("{} {phone} {}\n", clock::utc(SystemTime::now()), String::from_utf8_lossy(code));
+                match append(&self.outbox, &line) {
+                    Ok(()) => WorkResult::Sent,
+                    Err(failure) => broken("the outbox of codes", &failure),
+                }
+            }
+            Work::Issue { request, phone, device } => {
+                match self.authority.device(request, phone.as_str(), device.as_str(), SystemTime::now()) {
+                    Ok(certificate) => issued(&self.authority, &certificate.der),
+                    Err(ca::Error::Refused(_)) => WorkResult::Failed(WorkError::Invalid),
+                    Err(failure) => broken("issuing a certificate", &failure),
+                }
+            }
+        }
+    }
+}
+
+fn issued(authority: &Authority, der: &[u8]) -> WorkResult {
+    match tls::identify(authority, der) {
+        Some(certificate) => WorkResult::Issued(Arc::new(certificate)),
+        None => WorkResult::Failed(WorkError::Broken),
+    }
+}
+
+fn broken(what: &str, failure: &dyn std::error::Error) -> WorkResult {
+    tracing::error!(%failure, "{what} failed");
+    WorkResult::Failed(WorkError::Broken)
+}
+
+/// Adds a line; it is on the disk when this returns.
+fn append(path: &Path, line: &str) -> std::io::Result<()> {
+    if fs::metadata(path).is_ok_and(|file| file.len() >= OUTBOX_MAX) {
+        fs::rename(path, path.with_extension("old"))?;
+    }
+    let mut file = OpenOptions::new().create(true).append(true).mode(OUTBOX_MODE).open(path)?;
+    file.write_all(line.as_bytes())?;
+    file.sync_data()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use bytes::Bytes;
+    use proto::ids::{DevKey, Phone};
+
+    use super::*;
+
+    fn worker(folder: &Path) -> Worker {
+        let authority = Arc::new(Authority::create("Test", SystemTime::now()).unwrap());
+        Outputs::start(authority, folder).1
+    }
+
+    fn phone() -> Phone {
+        Phone::parse(b"380670000001").unwrap()
+    }
+
+    #[test]
+    fn id_11_a_code_goes_to_the_outbox_which_only_the_operator_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let worker = worker(folder.path());
+        for code in ["123456", "654321"] {
+            let work = Work::SendCode { phone: phone(), code: Bytes::from_static(code.as_bytes()), language: None };
+            assert!(matches!(worker.work(&work), WorkResult::Sent));
+        }
+        let path = folder.path().join("codes");
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();
+        assert!(lines.iter().all(|line| line.len() == 3 && line[0].ends_with('Z') && line[1] == "380670000001"));
+        assert_eq!((lines[0][2], lines[1][2]), ("123456", "654321"));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn sec_4_a_request_becomes_the_device_s_certificate_and_a_bad_one_is_invalid() {
+        let folder = tempfile::tempdir().unwrap();
+        let worker = worker(folder.path());
+        let device = DevKey::parse(b"phone").unwrap();
+        let (_key, request) = ca::request("device").unwrap();
+        let issue = |request: Bytes| worker.work(&Work::Issue { request, phone: phone(), device: device.clone() });
+
+        let WorkResult::Issued(certificate) = issue(request.into()) else { panic!("not issued") };
+        assert_eq!(certificate.device, Some(("380670000001".into(), "phone".into())));
+        assert!(certificate.personal && certificate.own_authority);
+        assert!(matches!(issue(Bytes::from_static(b"junk")), WorkResult::Failed(WorkError::Invalid)));
+    }
+
+    #[test]
+    fn the_outbox_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("codes");
+        fs::write(&path, vec![b'x'; OUTBOX_MAX as usize]).unwrap();
+        append(&path, "new\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new\n");
+        assert_eq!(fs::metadata(folder.path().join("codes.old")).unwrap().len(), OUTBOX_MAX);
+    }
+}
