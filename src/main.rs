@@ -23,6 +23,10 @@ use clap::Parser;
 use cli::{Cli, Command};
 use failure::Failure;
 
+/// Most of what the server allocates lives for one message; the system's allocator took a sixth of its time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ca::Authority;
 use chat::Chat;
 use kvs::{Disk, Sequence};
 use mqtt::{Front, Kind, Listen};
@@ -89,7 +90,7 @@ struct Running {
 async fn serve(home: &Home, settings: &Settings) -> Result<(), Failure> {
     let stop_command = Arc::new(Notify::new());
     let told = told_to_stop(stop_command.clone())?;
-    let running = start(home, settings, stop_command).await?;
+    let running = start(home, settings, stop_command)?;
     tokio::select! {
         () = told => {}
         () = renew(&running.tls) => {}
@@ -98,47 +99,76 @@ async fn serve(home: &Home, settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn start(home: &Home, settings: &Settings, stop: Arc<Notify>) -> Result<Running, Failure> {
+fn start(home: &Home, settings: &Settings, stop: Arc<Notify>) -> Result<Running, Failure> {
     let first = store::is_first(home);
-    let authority = Arc::new(keys::authority(home, settings, first)?);
-    let tls = Arc::new(Tls::new(home, settings, authority.clone())?);
-    keys::admin(home, &authority)?;
-
-    let store = store::open(home)?;
-    let (outputs, worker) = Outputs::start(authority.clone(), &home.outbox());
-    let handle = host(home, settings, store.clone(), outputs.clone())?;
-    outputs.attach(handle.clone());
-    worker.run(handle.clone())?;
-
-    let own = authority.clone();
-    let identify: mqtt::Identify = Arc::new(move |der: &[u8]| tls::identify(&own, der));
-    let front = Arc::new(Front::bind(handle.clone(), listeners(settings, &tls), identify, settings.mqtt())?);
-    let shell = Arc::new(remote::Shell {
-        home: home.clone(),
-        handle: handle.clone(),
-        store,
-        front: front.clone(),
-        authority,
-        tls: tls.clone(),
-        stop,
-        started: Instant::now(),
-    });
+    let inside = Inside::start(home, settings, first)?;
+    let front = Arc::new(inside.front(settings)?);
     let shells = remote::bind(&reachable(&settings.listen.shell))?;
 
+    // Every port is ours; only now is anything served.
     front.serve();
     let mut addresses = named(settings, &front);
+    let shell = Arc::new(inside.shell(home, &front, stop));
     for listener in shells {
         addresses.push(("shell", listener.local_addr().map_err(Failure::file(home.path()))?));
         actix_rt::spawn(remote::listen(listener, shell.clone()));
     }
     home.write_addresses(&addresses)?;
-    let parts = addresses
-        .iter()
-        .map(|(name, address)| handle.registry().part(&format!("listeners/{name} {address}"), "listens"));
-    let parts = parts.chain([handle.registry().part("store", "open")]).collect();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?addresses, "serves");
     greeting::print(home, settings, &addresses, first);
-    Ok(Running { handle, front, tls, _parts: parts })
+    let parts = parts(&inside.handle, &addresses);
+    Ok(Running { handle: inside.handle, front, tls: inside.tls, _parts: parts })
+}
+
+/// What of the tree is no process.
+fn parts(handle: &Handle<Chat>, addresses: &[(&str, SocketAddr)]) -> Vec<Part> {
+    let listener = |(name, address): &(&str, SocketAddr)| {
+        handle.registry().part(&format!("listeners/{name} {address}"), "listens")
+    };
+    addresses.iter().map(listener).chain([handle.registry().part("store", "open")]).collect()
+}
+
+/// The server behind its listeners.
+struct Inside {
+    authority: Arc<Authority>,
+    tls: Arc<Tls>,
+    store: Arc<Disk>,
+    handle: Handle<Chat>,
+}
+
+impl Inside {
+    /// Authority, certificates, store, processes, slow work.
+    fn start(home: &Home, settings: &Settings, first: bool) -> Result<Inside, Failure> {
+        let authority = Arc::new(keys::authority(home, settings, first)?);
+        let tls = Arc::new(Tls::new(home, settings, authority.clone())?);
+        keys::admin(home, &authority)?;
+
+        let store = store::open(home)?;
+        let (outputs, worker) = Outputs::start(authority.clone(), &home.outbox());
+        let handle = host(home, settings, store.clone(), outputs.clone())?;
+        outputs.attach(handle.clone());
+        worker.run(handle.clone())?;
+        Ok(Inside { authority, tls, store, handle })
+    }
+
+    fn front(&self, settings: &Settings) -> Result<Front, Failure> {
+        let authority = self.authority.clone();
+        let identify: mqtt::Identify = Arc::new(move |der: &[u8]| tls::identify(&authority, der));
+        Ok(Front::bind(self.handle.clone(), listeners(settings, &self.tls), identify, settings.mqtt())?)
+    }
+
+    fn shell(&self, home: &Home, front: &Arc<Front>, stop: Arc<Notify>) -> remote::Shell {
+        remote::Shell {
+            home: home.clone(),
+            handle: self.handle.clone(),
+            store: self.store.clone(),
+            front: front.clone(),
+            authority: self.authority.clone(),
+            tls: self.tls.clone(),
+            stop,
+            started: Instant::now(),
+        }
+    }
 }
 
 fn host(home: &Home, settings: &Settings, store: Arc<Disk>, outputs: Arc<Outputs>) -> Result<Handle<Chat>, Failure> {

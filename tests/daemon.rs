@@ -168,6 +168,26 @@ fn after_sigkill_it_starts_again_with_what_it_had() {
 }
 
 #[test]
+fn sec_1_the_server_s_certificate_stays_until_it_lacks_a_name() {
+    let mut server = Server::start();
+    let file = |server: &Server, name: &str| fs::read(server.home().join(name)).expect(name);
+    let (root, first) = (file(&server, "ca/root.crt"), file(&server, "certs/server.crt"));
+    server.terminate();
+    server.restart();
+    assert!(file(&server, "certs/server.crt") == first);
+
+    server.terminate();
+    let names = "server.names = [\"chat.example.org\", \"*.example.net\"]";
+    server.configure(&format!("profile = \"dev\"\n{}{names}\n", listen("0", "0", "0")));
+    server.restart();
+    let second = file(&server, "certs/server.crt");
+    assert!(second != first && file(&server, "ca/root.crt") == root);
+    server.terminate();
+    server.restart();
+    assert!(file(&server, "certs/server.crt") == second);
+}
+
+#[test]
 fn sigterm_ends_it_in_less_than_5_s() {
     let mut server = Server::start();
     let _idle = std::net::TcpStream::connect(server.mqtt()).expect("a connection");

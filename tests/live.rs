@@ -1,4 +1,4 @@
-//! The scenes of `tests/scenes`, played unchanged against the real program over MQTT 5.0 and 3.1.1, one server for each file.
+//! The scenes of `tests/scenes`, played unchanged against the real program over MQTT 5.0 and 3.1.1, a server for each file.
 
 mod support;
 
@@ -29,9 +29,8 @@ impl Daemon for Real {
 
 fn play(file: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenes").join(file);
-    let mut server = Real(Server::start());
     for version in [Version::V5, Version::V4] {
-        live_file(&path, &mut server, version);
+        live_file(&path, &mut Real(Server::start()), version);
     }
 }
 

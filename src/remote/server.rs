@@ -110,16 +110,16 @@ async fn read_command(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<
 }
 
 async fn write_answer(stream: &mut (impl AsyncWrite + Unpin), answer: Result<String, String>) -> std::io::Result<()> {
-    let (mark, mut text) = match answer {
+    let (mark, text) = match answer {
         Ok(text) => (DONE, text),
         Err(why) => (REFUSED, why),
     };
-    if text.len() > ANSWER_MAX {
-        let end = text.floor_char_boundary(ANSWER_MAX);
-        text.truncate(end);
-        text.push_str("\n… and more");
+    let mut bytes = [&[mark], text.as_bytes()].concat();
+    if bytes.len() > ANSWER_MAX {
+        bytes.truncate(ANSWER_MAX);
+        bytes.extend_from_slice("\n… and more".as_bytes());
     }
-    stream.write_all(&[&[mark], text.as_bytes()].concat()).await?;
+    stream.write_all(&bytes).await?;
     // Says in TLS that this is all, so that a cut answer is known as one.
     stream.shutdown().await
 }

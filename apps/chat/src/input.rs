@@ -214,6 +214,7 @@ pub struct Letter {
     /// Storage key of the feed.
     pub key: Bytes,
     pub topic: Arc<str>,
+    pub author: Option<PhoneId>,
     /// Number of the entry in the feed's log.
     pub seq: u64,
     /// Number of the message; equal to `seq` for a new one.

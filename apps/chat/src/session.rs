@@ -63,10 +63,8 @@ impl Session {
             Input::Begin { connection } => self.begin(cx, fx, connection)?,
             Input::Gone { connection, how } => self.gone(fx, connection, how),
             Input::End { bye, record, forget } => self.end(cx, fx, bye, record, forget)?,
-            Input::Request { port, call, origin, payload } => {
-                self.request(chat, cx, fx, &port, call, origin, payload)?
-            }
-            Input::Answer(answer) => self.answer(chat, cx, fx, *answer)?,
+            Input::Request { port, call, origin, payload } => self.request(cx, fx, &port, call, origin, payload)?,
+            Input::Answer(answer) => self.answer(cx, fx, *answer)?,
             Input::Confirmed { connection, delivery } => self.confirmed(cx, fx, connection, delivery)?,
             Input::MayReceive { connection, ask, topic } => self.may_receive(cx, fx, connection, ask, &topic)?,
             Input::Letter(letter) => self.letter(fx, letter),

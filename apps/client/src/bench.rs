@@ -11,8 +11,10 @@ mod offline;
 mod pairs;
 mod report;
 mod server;
+mod side;
 mod traffic;
 mod wire;
+mod wording;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;

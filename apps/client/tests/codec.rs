@@ -6,7 +6,7 @@ use proptest::prelude::*;
 const MAX: usize = 1 << 20;
 
 fn one(bytes: &[u8], version: Version) -> Packet<'_> {
-    let (packet, used) = decode(bytes, version, MAX).unwrap().expect("a whole packet");
+    let (packet, used) = decode(bytes, version, MAX).expect("a legal packet").expect("a whole packet");
     assert_eq!(used, bytes.len());
     packet
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use client::{Command, Home, Stored, Url};
 
 fn parsed(line: &str) -> Command {
-    Command::parse(line, false).unwrap()
+    Command::parse(line, false).expect("a command")
 }
 
 #[test]

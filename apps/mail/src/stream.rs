@@ -11,6 +11,8 @@ pub struct Open {
     pub seq: u64,
     /// Number of the message it is about.
     pub id: u64,
+    /// Its author is to learn that it arrived (MESSAGE-12).
+    pub receipt: bool,
     /// Something between this entry and the next open one is acknowledged.
     gap: bool,
 }
@@ -50,9 +52,9 @@ impl Stream {
     }
 
     /// The entry goes out now; numbers rise.
-    pub fn sent(&mut self, seq: u64, id: u64) {
+    pub fn sent(&mut self, seq: u64, id: u64, receipt: bool) {
         self.top = seq;
-        self.open.push_back(Open { seq, id, gap: false });
+        self.open.push_back(Open { seq, id, receipt, gap: false });
     }
 
     /// The entry need not be sent: acknowledged before, or part of an item that covers it.
@@ -63,16 +65,14 @@ impl Stream {
         }
     }
 
-    /// The open entry is acknowledged. False when it is not open.
-    pub fn acknowledge(&mut self, seq: u64) -> bool {
-        let Ok(at) = self.open.binary_search_by_key(&seq, |open| open.seq) else {
-            return false;
-        };
-        self.open.remove(at);
+    /// The open entry is acknowledged; none when it is not open.
+    pub fn acknowledge(&mut self, seq: u64) -> Option<Open> {
+        let at = self.open.binary_search_by_key(&seq, |open| open.seq).ok()?;
+        let open = self.open.remove(at);
         if let Some(earlier) = at.checked_sub(1).and_then(|earlier| self.open.get_mut(earlier)) {
             earlier.gap = true;
         }
-        true
+        open
     }
 
     /// What is acknowledged by now; to be stored.
@@ -101,7 +101,7 @@ mod tests {
     fn sent(seqs: &[u64]) -> Stream {
         let mut stream = Stream::resume(Cursor::at(10));
         for seq in seqs {
-            stream.sent(*seq, *seq);
+            stream.sent(*seq, *seq, true);
         }
         stream
     }
@@ -109,15 +109,15 @@ mod tests {
     #[test]
     fn message_3_acknowledgements_in_any_order_leave_exactly_the_holes() {
         let mut stream = sent(&[12, 15, 20, 21]);
-        assert!(stream.acknowledge(15));
+        assert!(stream.acknowledge(15).is_some());
         assert_eq!(stream.cursor(), Cursor { upto: 11, beyond: vec![(13, 19)] });
-        assert!(stream.acknowledge(21));
+        assert!(stream.acknowledge(21).is_some());
         assert_eq!(stream.cursor(), Cursor { upto: 11, beyond: vec![(13, 19), (21, 21)] });
-        assert!(stream.acknowledge(12));
+        assert!(stream.acknowledge(12).is_some());
         assert_eq!(stream.cursor(), Cursor { upto: 19, beyond: vec![(21, 21)] });
-        assert!(stream.acknowledge(20));
+        assert!(stream.acknowledge(20).is_some());
         assert_eq!(stream.cursor(), Cursor::at(21));
-        assert!(!stream.acknowledge(20), "repeated: ignored");
+        assert!(stream.acknowledge(20).is_none(), "repeated: ignored");
     }
 
     proptest! {
@@ -134,12 +134,12 @@ mod tests {
                 let mut stream = Stream::resume(cursor.clone());
                 let mut open = Vec::new();
                 for seq in entries.iter().filter(|seq| **seq > cursor.upto).take(count) {
-                    if stream.is_acknowledged_before(*seq) { stream.passed(*seq) } else { stream.sent(*seq, *seq); open.push(*seq) }
+                    if stream.is_acknowledged_before(*seq) { stream.passed(*seq) } else { stream.sent(*seq, *seq, true); open.push(*seq) }
                 }
                 for ack in acks {
                     if open.is_empty() { break }
                     let seq = open.remove(ack.index(open.len()));
-                    prop_assert!(stream.acknowledge(seq));
+                    prop_assert!(stream.acknowledge(seq).is_some());
                     acknowledged.insert(seq);
                 }
                 cursor = stream.cursor();

@@ -223,7 +223,9 @@ pub(crate) fn word(text: &str) -> (&str, &str) {
 /// What stands before `=> 0x87`, and that code; 0 if none does.
 fn verdict(text: &str) -> Result<(&str, u8), String> {
     match text.rsplit_once("=> 0x") {
-        Some((before, after)) => Ok((before.trim(), u8::from_str_radix(after.trim(), 16).map_err(|why| why.to_string())?)),
+        Some((before, after)) => {
+            Ok((before.trim(), u8::from_str_radix(after.trim(), 16).map_err(|why| why.to_string())?))
+        }
         None => Ok((text.trim(), 0)),
     }
 }
@@ -237,7 +239,8 @@ fn code(text: &str) -> Result<u8, String> {
 fn topic(text: &str) -> (Option<&str>, &str) {
     let (first, rest) = word(text);
     let level = first.find('/').and_then(|at| first.get(..at));
-    match level.is_some_and(|level| level.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())) {
+    match level.is_some_and(|level| level.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit()))
+    {
         true => (Some(first), rest),
         false => (None, text.trim()),
     }

@@ -41,9 +41,9 @@ mod live;
 mod mqtt;
 
 pub use live::{Daemon, Live};
-pub use play::{live_file, play_file, sim_file};
 pub use mqtt::Version;
 pub use names::Names;
+pub use play::{live_file, play_file, sim_file};
 pub use script::{Scene, read};
 pub use sim::Simulated;
 pub use stage::{Codes, Got, Hello, Stage};

@@ -47,7 +47,8 @@ impl Names {
     /// Gives a number; a second device has that of the first.
     pub(crate) fn number(&mut self, who: &str) -> &mut Known {
         let person = who.split('/').next().unwrap_or(who).to_owned();
-        let fresh = self.first + self.known.values().map(|known| &known.phone).collect::<std::collections::HashSet<_>>().len() as u64;
+        let fresh = self.first
+            + self.known.values().map(|known| &known.phone).collect::<std::collections::HashSet<_>>().len() as u64;
         let phone = match self.known.get(&person) {
             Some(known) if !known.phone.is_empty() => known.phone.clone(),
             _ => fresh.to_string(),
@@ -71,7 +72,10 @@ impl Names {
         let (who, part) = split(atom);
         let known = self.known.get(who).ok_or_else(|| format!("nobody knows {atom}"))?;
         let secret = |bytes: &Option<Bytes>| {
-            bytes.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).ok_or_else(|| format!("there is no {atom}"))
+            bytes
+                .as_ref()
+                .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+                .ok_or_else(|| format!("there is no {atom}"))
         };
         Ok(match part {
             "" => format!("{}_{}", known.phone, known.roster),

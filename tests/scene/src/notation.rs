@@ -1,6 +1,7 @@
 //! Terms with gaps: what a scene says of a record.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use etf::Term;
 use etf::text::{Entry, parse};
@@ -16,8 +17,15 @@ pub(crate) struct Notation {
     shown: Vec<Entry>,
 }
 
+/// The same for every play.
+static NOTATION: LazyLock<Notation> = LazyLock::new(Notation::new);
+
 impl Notation {
-    pub(crate) fn new() -> Notation {
+    pub(crate) fn get() -> &'static Notation {
+        &NOTATION
+    }
+
+    fn new() -> Notation {
         let said = proto::catalogue();
         let blank = |entry: &Entry| Entry { defaults: vec![Term::atom("_"); entry.defaults.len()], ..entry.clone() };
         Notation { shown: said.iter().map(blank).collect(), said }
@@ -76,7 +84,8 @@ fn fit(pattern: &Term, term: &Term, names: &Names, bound: &mut Bound) -> bool {
         };
     }
     if let (Some(wanted), Some(elements)) = (pattern.as_tuple(), term.as_tuple()) {
-        return wanted.len() == elements.len() && wanted.iter().zip(elements).all(|(one, other)| fit(one, other, names, bound));
+        return wanted.len() == elements.len()
+            && wanted.iter().zip(elements).all(|(one, other)| fit(one, other, names, bound));
     }
     if let (Some(wanted), Some(elements)) = (pattern.as_list(), term.as_list()) {
         let (wanted, open) = match wanted.split_last() {
@@ -150,7 +159,9 @@ pub(crate) fn name(rest: &str) -> usize {
     if rest.starts_with('@') && device.is_some_and(|digit| digit.is_ascii_digit()) {
         end += 2;
     }
-    if let Some(part) = rest[end..].strip_prefix('.').filter(|part| part.starts_with(|letter: char| letter.is_ascii_lowercase())) {
+    if let Some(part) =
+        rest[end..].strip_prefix('.').filter(|part| part.starts_with(|letter: char| letter.is_ascii_lowercase()))
+    {
         end += 1 + part.find(|letter: char| !letter.is_ascii_lowercase()).unwrap_or(part.len());
     }
     end

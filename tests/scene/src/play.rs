@@ -12,7 +12,7 @@ use crate::sim::Simulated;
 const SEEDS: u64 = 50;
 /// The first telephone number, and how many one scene may use.
 const FIRST: u64 = 380_100_000;
-const APART: u64 = 50;
+const APART: usize = 50;
 
 /// Plays a file in the simulator, each scene on a server of its own, under many seeds.
 ///
@@ -24,7 +24,9 @@ pub fn sim_file(path: &Path) {
         None => 0..number("CHAT_SEEDS").unwrap_or(SEEDS),
     };
     let scenes: Vec<Scene> = scenes(path).into_iter().filter(|scene| !scene.has("live")).collect();
-    let wrong = scenes.iter().filter_map(|scene| seeds.clone().find_map(|seed| play_file(scene, &mut Simulated::new(seed, scene.has("limited")), FIRST)));
+    let wrong = scenes.iter().filter_map(|scene| {
+        seeds.clone().find_map(|seed| play_file(scene, &mut Simulated::new(seed, scene.has("limited")), FIRST))
+    });
     report(wrong.collect(), scenes.len());
 }
 
@@ -36,9 +38,7 @@ pub fn live_file(path: &Path, daemon: &mut dyn Daemon, version: Version) {
     let scenes = scenes(path).into_iter().filter(|scene| !scene.has("sim") && !scene.has("limited"));
     let scenes: Vec<Scene> = scenes.filter(|scene| version == Version::V5 || !scene.has("v5")).collect();
     let mut live = Live::new(daemon, version);
-    // Both versions may play on one server.
-    let first = FIRST + if version == Version::V5 { 0 } else { 10_000 };
-    let numbers = (first..).step_by(APART as usize);
+    let numbers = (FIRST..).step_by(APART);
     let wrong = scenes.iter().zip(numbers).filter_map(|(scene, first)| play_file(scene, &mut live, first));
     report(wrong.collect(), scenes.len());
 }

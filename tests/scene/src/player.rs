@@ -14,7 +14,7 @@ pub(crate) struct Player<'s> {
     pub(crate) stage: &'s mut dyn Stage,
     pub(crate) names: Names,
     pub(crate) bound: Bound,
-    pub(crate) notation: Notation,
+    pub(crate) notation: &'static Notation,
     inboxes: HashMap<String, Inbox>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn play(scene: &Scene, stage: &mut dyn Stage, first: u64) -> Result<(
         stage,
         names: Names::from(first),
         bound: Bound::new(),
-        notation: Notation::new(),
+        notation: Notation::get(),
         inboxes: HashMap::new(),
     };
     let done = scene.lines.iter().try_for_each(|line| {
@@ -168,7 +168,7 @@ impl Player<'_> {
 
     /// What has come from here on, for the reader of an error.
     pub(crate) fn seen(&mut self, who: &str, from: usize) -> String {
-        let notation = &self.notation;
+        let notation = self.notation;
         let came = self.inboxes.get(who).map(|inbox| inbox.came.as_slice()).unwrap_or_default();
         let lines = came.iter().enumerate().skip(from).map(|(_, came)| {
             let content = match &came.term {

@@ -9,9 +9,9 @@ use chat::rows::TABLES;
 use chat::{Chat, Input, Job, Name, Output, Port, Settings, Work, WorkError, WorkResult};
 use kvs::{Memory, Sequence, Table};
 use n2o::Sim;
+use proto::Refusal;
 use proto::records::Io;
 use proto::topic::{Filter, ReplyForm, Topic};
-use proto::Refusal;
 
 use crate::stage::{Codes, Got, Hello, Stage};
 
@@ -188,7 +188,9 @@ impl Link {
                 }
                 Ok(Origin::Events { token: events.token.map(|token| Bytes::copy_from_slice(token.as_bytes())) })
             }
-            topic @ (Topic::Devices(_) | Topic::Contacts(_) | Topic::Private(_) | Topic::Room(_)) => Ok(Origin::Broadcast(topic)),
+            topic @ (Topic::Devices(_) | Topic::Contacts(_) | Topic::Private(_) | Topic::Room(_)) => {
+                Ok(Origin::Broadcast(topic))
+            }
             Topic::Actions(..)
             | Topic::Ses(_)
             | Topic::Ac(_)

@@ -141,6 +141,7 @@ impl Conversation {
             feed: self.feed.clone(),
             key: self.key.clone(),
             topic: self.name.clone(),
+            author: self.author(message),
             seq,
             id,
             print: rows::fingerprint(message.msg_id.as_deref().unwrap_or_default()),
@@ -150,6 +151,11 @@ impl Conversation {
         for phone in self.accounts() {
             fx.publish(phone.clone(), Input::Letter(letter.clone()));
         }
+    }
+
+    fn author(&self, message: &Message) -> Option<PhoneId> {
+        let is_from = |side: &&Side| message.from.as_deref() == Some(side.who.as_str().as_bytes());
+        self.sides.iter().find(is_from).map(|side| side.who.clone())
     }
 
     /// Keeps a party's reader.

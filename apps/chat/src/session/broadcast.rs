@@ -14,13 +14,12 @@ use crate::door::{Out, Role, Verdict};
 use crate::effects::show;
 use crate::protocol::presence;
 use crate::rows::{self, RELATION, Relation};
-use crate::{Account, Chat, Cx, Fx};
+use crate::{Account, Cx, Fx};
 
 impl Session {
     /// TOPIC-10: records are interpreted as if sent to events, other bytes are relayed, what imitates the server is refused.
     pub(super) fn broadcast(
         &mut self,
-        chat: &Chat,
         cx: &Cx<'_>,
         fx: &mut Fx,
         call: u64,
@@ -34,10 +33,10 @@ impl Session {
             let feed = feed_of(&topic);
             return match (etf::decode::<Record>(&payload), feed) {
                 (Ok(record @ (Record::Message(_) | Record::Typing(_))), Some(feed)) => {
-                    self.perform(chat, cx, fx, call, record, Some(feed))
+                    self.perform(cx, fx, call, record, Some(feed))
                 }
                 (Ok(record @ (Record::Typing(_) | Record::Presence(_) | Record::Loc(_))), _) => {
-                    self.perform(chat, cx, fx, call, record, None)
+                    self.perform(cx, fx, call, record, None)
                 }
                 _ => self.conclude(cx, fx, call, Vec::new(), Verdict::BadPayload),
             };

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{Link, Session};
 use crate::door::{Bye, Gone, Out, Verdict};
 use crate::input::{Also, Answer, Call, Letter, Notice};
-use crate::{Chat, Cx, Fx, Input, Name};
+use crate::{Cx, Fx, Input, Name};
 use n2o::Failure;
 
 /// Requests that have not ended, in the order they came.
@@ -74,7 +74,7 @@ impl Session {
     }
 
     /// An owner has answered.
-    pub(super) fn answer(&mut self, _chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, answer: Answer) -> Result<(), Failure> {
+    pub(super) fn answer(&mut self, cx: &Cx<'_>, fx: &mut Fx, answer: Answer) -> Result<(), Failure> {
         let Some(link) = self.link(answer.connection) else {
             return Ok(());
         };

@@ -30,11 +30,12 @@ pub(super) struct Due {
 
 #[derive(Debug, Clone)]
 pub(super) enum Item {
-    /// The echo of what this device sent is acknowledged by the transport (DLV-3).
+    /// The `echo` of what this device sent is acknowledged by the transport (DLV-3); a `receipt` is owed to its author (MESSAGE-12).
     Letter {
         payload: Bytes,
         print: u64,
         echo: bool,
+        receipt: bool,
     },
     Notice {
         topic: Bytes,
@@ -139,13 +140,15 @@ fn change(cx: &Cx<'_>, line: &Line, seq: u64, id: u64) -> Result<Due, Failure> {
 fn shown(cx: &Cx<'_>, line: &Line, message: Message, row: Bytes) -> Result<Item, Failure> {
     let print = rows::fingerprint(message.msg_id.as_deref().unwrap_or_default());
     let echo = is_echo(cx, line, &message)?;
+    let receipt =
+        message.status.is_none() && line.peer.as_ref().is_some_and(|peer| message.from == Some(peer.to_bytes()));
     let payload = match message.prev {
         Some(prev) if rows::message(cx.store, &line.key, prev)?.is_none() => {
             rows::encode(&Message { prev: history::last_kept(cx, &line.key, prev)?, ..message })
         }
         Some(_) | None => row,
     };
-    Ok(Item::Letter { payload, print, echo })
+    Ok(Item::Letter { payload, print, echo, receipt })
 }
 
 /// Whether it was sent from this device.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mail::{Cursor, Inbox, Stream};
+use mail::{Cursor, Inbox, Open, Stream};
 use n2o::Failure;
-use proto::ids::{FeedId, PhoneId};
+use proto::ids::{FeedId, Phone, PhoneId};
 
 use super::due::{self, Due};
 use super::limit::{self, Dropped};
@@ -16,9 +16,13 @@ use crate::{Account, Cx};
 /// Streams of a device that one connection may follow: a feed for every contact of every roster.
 const STREAMS_MAX: usize = 5 * 2 * proto::limits::CONTACTS;
 
+/// Letters that stand ahead in memory, of one feed on one connection; more are left in the store.
+const AHEAD_MAX: usize = 64;
+
 /// The queue of a connected device.
 pub(super) struct Queue {
     client: Arc<str>,
+    phone: Phone,
     /// Items that may be out without confirmation of the transport.
     window: usize,
     next_delivery: u64,
@@ -62,8 +66,13 @@ pub(super) struct Line {
     pub(super) dropped: Option<Dropped>,
     /// Entries that were part of an item sent before them (MESSAGE-6).
     pub(super) covered: HashSet<u64>,
-    /// Entries read from the store and not sent yet.
+    /// The entries to send next.
     pub(super) ahead: VecDeque<Due>,
+    /// Nothing is unsent but what is ahead; else the store is asked for more.
+    pub(super) complete: bool,
+    /// The other party, where it is another account, and where its receipts go (MESSAGE-12).
+    pub(super) peer: Option<PhoneId>,
+    pub(super) receipts: Option<Arc<str>>,
     /// More may be in the store.
     pub(super) waits: bool,
 }
@@ -92,6 +101,7 @@ impl Queue {
         let notices = Notices { inbox: Inbox::resume(&before, cx.now.0), ahead: VecDeque::new(), waits: false };
         let mut queue = Queue {
             client: client.clone(),
+            phone: account.phone.clone(),
             window: usize::from(window.max(1)),
             next_delivery: 0,
             out: HashMap::new(),
@@ -109,7 +119,7 @@ impl Queue {
             let before = cursors.remove(&key).unwrap_or(Cursor::at(birth));
             if let Some(first) = due::first_letter(cx, &key, &before)? {
                 let topic = proto::topic::Topic::from(&feed).to_string().into();
-                let line = queue.line(key, feed, topic, before);
+                let line = queue.line(key, feed, topic, before, false);
                 queue.wait(Place::Line(line), first);
             }
         }
@@ -118,12 +128,13 @@ impl Queue {
     }
 
     /// The feed with this key, added where it is new.
-    pub(super) fn line(&mut self, key: Bytes, feed: FeedId, topic: Arc<str>, before: Cursor) -> usize {
+    pub(super) fn line(&mut self, key: Bytes, feed: FeedId, topic: Arc<str>, before: Cursor, complete: bool) -> usize {
         if let Some(line) = self.by_key.get(&key) {
             return *line;
         }
         let line = self.lines.len();
         self.by_key.insert(key.clone(), line);
+        let peer = stranger(&feed, &self.phone);
         self.lines.push(Line {
             key,
             feed,
@@ -133,6 +144,9 @@ impl Queue {
             dropped: None,
             covered: HashSet::new(),
             ahead: VecDeque::new(),
+            complete,
+            peer,
+            receipts: None,
             waits: false,
         });
         line
@@ -173,9 +187,9 @@ impl Queue {
 
     /// A letter goes out; its delivery number. With a fingerprint it is found by the Ack record, else the transport's confirmation
     /// is its acknowledgement.
-    pub(super) fn sent_letter(&mut self, line: usize, seq: u64, id: u64, print: Option<u64>) -> u64 {
+    pub(super) fn sent_letter(&mut self, line: usize, seq: u64, id: u64, receipt: bool, print: Option<u64>) -> u64 {
         if let Some(line) = self.lines.get_mut(line) {
-            line.stream.sent(seq, id);
+            line.stream.sent(seq, id, receipt);
         }
         self.prints.extend(print.map(|print| (print, seq, line)));
         self.sent(Sent { place: Place::Line(line), seq, by_transport: print.is_none() })
@@ -204,10 +218,11 @@ impl Queue {
         Some((*line, *seq))
     }
 
-    /// Acknowledges a letter; the feed's key and the cursor to store, or nothing when it was not open.
-    pub(super) fn acknowledge(&mut self, line: usize, seq: u64) -> Option<(Bytes, Cursor)> {
-        let stream = self.lines.get_mut(line)?;
-        stream.stream.acknowledge(seq).then(|| (stream.key.clone(), stream.stream.cursor()))
+    /// Acknowledges a letter: what it was and the cursor to store, or nothing when it was not open.
+    pub(super) fn acknowledge(&mut self, line: usize, seq: u64) -> Option<(Open, &mut Line)> {
+        let line = self.lines.get_mut(line)?;
+        let open = line.stream.acknowledge(seq)?;
+        Some((open, line))
     }
 
     /// The letter with this fingerprint is no longer looked for.
@@ -220,6 +235,34 @@ impl Queue {
         let Queue { prints, lines, .. } = self;
         let Some(stream) = lines.get(line) else { return };
         prints.retain(|(_, seq, at)| *at != line || stream.stream.is_open(*seq));
+    }
+}
+
+impl Line {
+    /// The last entry that was sent or stands ahead.
+    pub(super) fn known(&self) -> u64 {
+        self.ahead.back().map_or(self.stream.top(), |last| last.seq)
+    }
+
+    /// There is no room for a letter now: it stands ahead, or, beyond the bound, is found in the store. What a change is about may stand
+    /// ahead as it was, so all of it is read again.
+    pub(super) fn put_off(&mut self, due: Due) {
+        let change = due.seq != due.id;
+        if change {
+            self.ahead.clear();
+        }
+        self.complete &= !change && self.ahead.len() < AHEAD_MAX;
+        if self.complete {
+            self.ahead.push_back(due);
+        }
+    }
+}
+
+/// The party of a private feed that is another account's.
+fn stranger(feed: &FeedId, own: &Phone) -> Option<PhoneId> {
+    match feed {
+        FeedId::P2p(one, other) => [one, other].into_iter().find(|side| side.phone() != own).cloned(),
+        FeedId::Room(_) => None,
     }
 }
 

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mail::Cursor;
 use n2o::Failure;
-use proto::ids::{ClientId, FeedId, PhoneId};
+use proto::ids::ClientId;
 use proto::records::Ack;
 
 use super::due::{self, Due, Item};
 use super::queue::{Place, Queue};
 use super::{Link, Session};
 use crate::door::Out;
-use crate::effects::{self, show};
+use crate::effects;
 use crate::input::{Input, Letter, Notice, Transient};
 use crate::rows::{self, CURSOR, NOTICES};
 use crate::{Cx, Fx, Name};
@@ -66,7 +66,7 @@ impl Session {
         };
         match sent.place {
             Place::Notices => link.take_notice(&client, cx, fx, sent.seq),
-            Place::Line(line) if sent.by_transport => link.acknowledge(&client, cx, fx, line, sent.seq)?,
+            Place::Line(line) if sent.by_transport => link.acknowledge(&client, cx, fx, line, sent.seq, None)?,
             Place::Line(_) => {}
         }
         link.pump(&client, cx, fx)
@@ -74,29 +74,30 @@ impl Session {
 }
 
 impl Link {
-    /// Shown now when there is room and nothing older of its feed waits; else it is found in the store later.
+    /// Shown now when there is room and nothing older of its feed waits; else put off.
     pub(super) fn letter(&mut self, fx: &mut Fx, letter: Arc<Letter>) {
         let echo = letter.origin.map(|(connection, _)| connection) == Some(self.connection());
         let by_record = !echo && !self.puback;
         let Some(queue) = &mut self.queue else { return };
         let before = Cursor::at(letter.seq - 1);
-        let line = queue.line(letter.key.clone(), letter.feed.clone(), letter.topic.clone(), before);
+        let line = queue.line(letter.key.clone(), letter.feed.clone(), letter.topic.clone(), before, true);
         let room = queue.has_room() && letter.payload.len() <= self.hello.item_max;
         let Some(stream) = queue.lines.get_mut(line) else {
             return;
         };
-        if letter.seq <= stream.stream.top() {
+        if letter.seq <= stream.known() {
             return;
         }
+        let receipt = letter.seq == letter.id && letter.author.is_some() && letter.author == stream.peer;
+        let payload = letter.payload.clone();
         if stream.waits || !room {
-            // What was read ahead may be what this changes.
-            stream.ahead.clear();
+            let item = Item::Letter { payload, print: letter.print, echo, receipt };
+            stream.put_off(Due { seq: letter.seq, id: letter.id, item, covers: Vec::new() });
             queue.wait(Place::Line(line), letter.seq);
             return;
         }
-        let delivery = queue.sent_letter(line, letter.seq, letter.id, by_record.then_some(letter.print));
-        let (topic, payload) = (letter.topic.clone(), letter.payload.clone());
-        self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
+        let delivery = queue.sent_letter(line, letter.seq, letter.id, receipt, by_record.then_some(letter.print));
+        self.emit(fx, Out::Item { topic: letter.topic.clone(), payload, delivery: Some(delivery) });
     }
 
     /// The same for a notice. A connection that has had it as its answer counts as having taken it (G-8).
@@ -149,17 +150,17 @@ impl Link {
         };
         let covered = stream.covered.remove(&due.seq);
         let topic = stream.topic.clone();
-        let (payload, print) = match due.item {
-            Item::Letter { payload, print, echo } if !covered && payload.len() <= item_max => {
+        let (payload, print, receipt) = match due.item {
+            Item::Letter { payload, print, echo, receipt } if !covered && payload.len() <= item_max => {
                 stream.covered.extend(due.covers);
-                (payload, Some(print).filter(|_| !echo && !puback))
+                (payload, Some(print).filter(|_| !echo && !puback), receipt)
             }
             // DLV-14: too large for this device, which finds it in the history.
-            Item::Letter { .. } if !covered => (due::catch_up(stream, due.id), None),
-            Item::CatchUp { payload } => (payload, None),
+            Item::Letter { .. } if !covered => (due::catch_up(stream, due.id), None, false),
+            Item::CatchUp { payload } => (payload, None, false),
             Item::Letter { .. } | Item::Notice { .. } | Item::Passed => return stream.stream.passed(due.seq),
         };
-        let delivery = queue.sent_letter(line, due.seq, due.id, print);
+        let delivery = queue.sent_letter(line, due.seq, due.id, receipt, print);
         self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
     }
 
@@ -200,7 +201,7 @@ impl Link {
             return Ok(());
         };
         queue.forget_print(print, seq, line);
-        self.acknowledge(client, cx, fx, line, seq)
+        self.acknowledge(client, cx, fx, line, seq, Some(msg_id))
     }
 
     /// HISTORY-3: what was sent of the feed up to message `id` counts as acknowledged.
@@ -220,7 +221,7 @@ impl Link {
             None => return Ok(()),
         };
         for seq in open {
-            self.acknowledge(client, cx, fx, line, seq)?;
+            self.acknowledge(client, cx, fx, line, seq, None)?;
         }
         if let Some(queue) = &mut self.queue {
             queue.forget_prints(line);
@@ -228,51 +229,42 @@ impl Link {
         Ok(())
     }
 
-    /// Moves the device's cursor; tells the sender, when this is the first of the receiver's devices.
-    fn acknowledge(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, line: usize, seq: u64) -> Result<(), Failure> {
-        let Some(queue) = &mut self.queue else { return Ok(()) };
-        let Some((key, cursor)) = queue.acknowledge(line, seq) else {
-            return Ok(());
-        };
-        fx.put(CURSOR, rows::cursor_key(client, &key), rows::encode(&cursor));
-        let feed = queue.lines.get(line).map(|line| line.feed.clone());
-        match feed {
-            Some(feed) => self.receipt(client, cx, fx, &feed, &key, seq),
-            None => Ok(()),
-        }
-    }
-
-    /// MESSAGE-12: delivered. Rooms have none.
-    fn receipt(
-        &self,
+    /// Moves the device's cursor; tells the sender, when this is the first of the receiver's devices (MESSAGE-12).
+    fn acknowledge(
+        &mut self,
         client: &str,
         cx: &Cx<'_>,
         fx: &mut Fx,
-        feed: &FeedId,
-        key: &Bytes,
+        line: usize,
         seq: u64,
+        msg_id: Option<&Bytes>,
     ) -> Result<(), Failure> {
-        let (FeedId::P2p(..), Some(account)) = (feed, &self.account) else {
+        let Some(queue) = &mut self.queue else { return Ok(()) };
+        let Some((open, line)) = queue.acknowledge(line, seq) else {
             return Ok(());
         };
-        // A change has a number of its own, under which there is no message.
-        let Some(message) = rows::message(cx.store, key, seq)? else {
+        fx.put(CURSOR, rows::cursor_key(client, &line.key), rows::encode(&line.stream.cursor()));
+        let (Some(peer), Some(account)) = (line.peer.clone().filter(|_| open.receipt), &self.account) else {
             return Ok(());
         };
-        let (Some(msg_id), Some(Ok(from))) = (message.msg_id, message.from.as_deref().map(PhoneId::parse)) else {
-            return Ok(());
-        };
-        if account.owns(&from) {
-            return Ok(());
-        }
-        for device in &account.devices {
+        for device in account.devices.iter().filter(|_| account.devices.len() > 1) {
             let other = ClientId::device(&account.phone, device);
-            if other.as_str() != client && has_taken(cx, other.as_str(), key, seq)? {
+            if other.as_str() != client && has_taken(cx, other.as_str(), &line.key, seq)? {
                 return Ok(());
             }
         }
-        let ack = etf::encode(&Ack { id: Some(msg_id), ..Ack::default() });
-        show(fx, from.phone(), &effects::ses(cx, &from)?, ack, None);
+        let stored = match msg_id {
+            Some(_) => None,
+            None => rows::message(cx.store, &line.key, seq)?.and_then(|message| message.msg_id),
+        };
+        let Some(msg_id) = msg_id.or(stored.as_ref()) else { return Ok(()) };
+        let topic = match &line.receipts {
+            Some(topic) => topic.clone(),
+            None => line.receipts.insert(effects::ses(cx, &peer)?.to_string().into()).clone(),
+        };
+        let payload = etf::encode(&Ack { id: Some(msg_id.clone()), ..Ack::default() });
+        let receipt = Transient { topic, payload, except: None };
+        fx.publish(peer.phone().clone(), Input::Transient(Arc::new(receipt)));
         Ok(())
     }
 }
@@ -304,8 +296,9 @@ impl Queue {
                 let Some(line) = self.lines.get_mut(line) else {
                     return Ok(None);
                 };
-                if line.ahead.is_empty() {
+                if line.ahead.is_empty() && !line.complete {
                     line.ahead = due::letters(cx, line)?.into();
+                    line.complete = line.ahead.is_empty();
                 }
                 &line.ahead
             }

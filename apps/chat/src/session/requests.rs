@@ -12,8 +12,8 @@ use super::{Session, route};
 use crate::door::{Bye, Origin, Role, Verdict};
 use crate::effects::refused;
 use crate::input::Call;
-use crate::protocol::Halt;
-use crate::{CALLS_MAX, Chat, Cx, Fx, Port};
+use crate::protocol::{Halt, auth};
+use crate::{CALLS_MAX, Cx, Fx, Port};
 
 /// Every Erlang term begins with it (C-1).
 const ETF_VERSION: u8 = 131;
@@ -21,7 +21,6 @@ const ETF_VERSION: u8 = 131;
 impl Session {
     pub(super) fn request(
         &mut self,
-        chat: &Chat,
         cx: &Cx<'_>,
         fx: &mut Fx,
         port: &Arc<Port>,
@@ -41,34 +40,46 @@ impl Session {
             return self.too_often(cx, fx, call);
         }
         match origin {
-            Origin::Events { token } => self.event(chat, cx, fx, call, token, &payload),
-            Origin::Broadcast(topic) => self.broadcast(chat, cx, fx, call, topic, payload),
+            Origin::Events { token } => self.event(cx, fx, call, token, &payload),
+            Origin::Broadcast(topic) => self.broadcast(cx, fx, call, topic, payload),
         }
     }
 
     /// C-9: what does not decode, or is no record, gets `invalid_data`; nothing at all is ignored.
     fn event(
         &mut self,
-        chat: &Chat,
         cx: &Cx<'_>,
         fx: &mut Fx,
         call: u64,
-        _token: Option<Bytes>,
+        token: Option<Bytes>,
         payload: &Bytes,
     ) -> Result<(), Failure> {
+        if let Some(token) = token
+            && !self.knows_token(cx, &token)?
+        {
+            return self.conclude(cx, fx, call, Vec::new(), Verdict::NoRight);
+        }
         if payload.is_empty() {
             return self.conclude(cx, fx, call, Vec::new(), Verdict::Done);
         }
         match etf::decode::<Record>(payload) {
-            Ok(record) => self.perform(chat, cx, fx, call, record, None),
+            Ok(record) => self.perform(cx, fx, call, record, None),
             Err(_) => self.conclude(cx, fx, call, vec![refused(Refusal::InvalidData)], Verdict::Done),
+        }
+    }
+
+    /// TOPIC-1: a token in the topic is the device's own, or the publish is refused.
+    fn knows_token(&self, cx: &Cx<'_>, token: &[u8]) -> Result<bool, Failure> {
+        let link = self.link.as_ref();
+        match link.and_then(|link| Some((link.phone()?, link.device.as_ref()?))) {
+            Some((phone, device)) => auth::has_token(cx, phone, device, token),
+            None => Ok(false),
         }
     }
 
     /// PM-1: what the session does itself, then what an owner does. `topic` is the feed whose topic the request came on.
     pub(super) fn perform(
         &mut self,
-        chat: &Chat,
         cx: &Cx<'_>,
         fx: &mut Fx,
         call: u64,
@@ -83,13 +94,12 @@ impl Session {
                 let io = Io::empty().with(token);
                 self.conclude(cx, fx, call, vec![etf::encode(&io)], Verdict::Done)
             }
-            record => self.hand_over(chat, cx, fx, call, record, topic),
+            record => self.hand_over(cx, fx, call, record, topic),
         }
     }
 
     fn hand_over(
         &mut self,
-        _chat: &Chat,
         cx: &Cx<'_>,
         fx: &mut Fx,
         call: u64,

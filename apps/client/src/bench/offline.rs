@@ -7,7 +7,9 @@ use clap::Args;
 use super::accounts::Actor;
 use super::fleet::{Fleet, Next, Outs, Target, Work};
 use super::report::Report;
-use super::traffic::{self, Peer, Shape, Side, Traffic, message_payload};
+use super::side::Side;
+use super::traffic::{Peer, Shape, Traffic};
+use super::wording::{acknowledge_stranger, is_message, message_payload};
 use super::{BenchArgs, accounts, address, on_a_thread, run_id};
 use crate::Error;
 use crate::client::REQUESTS;
@@ -121,8 +123,8 @@ impl Work for Drain {
                 if publish.qos == Qos::AtLeastOnce {
                     mqtt::acknowledge(outs.to(at), AckKind::PubAck, publish.id);
                 }
-                if traffic::is_message(publish.payload) {
-                    traffic::acknowledge_stranger(outs.to(at), publish.payload);
+                if is_message(publish.payload) {
+                    acknowledge_stranger(outs.to(at), publish.payload);
                     self.taken += 1;
                     self.heard = now;
                 }

@@ -1,21 +1,14 @@
 //! The load of pairs: every side writes to the other, over the chat or, for comparison, over a bare MQTT broker.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use proto::{Desc, Message, Record};
-
 use super::fleet::{Next, Outs, Work};
-use super::flow::{Flow, ID_LEN, MessageId, Meter};
+use super::flow::{MessageId, Meter};
+use super::side::Side;
+use super::wording::{accepted_id, acknowledge_record, acknowledge_stranger, is_ack, is_message, refuse_errors};
 use crate::Error;
-use crate::client::REQUESTS;
-use crate::mqtt::{self, AckKind, Packet, Publication, Qos, Version};
+use crate::mqtt::{self, AckKind, Packet, Qos, Version};
 
-/// How an Ack record begins, up to its id: `{'Ack','Message',<<Id>>}`.
-const ACK_HEAD: &[u8] = b"\x83h\x03w\x03Ackw\x07Messagem";
-/// How a Message record begins.
-const MESSAGE_HEAD: &[u8] = b"\x83h\x11w\x07Message";
 /// Unanswered messages of one sender in an open loop; beyond it the server has fallen behind for good.
 const BEHIND_MAX: usize = 10_000;
 /// How long leftovers are waited for after the time is over.
@@ -47,65 +40,6 @@ pub(super) struct Shape {
     /// Whether a message is done only when its receiver has it.
     pub(super) wait_for_receiver: bool,
     pub(super) qos: Qos,
-}
-
-/// One connection's side of a pair.
-pub(super) struct Side {
-    flow: Flow,
-    /// A whole PUBLISH, whose packet id and message id are overwritten for each message.
-    template: Vec<u8>,
-    packet_id_at: usize,
-    message_id_at: Vec<usize>,
-    next_packet: u16,
-    unacknowledged: u16,
-    quota: u16,
-    ready: bool,
-    /// Broker: which message a packet id stands for.
-    packets: VecDeque<(u16, u32)>,
-    /// Where the id was in the last packet received; it mostly stays there.
-    hint: usize,
-}
-
-impl Side {
-    /// `payload` holds [`placeholder`] wherever the message's id belongs.
-    pub(super) fn new(topic: &str, payload: &[u8], qos: Qos) -> Side {
-        let mut template = Vec::new();
-        let publication = Publication { topic, payload, qos, id: 1, dup: false, retain: false };
-        mqtt::publish(&mut template, Version::V5, &publication);
-        let message_id_at = template
-            .windows(ID_LEN)
-            .enumerate()
-            .filter_map(|(at, window)| (window == placeholder()).then_some(at))
-            .collect();
-        let packet_id_at = template.len() - payload.len() - 1 - 2;
-        Side {
-            flow: Flow::default(),
-            template,
-            packet_id_at,
-            message_id_at,
-            next_packet: 1,
-            unacknowledged: 0,
-            quota: u16::MAX,
-            ready: false,
-            packets: VecDeque::new(),
-            hint: 0,
-        }
-    }
-}
-
-/// Stands for a message's id in a template.
-fn placeholder() -> [u8; ID_LEN] {
-    [b'?'; ID_LEN]
-}
-
-/// A Message record of `size` bytes of text to `to`, its id left open.
-pub(super) fn message_payload(to: &str, size: usize) -> Bytes {
-    etf::encode(&Message {
-        msg_id: Some(Bytes::copy_from_slice(&placeholder())),
-        to: Some(Bytes::copy_from_slice(to.as_bytes())),
-        files: vec![Desc::text(vec![b'x'; size])],
-        ..Message::default()
-    })
 }
 
 pub(super) struct Traffic {
@@ -165,14 +99,14 @@ impl Traffic {
                     self.received(id, now);
                 }
             }
-            Peer::Chat if publish.payload.starts_with(ACK_HEAD) => {
-                let id = publish.payload.get(ACK_HEAD.len() + 4..).and_then(|text| MessageId::parse(text, self.run));
+            Peer::Chat if is_ack(publish.payload) => {
+                let id = accepted_id(publish.payload, self.run);
                 // On the reply topic: accepted. On ses: a receipt (MESSAGE-12).
                 if let Some(id) = id.filter(|id| id.sender as usize == at && publish.topic.starts_with("actions")) {
                     self.accepted(at, id.number, now);
                 }
             }
-            Peer::Chat if publish.payload.starts_with(MESSAGE_HEAD) => match self.find(at, publish.payload) {
+            Peer::Chat if is_message(publish.payload) => match self.find(at, publish.payload) {
                 // The own copy leaves the queue by its PUBACK (DLV-3).
                 Some(id) if id.sender as usize == at => {}
                 Some(id) => {
@@ -186,17 +120,8 @@ impl Traffic {
         Ok(())
     }
 
-    /// The id of this run in a packet, wherever it is.
     fn find(&mut self, at: usize, payload: &[u8]) -> Option<MessageId> {
-        let side = self.sides.get_mut(at)?;
-        let run = self.run;
-        let there = |from: usize| payload.get(from..).and_then(|text| MessageId::parse(text, run));
-        if let Some(id) = there(side.hint) {
-            return Some(id);
-        }
-        let from = payload.windows(run.len()).position(|window| window == run)?;
-        side.hint = from;
-        there(from)
+        self.sides.get_mut(at)?.find(self.run, payload)
     }
 
     fn accepted(&mut self, at: usize, number: u32, now: Instant) {
@@ -237,27 +162,10 @@ impl Traffic {
     }
 
     fn send(&mut self, at: usize, now: Instant, outs: &mut Outs) {
-        let (run, wait) = (self.run, self.shape.wait_for_receiver);
-        let Some(side) = self.sides.get_mut(at) else { return };
-        let number = side.flow.send(now, wait);
-        let text = MessageId { sender: at as u32, number }.text(run);
-        for from in &side.message_id_at {
-            if let Some(place) = side.template.get_mut(*from..*from + ID_LEN) {
-                place.copy_from_slice(&text);
-            }
+        if let Some(side) = self.sides.get_mut(at) {
+            side.send(at, self.run, &self.shape, now, outs.to(at));
+            self.sent += 1;
         }
-        if self.shape.qos != Qos::AtMostOnce {
-            if let Some(place) = side.template.get_mut(side.packet_id_at..side.packet_id_at + 2) {
-                place.copy_from_slice(&side.next_packet.to_be_bytes());
-            }
-            side.unacknowledged += 1;
-            if self.shape.peer == Peer::Broker {
-                side.packets.push_back((side.next_packet, number));
-            }
-            side.next_packet = side.next_packet.checked_add(1).unwrap_or(1);
-        }
-        outs.to(at).extend_from_slice(&side.template);
-        self.sent += 1;
     }
 
     /// Closed loop: fill the windows of those that something came for.
@@ -364,63 +272,5 @@ impl Work for Traffic {
             Phase::Opening | Phase::Warm { .. } | Phase::Measure { .. } | Phase::Drain { .. } => {}
         }
         Ok(Next::Wait(wait))
-    }
-}
-
-/// An Ack record for a message received (MESSAGE-3). At QoS 0: lost only with the connection, and then the message comes again.
-pub(super) fn acknowledge_record(out: &mut Vec<u8>, id: &[u8]) {
-    let mut payload = Vec::with_capacity(ACK_HEAD.len() + 4 + id.len());
-    payload.extend_from_slice(ACK_HEAD);
-    payload.extend_from_slice(&(id.len() as u32).to_be_bytes());
-    payload.extend_from_slice(id);
-    let publication =
-        Publication { topic: REQUESTS, payload: &payload, qos: Qos::AtMostOnce, id: 0, dup: false, retain: false };
-    mqtt::publish(out, Version::V5, &publication);
-}
-
-/// Whether a payload is a Message record.
-pub(super) fn is_message(payload: &[u8]) -> bool {
-    payload.starts_with(MESSAGE_HEAD)
-}
-
-/// A message left over from an earlier run: acknowledge and forget it.
-pub(super) fn acknowledge_stranger(out: &mut Vec<u8>, payload: &[u8]) {
-    if let Ok(Message { msg_id: Some(id), .. }) = etf::decode::<Message>(payload) {
-        acknowledge_record(out, &id);
-    }
-}
-
-/// Any `io` error ends the run: what is measured would not be what was asked for.
-pub(super) fn refuse_errors(payload: &[u8]) -> Result<(), Error> {
-    let Ok(Record::Io(io)) = etf::decode::<Record>(payload) else { return Ok(()) };
-    match io.failure() {
-        Some((code, _)) => Err(Error::Refused { code: code.to_owned(), detail: None }),
-        None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proto::Ack;
-
-    use super::*;
-
-    #[test]
-    fn a_template_names_its_message_and_the_ack_names_it_back() {
-        let mut side = Side::new(REQUESTS, &message_payload("38001_1", 3), Qos::AtLeastOnce);
-        let [from] = side.message_id_at.as_slice() else { panic!("one place for the id") };
-        let id = MessageId { sender: 7, number: 0xabcdef };
-        side.template[*from..*from + ID_LEN].copy_from_slice(&id.text(*b"run00001"));
-        let (packet, _) = mqtt::decode(&side.template, Version::V5, 4096).unwrap().unwrap();
-        let Packet::Publish(publish) = packet else { panic!("a PUBLISH") };
-        assert!(publish.payload.starts_with(MESSAGE_HEAD));
-        let message = etf::decode::<Message>(publish.payload).unwrap();
-        assert_eq!(MessageId::parse(&message.msg_id.unwrap(), *b"run00001"), Some(id));
-
-        let mut out = Vec::new();
-        acknowledge_record(&mut out, &id.text(*b"run00001"));
-        let Some((Packet::Publish(publish), _)) = mqtt::decode(&out, Version::V5, 4096).unwrap() else { panic!() };
-        let ack = etf::decode::<Ack>(publish.payload).unwrap();
-        assert_eq!(ack, Ack { id: Some(Bytes::copy_from_slice(&id.text(*b"run00001"))), ..Ack::default() });
     }
 }

@@ -1,6 +1,6 @@
 //! What the console's commands do.
 
-use proto::{Feed, Record, RosterEntry};
+use proto::{Feed, Record, Roster, RosterEntry, RosterId};
 
 use super::command::{Command, HELP};
 use super::{ConsoleArgs, show, tls};
@@ -186,10 +186,9 @@ impl Session {
         let mut lines = vec![format!("account {} at {}", text(&profile.phone), self.url)];
         for entry in &profile.rosters {
             if let RosterEntry::Roster(roster) = entry {
-                let name = format!("{} {}", text(&roster.names), text(&roster.surnames));
-                lines.push(
-                    format!("roster {:?}: {} {}", roster.id, name.trim(), text(&roster.nick)).trim_end().to_owned(),
-                );
+                let parts = [text(&roster.names), text(&roster.surnames), text(&roster.nick)];
+                let said = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+                lines.push(format!("roster {} {said}", roster_id(roster)).trim_end().to_owned());
             }
         }
         Ok(lines)
@@ -221,4 +220,12 @@ impl Session {
 
 fn said<T>(done: Result<T, Error>, what: &str) -> Result<Vec<String>, Error> {
     done.map(|_| vec![what.to_owned()])
+}
+
+fn roster_id(roster: &Roster) -> String {
+    match &roster.id {
+        Some(RosterId::Number(id)) => id.to_string(),
+        Some(RosterId::Name(name)) => String::from_utf8_lossy(name).into_owned(),
+        None => String::new(),
+    }
 }

@@ -1,5 +1,5 @@
 //! A server whose every word is written in the test: it checks what the client does on the wire.
-#![allow(dead_code)] // each test file uses a part
+#![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing)] // a part of the tests; each file uses a part of it
 
 use std::time::Duration;
 

@@ -196,3 +196,10 @@ pub(super) fn account(phone: &Phone, rosters: Vec<u64>, devices: &[Device]) -> R
     let devices = devices.iter().map(dev_key).collect::<Result<Vec<_>, _>>()?;
     Ok(Arc::new(Account { phone: phone.clone(), rosters, devices }))
 }
+
+/// Whether this is the device's token, or the one before that is still valid (AUTH-5).
+pub(crate) fn has_token(cx: &Cx<'_>, phone: &Phone, device: &DevKey, token: &[u8]) -> Result<bool, Failure> {
+    let Some(row) = read(cx, phone, device)? else { return Ok(false) };
+    let before = row.token_before.filter(|_| cx.now.0 < row.before_until);
+    Ok([row.token, before].into_iter().flatten().any(|kept| super::secret::is_same(token, &kept)))
+}

@@ -1,0 +1,183 @@
+//! What must hold in the end.
+
+use std::collections::BTreeMap;
+
+use chat_core::rows::{self, CURSOR, DEVICE, DUPLICATE, MESSAGE, NOTICE};
+use kvs::{Span, Store, Table};
+use proto::Record;
+use proto::records::{HistoryItem, Message};
+use scene::Stage;
+
+use super::{World, record, text};
+
+/// Rows of a table that are looked at: more than a course of events makes.
+const ROWS_MAX: usize = 100_000;
+/// A notice is erased a while after its last acknowledgement.
+const A_WHILE_MS: u64 = 60_000;
+
+impl World {
+    /// Everybody comes, takes and acknowledges everything. The number of accepted messages, or what is wrong.
+    pub(crate) fn finish(&mut self) -> Result<usize, String> {
+        self.everyone(World::connect);
+        for _ in 0..3 {
+            self.stage.settle()?;
+            self.everyone(World::look);
+            self.everyone(World::acknowledge);
+        }
+        if let Some(why) = self.broken.take() {
+            return Err(why);
+        }
+        self.all_arrived()?;
+        self.feeds_are_sound()?;
+        self.nothing_is_due()?;
+        self.no_orphans()?;
+        Ok(self.accepted.len())
+    }
+
+    /// DLV-4: at every device of both sides, its author's too.
+    fn all_arrived(&mut self) -> Result<(), String> {
+        let numbers: BTreeMap<(String, String), u64> = self.numbers()?;
+        for (from, msg_id) in &self.accepted {
+            let number = numbers.get(&(from.clone(), msg_id.clone()));
+            let Some(number) = number else {
+                return Err(format!("{msg_id} of {from} was acknowledged and is not kept"));
+            };
+            if self.deleted.contains(number) {
+                continue;
+            }
+            let to = self.known.get(number).map(|written| written.to.clone());
+            let parties = self.people.iter().filter(|person| person.id == *from || to.as_ref() == Some(&person.id));
+            for device in parties.flat_map(|person| &person.devices) {
+                if !device.seen.contains(&(from.clone(), msg_id.clone())) {
+                    return Err(format!("{} never saw message {number}, {msg_id} of {from}", device.link));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The number under which each (from, msg_id) is kept (DLV-5).
+    fn numbers(&self) -> Result<BTreeMap<(String, String), u64>, String> {
+        let mut numbers = BTreeMap::new();
+        for (key, row) in self.rows(DUPLICATE)? {
+            let sent: rows::Sent = etf::decode(&row).map_err(|why| why.to_string())?;
+            let mut parts = key.rsplitn(3, |byte| *byte == 0);
+            let (msg_id, from) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            numbers.insert(
+                (String::from_utf8_lossy(from).into_owned(), String::from_utf8_lossy(msg_id).into_owned()),
+                sent.id,
+            );
+        }
+        Ok(numbers)
+    }
+
+    /// HISTORY-8: both sides see the same feed, in rising order, nothing twice.
+    fn feeds_are_sound(&mut self) -> Result<(), String> {
+        let ids: Vec<String> = self.people.iter().map(|person| person.id.clone()).collect();
+        for (at, one) in ids.iter().enumerate() {
+            for (behind, other) in ids.iter().enumerate().skip(at + 1) {
+                let (mine, theirs) = (self.feed(at, one, other)?, self.feed(behind, one, other)?);
+                if mine != theirs {
+                    return Err(format!("{one} and {other} see different feeds:\n{mine:?}\n{theirs:?}"));
+                }
+                if !mine.is_sorted_by(|(one, _, _), (other, _, _)| one < other) {
+                    return Err(format!("the feed of {one} and {other} does not rise: {mine:?}"));
+                }
+                let mut names: Vec<_> = mine.iter().map(|(_, from, msg_id)| (from, msg_id)).collect();
+                names.sort();
+                if names.windows(2).any(|pair| pair.first() == pair.last()) {
+                    return Err(format!("the feed of {one} and {other} has a message twice: {mine:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Number, author and msg_id of every message of a feed, as a person sees it.
+    fn feed(&mut self, person: usize, one: &str, other: &str) -> Result<Vec<(u64, String, String)>, String> {
+        let link = self.device(person, 0).link.clone();
+        let ask = format!("History{{feed=p2p{{from=\"{one}\" to=\"{other}\"}} entity_id=0 status=last_loaded}}");
+        self.stage.publish(&link, super::EVENTS, record(&ask))?;
+        self.stage.acknowledged(&link)?;
+        let mut feed = Vec::new();
+        for got in self.stage.take(&link)? {
+            if let Ok(Record::History(history)) = etf::decode::<Record>(&got.payload)
+                && got.topic.starts_with("actions/")
+            {
+                let line = |message: &Message| {
+                    (message.id.unwrap_or_default(), text(message.from.as_ref()), text(message.msg_id.as_ref()))
+                };
+                feed.extend(history.data.iter().filter_map(message).map(line));
+            }
+        }
+        Ok(feed)
+    }
+
+    /// DLV-3: what was acknowledged does not come again.
+    fn nothing_is_due(&mut self) -> Result<(), String> {
+        self.everyone(World::leave);
+        self.everyone(World::connect);
+        self.stage.settle()?;
+        for person in 0..self.people.len() {
+            for device in 0..2 {
+                let link = self.device(person, device).link.clone();
+                for got in self.stage.take(&link)? {
+                    if got.qos > 0 && !got.topic.starts_with("actions/") {
+                        let what = etf::decode::<etf::Term>(&got.payload).map_err(|why| why.to_string())?;
+                        return Err(format!("{link} gets again: {}", etf::text::print(&what, &proto::catalogue())));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// DLV-6: no notice that everybody has, no cursor of nobody, no duplicate key of no message.
+    fn no_orphans(&mut self) -> Result<(), String> {
+        self.stage.advance(A_WHILE_MS)?;
+        // The position of a device follows with its next notice: one for each account.
+        for person in 0..self.people.len() {
+            let link = self.device(person, 0).link.clone();
+            let patch = r#"Profile{settings=[Feature{id="1" key="K" value="V" group="G"}] status=patch}"#;
+            self.stage.publish(&link, super::EVENTS, record(patch))?;
+        }
+        self.stage.settle()?;
+        let kept = self.rows(NOTICE)?.len();
+        if kept > self.people.len() {
+            return Err(format!("{kept} notices are kept that every device has taken"));
+        }
+        let devices: Vec<String> = self.rows(DEVICE)?.iter().filter_map(|(_, row)| client(row)).collect();
+        for (key, _) in self.rows(CURSOR)? {
+            let owner = key.split(|byte| *byte == 0).next().map(|owner| String::from_utf8_lossy(owner).into_owned());
+            if !owner.as_ref().is_some_and(|owner| devices.contains(owner)) {
+                return Err(format!("a cursor of {owner:?}, who is no device"));
+            }
+        }
+        for (key, row) in self.rows(DUPLICATE)? {
+            let sent: rows::Sent = etf::decode(&row).map_err(|why| why.to_string())?;
+            let feed: Vec<&[u8]> = key.rsplitn(3, |byte| *byte == 0).collect();
+            let message = rows::numbered(feed.last().copied().unwrap_or_default(), sent.id);
+            if self.stage.sim.store().get(MESSAGE, &message).map_err(|why| why.to_string())?.is_none() {
+                return Err(format!("a duplicate key of message {}, which is not there", sent.id));
+            }
+        }
+        Ok(())
+    }
+
+    fn rows(&self, table: Table) -> Result<Vec<kvs::Entry>, String> {
+        let all = Span::prefix(bytes::Bytes::new()).limit(ROWS_MAX);
+        self.stage.sim.store().scan(table, &all).map_err(|why| why.to_string())
+    }
+}
+
+fn message(item: &HistoryItem) -> Option<&Message> {
+    match item {
+        HistoryItem::Message(message) => Some(message),
+        _ => None,
+    }
+}
+
+fn client(row: &[u8]) -> Option<String> {
+    let device: rows::Device = etf::decode(row).ok()?;
+    Some(text(Some(&device.client_id)))
+}

@@ -1,0 +1,372 @@
+//! People, their devices, what they did and what they saw.
+
+mod check;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use bytes::Bytes;
+use chat_core::Name;
+use etf::text::parse;
+use proto::Record;
+use proto::ids::{FeedId, Phone, PhoneId};
+use proto::records::{Ack, Message};
+use scene::{Hello, Simulated, Stage};
+
+/// Everybody is everybody's friend.
+const PEOPLE: usize = 3;
+/// Devices of each.
+const DEVICES: usize = 2;
+
+const EVENTS: &str = "events/1//api/anon//";
+
+pub(crate) struct World {
+    pub(crate) stage: Simulated,
+    random: u64,
+    pub(crate) people: Vec<Person>,
+    written: usize,
+    /// Accepted messages by (from, msg_id).
+    pub(crate) accepted: BTreeSet<(String, String)>,
+    /// Messages that were asked to be deleted: they may have been seen or not.
+    pub(crate) deleted: HashSet<u64>,
+    /// Who wrote what, as far as the echo told.
+    pub(crate) known: BTreeMap<u64, Written>,
+    /// A rule that was broken on the way.
+    broken: Option<String>,
+}
+
+pub(crate) struct Person {
+    pub(crate) id: String,
+    pub(crate) devices: Vec<Device>,
+}
+
+#[derive(Default)]
+pub(crate) struct Device {
+    pub(crate) link: String,
+    client: String,
+    token: Bytes,
+    pub(crate) online: bool,
+    /// Messages seen on this connection, newest number of each feed, and on any connection.
+    seen_now: BTreeSet<u64>,
+    newest: BTreeMap<String, u64>,
+    pub(crate) seen: BTreeSet<(String, String)>,
+    /// msg_ids that it will acknowledge.
+    unacknowledged: Vec<Bytes>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Written {
+    pub(crate) from: String,
+    pub(crate) to: String,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> World {
+        let mut world = World {
+            stage: Simulated::new(seed, false),
+            random: seed,
+            people: Vec::new(),
+            written: 0,
+            accepted: BTreeSet::new(),
+            deleted: HashSet::new(),
+            known: BTreeMap::new(),
+            broken: None,
+        };
+        (0..PEOPLE).for_each(|person| world.enrol(person));
+        world.befriend();
+        world
+    }
+
+    fn enrol(&mut self, person: usize) {
+        let phone = 380_200_000 + person;
+        let mut devices = Vec::new();
+        let mut id = String::new();
+        for device in 0..DEVICES {
+            let link = format!("{phone} {device}");
+            self.stage
+                .connect(&link, &Hello { client_id: format!("reg_{link}").replace(' ', "_"), ..Hello::default() })
+                .expect("connects");
+            self.say(&link, &format!("Auth{{type=reg dev_key=\"d{device}\" phone={{fake,\"{phone}\"}}}}"));
+            let (mut client, mut token) = (String::new(), Bytes::new());
+            for got in self.stage.take(&link).expect("comes") {
+                match etf::decode::<Record>(&got.payload) {
+                    Ok(Record::Io(io)) => {
+                        let term = etf::Term::of(&*io).expect("a term");
+                        let text = etf::text::print(&term, &());
+                        let mut parts = text.split('"').skip(1).step_by(2).map(str::to_owned);
+                        client = parts.next().expect("a client id");
+                        token = parts.next().expect("a token").into();
+                    }
+                    Ok(Record::Profile(_)) => {
+                        let rosters = proto_rosters(&got.payload);
+                        id = format!("{phone}_{rosters}");
+                    }
+                    _ => {}
+                }
+            }
+            self.stage.disconnect(&link, true).expect("closes");
+            devices.push(Device { link, client, token, ..Device::default() });
+        }
+        self.people.push(Person { id, devices });
+        (0..DEVICES).for_each(|device| self.connect(person, device));
+    }
+
+    fn befriend(&mut self) {
+        let ids: Vec<(String, String)> = self
+            .people
+            .iter()
+            .map(|person| (person.id.clone(), person.devices.first().expect("a device").link.clone()))
+            .collect();
+        for (at, (one, one_link)) in ids.iter().enumerate() {
+            for (other, other_link) in ids.iter().skip(at + 1) {
+                self.say(one_link, &format!("Friend{{phone_id=\"{one}\" friend_id=\"{other}\" status=request}}"));
+                self.say(other_link, &format!("Friend{{phone_id=\"{other}\" friend_id=\"{one}\" status=confirm}}"));
+            }
+        }
+    }
+
+    /// One thing that happens.
+    pub(crate) fn step(&mut self) {
+        let (person, device) = (self.below(PEOPLE), self.below(DEVICES));
+        match self.below(100) {
+            0..40 => self.write(person, device),
+            40..46 => self.edit(person, device),
+            46..50 => self.delete(person, device),
+            50..65 => self.look(person, device),
+            65..75 => self.acknowledge(person, device),
+            75..83 => self.leave(person, device),
+            83..93 => self.connect(person, device),
+            93..97 => self.kill(person),
+            97..99 => self.stage.settle().expect("works"),
+            _ => self.crash(),
+        }
+    }
+
+    fn write(&mut self, person: usize, device: usize) {
+        let to = (person + 1 + self.below(PEOPLE - 1)) % PEOPLE;
+        let (from, to) = (self.id(person), self.id(to));
+        self.written += 1;
+        let number = self.written;
+        let text = format!(
+            "Message{{msg_id=\"m{number}\" feed_id=p2p{{from=\"{from}\" to=\"{to}\"}} files=[Desc{{id=\"1\" payload=\"{number}\"}}]}}"
+        );
+        self.ask(person, device, &text);
+        if self.below(2) == 0 {
+            self.look(person, device);
+        }
+    }
+
+    /// One of the person's own messages that it knows the number of.
+    fn own_message(&mut self, person: usize) -> Option<(u64, Written)> {
+        let id = self.id(person);
+        let own: Vec<(u64, Written)> = self
+            .known
+            .iter()
+            .filter(|(_, written)| written.from == id)
+            .map(|(number, written)| (*number, written.clone()))
+            .collect();
+        let at = self.below(own.len().max(1));
+        own.get(at).cloned()
+    }
+
+    fn edit(&mut self, person: usize, device: usize) {
+        if let Some((number, Written { from, to })) = self.own_message(person) {
+            let text = self.below(1000);
+            let feed = format!("p2p{{from=\"{from}\" to=\"{to}\"}}");
+            self.ask(
+                person,
+                device,
+                &format!(
+                    "Message{{id={number} feed_id={feed} files=[Desc{{id=\"1\" payload=\"{text}\"}}] status=edit}}"
+                ),
+            );
+        }
+    }
+
+    fn delete(&mut self, person: usize, device: usize) {
+        if let Some((number, Written { from, to })) = self.own_message(person) {
+            self.deleted.insert(number);
+            self.ask(
+                person,
+                device,
+                &format!("Message{{id={number} feed_id=p2p{{from=\"{from}\" to=\"{to}\"}} status=delete}}"),
+            );
+        }
+    }
+
+    /// The device reads what has come.
+    pub(crate) fn look(&mut self, person: usize, device: usize) {
+        let own = self.id(person);
+        let link = self.device(person, device).link.clone();
+        for got in self.stage.take(&link).expect("has a connection") {
+            let is_answer = got.topic.starts_with("actions/");
+            match etf::decode::<Record>(&got.payload) {
+                Ok(Record::Ack(ack)) if is_answer => {
+                    self.accepted.insert((own.clone(), text(ack.id.as_ref())));
+                }
+                Ok(Record::Message(message)) if !is_answer => self.saw(person, device, &got.topic, &message),
+                _ => {}
+            }
+        }
+    }
+
+    /// DLV-5, DLV-8: on one connection a message comes once, and those of a feed in rising order.
+    fn saw(&mut self, person: usize, device: usize, topic: &str, message: &Message) {
+        let number = message.id.unwrap_or_default();
+        let (from, msg_id) = (text(message.from.as_ref()), text(message.msg_id.as_ref()));
+        if message.status.is_none() {
+            self.known.insert(number, Written { from: from.clone(), to: text(message.to.as_ref()) });
+        }
+        let device = self.device(person, device);
+        device.unacknowledged.extend(message.msg_id.clone());
+        if message.status.is_none() {
+            let fresh = device.seen_now.insert(number);
+            let newest = device.newest.entry(topic.to_owned()).or_default();
+            let rising = *newest < number;
+            *newest = number.max(*newest);
+            device.seen.insert((from, msg_id));
+            if !fresh || !rising {
+                let why = format!(
+                    "{} saw message {number} {}",
+                    device.link,
+                    if fresh { "out of order" } else { "twice on one connection" }
+                );
+                self.broken.get_or_insert(why);
+            }
+        }
+    }
+
+    pub(crate) fn acknowledge(&mut self, person: usize, device: usize) {
+        self.look(person, device);
+        let ids = std::mem::take(&mut self.device(person, device).unacknowledged);
+        for id in ids {
+            let link = self.device(person, device).link.clone();
+            if self.device(person, device).online {
+                self.stage
+                    .publish(&link, EVENTS, etf::encode(&Ack { id: Some(id), ..Ack::default() }))
+                    .expect("is connected");
+            }
+        }
+        self.finish_calls(person, device);
+    }
+
+    pub(crate) fn leave(&mut self, person: usize, device: usize) {
+        self.look(person, device);
+        let politely = self.below(2) == 0;
+        let device = self.device(person, device);
+        device.online = false;
+        let link = device.link.clone();
+        self.stage.disconnect(&link, politely).expect("has a connection");
+    }
+
+    pub(crate) fn connect(&mut self, person: usize, device: usize) {
+        let device = self.device(person, device);
+        if device.online {
+            return;
+        }
+        device.online = true;
+        device.seen_now.clear();
+        device.newest.clear();
+        device.unacknowledged.clear();
+        let link = device.link.clone();
+        let hello =
+            Hello { client_id: device.client.clone(), password: Some(device.token.clone()), ..Hello::default() };
+        let code = self.stage.connect(&link, &hello).expect("is answered");
+        assert_eq!(code, 0, "{link} is let in");
+    }
+
+    /// A process ends as by a panic, and is loaded afresh.
+    fn kill(&mut self, person: usize) {
+        let other = (person + 1) % PEOPLE;
+        let (one, other) = (phone_id(&self.id(person)), phone_id(&self.id(other)));
+        let phone: Phone = one.phone().clone();
+        let name = match self.below(4) {
+            0 => Name::Profile(phone),
+            1 => Name::Mail(phone),
+            2 => Name::Roster(one),
+            _ => Name::Conversation(FeedId::p2p(one, other)),
+        };
+        self.stage.sim.kill(&name);
+    }
+
+    fn crash(&mut self) {
+        let lucky = self.below(2) == 0;
+        // What has reached a device before has been seen.
+        self.everyone(World::look);
+        if lucky {
+            self.stage.sim.crash_lucky()
+        }
+        self.stage.crash().expect("starts again");
+        for person in &mut self.people {
+            for device in &mut person.devices {
+                device.online = false;
+            }
+        }
+    }
+
+    pub(crate) fn everyone(&mut self, act: fn(&mut World, usize, usize)) {
+        for person in 0..PEOPLE {
+            (0..DEVICES).for_each(|device| act(self, person, device));
+        }
+    }
+
+    fn ask(&mut self, person: usize, device: usize, text: &str) {
+        if self.device(person, device).online {
+            let link = self.device(person, device).link.clone();
+            self.stage.publish(&link, EVENTS, record(text)).expect("is connected");
+            // Some requests of a device are under way at once (G-5).
+            if self.below(3) > 0 {
+                self.finish_calls(person, device);
+            }
+        }
+    }
+
+    fn finish_calls(&mut self, person: usize, device: usize) {
+        let link = self.device(person, device).link.clone();
+        self.stage.acknowledged(&link).expect("has a connection");
+    }
+
+    fn say(&mut self, link: &str, text: &str) {
+        self.stage.publish(link, EVENTS, record(text)).expect("is connected");
+        self.stage.acknowledged(link).expect("has a connection");
+    }
+
+    pub(crate) fn device(&mut self, person: usize, device: usize) -> &mut Device {
+        self.people.get_mut(person).and_then(|person| person.devices.get_mut(device)).expect("there is one")
+    }
+
+    pub(crate) fn id(&self, person: usize) -> String {
+        self.people.get(person).map(|person| person.id.clone()).unwrap_or_default()
+    }
+
+    /// SplitMix64.
+    fn below(&mut self, bound: usize) -> usize {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).unwrap_or(0)
+    }
+}
+
+pub(crate) fn record(text: &str) -> Bytes {
+    etf::encode(&parse(text, &proto::catalogue()).expect("a record"))
+}
+
+pub(crate) fn text(bytes: Option<&Bytes>) -> String {
+    bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
+}
+
+fn phone_id(text: &str) -> PhoneId {
+    PhoneId::parse(text.as_bytes()).expect("a phone_id")
+}
+
+/// The number of the only roster of a profile.
+fn proto_rosters(payload: &[u8]) -> u64 {
+    let Ok(Record::Profile(profile)) = etf::decode::<Record>(payload) else { return 0 };
+    match profile.rosters.first() {
+        Some(proto::records::RosterEntry::Roster(roster)) => match &roster.id {
+            Some(proto::records::RosterId::Number(id)) => *id,
+            _ => 0,
+        },
+        _ => 0,
+    }
+}
