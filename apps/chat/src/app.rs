@@ -4,12 +4,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use n2o::{App, Bounce, Failure};
-use proto::Refusal;
 
-use crate::door::{Bye, Denied, Out, Verdict};
-use crate::effects::refused;
+use crate::door::{Bye, Denied, Out};
 use crate::process::{conversation, mail, nicks, profile, roster};
-use crate::{Answer, Cx, Fx, Group, Input, Name, Output, Settings, session};
+use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Who, session};
 
 /// One chat server: its settings, and the sequence of roster ids (C-11).
 pub struct Chat {
@@ -74,15 +72,9 @@ impl App for Chat {
     fn bounce(&self, _name: &Name, input: &Input) -> Option<Bounce<Chat>> {
         match input {
             Input::Call(call) => {
-                let who = &call.who;
-                let answer = Answer {
-                    connection: who.connection,
-                    call: who.call,
-                    records: vec![refused(Refusal::Internal)],
-                    end: Verdict::Done,
-                    also: Default::default(),
-                };
-                Some(Bounce::Tell(Name::Session(who.session.clone()), Input::Answer(Box::new(answer))))
+                let Who { session, connection, call, .. } = &call.who;
+                let failed = Input::Failed { connection: *connection, call: *call };
+                Some(Bounce::Tell(Name::Session(session.clone()), failed))
             }
             Input::Admit(admit) => {
                 let refused = Input::Refused { connection: admit.connection, denied: Denied::Unavailable };
@@ -101,6 +93,7 @@ impl App for Chat {
             | Input::Begin { .. }
             | Input::Left { .. }
             | Input::Answer(_)
+            | Input::Failed { .. }
             | Input::Letter(_)
             | Input::Notice(_)
             | Input::Transient(_)

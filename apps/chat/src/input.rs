@@ -60,6 +60,11 @@ pub enum Input {
     Call(Box<Call>),
     /// What the owner answers. To the session.
     Answer(Box<Answer>),
+    /// The owner has failed at it (G-2, `internal`). To the session.
+    Failed {
+        connection: u64,
+        call: u64,
+    },
 
     // --- to every session of an account ---
     /// A message of a feed, or its edit or removal (`[D]`).

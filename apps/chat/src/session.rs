@@ -65,6 +65,7 @@ impl Session {
             Input::End { bye, record, forget } => self.end(cx, fx, bye, record, forget)?,
             Input::Request { port, call, origin, payload } => self.request(cx, fx, &port, call, origin, payload)?,
             Input::Answer(answer) => self.answer(cx, fx, *answer)?,
+            Input::Failed { connection, call } => self.failed(cx, fx, connection, call)?,
             Input::Confirmed { connection, delivery } => self.confirmed(cx, fx, connection, delivery)?,
             Input::MayReceive { connection, ask, topic } => self.may_receive(cx, fx, connection, ask, &topic)?,
             Input::Letter(letter) => self.letter(fx, letter),

@@ -7,9 +7,11 @@ use bytes::Bytes;
 
 use super::{Link, Session};
 use crate::door::{Bye, Gone, Out, Verdict};
+use crate::effects::refused;
 use crate::input::{Also, Answer, Call, Letter, Notice};
 use crate::{Cx, Fx, Input, Name};
 use n2o::Failure;
+use proto::Refusal;
 
 /// Requests that have not ended, in the order they came.
 #[derive(Default)]
@@ -87,6 +89,12 @@ impl Session {
             open.also = answer.also;
         }
         self.release(cx, fx)
+    }
+
+    /// The owner has failed at it: nothing was changed.
+    pub(super) fn failed(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64, call: u64) -> Result<(), Failure> {
+        let records = vec![refused(Refusal::Internal)];
+        self.answer(cx, fx, Answer { connection, call, records, end: Verdict::Done, also: Also::Nothing })
     }
 
     /// Sends what is next in order, and starts what waited for it.
