@@ -56,13 +56,7 @@ impl Authority {
         let key = KeyPair::generate()?;
         let der = params.self_signed(&key)?.der().to_vec();
         let key_pem = Zeroizing::new(key.serialize_pem());
-        Ok(Authority {
-            pem: encoding::pem(&der),
-            issuer: Issuer::new(params, key),
-            der,
-            key_pem,
-            not_after: until,
-        })
+        Ok(Authority { pem: encoding::pem(&der), issuer: Issuer::new(params, key), der, key_pem, not_after: until })
     }
 
     /// An authority as it was kept: one certificate and its key, both PEM.
@@ -82,13 +76,7 @@ impl Authority {
         let (not_before, not_after) = (certificate.validity().not_before, certificate.validity().not_after);
         let issuer = Issuer::from_ca_cert_der(&der.as_slice().into(), key)?;
         let key_pem = Zeroizing::new(key_pem.to_owned());
-        let authority = Authority {
-            issuer,
-            pem: encoding::pem(&der),
-            key_pem,
-            not_after,
-            der,
-        };
+        let authority = Authority { issuer, pem: encoding::pem(&der), key_pem, not_after, der };
         authority.knows_its_own(validity::system(not_before))?;
         Ok(authority)
     }
@@ -98,9 +86,7 @@ impl Authority {
     fn knows_its_own(&self, now: SystemTime) -> Result<(), Error> {
         let probe = self.sign(profile::client("probe", KeyKind::Ec)?, self.issuer.key(), now)?;
         if !self.issued(&probe.der) {
-            return Err(Error::Certificate(
-                "its name or its kind of key cannot be an authority's here",
-            ));
+            return Err(Error::Certificate("its name or its kind of key cannot be an authority's here"));
         }
         Ok(())
     }
@@ -141,11 +127,7 @@ impl Authority {
         let key = KeyPair::generate()?;
         let certificate = self.sign(params, &key, now)?;
         let cert_pem = encoding::pem(&certificate.der);
-        Ok(Issued {
-            certificate,
-            cert_pem,
-            key_pem: Zeroizing::new(key.serialize_pem()),
-        })
+        Ok(Issued { certificate, cert_pem, key_pem: Zeroizing::new(key.serialize_pem()) })
     }
 
     /// SEC-4: for the key of a PKCS#10 request (DER, at most 8 KiB) as device `dev_key` of account `phone`. The
@@ -194,9 +176,7 @@ impl Authority {
 }
 
 fn may_sign(certificate: &X509Certificate<'_>) -> Result<(), Error> {
-    let usage = certificate
-        .key_usage()
-        .map_err(|_| Error::Certificate("its key usage is not readable"))?;
+    let usage = certificate.key_usage().map_err(|_| Error::Certificate("its key usage is not readable"))?;
     let signs = usage.is_none_or(|usage| usage.value.key_cert_sign() && usage.value.crl_sign());
     // rcgen takes for granted that no part of the name is empty.
     let named = certificate.subject().iter_rdn().all(|part| part.iter().count() == 1);

@@ -69,11 +69,9 @@ fn reason(reason: Reason) -> RevocationReason {
 /// The list names its signer's key as the signer's certificate does.
 fn key_id(ca_der: &[u8]) -> Result<KeyIdMethod, Error> {
     let certificate = encoding::parse(ca_der)?;
-    let own = certificate
-        .iter_extensions()
-        .find_map(|extension| match extension.parsed_extension() {
-            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
-            _ => None,
-        });
+    let own = certificate.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+        _ => None,
+    });
     Ok(own.map_or(KeyIdMethod::Sha256, KeyIdMethod::PreSpecified))
 }

@@ -68,9 +68,7 @@ fn kind(key: &x509::SubjectPublicKeyInfo<'_>) -> Option<KeyKind> {
         let Ok(PublicKey::RSA(rsa)) = key.parsed() else {
             return None;
         };
-        return (RSA_BITS_MIN..=RSA_BITS_MAX)
-            .contains(&modulus_bits(&rsa))
-            .then_some(KeyKind::Rsa);
+        return (RSA_BITS_MIN..=RSA_BITS_MAX).contains(&modulus_bits(&rsa)).then_some(KeyKind::Rsa);
     }
     None
 }

@@ -44,10 +44,7 @@ pub fn read_secret(path: impl AsRef<Path>) -> Result<Zeroizing<Vec<u8>>, Error> 
         return Err(at(path)(io::Error::new(io::ErrorKind::InvalidData, "not a key file")));
     }
     if mode & OTHERS != 0 {
-        return Err(Error::Exposed {
-            path: path.into(),
-            mode,
-        });
+        return Err(Error::Exposed { path: path.into(), mode });
     }
 
     // Large enough from the start, so that no half-read copy is left behind by growing.
@@ -57,10 +54,7 @@ pub fn read_secret(path: impl AsRef<Path>) -> Result<Zeroizing<Vec<u8>>, Error> 
 }
 
 fn at(path: &Path) -> impl Fn(io::Error) -> Error {
-    move |source| Error::File {
-        path: path.into(),
-        source,
-    }
+    move |source| Error::File { path: path.into(), source }
 }
 
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
@@ -93,7 +87,5 @@ fn temporary(path: &Path) -> io::Result<PathBuf> {
 }
 
 fn folder(path: &Path) -> &Path {
-    path.parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -72,17 +72,12 @@ fn server_name(name: &str) -> Result<SanType, Error> {
     if !is_dns_name(name.strip_prefix("*.").unwrap_or(name)) {
         return Err(Error::Name(name.into()));
     }
-    Ok(SanType::DnsName(
-        Ia5String::try_from(name).map_err(|_| Error::Name(name.into()))?,
-    ))
+    Ok(SanType::DnsName(Ia5String::try_from(name).map_err(|_| Error::Name(name.into()))?))
 }
 
 fn is_dns_name(name: &str) -> bool {
     // An all-numeric last label would read as an address (RFC 1123).
-    let numeric_end = name
-        .rsplit('.')
-        .next()
-        .is_some_and(|label| label.bytes().all(|c| c.is_ascii_digit()));
+    let numeric_end = name.rsplit('.').next().is_some_and(|label| label.bytes().all(|c| c.is_ascii_digit()));
     name.len() <= DNS_MAX && name.split('.').all(is_label) && !numeric_end
 }
 

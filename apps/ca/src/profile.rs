@@ -30,9 +30,7 @@ pub(crate) fn root(organisation: &str) -> Result<CertificateParams, Error> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationName, organisation);
-    params
-        .distinguished_name
-        .push(DnType::CommonName, format!("{organisation}{ROOT_SUFFIX}"));
+    params.distinguished_name.push(DnType::CommonName, format!("{organisation}{ROOT_SUFFIX}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(ROOT_PATH_LEN));
     params.key_usages = vec![Usage::KeyCertSign, Usage::CrlSign];
     Ok(params)
@@ -62,9 +60,7 @@ pub(crate) fn service(name: &str) -> Result<CertificateParams, Error> {
 fn in_unit(unit: &str, name: &str) -> Result<CertificateParams, Error> {
     let mut params = leaf(&[Purpose::ClientAuth]);
     params.distinguished_name.push(DnType::OrganizationalUnitName, unit);
-    params
-        .distinguished_name
-        .push(DnType::CommonName, names::readable(name, NAME_MAX)?);
+    params.distinguished_name.push(DnType::CommonName, names::readable(name, NAME_MAX)?);
     Ok(params)
 }
 
@@ -72,9 +68,7 @@ fn in_unit(unit: &str, name: &str) -> Result<CertificateParams, Error> {
 pub(crate) fn client(name: &str, key: KeyKind) -> Result<CertificateParams, Error> {
     let mut params = leaf(&[Purpose::ClientAuth, Purpose::EmailProtection]);
     params.key_usages.extend(receiving(key));
-    params
-        .distinguished_name
-        .push(DnType::CommonName, names::readable(name, NAME_MAX)?);
+    params.distinguished_name.push(DnType::CommonName, names::readable(name, NAME_MAX)?);
     Ok(params)
 }
 

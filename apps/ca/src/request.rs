@@ -13,9 +13,7 @@ use crate::{
 pub fn request(common_name: &str) -> Result<(Zeroizing<String>, Vec<u8>), Error> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, names::readable(common_name, NAME_MAX)?);
+    params.distinguished_name.push(DnType::CommonName, names::readable(common_name, NAME_MAX)?);
 
     let key = KeyPair::generate()?;
     let request = params.serialize_request(&key)?;

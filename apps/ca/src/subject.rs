@@ -56,20 +56,13 @@ impl Subject {
 pub fn subject(der: &[u8]) -> Result<Subject, Error> {
     let certificate = encoding::parse(der)?;
     let common_names = texts(&certificate, &OID_X509_COMMON_NAME);
-    let usage = certificate
-        .extended_key_usage()
-        .map_err(|_| Error::Certificate("its usage is not readable"))?;
+    let usage = certificate.extended_key_usage().map_err(|_| Error::Certificate("its usage is not readable"))?;
     let usage = usage.map(|extension| extension.value);
     Ok(Subject {
         der: der.to_vec(),
         spki_sha256: sha256(certificate.public_key().raw),
         common_name: common_names.first().cloned(),
-        names: [
-            texts(&certificate, &OID_TELEPHONE_NUMBER),
-            texts(&certificate, &OID_USERID),
-            common_names,
-        ]
-        .concat(),
+        names: [texts(&certificate, &OID_TELEPHONE_NUMBER), texts(&certificate, &OID_USERID), common_names].concat(),
         given_name: texts(&certificate, &OID_X509_GIVEN_NAME).into_iter().next(),
         surname: texts(&certificate, &OID_X509_SURNAME).into_iter().next(),
         units: texts(&certificate, &OID_X509_ORGANIZATIONAL_UNIT),
@@ -78,31 +71,19 @@ pub fn subject(der: &[u8]) -> Result<Subject, Error> {
         client_auth: usage.is_none_or(|usage| usage.client_auth || usage.any),
         is_ca: certificate.is_ca(),
         not_after: validity::system(certificate.validity().not_after),
-        serial: certificate
-            .raw_serial()
-            .iter()
-            .copied()
-            .skip_while(|byte| *byte == 0)
-            .collect(),
+        serial: certificate.raw_serial().iter().copied().skip_while(|byte| *byte == 0).collect(),
     })
 }
 
 /// Every value of one attribute that is text, in the order of the certificate; old encodings (BMP, T61) are passed over.
 fn texts(certificate: &X509Certificate<'_>, attribute: &Oid<'_>) -> Vec<String> {
-    let values = certificate
-        .subject()
-        .iter_attributes()
-        .filter(|value| value.attr_type() == attribute);
-    values
-        .filter_map(|value| value.as_str().ok())
-        .map(str::to_owned)
-        .collect()
+    let values = certificate.subject().iter_attributes().filter(|value| value.attr_type() == attribute);
+    values.filter_map(|value| value.as_str().ok()).map(str::to_owned).collect()
 }
 
 fn device(certificate: &X509Certificate<'_>) -> Result<Option<(String, String)>, Error> {
-    let alternatives = certificate
-        .subject_alternative_name()
-        .map_err(|_| Error::Certificate("its names are not readable"))?;
+    let alternatives =
+        certificate.subject_alternative_name().map_err(|_| Error::Certificate("its names are not readable"))?;
     let mut found = None;
     for name in alternatives.iter().flat_map(|extension| &extension.value.general_names) {
         let GeneralName::URI(uri) = name else { continue };

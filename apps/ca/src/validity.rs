@@ -36,7 +36,5 @@ pub(crate) fn asn1(time: SystemTime) -> Result<ASN1Time, Error> {
 /// Times before 1970 become 1970.
 pub(crate) fn system(time: ASN1Time) -> SystemTime {
     let seconds = u64::try_from(time.timestamp()).unwrap_or(0);
-    UNIX_EPOCH
-        .checked_add(Duration::from_secs(seconds))
-        .unwrap_or(UNIX_EPOCH)
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH)
 }

@@ -41,24 +41,12 @@ fn load_refuses_a_key_of_another() {
 fn load_refuses_what_is_no_authority() {
     let ca = authority();
     let leaf = ca.client("anna", now()).unwrap();
-    assert!(matches!(
-        Authority::load(&leaf.cert_pem, &leaf.key_pem),
-        Err(Error::Certificate(_))
-    ));
+    assert!(matches!(Authority::load(&leaf.cert_pem, &leaf.key_pem), Err(Error::Certificate(_))));
 
     let two = format!("{}{}", ca.certificate_pem(), leaf.cert_pem);
-    assert!(matches!(
-        Authority::load(&two, ca.key_pem()),
-        Err(Error::Certificate(_))
-    ));
-    assert!(matches!(
-        Authority::load("nothing", ca.key_pem()),
-        Err(Error::Certificate(_))
-    ));
-    assert!(matches!(
-        Authority::load(ca.certificate_pem(), "nothing"),
-        Err(Error::Key)
-    ));
+    assert!(matches!(Authority::load(&two, ca.key_pem()), Err(Error::Certificate(_))));
+    assert!(matches!(Authority::load("nothing", ca.key_pem()), Err(Error::Certificate(_))));
+    assert!(matches!(Authority::load(ca.certificate_pem(), "nothing"), Err(Error::Key)));
 }
 
 /// An authority made with openssl: `key` as for genpkey, `name` as for -subj.
@@ -99,10 +87,7 @@ fn sec_1_server_certificate_names_hosts_and_addresses() {
     assert!(
         text.contains("DNS:chat.example, DNS:*.chat.example, DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:")
     );
-    assert!(
-        text.contains("TLS Web Server Authentication") && !text.contains("TLS Web Client"),
-        "{text}"
-    );
+    assert!(text.contains("TLS Web Server Authentication") && !text.contains("TLS Web Client"), "{text}");
     assert!(openssl.verifies(&ca, &issued.certificate.der, "sslserver"));
     assert!(!openssl.verifies(&ca, &issued.certificate.der, "sslclient"));
 }
@@ -111,23 +96,8 @@ fn sec_1_server_certificate_names_hosts_and_addresses() {
 fn server_names_that_are_none_are_refused() {
     let ca = authority();
     let long = "a".repeat(64);
-    for bad in [
-        "",
-        "a b",
-        "a..b",
-        "-a.b",
-        "a.*.b",
-        "*.",
-        "1.2.3.4.5",
-        "a/b",
-        "a\0b",
-        "ä.example",
-        &long,
-    ] {
-        assert!(
-            matches!(ca.server(&[bad.into()], now()), Err(Error::Name(_))),
-            "{bad:?}"
-        );
+    for bad in ["", "a b", "a..b", "-a.b", "a.*.b", "*.", "1.2.3.4.5", "a/b", "a\0b", "ä.example", &long] {
+        assert!(matches!(ca.server(&[bad.into()], now()), Err(Error::Name(_))), "{bad:?}");
     }
     assert!(matches!(ca.server(&[], now()), Err(Error::Name(_))));
 }
@@ -135,10 +105,7 @@ fn server_names_that_are_none_are_refused() {
 #[test]
 fn admin_and_service_carry_their_unit() {
     let (openssl, ca) = (Openssl::new(), authority());
-    for (issued, unit) in [
-        (ca.admin("ops", now()).unwrap(), "admin"),
-        (ca.service("gate", now()).unwrap(), "sys"),
-    ] {
+    for (issued, unit) in [(ca.admin("ops", now()).unwrap(), "admin"), (ca.service("gate", now()).unwrap(), "sys")] {
         let holder = subject(&issued.certificate.der).unwrap();
         assert_eq!(holder.units, [unit]);
         assert!(holder.client_auth && !holder.server_auth && !holder.is_ca);
@@ -155,10 +122,7 @@ fn issued_key_is_pkcs8_and_belongs_to_the_certificate() {
 
     openssl.put("key.pem", &*issued.key_pem);
     openssl.put("cert.pem", &issued.cert_pem);
-    assert_eq!(
-        openssl.ok("pkey -in key.pem -pubout"),
-        openssl.ok("x509 -in cert.pem -noout -pubkey")
-    );
+    assert_eq!(openssl.ok("pkey -in key.pem -pubout"), openssl.ok("x509 -in cert.pem -noout -pubkey"));
 }
 
 #[test]
@@ -216,11 +180,7 @@ fn revoked_certificate_is_refused_by_openssl_and_the_others_are_not() {
     let (openssl, ca) = (Openssl::new(), authority());
     let bad = ca.client("bad", now()).unwrap();
     let good = ca.client("good", now()).unwrap();
-    let entry = Revoked {
-        serial: bad.certificate.serial.clone(),
-        at: now(),
-        reason: Reason::KeyCompromise,
-    };
+    let entry = Revoked { serial: bad.certificate.serial.clone(), at: now(), reason: Reason::KeyCompromise };
     let crl = ca.crl(&[entry], 7, now()).unwrap();
 
     openssl.put("root.pem", ca.certificate_pem());
@@ -233,10 +193,7 @@ fn revoked_certificate_is_refused_by_openssl_and_the_others_are_not() {
     openssl.ok("verify -crl_check -CRLfile crl.pem -CAfile root.pem good.pem");
 
     let text = openssl.ok("crl -in crl.pem -noout -text");
-    assert!(
-        text.contains("Key Compromise") && text.contains("X509v3 CRL Number: \n                7"),
-        "{text}"
-    );
+    assert!(text.contains("Key Compromise") && text.contains("X509v3 CRL Number: \n                7"), "{text}");
 }
 
 #[test]
@@ -249,11 +206,7 @@ fn empty_list_of_a_foreign_authority_names_its_key_as_its_certificate_does() {
     let own = openssl.ok("x509 -in ca.pem -noout -ext subjectKeyIdentifier");
     let id = own.lines().nth(1).unwrap().trim();
     assert!(list.contains(id), "{list} has not {id}");
-    let wrong = Revoked {
-        serial: vec![1; 21],
-        at: now(),
-        reason: Reason::Superseded,
-    };
+    let wrong = Revoked { serial: vec![1; 21], at: now(), reason: Reason::Superseded };
     assert!(matches!(ca.crl(&[wrong], 2, now()), Err(Error::Certificate(_))));
 }
 

@@ -74,11 +74,7 @@ fn sec_2_ed25519_only_signs() {
 
 #[test]
 fn sec_2_rsa_receives_by_key_encipherment() {
-    for digest in [
-        "-sha256",
-        "-sha384",
-        "-sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest",
-    ] {
+    for digest in ["-sha256", "-sha384", "-sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest"] {
         let text = enrolled(&rsa(2048), digest);
         assert!(text.contains("Digital Signature, Key Encipherment\n"), "{text}");
     }
@@ -88,13 +84,7 @@ fn sec_2_rsa_receives_by_key_encipherment() {
 fn sec_1_kinds_of_key_that_are_not_allowed() {
     let openssl = Openssl::new();
     let curve = |name: &str| format!("-algorithm EC -pkeyopt ec_paramgen_curve:{name}");
-    for key in [
-        rsa(1024),
-        rsa(2040),
-        curve("P-521"),
-        curve("secp256k1"),
-        "-algorithm ED448".into(),
-    ] {
+    for key in [rsa(1024), rsa(2040), curve("P-521"), curve("secp256k1"), "-algorithm ED448".into()] {
         assert_eq!(refused(&openssl.request(&key, "")), Refusal::Key, "{key}");
     }
     let explicit = "-algorithm EC -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:explicit";
@@ -128,11 +118,7 @@ fn sec_4_key_that_did_not_sign_is_refused() {
 #[test]
 fn sec_4_tampered_requests_are_refused() {
     let (openssl, ca) = (Openssl::new(), authority());
-    for (key, options) in [
-        (P256, "-addext subjectAltName=DNS:a.example"),
-        (ED25519, ""),
-        (&rsa(2048), ""),
-    ] {
+    for (key, options) in [(P256, "-addext subjectAltName=DNS:a.example"), (ED25519, ""), (&rsa(2048), "")] {
         let csr = openssl.request(key, options);
         let proven = ca.device(&csr, "38001", "d1", now()).unwrap().spki_sha256;
         let signed = signed_part(&csr);
@@ -148,10 +134,7 @@ fn sec_4_tampered_requests_are_refused() {
                     }
                 }
             }
-            assert!(
-                ca.device(&csr[..at], "38001", "d1", now()).is_err(),
-                "{key}: cut at {at}"
-            );
+            assert!(ca.device(&csr[..at], "38001", "d1", now()).is_err(), "{key}: cut at {at}");
         }
     }
 }
@@ -160,10 +143,7 @@ fn sec_4_tampered_requests_are_refused() {
 fn signed_part(csr: &[u8]) -> Range<usize> {
     let (_, request) = X509CertificationRequest::from_der(csr).expect("a request");
     let info = request.certification_request_info.raw;
-    let start = csr
-        .windows(info.len())
-        .position(|window| window == info)
-        .expect("it is part of the request");
+    let start = csr.windows(info.len()).position(|window| window == info).expect("it is part of the request");
     start..start + info.len()
 }
 
@@ -181,12 +161,7 @@ fn sec_4_garbage_is_refused() {
 #[test]
 fn sec_4_request_beyond_8_kib_is_refused_unread() {
     let openssl = Openssl::new();
-    let names = |n: usize| {
-        (0..n)
-            .map(|i| format!("DNS:name-{i}.chat.example"))
-            .collect::<Vec<_>>()
-            .join(",")
-    };
+    let names = |n: usize| (0..n).map(|i| format!("DNS:name-{i}.chat.example")).collect::<Vec<_>>().join(",");
     let fits = openssl.request(P256, &format!("-addext subjectAltName={}", names(320)));
     let long = openssl.request(P256, &format!("-addext subjectAltName={}", names(400)));
 
@@ -201,28 +176,11 @@ fn sec_4_device_names_that_are_not_safe_in_a_uri_are_refused() {
     let ca = authority();
     let (_, csr) = request("anna").unwrap();
     let long = "d".repeat(129);
-    let pairs = [
-        ("", "d1"),
-        ("38001", ""),
-        ("38/001", "d1"),
-        ("38001", "d/1"),
-        ("38 001", "d1"),
-        ("38001", "d\n1"),
-    ];
-    let more = [
-        ("3_8001", "d1"),
-        ("38001", "d%31"),
-        ("änna", "d1"),
-        ("38001", &long),
-        (&long, "d1"),
-        ("a:b", "d1"),
-    ];
+    let pairs = [("", "d1"), ("38001", ""), ("38/001", "d1"), ("38001", "d/1"), ("38 001", "d1"), ("38001", "d\n1")];
+    let more = [("3_8001", "d1"), ("38001", "d%31"), ("änna", "d1"), ("38001", &long), (&long, "d1"), ("a:b", "d1")];
     for (phone, dev_key) in pairs.into_iter().chain(more) {
         let answer = ca.device(&csr, phone, dev_key, now());
-        assert!(
-            matches!(answer, Err(Error::Refused(Refusal::Name))),
-            "{phone:?} {dev_key:?}"
-        );
+        assert!(matches!(answer, Err(Error::Refused(Refusal::Name))), "{phone:?} {dev_key:?}");
     }
     assert!(ca.device(&csr, "anna.b-1", "A_z.0:9-", now()).is_ok());
 }
@@ -239,8 +197,5 @@ fn id_14_our_own_request_passes_with_openssl_and_with_us() {
     openssl.put("certificate.der", &certificate.der);
     let certified = openssl.ok("x509 -inform DER -in certificate.der -noout -pubkey");
     assert_eq!(certified, openssl.ok("pkey -in key.pem -pubout"));
-    assert_eq!(
-        subject(&certificate.der).unwrap().device,
-        Some(("anna".into(), "d1".into()))
-    );
+    assert_eq!(subject(&certificate.der).unwrap().device, Some(("anna".into(), "d1".into())));
 }

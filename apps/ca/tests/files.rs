@@ -21,11 +21,7 @@ fn sec_12_secret_is_readable_by_its_owner_alone() {
 
     assert_eq!(mode(&path), 0o600);
     assert_eq!(files::read_secret(&path).unwrap().as_slice(), b"second");
-    assert_eq!(
-        fs::read_dir(folder.path()).unwrap().count(),
-        1,
-        "nothing temporary remains"
-    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary remains");
 }
 
 #[test]
@@ -36,10 +32,7 @@ fn sec_12_key_that_others_may_read_is_refused() {
     for open in [0o640, 0o604, 0o620, 0o644, 0o601] {
         fs::set_permissions(&path, Permissions::from_mode(open)).unwrap();
         let refused = files::read_secret(&path).unwrap_err();
-        assert!(
-            matches!(refused, Error::Exposed { mode, .. } if mode == open),
-            "{refused}"
-        );
+        assert!(matches!(refused, Error::Exposed { mode, .. } if mode == open), "{refused}");
         assert!(refused.to_string().contains(&format!("{open:04o}")) && refused.to_string().contains("chmod 600"));
     }
 }
@@ -69,26 +62,14 @@ fn public_file_gives_others_no_right_to_write() {
 fn failures_name_the_file_and_leave_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("none").join("ca.key");
-    assert!(
-        files::write_secret(&missing, "key")
-            .unwrap_err()
-            .to_string()
-            .contains("ca.key")
-    );
+    assert!(files::write_secret(&missing, "key").unwrap_err().to_string().contains("ca.key"));
     assert!(matches!(files::read_secret(&missing), Err(Error::File { .. })));
-    assert!(
-        matches!(files::read_secret(folder.path()), Err(Error::File { .. })),
-        "a folder is no key"
-    );
+    assert!(matches!(files::read_secret(folder.path()), Err(Error::File { .. })), "a folder is no key");
 
     let taken = folder.path().join("taken");
     fs::create_dir_all(taken.join("inside")).unwrap();
     assert!(matches!(files::write_secret(&taken, "key"), Err(Error::File { .. })));
-    assert_eq!(
-        fs::read_dir(folder.path()).unwrap().count(),
-        1,
-        "nothing temporary remains"
-    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary remains");
 
     let huge = folder.path().join("huge");
     files::write_secret(&huge, vec![0; 64 * 1024 + 1]).unwrap();

@@ -8,9 +8,7 @@ use common::{Openssl, P256, authority, now, rsa};
 /// A self-signed certificate (DER) that openssl wrote.
 fn foreign(openssl: &Openssl, name: &str, options: &str) -> Vec<u8> {
     openssl.ok(&format!("genpkey {P256} -out key.pem"));
-    openssl.ok(&format!(
-        "req -x509 -new -key key.pem -subj {name} -outform DER -out certificate.der {options}"
-    ));
+    openssl.ok(&format!("req -x509 -new -key key.pem -subj {name} -outform DER -out certificate.der {options}"));
     openssl.get("certificate.der")
 }
 
@@ -38,10 +36,7 @@ fn id_9_names_come_as_telephone_number_uid_common_name() {
 
     assert_eq!(holder.names, ["38001", "anna.b", "anna"]);
     assert_eq!(holder.units, ["one", "two"]);
-    assert_eq!(
-        (holder.given_name.as_deref(), holder.surname.as_deref()),
-        (Some("Anna"), Some("Berg"))
-    );
+    assert_eq!((holder.given_name.as_deref(), holder.surname.as_deref()), (Some("Anna"), Some("Berg")));
     assert_eq!(holder.device, None);
 }
 
@@ -86,26 +81,11 @@ fn usages_are_told_apart() {
 #[test]
 fn sec_4_device_uri_that_is_not_clear_is_an_error() {
     let openssl = Openssl::new();
-    let with = |uris: &str| {
-        subject(&foreign(
-            &openssl,
-            "/CN=anna",
-            &format!("-addext subjectAltName={uris}"),
-        ))
-    };
+    let with = |uris: &str| subject(&foreign(&openssl, "/CN=anna", &format!("-addext subjectAltName={uris}")));
 
     assert_eq!(with("URI:https://chat.example/").unwrap().device, None);
-    assert_eq!(
-        with("DNS:a,URI:chat:anna/d1").unwrap().device,
-        Some(("anna".into(), "d1".into()))
-    );
-    for bad in [
-        "URI:chat:anna",
-        "URI:chat:anna/",
-        "URI:chat:/d1",
-        "URI:chat:a/b/c",
-        "URI:chat:a/d1,URI:chat:b/d1",
-    ] {
+    assert_eq!(with("DNS:a,URI:chat:anna/d1").unwrap().device, Some(("anna".into(), "d1".into())));
+    for bad in ["URI:chat:anna", "URI:chat:anna/", "URI:chat:/d1", "URI:chat:a/b/c", "URI:chat:a/d1,URI:chat:b/d1"] {
         assert!(matches!(with(bad), Err(Error::Certificate(_))), "{bad}");
     }
 }

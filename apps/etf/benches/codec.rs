@@ -82,9 +82,7 @@ fn main() {
     time("encode", || drop(black_box(encode(black_box(&message)))));
     time("decode as Term", || drop(black_box(decode::<Term>(black_box(&bytes)))));
     time("encode a Term", || drop(black_box(encode(black_box(&term)))));
-    time("eetf decode", || {
-        drop(black_box(eetf::Term::decode(black_box(&bytes[..]))))
-    });
+    time("eetf decode", || drop(black_box(eetf::Term::decode(black_box(&bytes[..])))));
 }
 
 /// Of ten batches the fastest, since others use the machine too.

@@ -26,11 +26,7 @@ impl Checked<'_> {
 /// borrowed unless it was compressed. Time grows with the bytes; memory with the map keys and the inflated size alone.
 pub fn check<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Checked<'a>, Error> {
     if bytes.len() > limits.bytes {
-        return Err(Error::Limit {
-            what: "bytes",
-            limit: limits.bytes,
-            at: 0,
-        });
+        return Err(Error::Limit { what: "bytes", limit: limits.bytes, at: 0 });
     }
     let (&version, term) = bytes.split_first().ok_or(Error::Short { at: 0 })?;
     if version != VERSION {
@@ -40,11 +36,7 @@ pub fn check<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Checked<'a>, Error>
         Some((&tag::COMPRESSED, wrapped)) => Cow::Owned(inflate(wrapped, limits.bytes)?),
         Some(_) | None => Cow::Borrowed(term),
     };
-    let mut walk = Walk {
-        r: Reader::new(&term),
-        limits,
-        elements: 0,
-    };
+    let mut walk = Walk { r: Reader::new(&term), limits, elements: 0 };
     walk.term(0, false)?;
     walk.r.end()?;
     Ok(Checked(term))
@@ -85,11 +77,7 @@ impl Walk<'_, '_> {
         let at = self.r.at();
         let length = self.r.magnitude_rest(found)?.length;
         if length > self.limits.integer_bytes {
-            return Err(Error::Limit {
-                what: "bytes of an integer",
-                limit: self.limits.integer_bytes,
-                at,
-            });
+            return Err(Error::Limit { what: "bytes of an integer", limit: self.limits.integer_bytes, at });
         }
         Ok(())
     }
@@ -132,10 +120,7 @@ impl Walk<'_, '_> {
         }
         keys.sort_unstable();
         match keys.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
-            true => Err(Error::Malformed {
-                what: "two equal keys in a map",
-                at,
-            }),
+            true => Err(Error::Malformed { what: "two equal keys in a map", at }),
             false => Ok(()),
         }
     }
@@ -143,11 +128,7 @@ impl Walk<'_, '_> {
     fn enter(&mut self, depth: usize) -> Result<(), Error> {
         let limit = self.limits.depth.min(DEPTH_CEILING);
         if depth >= limit {
-            return Err(Error::Limit {
-                what: "levels of nesting",
-                limit,
-                at: self.r.at(),
-            });
+            return Err(Error::Limit { what: "levels of nesting", limit, at: self.r.at() });
         }
         self.count(CONTAINER)
     }
@@ -155,11 +136,7 @@ impl Walk<'_, '_> {
     fn count(&mut self, elements: usize) -> Result<(), Error> {
         self.elements += elements;
         if self.elements > self.limits.elements {
-            return Err(Error::Limit {
-                what: "elements",
-                limit: self.limits.elements,
-                at: self.r.at(),
-            });
+            return Err(Error::Limit { what: "elements", limit: self.limits.elements, at: self.r.at() });
         }
         Ok(())
     }

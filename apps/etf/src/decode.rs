@@ -28,8 +28,7 @@ impl Decode for Bytes {
 fn charlist(r: &mut Reader<'_>) -> Result<Bytes, Error> {
     let start = r.clone();
     let mut codes: Vec<u32> = Vec::with_capacity(r.room_for::<u32>());
-    r.list(|r| r.integer("a character").map(|code| codes.push(code)))
-        .map_err(|_| start.expected("a binary"))?;
+    r.list(|r| r.integer("a character").map(|code| codes.push(code))).map_err(|_| start.expected("a binary"))?;
     if codes.is_empty() {
         return Err(start.expected("a binary"));
     }

@@ -12,11 +12,7 @@ pub enum Error {
     Trailing { at: usize },
     /// Legal, but more than this server takes on.
     #[error("byte {at}: more than {limit} {what}")]
-    Limit {
-        what: &'static str,
-        limit: usize,
-        at: usize,
-    },
+    Limit { what: &'static str, limit: usize, at: usize },
     #[error("byte {at}: tag {tag} is not accepted")]
     Tag { tag: u8, at: usize },
     #[error("byte {at}: {what}")]
@@ -26,24 +22,12 @@ pub enum Error {
     Expected { want: &'static str, tag: u8, at: usize },
     /// A sound atom outside the closed set of `of` (C-8).
     #[error("byte {at}: {of} has no atom {atom:?}")]
-    UnknownAtom {
-        of: &'static str,
-        atom: Box<str>,
-        at: usize,
-    },
+    UnknownAtom { of: &'static str, atom: Box<str>, at: usize },
     /// A tuple with the right atom and the wrong size (C-6).
     #[error("byte {at}: {record} has no shape with {arity} elements")]
-    Arity {
-        record: &'static str,
-        arity: usize,
-        at: usize,
-    },
+    Arity { record: &'static str, arity: usize, at: usize },
     #[error("{record}.{field}: {cause}")]
-    Field {
-        record: &'static str,
-        field: &'static str,
-        cause: Box<Error>,
-    },
+    Field { record: &'static str, field: &'static str, cause: Box<Error> },
 }
 
 impl Error {

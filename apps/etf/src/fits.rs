@@ -28,21 +28,16 @@ fn first<'a>(r: &Reader<'a>) -> Option<Reader<'a>> {
     let mut ahead = r.clone();
     match ahead.tag().ok()? {
         tag::LIST => ahead.count_rest().ok().filter(|&length| length > 0).map(|_| ahead),
-        tag::STRING => ahead
-            .string_rest()
-            .ok()
-            .filter(|codes| !codes.is_empty())
-            .map(|_| Reader::new(&[tag::SMALL_INTEGER, 0])),
+        tag::STRING => {
+            ahead.string_rest().ok().filter(|codes| !codes.is_empty()).map(|_| Reader::new(&[tag::SMALL_INTEGER, 0]))
+        }
         _ => None,
     }
 }
 
 impl Fits for i64 {
     fn fits(r: &Reader<'_>) -> bool {
-        matches!(
-            r.peek(),
-            Some(tag::SMALL_INTEGER | tag::INTEGER | tag::SMALL_BIG | tag::LARGE_BIG)
-        )
+        matches!(r.peek(), Some(tag::SMALL_INTEGER | tag::INTEGER | tag::SMALL_BIG | tag::LARGE_BIG))
     }
 }
 
@@ -66,10 +61,7 @@ impl Fits for f64 {
 
 impl Fits for Atom {
     fn fits(r: &Reader<'_>) -> bool {
-        matches!(
-            r.peek(),
-            Some(tag::SMALL_ATOM | tag::ATOM | tag::SMALL_ATOM_LATIN1 | tag::ATOM_LATIN1)
-        )
+        matches!(r.peek(), Some(tag::SMALL_ATOM | tag::ATOM | tag::SMALL_ATOM_LATIN1 | tag::ATOM_LATIN1))
     }
 }
 

@@ -31,9 +31,7 @@ impl<'a> Reader<'a> {
             }
             _ => None,
         };
-        value
-            .and_then(|value| T::try_from(value).ok())
-            .ok_or_else(|| start.expected(want))
+        value.and_then(|value| T::try_from(value).ok()).ok_or_else(|| start.expected(want))
     }
 
     /// A bignum whose tag was just read. Any sign byte but 0 is a minus, as for Erlang.
@@ -45,11 +43,7 @@ impl<'a> Reader<'a> {
         let negative = self.u8()? != 0;
         let padded = self.take(length)?;
         let used = padded.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-        Ok(Magnitude {
-            negative,
-            bytes: padded.get(..used).unwrap_or_default(),
-            length,
-        })
+        Ok(Magnitude { negative, bytes: padded.get(..used).unwrap_or_default(), length })
     }
 }
 

@@ -22,11 +22,6 @@ pub(crate) const DEPTH_CEILING: usize = 1024;
 impl Default for Limits {
     /// As SPEC section 1 and the packet limit have it; a document within them costs less than 64 MiB as [`Term`](crate::Term)s.
     fn default() -> Self {
-        Self {
-            bytes: 1 << 20,
-            depth: 128,
-            elements: 512 << 10,
-            integer_bytes: 512,
-        }
+        Self { bytes: 1 << 20, depth: 128, elements: 512 << 10, integer_bytes: 512 }
     }
 }

@@ -81,11 +81,7 @@ impl<'a> Reader<'a> {
     /// A record's field: [`Decode`](crate::Decode) whose error names it.
     #[inline]
     pub fn field<T: crate::Decode>(&mut self, record: &'static str, field: &'static str) -> Result<T, Error> {
-        T::decode(self).map_err(|cause| Error::Field {
-            record,
-            field,
-            cause: Box::new(cause),
-        })
+        T::decode(self).map_err(|cause| Error::Field { record, field, cause: Box::new(cause) })
     }
 
     /// An atom's text.
@@ -103,10 +99,9 @@ impl<'a> Reader<'a> {
     #[inline]
     fn is_atom(&mut self, text: &str) -> bool {
         match self.peek() {
-            Some(found @ tag::SMALL_ATOM) => self
-                .take(1)
-                .and_then(|_| self.atom_bytes(found))
-                .is_ok_and(|bytes| bytes == text.as_bytes()),
+            Some(found @ tag::SMALL_ATOM) => {
+                self.take(1).and_then(|_| self.atom_bytes(found)).is_ok_and(|bytes| bytes == text.as_bytes())
+            }
             _ => self.atom().is_ok_and(|found| found == text),
         }
     }
@@ -194,20 +189,12 @@ impl<'a> Reader<'a> {
     /// The error for a tuple of a record's atom and another size, its header just read.
     #[cold]
     pub fn wrong_arity(&self, record: &'static str, arity: usize) -> Error {
-        Error::Arity {
-            record,
-            arity,
-            at: self.at,
-        }
+        Error::Arity { record, arity, at: self.at }
     }
 
     /// The error for an atom just read that is outside the closed set `of`.
     #[cold]
     pub fn unknown_atom(&self, of: &'static str, atom: &str) -> Error {
-        Error::UnknownAtom {
-            of,
-            atom: atom.into(),
-            at: self.at,
-        }
+        Error::UnknownAtom { of, atom: atom.into(), at: self.at }
     }
 }

@@ -17,11 +17,7 @@ pub fn atom(out: &mut Vec<u8>, text: &str) {
         Ok(length) => out.extend([tag::SMALL_ATOM, length]),
         Err(_) => {
             out.push(tag::ATOM);
-            out.extend(
-                u16::try_from(text.len())
-                    .expect("255 characters take 1020 bytes at most")
-                    .to_be_bytes(),
-            );
+            out.extend(u16::try_from(text.len()).expect("255 characters take 1020 bytes at most").to_be_bytes());
         }
     }
     out.extend_from_slice(text.as_bytes());
@@ -126,9 +122,5 @@ pub(crate) fn map(out: &mut Vec<u8>, pairs: usize) {
 
 #[inline]
 fn length(out: &mut Vec<u8>, length: usize) {
-    out.extend(
-        u32::try_from(length)
-            .expect("no value of ours takes 4 GiB")
-            .to_be_bytes(),
-    );
+    out.extend(u32::try_from(length).expect("no value of ours takes 4 GiB").to_be_bytes());
 }

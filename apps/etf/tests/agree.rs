@@ -25,9 +25,7 @@ fn seeds_of_the_fuzz_target() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/decode");
     let seeds: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
     assert_eq!(seeds.len(), 100);
-    seeds
-        .into_iter()
-        .for_each(|seed| agree(&std::fs::read(seed.unwrap().path()).unwrap()));
+    seeds.into_iter().for_each(|seed| agree(&std::fs::read(seed.unwrap().path()).unwrap()));
 }
 
 proptest! {

@@ -21,11 +21,7 @@ const TIME: Duration = Duration::from_millis(100);
 const ATTEMPTS: usize = 8;
 
 /// For what is within the limits: half a million terms are built, in unoptimised code slowly.
-const BUILD_TIME: Duration = if cfg!(debug_assertions) {
-    Duration::MAX
-} else {
-    Duration::from_secs(1)
-};
+const BUILD_TIME: Duration = if cfg!(debug_assertions) { Duration::MAX } else { Duration::from_secs(1) };
 
 #[test]
 fn hostile_documents_are_refused_within_100_ms_and_64_mib() {
@@ -65,10 +61,9 @@ fn judge(line: &Value, error: Option<Error>) {
     let name = text(line, "name");
     match (text(line, "expect"), error) {
         ("either", _) => {}
-        ("reject", Some(error)) => assert!(
-            !error.is_limit() || line["bytes"].as_u64() > Some(1 << 20) || is_bomb(name),
-            "{name}: {error}"
-        ),
+        ("reject", Some(error)) => {
+            assert!(!error.is_limit() || line["bytes"].as_u64() > Some(1 << 20) || is_bomb(name), "{name}: {error}")
+        }
         ("limit", Some(error)) => assert!(error.is_limit(), "{name}: {error}"),
         (expect, error) => panic!("{name}: {expect} expected, got {error:?}"),
     }
@@ -76,9 +71,7 @@ fn judge(line: &Value, error: Option<Error>) {
 
 /// Documents that are wrong in a way that shows only beyond a limit.
 fn is_bomb(name: &str) -> bool {
-    ["gen/", "zlib/", "len/nested"]
-        .iter()
-        .any(|group| name.starts_with(group))
+    ["gen/", "zlib/", "len/nested"].iter().any(|group| name.starts_with(group))
 }
 
 /// The most terms that the limits let in, of the kinds that take most memory for their bytes.

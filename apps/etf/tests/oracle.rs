@@ -50,10 +50,7 @@ fn eetf_writes_negative_integers_as_a_string_and_we_do_not() {
     let term = Term::list(vec![Term::int(-1), Term::int(2)]);
     assert_eq!(decode::<Term>(&encode(&term)).unwrap(), term);
     let mut bytes = Vec::new();
-    eetf::Term::decode(&encode(&term)[..])
-        .unwrap()
-        .encode(&mut bytes)
-        .unwrap();
+    eetf::Term::decode(&encode(&term)[..]).unwrap().encode(&mut bytes).unwrap();
     assert_eq!(bytes, [131, 107, 0, 2, 255, 2]);
 }
 
@@ -96,9 +93,7 @@ fn eetf_takes_the_two_zeros_for_one_key_and_we_keep_both() {
 
 #[test]
 fn eetf_ignores_what_a_compressed_term_claims_and_we_do_not() {
-    let bytes = [
-        131, 80, 0, 0, 0, 99, 0x78, 0x9c, 0xcb, 0x02, 0x00, 0x00, 0x6b, 0x00, 0x6b,
-    ];
+    let bytes = [131, 80, 0, 0, 0, 99, 0x78, 0x9c, 0xcb, 0x02, 0x00, 0x00, 0x6b, 0x00, 0x6b];
     assert!(decode::<Term>(&bytes).is_err());
     assert!(eetf::Term::decode(&bytes[..]).is_ok());
 }

@@ -19,11 +19,7 @@ struct Message {
 
 impl Default for Message {
     fn default() -> Self {
-        Self {
-            id: None,
-            container: Atom::new("chain"),
-            files: Vec::new(),
-        }
+        Self { id: None, container: Atom::new("chain"), files: Vec::new() }
     }
 }
 
@@ -41,19 +37,13 @@ struct P2p {
 }
 
 fn catalogue() -> Vec<Entry> {
-    [Entry::of::<Message>(), Entry::of::<Desc>(), Entry::of::<P2p>()]
-        .into_iter()
-        .map(Result::unwrap)
-        .collect()
+    [Entry::of::<Message>(), Entry::of::<Desc>(), Entry::of::<P2p>()].into_iter().map(Result::unwrap).collect()
 }
 
 /// What `text` parses to, printed.
 fn again(text: &str) -> String {
     let catalogue = catalogue();
-    print(
-        &parse(text, &catalogue).unwrap_or_else(|error| panic!("{text}: {error}")),
-        &catalogue,
-    )
+    print(&parse(text, &catalogue).unwrap_or_else(|error| panic!("{text}: {error}")), &catalogue)
 }
 
 #[test]
@@ -70,10 +60,7 @@ fn records_are_written_by_name_without_what_is_at_its_default() {
         assert_eq!(again(same), same);
     }
     assert_eq!(again(r#" Message { }"#.trim().replace(" {", "{").as_str()), "Message{}");
-    assert_eq!(
-        again(r#"Message{ files = [Desc{}], id = 7 }"#),
-        "Message{id=7 files=[Desc{}]}"
-    );
+    assert_eq!(again(r#"Message{ files = [Desc{}], id = 7 }"#), "Message{id=7 files=[Desc{}]}");
     assert_eq!(again("{'Desc',[],[]}"), "Desc{}");
 }
 

@@ -95,12 +95,7 @@ impl Desc {
         let payload = r.field("Desc", "payload")?;
         r.skip()?;
         r.skip()?;
-        Ok(Self {
-            id,
-            mime,
-            payload,
-            ..Self::default()
-        })
+        Ok(Self { id, mime, payload, ..Self::default() })
     }
 }
 
@@ -116,9 +111,7 @@ fn read<T: Decode>(text: &str) -> Result<T, Error> {
 fn canonical_messages_are_written_back_to_the_same_bytes() {
     let mut documents = Documents::default();
     let all = lines("vectors.jsonl");
-    let messages = all
-        .iter()
-        .filter(|line| line["record"] == "Message" && line["canonical"] == true);
+    let messages = all.iter().filter(|line| line["record"] == "Message" && line["canonical"] == true);
     let mut same = 0;
     for line in messages {
         let bytes = documents.of(line);
@@ -126,12 +119,7 @@ fn canonical_messages_are_written_back_to_the_same_bytes() {
             continue;
         };
         // A charlist for a binary (C-4) or an empty list written as an atom (C-5) changes on its way.
-        assert_eq!(
-            decode::<Message>(&encode(&message)).unwrap(),
-            message,
-            "{}",
-            text(line, "name")
-        );
+        assert_eq!(decode::<Message>(&encode(&message)).unwrap(), message, "{}", text(line, "name"));
         same += usize::from(encode(&message) == bytes);
     }
     assert!(same >= 18, "only {same}");
@@ -141,47 +129,16 @@ fn canonical_messages_are_written_back_to_the_same_bytes() {
 fn derived_types_know_their_wire_names() {
     assert_eq!((P2p::ATOM, P2p::FIELDS), ("p2p", &["from", "to"][..]));
     assert_eq!(Message::FIELDS[10], "type");
-    assert_eq!(
-        Status::ATOMS,
-        [
-            "async",
-            "delete",
-            "deleted",
-            "clear",
-            "update",
-            "edit",
-            "==",
-            "last_online"
-        ]
-    );
-    assert_eq!(
-        (Status::LastOnline.text(), Status::of("deleted")),
-        ("last_online", Some(Status::Delete))
-    );
+    assert_eq!(Status::ATOMS, ["async", "delete", "deleted", "clear", "update", "edit", "==", "last_online"]);
+    assert_eq!((Status::LastOnline.text(), Status::of("deleted")), ("last_online", Some(Status::Delete)));
     assert_eq!(encode(&Status::Delete), of("delete"));
 }
 
 #[test]
 fn c_6_a_record_is_known_by_atom_and_arity() {
-    assert_eq!(
-        read::<Desc>(r#"{'Desc',"x","m",7,"p","n",[]}"#)
-            .unwrap()
-            .payload
-            .unwrap(),
-        "p"
-    );
-    assert!(matches!(
-        read::<Desc>("{'Desc',[]}"),
-        Err(Error::Arity {
-            record: "Desc",
-            arity: 2,
-            ..
-        })
-    ));
-    assert!(matches!(
-        read::<Desc>("{'Desk',[],[],[],[],[]}"),
-        Err(Error::Expected { want: "Desc", .. })
-    ));
+    assert_eq!(read::<Desc>(r#"{'Desc',"x","m",7,"p","n",[]}"#).unwrap().payload.unwrap(), "p");
+    assert!(matches!(read::<Desc>("{'Desc',[]}"), Err(Error::Arity { record: "Desc", arity: 2, .. })));
+    assert!(matches!(read::<Desc>("{'Desk',[],[],[],[],[]}"), Err(Error::Expected { want: "Desc", .. })));
     assert!(read::<Desc>(r#"{"Desc",[],[],[],[],[]}"#).is_err());
     assert!(read::<Feed>("{p2p,[]}").is_err());
     assert_eq!(read::<Feed>("{muc,[]}").unwrap(), Feed::Muc(Muc::default()));
@@ -196,10 +153,7 @@ fn errors_name_the_record_and_the_field() {
 #[test]
 fn c_8_an_atom_outside_the_closed_set_is_an_error() {
     assert_eq!(read::<Status>("deleted").unwrap(), Status::Delete);
-    assert!(matches!(
-        read::<Status>("nothing"),
-        Err(Error::UnknownAtom { of: "Status", .. })
-    ));
+    assert!(matches!(read::<Status>("nothing"), Err(Error::UnknownAtom { of: "Status", .. })));
 }
 
 #[test]
@@ -238,10 +192,7 @@ fn c_2_lists_of_small_integers_are_strings() {
     assert_eq!(encode(&vec![0u64; 65536])[1], 108);
     assert_eq!(encode(&Vec::<u64>::new())[..], [131, 106]);
     assert_eq!(decode::<Vec<u64>>(&[131, 107, 0, 2, 7, 255]).unwrap(), [7, 255]);
-    assert_eq!(
-        read::<Vec<Reading>>(r#"[7,"a"]"#).unwrap(),
-        [Reading::Id(7), Reading::Name("a".into())]
-    );
+    assert_eq!(read::<Vec<Reading>>(r#"[7,"a"]"#).unwrap(), [Reading::Id(7), Reading::Name("a".into())]);
 }
 
 #[test]
@@ -255,12 +206,8 @@ fn lists_may_go_on_in_their_tail() {
 
 #[test]
 fn integers_of_every_coding_and_their_ranges() {
-    for coding in [
-        &[131, 97, 5][..],
-        &[131, 98, 0, 0, 0, 5],
-        &[131, 110, 3, 0, 5, 0, 0],
-        &[131, 111, 0, 0, 0, 1, 0, 5],
-    ] {
+    for coding in [&[131, 97, 5][..], &[131, 98, 0, 0, 0, 5], &[131, 110, 3, 0, 5, 0, 0], &[131, 111, 0, 0, 0, 1, 0, 5]]
+    {
         assert_eq!(decode::<u64>(coding).unwrap(), 5);
         assert_eq!(decode::<u32>(coding).unwrap(), 5);
     }
@@ -275,10 +222,7 @@ fn integers_of_every_coding_and_their_ranges() {
 
 #[test]
 fn tuples_floats_and_what_fits() {
-    assert_eq!(
-        read::<(Atom, Bytes)>(r#"{fake,"1"}"#).unwrap(),
-        (Atom::new("fake"), "1".into())
-    );
+    assert_eq!(read::<(Atom, Bytes)>(r#"{fake,"1"}"#).unwrap(), (Atom::new("fake"), "1".into()));
     assert!(read::<(u64, u64)>("{1,2,3}").is_err());
     assert_eq!(read::<f64>("1.5").unwrap(), 1.5);
     let fits = |text: &str, f: fn(&Reader<'_>) -> bool| f(&check(&of(text), &etf::Limits::default()).unwrap().reader());
@@ -291,10 +235,7 @@ fn c_9_messages_nested_as_deep_as_the_limit_do_not_overflow_the_stack() {
     let nested = |levels: usize| {
         let mut message = Message::default();
         for _ in 1..levels {
-            message = Message {
-                link: Some(Link::Message(Box::new(message))),
-                ..Message::default()
-            };
+            message = Message { link: Some(Link::Message(Box::new(message))), ..Message::default() };
         }
         encode(&message)
     };

@@ -138,15 +138,8 @@ fn key(n: u64) -> Vec<u8> {
 fn reopening(path: &Path) {
     let me = std::env::current_exe().expect("own path");
     let start = Instant::now();
-    let _ = Command::new(me)
-        .env("KVS_BENCH_FILL", path)
-        .status()
-        .expect("the child runs");
-    println!(
-        "{ROWS} rows of 300 B written in {:?}, folder {} MiB",
-        start.elapsed(),
-        size(path) >> 20
-    );
+    let _ = Command::new(me).env("KVS_BENCH_FILL", path).status().expect("the child runs");
+    println!("{ROWS} rows of 300 B written in {:?}, folder {} MiB", start.elapsed(), size(path) >> 20);
     for what in ["after a kill", "again"] {
         let start = Instant::now();
         let disk = open(path);
@@ -174,9 +167,7 @@ fn fill(path: &Path) {
 fn noise(mut n: u64) -> Vec<u8> {
     (0..300)
         .map(|_| {
-            n = n
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (n >> 56) as u8
         })
         .collect()
@@ -185,23 +176,15 @@ fn noise(mut n: u64) -> Vec<u8> {
 fn reads(disk: &Arc<Disk>) {
     let present = |i: u64| key(i.wrapping_mul(7_919) % ROWS);
     let absent = |i: u64| key(ROWS + i.wrapping_mul(7_919) % ROWS);
-    timed("gets of present keys", |i| {
-        disk.get(BODY, &present(i)).expect("read").is_some()
-    });
-    timed("gets of absent keys", |i| {
-        disk.get(BODY, &absent(i)).expect("read").is_none()
-    });
-    timed("gets in an empty table", |i| {
-        disk.get(LOG, &absent(i)).expect("read").is_none()
-    });
+    timed("gets of present keys", |i| disk.get(BODY, &present(i)).expect("read").is_some());
+    timed("gets of absent keys", |i| disk.get(BODY, &absent(i)).expect("read").is_none());
+    timed("gets in an empty table", |i| disk.get(LOG, &absent(i)).expect("read").is_none());
     timed("scans of 100", |i| {
         let span = Span::prefix(format!("feed/{:08x}/", i % 1000)).limit(100);
         disk.scan(BODY, &span).expect("read").len() == 100
     });
     let view = disk.snapshot();
-    timed("gets in one snapshot", |i| {
-        view.get(BODY, &present(i)).expect("read").is_some()
-    });
+    timed("gets in one snapshot", |i| view.get(BODY, &present(i)).expect("read").is_some());
 }
 
 fn timed(what: &str, mut good: impl FnMut(u64) -> bool) {
@@ -215,12 +198,7 @@ fn timed(what: &str, mut good: impl FnMut(u64) -> bool) {
 
 fn resident() -> u64 {
     let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    statm
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse::<u64>().ok())
-        .unwrap_or(0)
-        * 4
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4
 }
 
 fn size(path: &Path) -> u64 {

@@ -30,20 +30,12 @@ pub struct Op {
 
 impl Batch {
     pub fn put(&mut self, table: Table, key: impl Into<Bytes>, value: impl Into<Bytes>) {
-        self.ops.push(Op {
-            table,
-            key: key.into(),
-            value: Some(value.into()),
-        });
+        self.ops.push(Op { table, key: key.into(), value: Some(value.into()) });
     }
 
     /// Deletes a row; one that is absent stays absent.
     pub fn delete(&mut self, table: Table, key: impl Into<Bytes>) {
-        self.ops.push(Op {
-            table,
-            key: key.into(),
-            value: None,
-        });
+        self.ops.push(Op { table, key: key.into(), value: None });
     }
 
     /// Moves all changes of `other` behind those of this batch.

@@ -76,10 +76,7 @@ impl Store for Disk {
     }
 
     fn snapshot(&self) -> Box<dyn View> {
-        Box::new(Moment {
-            snapshot: self.db.snapshot(),
-            tables: self.tables.clone(),
-        })
+        Box::new(Moment { snapshot: self.db.snapshot(), tables: self.tables.clone() })
     }
 }
 

@@ -46,19 +46,12 @@ impl Flusher {
             let shared = shared.clone();
             move || run(&shared, on_failure)
         })?;
-        Ok(Flusher {
-            shared,
-            thread: Some(thread),
-        })
+        Ok(Flusher { shared, thread: Some(thread) })
     }
 
     /// From now on `done` is told, on the flusher's thread, each time more is durable. It must be quick and not block.
     pub fn subscribe(&self, done: Subscriber) {
-        self.shared
-            .subscribers
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(done);
+        self.shared.subscribers.write().unwrap_or_else(PoisonError::into_inner).push(done);
     }
 
     /// Asks for `ticket` to become durable. Costs a few atomic operations; wakes the thread when it sleeps.

@@ -35,14 +35,7 @@ impl Memory {
         assert!(named.is_ok(), "{named:?}");
         let tables = tables.iter().map(|table| (table.0, Arc::default())).collect();
         let start = Ticket::default();
-        Memory {
-            state: RwLock::new(State {
-                tables,
-                applied: start,
-                durable: start,
-                undo: Vec::new(),
-            }),
-        }
+        Memory { state: RwLock::new(State { tables, applied: start, durable: start, undo: Vec::new() }) }
     }
 
     /// The store as it is found after a power cut at this moment: what was flushed, nothing else.
@@ -60,9 +53,7 @@ impl Memory {
         state.undo.clear();
         state.applied = lucky.clamp(state.durable, state.applied);
         state.durable = state.applied;
-        Memory {
-            state: RwLock::new(state),
-        }
+        Memory { state: RwLock::new(state) }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -93,13 +84,7 @@ impl Store for Memory {
         let ticket = state.applied;
         for op in batch.ops() {
             let old = change(&mut state.tables, op)?;
-            state.undo.push((
-                ticket,
-                Op {
-                    value: old,
-                    ..op.clone()
-                },
-            ));
+            state.undo.push((ticket, Op { value: old, ..op.clone() }));
         }
         Ok(ticket)
     }
@@ -116,9 +101,7 @@ impl Store for Memory {
     }
 
     fn snapshot(&self) -> Box<dyn View> {
-        Box::new(Moment {
-            tables: self.read().tables.clone(),
-        })
+        Box::new(Moment { tables: self.read().tables.clone() })
     }
 }
 
@@ -149,10 +132,7 @@ fn scan(tables: &Tables, table: Table, span: &Span) -> Result<Vec<Entry>, Error>
     if span.is_empty() {
         return Ok(Vec::new());
     }
-    span.take(
-        rows.range::<[u8], _>(span.bounds())
-            .map(|(key, value)| Ok((key.clone(), value.clone()))),
-    )
+    span.take(rows.range::<[u8], _>(span.bounds()).map(|(key, value)| Ok((key.clone(), value.clone()))))
 }
 
 /// Makes one change and returns the value the key had before.

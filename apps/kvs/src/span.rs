@@ -23,22 +23,12 @@ impl Span {
     pub fn prefix(prefix: impl Into<Bytes>) -> Span {
         let from = bound(prefix);
         let below = after_prefix(&from);
-        Span {
-            from,
-            below,
-            backward: false,
-            limit: SCAN_DEFAULT,
-        }
+        Span { from, below, backward: false, limit: SCAN_DEFAULT }
     }
 
     /// Keys `from <= key < to`; none when `to` is not above `from`.
     pub fn range(from: impl Into<Bytes>, to: impl Into<Bytes>) -> Span {
-        Span {
-            from: bound(from),
-            below: Some(bound(to)),
-            backward: false,
-            limit: SCAN_DEFAULT,
-        }
+        Span { from: bound(from), below: Some(bound(to)), backward: false, limit: SCAN_DEFAULT }
     }
 
     /// From the last key to the first.

@@ -23,10 +23,7 @@ fn put(store: &dyn Store, table: Table, rows: &[(&'static str, &'static str)]) {
 }
 
 fn keys(entries: Vec<Entry>) -> Vec<String> {
-    entries
-        .iter()
-        .map(|(key, _)| String::from_utf8(key.to_vec()).unwrap())
-        .collect()
+    entries.iter().map(|(key, _)| String::from_utf8(key.to_vec()).unwrap()).collect()
 }
 
 #[test]
@@ -61,18 +58,7 @@ fn values_may_be_empty_or_large() {
 #[test]
 fn a_scan_is_in_key_order_or_backward_within_its_bounds_and_limit() {
     on_each_engine(|store| {
-        put(
-            store,
-            A,
-            &[
-                ("b", ""),
-                ("ab", ""),
-                ("a", ""),
-                ("abc", ""),
-                ("a\u{7f}", ""),
-                ("ac", ""),
-            ],
-        );
+        put(store, A, &[("b", ""), ("ab", ""), ("a", ""), ("abc", ""), ("a\u{7f}", ""), ("ac", "")]);
         let scan = |span| keys(store.scan(A, &span).unwrap());
 
         assert_eq!(scan(Span::prefix("")), ["a", "ab", "abc", "ac", "a\u{7f}", "b"]);
@@ -81,12 +67,7 @@ fn a_scan_is_in_key_order_or_backward_within_its_bounds_and_limit() {
         assert_eq!(scan(Span::prefix("a").limit(1)), ["a"]);
         assert_eq!(scan(Span::range("ab", "ac")), ["ab", "abc"]);
         assert_eq!(scan(Span::range("ab", "b").backward()), ["a\u{7f}", "ac", "abc", "ab"]);
-        for nothing in [
-            Span::prefix("x"),
-            Span::range("b", "a"),
-            Span::range("a", "a"),
-            Span::prefix("a").limit(0),
-        ] {
+        for nothing in [Span::prefix("x"), Span::range("b", "a"), Span::range("a", "a"), Span::prefix("a").limit(0)] {
             assert!(store.scan(A, &nothing).unwrap().is_empty(), "{nothing:?}");
             assert!(store.scan(A, &nothing.backward()).unwrap().is_empty());
         }
@@ -148,37 +129,19 @@ fn a_refused_batch_leaves_no_trace() {
             assert_eq!(store.get(A, b"first").unwrap(), None);
             error
         };
-        assert!(matches!(
-            refused(&|b| b.put(Table("none"), "k", "v")),
-            Error::UnknownTable("none")
-        ));
+        assert!(matches!(refused(&|b| b.put(Table("none"), "k", "v")), Error::UnknownTable("none")));
         assert!(matches!(refused(&|b| b.put(A, "", "v")), Error::KeySize(0)));
-        assert!(matches!(
-            refused(&|b| b.delete(A, vec![1; KEY_MAX + 1])),
-            Error::KeySize(_)
-        ));
-        assert!(matches!(
-            refused(&|b| b.put(A, "k", vec![0; VALUE_MAX + 1])),
-            Error::ValueSize(_)
-        ));
-        assert!(matches!(
-            refused(&|b| (0..BATCH_MAX).for_each(|_| b.delete(A, "k"))),
-            Error::BatchSize(_)
-        ));
+        assert!(matches!(refused(&|b| b.delete(A, vec![1; KEY_MAX + 1])), Error::KeySize(_)));
+        assert!(matches!(refused(&|b| b.put(A, "k", vec![0; VALUE_MAX + 1])), Error::ValueSize(_)));
+        assert!(matches!(refused(&|b| (0..BATCH_MAX).for_each(|_| b.delete(A, "k"))), Error::BatchSize(_)));
     });
 }
 
 #[test]
 fn reading_an_unknown_table_is_an_error_and_an_impossible_key_is_absent() {
     on_each_engine(|store| {
-        assert!(matches!(
-            store.get(Table("none"), b"k"),
-            Err(Error::UnknownTable("none"))
-        ));
-        assert!(matches!(
-            store.scan(Table("none"), &Span::prefix("")),
-            Err(Error::UnknownTable(_))
-        ));
+        assert!(matches!(store.get(Table("none"), b"k"), Err(Error::UnknownTable("none"))));
+        assert!(matches!(store.scan(Table("none"), &Span::prefix("")), Err(Error::UnknownTable(_))));
         assert_eq!(store.get(A, b"").unwrap(), None);
         assert_eq!(store.get(A, &[1; KEY_MAX * 100]).unwrap(), None);
         put(store, A, &[("k", "v")]);
@@ -220,11 +183,7 @@ fn tickets_rise_and_a_flush_covers_what_was_applied() {
             last = ticket;
         }
         assert!(store.flush().unwrap() >= last);
-        assert_eq!(
-            store.apply(&Batch::default()).unwrap(),
-            last,
-            "an empty batch needs no flush"
-        );
+        assert_eq!(store.apply(&Batch::default()).unwrap(), last, "an empty batch needs no flush");
         assert_eq!(store.flush().unwrap(), last);
     });
 }
@@ -286,10 +245,7 @@ fn a_batch_can_be_cut_back_and_joined() {
     more.delete(B, "joined");
     batch.append(&mut more);
     assert!(more.is_empty());
-    let ops: Vec<_> = batch
-        .ops()
-        .map(|op| (op.table, &op.key[..], op.value.is_some()))
-        .collect();
+    let ops: Vec<_> = batch.ops().map(|op| (op.table, &op.key[..], op.value.is_some())).collect();
     assert_eq!(ops, [(A, &b"kept"[..], true), (B, &b"joined"[..], false)]);
     batch.clear();
     assert!(batch.is_empty());

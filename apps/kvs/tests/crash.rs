@@ -80,10 +80,7 @@ fn kill_after(lines: u64, path: &Path, acknowledged: &mut [u64]) {
     }
     child.kill().unwrap();
     // What it wrote before it died; the last line may be cut.
-    output
-        .map_while(Result::ok)
-        .filter(|line| line.ends_with(';'))
-        .for_each(|line| note(&line, acknowledged));
+    output.map_while(Result::ok).filter(|line| line.ends_with(';')).for_each(|line| note(&line, acknowledged));
     child.wait().unwrap();
 }
 
@@ -129,26 +126,14 @@ fn last(disk: &Disk, writer: u8) -> u64 {
 
 fn check(disk: &Disk, writer: u8, acknowledged: u64) {
     let last = last(disk, writer);
-    assert!(
-        last >= acknowledged,
-        "writer {writer}: {acknowledged} was acknowledged, {last} is there"
-    );
+    assert!(last >= acknowledged, "writer {writer}: {acknowledged} was acknowledged, {last} is there");
     for n in 1..=last {
-        assert!(
-            disk.get(BODY, &key(writer, n)).unwrap().unwrap() == body(n),
-            "body {writer} {n}"
-        );
-        assert!(
-            disk.get(COPY, &key(writer, n)).unwrap().unwrap() == body(n),
-            "copy {writer} {n}"
-        );
+        assert!(disk.get(BODY, &key(writer, n)).unwrap().unwrap() == body(n), "body {writer} {n}");
+        assert!(disk.get(COPY, &key(writer, n)).unwrap().unwrap() == body(n), "copy {writer} {n}");
     }
     for table in [BODY, COPY, RECENT] {
         let beyond = Span::range(key(writer, last + 1), key(writer, u64::MAX));
-        assert!(
-            disk.scan(table, &beyond).unwrap().is_empty(),
-            "half a batch in {table:?}"
-        );
+        assert!(disk.scan(table, &beyond).unwrap().is_empty(), "half a batch in {table:?}");
     }
     let recent = disk.scan(RECENT, &Span::prefix(vec![writer])).unwrap();
     assert_eq!(recent.len() as u64, last.min(WINDOW));

@@ -52,10 +52,7 @@ fn a_table_has_a_plain_name() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["", "Upper", "with space", "../up", "abcdefghijklmnopqrstuvwxyz_abcdefg"] {
         let path = folder.path().join("store");
-        assert!(
-            matches!(Disk::open(&path, &[Table(name)]), Err(Error::TableName(_))),
-            "{name}"
-        );
+        assert!(matches!(Disk::open(&path, &[Table(name)]), Err(Error::TableName(_))), "{name}");
         assert!(!path.exists());
     }
 }
@@ -97,10 +94,7 @@ fn another_format_and_damage_are_named() {
     let marker = fs::read(path.join("version")).unwrap();
 
     fs::write(path.join("version"), "FJL\x09").unwrap();
-    assert_eq!(
-        message(open(&path)),
-        "the data was written in a format this version cannot read"
-    );
+    assert_eq!(message(open(&path)), "the data was written in a format this version cannot read");
     fs::write(path.join("version"), marker).unwrap();
 
     for table in fs::read_dir(path.join("keyspaces")).unwrap() {
@@ -112,10 +106,7 @@ fn another_format_and_damage_are_named() {
         }
     }
     let said = message(open(&path));
-    assert!(
-        said.starts_with("the data is damaged: ") && !said.contains('\n'),
-        "{said}"
-    );
+    assert!(said.starts_with("the data is damaged: ") && !said.contains('\n'), "{said}");
 }
 
 /// `disk/journal.rs` syncs the journal with the highest number, and leans on fjall making a new one when one is full.

@@ -27,12 +27,7 @@ struct Watched {
 impl Watched {
     fn new() -> Arc<Watched> {
         let memory = Memory::new(&[T]);
-        Arc::new(Watched {
-            memory,
-            flushes: 0.into(),
-            fails: false.into(),
-            gate: Mutex::new(None),
-        })
+        Arc::new(Watched { memory, flushes: 0.into(), fails: false.into(), gate: Mutex::new(None) })
     }
 
     fn put(&self, key: u64) -> Ticket {

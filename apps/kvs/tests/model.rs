@@ -51,10 +51,7 @@ fn change(model: &mut Model, changes: &[Change]) {
 
 fn agree(store: &dyn Store, model: &Model, from: &[u8], to: &[u8], limit: usize) {
     for (number, table) in TABLES.into_iter().enumerate() {
-        let rows = model
-            .iter()
-            .filter(|((t, _), _)| *t == number)
-            .map(|((_, k), v)| (k.clone(), v.clone()));
+        let rows = model.iter().filter(|((t, _), _)| *t == number).map(|((_, k), v)| (k.clone(), v.clone()));
         let rows: Vec<_> = rows.collect();
         let scan = |span: Span| -> Vec<(Vec<u8>, Vec<u8>)> {
             let found = store.scan(table, &span).unwrap();

@@ -31,10 +31,7 @@ fn threads_share_one_sequence() {
     });
     let threads: Vec<_> = threads.collect();
     let drawn: Vec<_> = threads.into_iter().map(|t| t.join().unwrap()).collect();
-    assert!(
-        drawn.iter().all(|ids| ids.is_sorted_by(|a, b| a < b)),
-        "they rise for each thread"
-    );
+    assert!(drawn.iter().all(|ids| ids.is_sorted_by(|a, b| a < b)), "they rise for each thread");
     let all: HashSet<_> = drawn.into_iter().flatten().collect();
     assert_eq!(all.len(), 200_000);
 }

@@ -73,20 +73,10 @@ fn main() {
     let memory = || Arc::new(Memory::new(&[ROWS, IDS]));
     simulated(pairs);
     threaded("2 threads, no writes", pairs, Relay { writes: false }, memory());
-    threaded(
-        "2 threads, a write a step, memory",
-        pairs,
-        Relay { writes: true },
-        memory(),
-    );
+    threaded("2 threads, a write a step, memory", pairs, Relay { writes: true }, memory());
     let folder = tempfile::tempdir().expect("a folder");
     let disk = Disk::open(folder.path(), &[ROWS, IDS]).expect("a store");
-    threaded(
-        "2 threads, a write a step, disk",
-        pairs,
-        Relay { writes: true },
-        Arc::new(disk),
-    );
+    threaded("2 threads, a write a step, disk", pairs, Relay { writes: true }, Arc::new(disk));
 }
 
 fn simulated(pairs: u64) {

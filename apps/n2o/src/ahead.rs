@@ -45,10 +45,7 @@ pub(crate) struct Lost {
 
 impl Ahead {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self {
-            store,
-            pending: Mutex::default(),
-        }
+        Self { store, pending: Mutex::default() }
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -114,7 +111,8 @@ impl Pending {
 
     /// Of several changes of one key only the last is worth writing.
     fn latest_only(&self) -> Batch {
-        let last = |place: usize, op: &Op| self.latest.get(&op.table).and_then(|keys| keys.get(&op.key)) == Some(&place);
+        let last =
+            |place: usize, op: &Op| self.latest.get(&op.table).and_then(|keys| keys.get(&op.key)) == Some(&place);
         batch(self.batch.ops().enumerate().filter(|(place, op)| last(*place, op)).map(|(_, op)| op.clone()))
     }
 
@@ -140,11 +138,7 @@ impl Pending {
                 continue;
             }
             if let Err(error) = store.apply(&own) {
-                self.lost.push(Lost {
-                    step: part.step,
-                    slot: part.slot,
-                    failure: error.into(),
-                });
+                self.lost.push(Lost { step: part.step, slot: part.slot, failure: error.into() });
             }
         }
     }

@@ -59,10 +59,7 @@ impl<A: App> Node<A> {
         for (number, step) in std::mem::take(&mut self.steps).into_iter().enumerate() {
             let own = posts.by_ref().take(step.end - begin);
             begin = step.end;
-            if voids
-                .iter()
-                .any(|void| void.slot == step.slot && void.steps.contains(&number))
-            {
+            if voids.iter().any(|void| void.slot == step.slot && void.steps.contains(&number)) {
                 own.for_each(drop);
                 step.bounce.into_iter().for_each(|bounce| self.fx.bounce(bounce));
             } else {
@@ -95,11 +92,7 @@ impl<A: App> Node<A> {
             if thread == self.index {
                 self.spread(&group, copy(&input), copy);
             } else if let Some(items) = self.outgoing.get_mut(thread) {
-                items.push(Item::Publish {
-                    group: group.clone(),
-                    input: copy(&input),
-                    copy,
-                });
+                items.push(Item::Publish { group: group.clone(), input: copy(&input), copy });
             }
         }
     }

@@ -23,15 +23,8 @@ pub struct Effects<A: App> {
 
 /// Something sent, on its way.
 pub(crate) enum Post<A: App> {
-    Tell {
-        name: A::Name,
-        letter: Letter<A::Input>,
-    },
-    Publish {
-        group: A::Group,
-        input: A::Input,
-        copy: fn(&A::Input) -> A::Input,
-    },
+    Tell { name: A::Name, letter: Letter<A::Input> },
+    Publish { group: A::Group, input: A::Input, copy: fn(&A::Input) -> A::Input },
     Emit(A::Output),
 }
 
@@ -66,10 +59,7 @@ impl<A: App> Effects<A> {
 
     /// Puts an input into the mailbox of a process, which is loaded if it is not there.
     pub fn tell(&mut self, name: A::Name, input: A::Input) {
-        self.posts.push(Post::Tell {
-            name,
-            letter: Letter::new(input),
-        });
+        self.posts.push(Post::Tell { name, letter: Letter::new(input) });
     }
 
     /// Tells every member the group has when this arrives at its node. One hand-over per node, not per member.
@@ -77,11 +67,7 @@ impl<A: App> Effects<A> {
     where
         A::Input: Clone,
     {
-        self.posts.push(Post::Publish {
-            group,
-            input,
-            copy: A::Input::clone,
-        });
+        self.posts.push(Post::Publish { group, input, copy: A::Input::clone });
     }
 
     /// Sends out of the server, once everything applied so far is durable.
@@ -111,10 +97,7 @@ impl<A: App> Effects<A> {
 
     pub(crate) fn bounce(&mut self, bounce: Bounce<A>) {
         self.posts.push(match bounce {
-            Bounce::Tell(name, input) => Post::Tell {
-                name,
-                letter: Letter { input, bounced: true },
-            },
+            Bounce::Tell(name, input) => Post::Tell { name, letter: Letter { input, bounced: true } },
             Bounce::Emit(output) => Post::Emit(output),
         });
     }
@@ -131,12 +114,6 @@ impl<A: App> Effects<A> {
 
 impl<A: App> Default for Effects<A> {
     fn default() -> Self {
-        Self {
-            writes: Batch::default(),
-            posts: Vec::new(),
-            timers: Vec::new(),
-            groups: Vec::new(),
-            stop: false,
-        }
+        Self { writes: Batch::default(), posts: Vec::new(), timers: Vec::new(), groups: Vec::new(), stop: false }
     }
 }

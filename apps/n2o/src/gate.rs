@@ -15,9 +15,7 @@ pub(crate) struct Gate<O> {
 
 impl<O> Gate<O> {
     pub(crate) fn new() -> Self {
-        Self {
-            waiting: VecDeque::new(),
-        }
+        Self { waiting: VecDeque::new() }
     }
 
     pub(crate) fn push(&mut self, ticket: Ticket, output: O) {

@@ -69,19 +69,9 @@ impl Host {
         flusher.subscribe(wake_waiting(Arc::clone(&net), Arc::clone(&waiting)));
 
         let rested = Notify::new();
-        let shared = Arc::new(Shared {
-            app,
-            net,
-            store,
-            ids,
-            flusher,
-            performer,
-            waiting,
-            rested,
-        });
-        let arbiters = (0..shared.net.inboxes.len())
-            .map(|index| start_node(&shared, index))
-            .collect::<Result<_, _>>()?;
+        let shared = Arc::new(Shared { app, net, store, ids, flusher, performer, waiting, rested });
+        let arbiters =
+            (0..shared.net.inboxes.len()).map(|index| start_node(&shared, index)).collect::<Result<_, _>>()?;
         Ok(Handle::new(shared, arbiters))
     }
 }
@@ -103,17 +93,8 @@ fn start_node<A: App>(shared: &Arc<Shared<A>>, index: usize) -> Result<Arbiter, 
     let arbiter = Arbiter::try_new().map_err(Failure::new)?;
     let own = Arc::clone(shared);
     let address = NodeActor::start_in_arbiter(&arbiter.handle(), move |_| {
-        let Shared {
-            app, net, store, ids, ..
-        } = &*own;
-        let node = Node::new(
-            index,
-            app.clone(),
-            net.clone(),
-            store.clone(),
-            ids.clone(),
-            Box::new(System),
-        );
+        let Shared { app, net, store, ids, .. } = &*own;
+        let node = Node::new(index, app.clone(), net.clone(), store.clone(), ids.clone(), Box::new(System));
         NodeActor::new(node, own)
     });
     if let Some(inbox) = shared.net.inboxes.get(index) {

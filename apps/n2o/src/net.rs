@@ -25,11 +25,7 @@ pub(crate) struct Net<A: App> {
 /// Inputs on their way to a node.
 pub(crate) enum Item<A: App> {
     Tell(Arc<Entry<A>>, Letter<A::Input>),
-    Publish {
-        group: A::Group,
-        input: A::Input,
-        copy: fn(&A::Input) -> A::Input,
-    },
+    Publish { group: A::Group, input: A::Input, copy: fn(&A::Input) -> A::Input },
 }
 
 /// Where other threads put what is for a node. Bounded by what may wait for its processes.
@@ -51,11 +47,7 @@ struct Queue<A: App> {
 impl<A: App> Net<A> {
     pub(crate) fn new(registry: Registry<A>) -> Self {
         let inboxes = (0..registry.threads).map(|_| Inbox::new()).collect();
-        Self {
-            registry,
-            inboxes,
-            closed: AtomicBool::new(false),
-        }
+        Self { registry, inboxes, closed: AtomicBool::new(false) }
     }
 
     /// An input from outside.
@@ -85,11 +77,7 @@ impl<A: App> Net<A> {
     /// Whether there was a moment during this call when no input was waiting or being stepped anywhere and no output
     /// was held back. Both counts only rise and the first is read first, so if they meet they were equal in between.
     pub(crate) fn is_quiet(&self) -> bool {
-        let settled: u64 = self
-            .inboxes
-            .iter()
-            .map(|inbox| inbox.settled.load(Ordering::Acquire))
-            .sum();
+        let settled: u64 = self.inboxes.iter().map(|inbox| inbox.settled.load(Ordering::Acquire)).sum();
         let taken_in: u64 = self.inboxes.iter().map(|inbox| inbox.lock().taken_in).sum();
         settled == taken_in
     }
@@ -98,10 +86,7 @@ impl<A: App> Net<A> {
 impl<A: App> Inbox<A> {
     fn new() -> Self {
         Self {
-            queue: Mutex::new(Queue {
-                items: Vec::new(),
-                taken_in: 0,
-            }),
+            queue: Mutex::new(Queue { items: Vec::new(), taken_in: 0 }),
             woken: AtomicBool::new(false),
             wake: OnceLock::new(),
             settled: AtomicU64::new(0),

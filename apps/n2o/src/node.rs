@@ -293,10 +293,7 @@ impl<A: App> Node<A> {
 
     /// What the disk should have now: for outputs at once, for other writes a little later.
     pub(crate) fn awaited(&self) -> Option<Ticket> {
-        let lazy = || {
-            self.unflushed
-                .filter(|(_, since)| self.now.since(*since) >= LAZY_FLUSH_MS)
-        };
+        let lazy = || self.unflushed.filter(|(_, since)| self.now.since(*since) >= LAZY_FLUSH_MS);
         self.gate.awaited().or_else(|| lazy().map(|(ticket, _)| ticket))
     }
 

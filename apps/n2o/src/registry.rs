@@ -21,20 +21,12 @@ pub struct Registry<A: App> {
 
 impl<A: App> Registry<A> {
     pub(crate) fn new(ring: Ring, threads: usize) -> Self {
-        Self {
-            ring,
-            threads: threads.max(1),
-            entries: DashMap::new(),
-            groups: DashMap::new(),
-            parts: Arc::default(),
-        }
+        Self { ring, threads: threads.max(1), entries: DashMap::new(), groups: DashMap::new(), parts: Arc::default() }
     }
 
     /// Whether the process is loaded now.
     pub fn is_alive(&self, name: &A::Name) -> bool {
-        self.entries
-            .get(name)
-            .is_some_and(|entry| entry.state() == State::Alive)
+        self.entries.get(name).is_some_and(|entry| entry.state() == State::Alive)
     }
 
     /// Inputs the process has not stepped yet, on their way to it or in its mailbox.
@@ -53,9 +45,7 @@ impl<A: App> Registry<A> {
 
     /// How many processes are in the group.
     pub fn group_size(&self, group: &A::Group) -> usize {
-        self.groups
-            .get(group)
-            .map_or(0, |counts| counts.iter().map(|count| *count as usize).sum())
+        self.groups.get(group).map_or(0, |counts| counts.iter().map(|count| *count as usize).sum())
     }
 
     /// The thread, from 0, that the ring puts a process of this name on.
@@ -74,10 +64,7 @@ impl<A: App> Registry<A> {
     /// Shows a part of the server that is no process (a listener, the broker) in the tree under `path`, whose
     /// levels are separated by `/`, until the returned value is dropped.
     pub fn part(&self, path: &str, status: &str) -> Part {
-        let part = Part {
-            path: path.to_owned(),
-            parts: Arc::downgrade(&self.parts),
-        };
+        let part = Part { path: path.to_owned(), parts: Arc::downgrade(&self.parts) };
         part.set(status);
         part
     }
@@ -89,26 +76,18 @@ impl<A: App> Registry<A> {
             return entry.admit(limit).then(|| Arc::clone(&entry));
         }
         let thread = self.ring.node(&A::key(name)) % self.threads;
-        let entry = self
-            .entries
-            .entry(name.clone())
-            .or_insert_with(|| Arc::new(Entry::new(name.clone(), thread)));
+        let entry = self.entries.entry(name.clone()).or_insert_with(|| Arc::new(Entry::new(name.clone(), thread)));
         entry.admit(limit).then(|| Arc::clone(&entry))
     }
 
     /// Forgets a process that ended; false when an input is on its way to it. Counting an input happens under the
     /// lock that this takes, so there are never two entries for one name.
     pub(crate) fn release(&self, entry: &Entry<A>) -> bool {
-        self.entries
-            .remove_if(&entry.name, |_, entry| entry.waiting() == 0)
-            .is_some()
+        self.entries.remove_if(&entry.name, |_, entry| entry.waiting() == 0).is_some()
     }
 
     pub(crate) fn join(&self, group: &A::Group, thread: usize) {
-        let mut counts = self
-            .groups
-            .entry(group.clone())
-            .or_insert_with(|| vec![0; self.threads]);
+        let mut counts = self.groups.entry(group.clone()).or_insert_with(|| vec![0; self.threads]);
         if let Some(count) = counts.get_mut(thread) {
             *count += 1;
         }
@@ -120,20 +99,13 @@ impl<A: App> Registry<A> {
         {
             *count = count.saturating_sub(1);
         }
-        self.groups
-            .remove_if(group, |_, counts| counts.iter().all(|count| *count == 0));
+        self.groups.remove_if(group, |_, counts| counts.iter().all(|count| *count == 0));
     }
 
     /// Adds the threads that have members of the group to `threads`, in order.
     pub(crate) fn threads_of(&self, group: &A::Group, threads: &mut Vec<usize>) {
         if let Some(counts) = self.groups.get(group) {
-            threads.extend(
-                counts
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, count)| **count > 0)
-                    .map(|(thread, _)| thread),
-            );
+            threads.extend(counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(thread, _)| thread));
         }
     }
 }

@@ -50,17 +50,7 @@ impl<A: App> Sim<A> {
         let server = Server::start(&app, &seed, &ring, nodes.max(1), Memory::new(&tables));
         let threads = nodes.max(1);
         let durable = server.store.applied();
-        Self {
-            app,
-            seed,
-            ring,
-            threads,
-            now: BEGIN,
-            server,
-            durable,
-            hold: false,
-            outputs: Vec::new(),
-        }
+        Self { app, seed, ring, threads, now: BEGIN, server, durable, hold: false, outputs: Vec::new() }
     }
 
     pub fn now(&self) -> Time {
@@ -121,14 +111,7 @@ impl<A: App> Sim<A> {
     pub fn advance(&mut self, milliseconds: u64) {
         let end = self.now + milliseconds;
         self.run_until_quiet();
-        while let Some(due) = self
-            .server
-            .nodes
-            .iter()
-            .filter_map(Node::next_due)
-            .min()
-            .filter(|due| *due <= end)
-        {
+        while let Some(due) = self.server.nodes.iter().filter_map(Node::next_due).min().filter(|due| *due <= end) {
             self.now = self.now.max(due);
             self.drain_due();
             self.run_until_quiet();
@@ -152,20 +135,11 @@ impl<A: App> Sim<A> {
 
     /// Ends one process as a panic would; its next input loads it afresh.
     pub fn kill(&mut self, name: &A::Name) {
-        let entry = self
-            .server
-            .net
-            .registry
-            .entries
-            .get(name)
-            .map(|entry| Arc::clone(&entry));
+        let entry = self.server.net.registry.entries.get(name).map(|entry| Arc::clone(&entry));
         if let Some(entry) = entry
             && let Some(node) = self.server.nodes.get_mut(entry.thread)
         {
-            node.fail(
-                entry.slot.load(std::sync::atomic::Ordering::Relaxed),
-                &Failure::from("it was killed"),
-            );
+            node.fail(entry.slot.load(std::sync::atomic::Ordering::Relaxed), &Failure::from("it was killed"));
         }
     }
 
@@ -179,17 +153,11 @@ impl<A: App> Sim<A> {
         let inboxes = self.server.net.inboxes.iter();
         let ready = |node: &Node<A>| node.has_work() && !node.is_blocked();
         let nodes = self.server.nodes.iter().zip(inboxes).enumerate();
-        nodes
-            .filter(|(_, (node, inbox))| ready(node) || !inbox.is_empty())
-            .map(|(index, _)| index)
-            .collect()
+        nodes.filter(|(_, (node, inbox))| ready(node) || !inbox.is_empty()).map(|(index, _)| index).collect()
     }
 
     fn drain(&mut self, index: usize) {
-        let limits = Limits {
-            items: 1 + self.seed.below(32),
-            inputs: 1 + self.seed.below(128),
-        };
+        let limits = Limits { items: 1 + self.seed.below(32), inputs: 1 + self.seed.below(128) };
         if let Some(node) = self.server.nodes.get_mut(index) {
             node.drain(self.now, limits);
             node.release(self.durable, &mut self.outputs);

@@ -59,11 +59,7 @@ pub(crate) struct Slots<A: App> {
 
 impl<A: App> Slots<A> {
     pub(crate) fn new() -> Self {
-        Self {
-            places: Vec::new(),
-            free: Vec::new(),
-            lives: 0,
-        }
+        Self { places: Vec::new(), free: Vec::new(), lives: 0 }
     }
 
     pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Slot<A>> {

@@ -24,11 +24,7 @@ impl<A: App> Node<A> {
         let Some(slot) = self.slots.get_mut(id) else { return };
         let Letter { input, bounced } = letter;
         let entry = &slot.entry;
-        let bounce = if bounced {
-            None
-        } else {
-            self.app.bounce(&entry.name, &input)
-        };
+        let bounce = if bounced { None } else { self.app.bounce(&entry.name, &input) };
         if slot.restarts.is_barred(self.now) {
             return self.send_bounce(bounce);
         }
@@ -42,9 +38,7 @@ impl<A: App> Node<A> {
             registry: &self.net.registry,
         };
         let loaded = slot.process.is_some();
-        let done = catch_unwind(AssertUnwindSafe(|| {
-            play(&*self.app, &cx, &mut self.fx, &mut slot.process, input)
-        }));
+        let done = catch_unwind(AssertUnwindSafe(|| play(&*self.app, &cx, &mut self.fx, &mut slot.process, input)));
         if !loaded && slot.process.is_some() {
             entry.set_state(State::Alive);
         }
@@ -66,10 +60,7 @@ impl<A: App> Node<A> {
         for lost in self.ahead.lost() {
             own |= lost.slot == id;
             self.fail(lost.slot, &lost.failure);
-            self.voids.push(Void {
-                slot: lost.slot,
-                steps: lost.step..self.steps.len(),
-            });
+            self.voids.push(Void { slot: lost.slot, steps: lost.step..self.steps.len() });
         }
         own
     }
@@ -94,11 +85,7 @@ impl<A: App> Node<A> {
         if !self.fx.groups.is_empty() {
             self.change_groups(id);
         }
-        self.steps.push(Step {
-            slot: id,
-            bounce,
-            end: self.fx.posts.len(),
-        });
+        self.steps.push(Step { slot: id, bounce, end: self.fx.posts.len() });
     }
 
     fn change_groups(&mut self, id: u32) {
@@ -135,11 +122,7 @@ impl<A: App> Node<A> {
     fn send_bounce(&mut self, bounce: Option<Bounce<A>>) {
         if let Some(bounce) = bounce {
             self.fx.bounce(bounce);
-            self.steps.push(Step {
-                slot: NOBODY,
-                bounce: None,
-                end: self.fx.posts.len(),
-            });
+            self.steps.push(Step { slot: NOBODY, bounce: None, end: self.fx.posts.len() });
         }
     }
 

@@ -22,21 +22,12 @@ pub(crate) struct Timer<I> {
 
 impl<I> Timers<I> {
     pub(crate) fn new() -> Self {
-        Self {
-            heap: BinaryHeap::new(),
-            set: 0,
-        }
+        Self { heap: BinaryHeap::new(), set: 0 }
     }
 
     pub(crate) fn set(&mut self, at: Time, slot: u32, life: u64, input: I) {
         self.set += 1;
-        self.heap.push(Timer {
-            at,
-            order: self.set,
-            slot,
-            life,
-            input,
-        });
+        self.heap.push(Timer { at, order: self.set, slot, life, input });
     }
 
     pub(crate) fn next(&self) -> Option<Time> {

@@ -23,10 +23,7 @@ pub struct Branch {
 
 impl Branch {
     fn named(name: impl Into<String>) -> Branch {
-        Branch {
-            name: name.into(),
-            ..Branch::default()
-        }
+        Branch { name: name.into(), ..Branch::default() }
     }
 
     fn add(&mut self, other: &Branch) {
@@ -47,11 +44,7 @@ impl Branch {
             if !branch.under.iter().any(|b| b.name == name) {
                 branch.under.push(Branch::named(name));
             }
-            branch
-                .under
-                .iter_mut()
-                .find(|b| b.name == name)
-                .expect("it was put there if it was missing")
+            branch.under.iter_mut().find(|b| b.name == name).expect("it was put there if it was missing")
         })
     }
 }
@@ -83,14 +76,7 @@ impl<A: App> Registry<A> {
     }
 
     fn nodes_on(&self, thread: usize) -> String {
-        let names: Vec<_> = self
-            .ring
-            .names()
-            .iter()
-            .skip(thread)
-            .step_by(self.threads)
-            .map(String::as_str)
-            .collect();
+        let names: Vec<_> = self.ring.names().iter().skip(thread).step_by(self.threads).map(String::as_str).collect();
         names.join(" ")
     }
 }

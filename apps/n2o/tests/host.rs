@@ -26,17 +26,10 @@ impl Performer<Ledger> for Witness {
         let kept = self.store.crash();
         for (who, what) in outputs.drain(..) {
             if let Some(sum) = what.strip_prefix("sum ") {
-                let row = kept
-                    .get(SUMS, who.as_bytes())
-                    .expect("the table is there")
-                    .expect("it is kept");
+                let row = kept.get(SUMS, who.as_bytes()).expect("the table is there").expect("it is kept");
                 assert!(number(&row) >= sum.parse().expect("a sum"));
             }
-            self.said
-                .lock()
-                .expect("nobody panics with it")
-                .send((who, what))
-                .expect("the test listens");
+            self.said.lock().expect("nobody panics with it").send((who, what)).expect("the test listens");
         }
     }
 }
@@ -45,15 +38,9 @@ fn start() -> (Handle<Ledger>, Receiver<Output>, Arc<Memory>) {
     let store = Arc::new(Memory::new(&[SUMS, IDS]));
     let ids = Arc::new(Sequence::open(store.clone(), IDS, b"last").expect("a sequence"));
     let (sender, said) = channel();
-    let witness = Arc::new(Witness {
-        store: store.clone(),
-        said: Mutex::new(sender),
-    });
-    let options = Options {
-        threads: 2,
-        ring: Ring::new(4, "/mqtt/chat/"),
-        on_disk_failure: Box::new(|error| panic!("{error}")),
-    };
+    let witness = Arc::new(Witness { store: store.clone(), said: Mutex::new(sender) });
+    let options =
+        Options { threads: 2, ring: Ring::new(4, "/mqtt/chat/"), on_disk_failure: Box::new(|error| panic!("{error}")) };
     let handle = Host::start(Arc::new(Ledger), store.clone(), ids, options, witness).expect("threads");
     (handle, said, store)
 }
@@ -124,20 +111,12 @@ fn shutdown_finishes_what_was_taken_and_takes_no_more() {
         let (handle, said, store) = start();
         let many = (0..5000).map(|n| (format!("a{}", n % 50), Input::Add(1))).collect();
         assert!(handle.tell_many(many).is_empty());
-        handle
-            .tell(
-                &name("quiet"),
-                Input::AddTell(1, name("a0"), Box::new(Input::Look(name("quiet")))),
-            )
-            .expect("room");
+        handle.tell(&name("quiet"), Input::AddTell(1, name("a0"), Box::new(Input::Look(name("quiet"))))).expect("room");
         assert!(handle.shutdown(WAIT).await);
         assert_eq!(said.try_iter().count(), 5001);
         assert!(handle.tell(&name("anna"), Input::Add(1)).is_err());
         let kept = store.crash();
-        assert_eq!(
-            kept.get(SUMS, b"quiet").expect("a table").map(|row| number(&row)),
-            Some(1)
-        );
+        assert_eq!(kept.get(SUMS, b"quiet").expect("a table").map(|row| number(&row)), Some(1));
     });
 }
 
@@ -151,10 +130,7 @@ fn timers_and_groups_work_on_threads() {
             tell(&format!("m{n}"), Input::Say(0));
         }
         (0..8).for_each(|_| drop(hear(&said)));
-        tell(
-            "anna",
-            Input::Timer(5, Box::new(Input::Publish(name("room"), Box::new(Input::Say(7))))),
-        );
+        tell("anna", Input::Timer(5, Box::new(Input::Publish(name("room"), Box::new(Input::Say(7))))));
         let mut heard: Vec<_> = (0..8).map(|_| hear(&said)).collect();
         heard.sort();
         assert_eq!(heard, (0..8).map(|n| format!("m{n}: 7")).collect::<Vec<_>>());
@@ -173,9 +149,7 @@ fn tasks_run_on_the_ring_threads() {
             assert!(handle.spawn(thread, async move { tell() }));
         }
         let made = sender.clone();
-        assert!(handle.spawn_with(0, move || async move {
-            made.send(std::thread::current().id()).expect("heard")
-        }));
+        assert!(handle.spawn_with(0, move || async move { made.send(std::thread::current().id()).expect("heard") }));
         let mut ids: Vec<_> = (0..3).map(|_| names.recv_timeout(WAIT).expect("it ran")).collect();
         ids.sort_by_key(|id| format!("{id:?}"));
         ids.dedup();

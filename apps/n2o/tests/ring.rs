@@ -36,10 +36,7 @@ fn pm_2_a_new_node_takes_its_share_and_moves_nothing_else() {
     let after = Ring::with_points(names(5), 16);
     let keys: Vec<_> = (0..10_000).map(|n| format!("key{n}").into_bytes()).collect();
     let moved: Vec<_> = keys.iter().filter(|key| before.node(key) != after.node(key)).collect();
-    assert!(
-        moved.iter().all(|key| after.node(key) == 4),
-        "a key moved between old nodes"
-    );
+    assert!(moved.iter().all(|key| after.node(key) == 4), "a key moved between old nodes");
     assert!((500..4000).contains(&moved.len()), "{} of 10000 moved", moved.len());
 }
 

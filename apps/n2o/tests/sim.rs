@@ -19,10 +19,7 @@ fn tell(sim: &mut Sim<Ledger>, to: &str, input: Input) {
 /// Runs, and takes what was said since the last time.
 fn said(sim: &mut Sim<Ledger>) -> Vec<String> {
     sim.run_until_quiet();
-    sim.take_outputs()
-        .into_iter()
-        .map(|(who, what)| format!("{who}: {what}"))
-        .collect()
+    sim.take_outputs().into_iter().map(|(who, what)| format!("{who}: {what}")).collect()
 }
 
 fn sorted(mut lines: Vec<String>) -> Vec<String> {
@@ -68,19 +65,10 @@ fn a_write_the_store_refuses_voids_its_step_and_no_other() {
         tell(&mut sim, "ben", Input::Add(2));
         tell(&mut sim, "cleo", Input::Look(name("ben")));
         let lines = said(&mut sim);
-        let of = |who: &str| {
-            lines
-                .iter()
-                .filter(|line| line.starts_with(who))
-                .cloned()
-                .collect::<Vec<_>>()
-        };
+        let of = |who: &str| lines.iter().filter(|line| line.starts_with(who)).cloned().collect::<Vec<_>>();
         assert_eq!(of("ben"), ["ben: sum 5", "ben: sum 7"]);
         assert_eq!(of("anna")[..2], ["anna: sum 1", "anna: bounced"]);
-        assert!(
-            ["anna: 8", "anna: bounced"].contains(&of("anna")[2].as_str()),
-            "{lines:?}"
-        );
+        assert!(["anna: 8", "anna: bounced"].contains(&of("anna")[2].as_str()), "{lines:?}");
         assert!(!lines.contains(&name("anna: never")));
     }
 }
@@ -101,11 +89,7 @@ fn what_a_step_writes_is_in_the_store_before_what_it_sends_arrives() {
     for mut sim in sims(4) {
         for n in 0..40 {
             let look = Box::new(Input::Look(format!("a{n}")));
-            tell(
-                &mut sim,
-                &format!("a{n}"),
-                Input::AddTell(n + 1, format!("b{}", n % 7), look),
-            );
+            tell(&mut sim, &format!("a{n}"), Input::AddTell(n + 1, format!("b{}", n % 7), look));
         }
         let lines = said(&mut sim);
         let expected = (0..40).map(|n| format!("b{}: a{n} has {}", n % 7, n + 1)).collect();
@@ -118,15 +102,8 @@ fn nothing_leaves_before_it_is_durable() {
     for mut sim in sims(3) {
         sim.hold_flush(true);
         tell(&mut sim, "anna", Input::Add(5));
-        tell(
-            &mut sim,
-            "anna",
-            Input::AddTell(1, name("ben"), Box::new(Input::Look(name("anna")))),
-        );
-        assert!(
-            said(&mut sim).is_empty(),
-            "inside it has happened, outside nobody knows"
-        );
+        tell(&mut sim, "anna", Input::AddTell(1, name("ben"), Box::new(Input::Look(name("anna")))));
+        assert!(said(&mut sim).is_empty(), "inside it has happened, outside nobody knows");
         sim.crash();
         sim.hold_flush(false);
         tell(&mut sim, "anna", Input::Lives);
@@ -196,9 +173,7 @@ fn inputs_from_one_to_another_keep_their_order() {
         }
         let lines = said(&mut sim);
         for from in 0..3u64 {
-            let told = lines
-                .iter()
-                .map(|line| line["to: ".len()..].parse::<u64>().expect("a number"));
+            let told = lines.iter().map(|line| line["to: ".len()..].parse::<u64>().expect("a number"));
             let told: Vec<_> = told.filter(|n| n % 3 == from).collect();
             assert_eq!(told.len(), 100);
             assert!(told.is_sorted());
@@ -336,13 +311,7 @@ fn ids_rise_and_are_not_given_again_after_a_crash() {
     for mut sim in sims(3) {
         let mut last = 0;
         for round in 0..5 {
-            (0..10).for_each(|n| {
-                tell(
-                    &mut sim,
-                    &format!("a{n}"),
-                    Input::AddTell(1, name("ids"), Box::new(Input::Id)),
-                )
-            });
+            (0..10).for_each(|n| tell(&mut sim, &format!("a{n}"), Input::AddTell(1, name("ids"), Box::new(Input::Id))));
             for line in said(&mut sim) {
                 let id: u64 = line.rsplit(' ').next().expect("words").parse().expect("an id");
                 assert!(id > last, "{id} after {last} in round {round}");
@@ -357,11 +326,7 @@ fn trace(seed: u64) -> Vec<String> {
     let mut sim = Sim::new(Ledger, &[SUMS], seed, 4);
     for n in 0..200 {
         let to = format!("a{}", n % 13);
-        tell(
-            &mut sim,
-            &format!("a{}", n % 17),
-            Input::AddTell(1, to.clone(), Box::new(Input::Add(n))),
-        );
+        tell(&mut sim, &format!("a{}", n % 17), Input::AddTell(1, to.clone(), Box::new(Input::Add(n))));
         tell(&mut sim, &to, Input::Timer(n % 11, Box::new(Input::Random)));
         if n % 50 == 0 {
             sim.crash_lucky();
@@ -391,12 +356,7 @@ fn the_tree_shows_parts_rings_kinds_and_processes() {
     assert_eq!(names, ["listeners", "ring 1", "ring 2"]);
     assert_eq!(tree.under[0].under[0].status, "127.0.0.1:1883");
     assert_eq!((tree.processes, tree.steps, tree.mailbox), (10, 10, 0));
-    assert!(
-        tree.under[1..]
-            .iter()
-            .flat_map(|ring| &ring.under)
-            .all(|kind| kind.under.len() <= 3)
-    );
+    assert!(tree.under[1..].iter().flat_map(|ring| &ring.under).all(|kind| kind.under.len() <= 3));
     drop(listeners);
     assert_eq!(sim.registry().tree("chat", 3).under.len(), 2);
 }

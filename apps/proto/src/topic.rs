@@ -79,9 +79,8 @@ impl Topic {
 }
 
 /// The first levels of table 4.1.
-const OURS: [&str; 11] = [
-    "events", "actions", "devices", "ses", "contacts", "ac", "muc", "private", "p2p", "room", "version",
-];
+const OURS: [&str; 11] =
+    ["events", "actions", "devices", "ses", "contacts", "ac", "muc", "private", "p2p", "room", "version"];
 
 fn is_ours(first: &str) -> bool {
     OURS.contains(&first)

@@ -11,12 +11,7 @@ const READ_ONLY: [(&str, usize); 2] = [("ok", 2), ("error", 2)];
 fn records() -> Vec<Table> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../priv/proto/records.toml");
     let file: Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
-    file["record"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|record| record.as_table().unwrap().clone())
-        .collect()
+    file["record"].as_array().unwrap().iter().map(|record| record.as_table().unwrap().clone()).collect()
 }
 
 fn atom(record: &Table) -> &str {
@@ -24,23 +19,13 @@ fn atom(record: &Table) -> &str {
 }
 
 fn arities(record: &Table) -> Vec<usize> {
-    let others = record
-        .get("other_arities")
-        .and_then(|list| list.as_array())
-        .cloned()
-        .unwrap_or_default();
+    let others = record.get("other_arities").and_then(|list| list.as_array()).cloned().unwrap_or_default();
     let all = std::iter::once(&record["arity"]).chain(&others);
-    all.map(|arity| usize::try_from(arity.as_integer().unwrap()).unwrap())
-        .collect()
+    all.map(|arity| usize::try_from(arity.as_integer().unwrap()).unwrap()).collect()
 }
 
 fn fields(record: &Table) -> Vec<&Table> {
-    record["fields"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|field| field.as_table().unwrap())
-        .collect()
+    record["fields"].as_array().unwrap().iter().map(|field| field.as_table().unwrap()).collect()
 }
 
 fn strings<'a>(table: &'a Table, key: &str) -> Vec<&'a str> {
@@ -72,14 +57,9 @@ fn every_record_has_the_fields_and_defaults_of_the_catalogue() {
             if READ_ONLY.contains(&(atom(&record), arity)) {
                 continue;
             }
-            let entry = typed
-                .iter()
-                .find(|entry| entry.atom == atom(&record) && entry.arity() == arity);
+            let entry = typed.iter().find(|entry| entry.atom == atom(&record) && entry.arity() == arity);
             let entry = entry.unwrap_or_else(|| panic!("{} of arity {arity} is not typed", atom(&record)));
-            let names: Vec<&str> = fields(&record)
-                .iter()
-                .map(|field| field["name"].as_str().unwrap())
-                .collect();
+            let names: Vec<&str> = fields(&record).iter().map(|field| field["name"].as_str().unwrap()).collect();
             assert_eq!(entry.fields, names[..names.len() - index], "{}", atom(&record));
             for (field, has) in fields(&record).iter().zip(&entry.defaults) {
                 if let Some(wanted) = default(field) {
@@ -117,12 +97,7 @@ fn c_8_every_atom_of_a_closed_set_is_read_and_no_other() {
             let types = strings(field, "types");
             if !types.contains(&"any") && atom(&record) != "ok2" {
                 let bytes = with(&record, position, Term::atom("nobody_declared_this"));
-                assert!(
-                    etf::decode::<Record>(&bytes).is_err(),
-                    "{}.{}",
-                    atom(&record),
-                    field["name"]
-                );
+                assert!(etf::decode::<Record>(&bytes).is_err(), "{}.{}", atom(&record), field["name"]);
             }
         }
     }

@@ -29,21 +29,9 @@ fn id_1_account_keys() {
         assert_eq!(phone(given).as_str(), kept);
     }
     let long = "a".repeat(65);
-    for bad in [
-        "",
-        "1234",
-        "1234567890123456",
-        "a",
-        "reg",
-        "REG",
-        "an_na",
-        "an/na",
-        "an na",
-        "анна",
-        "--",
-        "a+b",
-        &long,
-    ] {
+    for bad in
+        ["", "1234", "1234567890123456", "a", "reg", "REG", "an_na", "an/na", "an na", "анна", "--", "a+b", &long]
+    {
         assert!(Phone::parse(bad.as_bytes()).is_err(), "{bad}");
     }
     assert!(phone("12345").is_number() && !phone("1a").is_number());
@@ -52,22 +40,11 @@ fn id_1_account_keys() {
 #[test]
 fn id_4_phone_ids() {
     let id = id("380676631870_12");
-    assert_eq!(
-        (id.phone().as_str(), id.roster(), id.as_str()),
-        ("380676631870", 12, "380676631870_12")
-    );
+    assert_eq!((id.phone().as_str(), id.roster(), id.as_str()), ("380676631870", 12, "380676631870_12"));
     assert_eq!(PhoneId::parse(b"+38067663_1").unwrap().as_str(), "38067663_1");
-    for bad in [
-        "380676631870",
-        "_1",
-        "anna_",
-        "anna_0",
-        "anna_01",
-        "anna_+1",
-        "anna_x",
-        "a_b_1",
-        "anna_99999999999999999999",
-    ] {
+    for bad in
+        ["380676631870", "_1", "anna_", "anna_0", "anna_01", "anna_+1", "anna_x", "a_b_1", "anna_99999999999999999999"]
+    {
         assert!(PhoneId::parse(bad.as_bytes()).is_err(), "{bad}");
     }
 }
@@ -86,20 +63,10 @@ fn id_4_short_addresses() {
 #[test]
 fn id_5_dev_keys() {
     assert_eq!(DevKey::parse(b"Dev_Key.A1:-").unwrap().as_str(), "Dev_Key.A1:-");
-    for bad in [
-        "".to_owned(),
-        "a b".into(),
-        "a/b".into(),
-        "ключ".into(),
-        "a".repeat(129),
-    ] {
+    for bad in ["".to_owned(), "a b".into(), "a/b".into(), "ключ".into(), "a".repeat(129)] {
         assert!(DevKey::parse(bad.as_bytes()).is_err(), "{bad}");
     }
-    let of = |client: &str| {
-        ClientId::parse(client.as_bytes())
-            .unwrap()
-            .default_dev_key(&phone("38001"))
-    };
+    let of = |client: &str| ClientId::parse(client.as_bytes()).unwrap().default_dev_key(&phone("38001"));
     assert_eq!(of("reg_38001_d1").unwrap().as_str(), "d1");
     assert_eq!(of("reg_d1").unwrap().as_str(), "d1");
     assert_eq!(of("emqttd_reg_d1").unwrap().as_str(), "d1");
@@ -112,16 +79,9 @@ fn id_6_client_ids() {
     let kind = |client: &str| ClientId::parse(client.as_bytes()).unwrap().kind();
     assert_eq!(kind("reg_38001_d1"), ClientKind::Reg);
     assert_eq!(kind("emqttd_reg_1"), ClientKind::Reg);
-    assert_eq!(
-        kind("emqttd_38001_d_1"),
-        ClientKind::Device(phone("38001"), "d_1".parse().unwrap())
-    );
+    assert_eq!(kind("emqttd_38001_d_1"), ClientKind::Device(phone("38001"), "d_1".parse().unwrap()));
     assert_eq!(kind("emqttd_8f3a"), ClientKind::Guest);
-    assert_eq!(
-        kind("emqttd_Anna_d1"),
-        ClientKind::Guest,
-        "the key is written as it is kept"
-    );
+    assert_eq!(kind("emqttd_Anna_d1"), ClientKind::Guest, "the key is written as it is kept");
     assert_eq!(kind("sys_bot"), ClientKind::Sys);
     for plain in ["", "5HT", "emqtt-host-1a2b", "mosq/7"] {
         assert_eq!(kind(plain), ClientKind::Plain);
@@ -131,11 +91,7 @@ fn id_6_client_ids() {
     assert!(ClientId::parse(&[b'a'; 256]).is_ok());
     assert_eq!(ClientId::parse(&[b'a'; 257]), Err(BadId::Length));
     for bad in ["emqttd_a/b", "reg_+", "sys_#"] {
-        assert_eq!(
-            ClientId::parse(bad.as_bytes()),
-            Err(BadId::Character),
-            "{bad} would break a reply topic"
-        );
+        assert_eq!(ClientId::parse(bad.as_bytes()), Err(BadId::Character), "{bad} would break a reply topic");
     }
 }
 
@@ -170,11 +126,7 @@ fn id_17_nicks() {
 fn topic_7_a_private_feed_is_one_in_any_order() {
     let feed = FeedId::p2p(id("380679999_1"), id("38067_2"));
     assert_eq!(feed, FeedId::p2p(id("38067_2"), id("380679999_1")));
-    assert_eq!(
-        &feed.key()[..],
-        b"p/380679999_1/38067_2",
-        "bytes, not numbers: 9 is before _"
-    );
+    assert_eq!(&feed.key()[..], b"p/380679999_1/38067_2", "bytes, not numbers: 9 is before _");
     assert_eq!(feed.peer(&id("38067_2")), Some(&id("380679999_1")));
     assert_eq!(feed.peer(&id("38068_2")), None);
     let notes = FeedId::p2p(id("anna_1"), id("anna_1"));
@@ -183,32 +135,15 @@ fn topic_7_a_private_feed_is_one_in_any_order() {
 
 #[test]
 fn feeds_go_to_records_and_keys_and_back() {
-    for feed in [
-        FeedId::p2p(id("anna_1"), id("12345_7")),
-        FeedId::Room("lobby".parse().unwrap()),
-    ] {
+    for feed in [FeedId::p2p(id("anna_1"), id("12345_7")), FeedId::Room("lobby".parse().unwrap())] {
         assert_eq!(FeedId::from_key(&feed.key()), Ok(feed.clone()));
         assert_eq!(FeedId::try_from(&Feed::from(&feed)), Ok(feed));
     }
-    for bad in [
-        &b""[..],
-        b"p/",
-        b"p/anna_1",
-        b"p/anna_1/ben_1/",
-        b"r/",
-        b"r/a/b",
-        b"x/lobby",
-    ] {
+    for bad in [&b""[..], b"p/", b"p/anna_1", b"p/anna_1/ben_1/", b"r/", b"r/a/b", b"x/lobby"] {
         assert!(FeedId::from_key(bad).is_err());
     }
     assert!(FeedId::try_from(&Feed::Muc(Muc::default())).is_err());
-    assert!(
-        FeedId::try_from(&Feed::P2p(P2p {
-            from: Some("anna_1".into()),
-            to: Some("lobby".into())
-        }))
-        .is_err()
-    );
+    assert!(FeedId::try_from(&Feed::P2p(P2p { from: Some("anna_1".into()), to: Some("lobby".into()) })).is_err());
 }
 
 #[test]

@@ -14,35 +14,17 @@ fn shown(io: Io) -> String {
 #[test]
 fn answers_are_written_as_section_0_says() {
     assert_eq!(shown(Io::ok(Outcome::SmsSent)), "{io,{ok,sms_sent,[]},\"\"}");
-    assert_eq!(
-        shown(Io::error(Refusal::InvalidData)),
-        "{io,{error,invalid_data,[]},\"\"}"
-    );
-    assert_eq!(
-        shown(Io::error_src(Refusal::InvalidSmsCode, 4u64)),
-        "{io,{error,invalid_sms_code,4},\"\"}"
-    );
+    assert_eq!(shown(Io::error(Refusal::InvalidData)), "{io,{error,invalid_data,[]},\"\"}");
+    assert_eq!(shown(Io::error_src(Refusal::InvalidSmsCode, 4u64)), "{io,{error,invalid_sms_code,4},\"\"}");
     let login = (Bytes::from("emqttd_38001_d1"), Bytes::from("t1"));
     assert_eq!(
-        shown(Io::ok_src(Outcome::Login, login).with(Cert {
-            der: Some("der".into())
-        })),
+        shown(Io::ok_src(Outcome::Login, login).with(Cert { der: Some("der".into()) })),
         r#"{io,{ok,login,{"emqttd_38001_d1","t1"}},{cert,"der"}}"#
     );
-    assert_eq!(
-        shown(Io::empty().with(Token {
-            token: Some("t".into())
-        })),
-        r#"{io,"",{'Token',"t"}}"#
-    );
-    let call = Io::ok(Outcome::CallInProgress).with(AuthToken {
-        token: Some(Bytes::new()),
-    });
+    assert_eq!(shown(Io::empty().with(Token { token: Some("t".into()) })), r#"{io,"",{'Token',"t"}}"#);
+    let call = Io::ok(Outcome::CallInProgress).with(AuthToken { token: Some(Bytes::new()) });
     assert_eq!(shown(call), r#"{io,{ok,call_in_progress,[]},{'Auth',""}}"#);
-    assert_eq!(
-        shown(Io::ok(Outcome::List).with(vec![1, 2, 300])),
-        "{io,{ok,list,[]},[1,2,300]}"
-    );
+    assert_eq!(shown(Io::ok(Outcome::List).with(vec![1, 2, 300])), "{io,{ok,list,[]},[1,2,300]}");
     assert_eq!(shown(Io::ok(Outcome::List).with(vec![1, 2])), "{io,{ok,list,[]},[1,2]}");
 }
 
@@ -50,10 +32,7 @@ fn answers_are_written_as_section_0_says() {
 fn a_search_answers_a_roster() {
     let io = Io::ok_src(Outcome::Search, Bytes::from("ref")).with(Roster::default());
     assert_eq!(io.success().unwrap().0, "search");
-    assert_eq!(
-        print(&Term::of(&io).unwrap(), &catalogue()),
-        r#"io{code=ok{code=search src="ref"} data=Roster{}}"#
-    );
+    assert_eq!(print(&Term::of(&io).unwrap(), &catalogue()), r#"io{code=ok{code=search src="ref"} data=Roster{}}"#);
 }
 
 #[test]

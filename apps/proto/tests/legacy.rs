@@ -9,10 +9,7 @@ use proto::{
 
 /// The record a bare tuple, written as text, is read as.
 fn read(text: &str) -> Record {
-    parse(text, &catalogue())
-        .unwrap()
-        .to()
-        .unwrap_or_else(|error| panic!("{text}: {error}"))
+    parse(text, &catalogue()).unwrap().to().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 /// The same, written again.
@@ -69,22 +66,12 @@ fn c_6_profile_of_9_and_of_8() {
         panic!("a Profile");
     };
     let status = Some(ProfileStatus::Remove);
-    assert_eq!(
-        *profile,
-        Profile {
-            phone: Some("p".into()),
-            status,
-            ..Profile::default()
-        }
-    );
+    assert_eq!(*profile, Profile { phone: Some("p".into()), status, ..Profile::default() });
 }
 
 #[test]
 fn c_6_friend_of_4_tag_of_6_star_of_5() {
-    assert_eq!(
-        current(r#"{'Friend',"a","b",revoke}"#),
-        r#"Friend{phone_id="a" friend_id="b" status=revoke}"#
-    );
+    assert_eq!(current(r#"{'Friend',"a","b",revoke}"#), r#"Friend{phone_id="a" friend_id="b" status=revoke}"#);
     assert_eq!(
         current(r#"{'Tag',3,"1","work","red",edit}"#),
         r#"Tag{roster_id="1" name="work" color="red" status=edit}"#
@@ -104,20 +91,9 @@ fn c_6_desc_of_7_has_its_properties_as_features() {
     let Record::Desc(desc) = read(r#"{'Desc',"1","image","file",1024,"a.png",[]}"#) else {
         panic!("a Desc");
     };
-    let data = vec![
-        Feature::new("FILE_DATA", "SIZE", "1024"),
-        Feature::new("FILE_DATA", "FILENAME", "a.png"),
-    ];
+    let data = vec![Feature::new("FILE_DATA", "SIZE", "1024"), Feature::new("FILE_DATA", "FILENAME", "a.png")];
     assert_eq!(desc.data, data);
-    assert_eq!(
-        *desc,
-        Desc {
-            id: Some("1".into()),
-            mime: Some("image".into()),
-            data,
-            ..Desc::text("file")
-        }
-    );
+    assert_eq!(*desc, Desc { id: Some("1".into()), mime: Some("image".into()), data, ..Desc::text("file") });
 }
 
 #[test]
@@ -159,15 +135,7 @@ fn c_6_contact_is_read_in_the_current_order() {
     let Record::Contact(contact) = read(text) else {
         panic!("a Contact");
     };
-    assert_eq!(
-        *contact,
-        Contact {
-            nread: Some(2),
-            update: Some(3),
-            created: Some(4),
-            ..(*contact).clone()
-        }
-    );
+    assert_eq!(*contact, Contact { nread: Some(2), update: Some(3), created: Some(4), ..(*contact).clone() });
     assert!(current(text).ends_with("status=authorization}"));
 }
 
@@ -209,13 +177,7 @@ fn c_7_old_atoms_have_present_names() {
     let Record::Link(link) = read("Link{type=group}") else {
         panic!("a Link");
     };
-    assert_eq!(
-        *link,
-        Link {
-            r#type: Some(LinkType::Group),
-            ..Link::default()
-        }
-    );
+    assert_eq!(*link, Link { r#type: Some(LinkType::Group), ..Link::default() });
     for kind in ["email", "vox"] {
         assert!(matches!(read(&format!("Service{{type={kind}}}")), Record::Service(_)));
     }
@@ -234,15 +196,7 @@ fn auth_1_and_12_versions_come_with_the_type() {
 
 #[test]
 fn c_9_what_is_no_record_is_an_error() {
-    for text in [
-        "{}",
-        "{'Message'}",
-        "{nobody,1,2}",
-        "[]",
-        "7",
-        r#""Message""#,
-        "{'Message',1,2}",
-    ] {
+    for text in ["{}", "{'Message'}", "{nobody,1,2}", "[]", "7", r#""Message""#, "{'Message',1,2}"] {
         assert!(parse(text, &()).unwrap().to::<Record>().is_err(), "{text}");
     }
 }

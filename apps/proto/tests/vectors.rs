@@ -13,26 +13,14 @@ const REFUSED: [(&str, &str); 12] = [
     ("atom/unknown_status/mv1", "an atom outside the closed set, C-8"),
     ("atom/utf8_status", "an atom outside the closed set, C-8"),
     ("atom/utf8_status/mv1", "an atom outside the closed set, C-8"),
-    (
-        "int/message_ids",
-        "ids beyond 64 bits and below 0; C-11 keeps them below 2^53",
-    ),
-    (
-        "list/improper_in_record",
-        "an improper list where a list is declared, C-3",
-    ),
-    (
-        "message/all_statuses",
-        "a list of records: read as one in a test of its own",
-    ),
+    ("int/message_ids", "ids beyond 64 bits and below 0; C-11 keeps them below 2^53"),
+    ("list/improper_in_record", "an improper list where a list is declared, C-3"),
+    ("message/all_statuses", "a list of records: read as one in a test of its own"),
     ("message/link_big_id", "ids beyond 64 bits"),
     ("message/null_and_booleans", "wrong types in known fields"),
     ("message/seenby_negative", "no roster has a negative id"),
     ("message/too_short", "a tag alone"),
-    (
-        "message/wrong_arity_v1",
-        "the 14 elements of the old text's examples, D-1",
-    ),
+    ("message/wrong_arity_v1", "the 14 elements of the old text's examples, D-1"),
 ];
 
 /// Canonical bytes that are not ours: what is written instead.
@@ -65,9 +53,7 @@ fn vectors() -> Vec<Vector> {
 fn vector(line: &str) -> Vector {
     let line: Value = serde_json::from_str(line).unwrap();
     let hex = line["etf_hex"].as_str().unwrap();
-    let bytes = (0..hex.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
+    let bytes = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
     Vector {
         name: line["name"].as_str().unwrap().to_owned(),
         record: line["record"].as_str().unwrap().to_owned(),
@@ -106,32 +92,21 @@ fn c_2_canonical_vectors_are_written_byte_for_byte() {
         }
     }
     println!("{same} the same");
-    assert_eq!(
-        otherwise,
-        WRITTEN_OTHERWISE.iter().map(|(name, _)| (*name).to_owned()).collect()
-    );
+    assert_eq!(otherwise, WRITTEN_OTHERWISE.iter().map(|(name, _)| (*name).to_owned()).collect());
 }
 
 #[test]
 fn what_is_written_is_read_back_the_same() {
     for vector in vectors() {
         if let Ok(record) = etf::decode::<Record>(&vector.bytes) {
-            assert_eq!(
-                etf::decode::<Record>(&encode(&record)).unwrap(),
-                record,
-                "{}",
-                vector.name
-            );
+            assert_eq!(etf::decode::<Record>(&encode(&record)).unwrap(), record, "{}", vector.name);
         }
     }
 }
 
 #[test]
 fn every_message_status_is_read_and_written() {
-    let vector = vectors()
-        .into_iter()
-        .find(|vector| vector.name == "message/all_statuses")
-        .unwrap();
+    let vector = vectors().into_iter().find(|vector| vector.name == "message/all_statuses").unwrap();
     let messages: Vec<Message> = etf::decode(&vector.bytes).unwrap();
     assert_eq!(messages.len(), 6);
     assert_eq!(encode(&messages), vector.bytes);

@@ -16,9 +16,7 @@ pub(crate) struct Openssl {
 
 impl Openssl {
     pub(crate) fn new() -> Openssl {
-        Openssl {
-            folder: tempfile::tempdir().expect("a temporary folder"),
-        }
+        Openssl { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -37,29 +35,21 @@ impl Openssl {
     pub(crate) fn run(&self, line: &str) -> Output {
         let mut command = Command::new("openssl");
         command.args(line.split_whitespace()).current_dir(self.folder.path());
-        command
-            .output()
-            .expect("the openssl command, which these tests need, is installed")
+        command.output().expect("the openssl command, which these tests need, is installed")
     }
 
     /// Runs it, expects success, returns what it printed.
     pub(crate) fn ok(&self, line: &str) -> String {
         let output = self.run(line);
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            output.status.success(),
-            "openssl {line}: {printed}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "openssl {line}: {printed}{}", String::from_utf8_lossy(&output.stderr));
         printed
     }
 
     /// A request (DER) with a fresh key made by `genpkey <key>`, written by `req <options>`.
     pub(crate) fn request(&self, key: &str, options: &str) -> Vec<u8> {
         self.ok(&format!("genpkey {key} -out key.pem"));
-        self.ok(&format!(
-            "req -new -key key.pem -subj /CN=mallory/OU=sys -outform DER -out request.der {options}"
-        ));
+        self.ok(&format!("req -new -key key.pem -subj /CN=mallory/OU=sys -outform DER -out request.der {options}"));
         self.get("request.der")
     }
 

@@ -49,8 +49,8 @@ pub(crate) struct Device {
     seen_now: BTreeSet<u64>,
     newest: BTreeMap<String, u64>,
     pub(crate) seen: BTreeSet<(String, String)>,
-    /// msg_ids that it will acknowledge.
-    unacknowledged: Vec<Bytes>,
+    /// Authors and msg_ids that it has to acknowledge; it keeps nothing before.
+    unacknowledged: Vec<(String, Bytes)>,
 }
 
 #[derive(Clone)]
@@ -216,14 +216,18 @@ impl World {
         if message.status.is_none() {
             self.known.insert(number, Written { from: from.clone(), to: text(message.to.as_ref()) });
         }
+        let own = self.id(person);
         let device = self.device(person, device);
-        device.unacknowledged.extend(message.msg_id.clone());
+        device.unacknowledged.extend(message.msg_id.clone().map(|id| (from.clone(), id)));
         if message.status.is_none() {
             let fresh = device.seen_now.insert(number);
             let newest = device.newest.entry(topic.to_owned()).or_default();
             let rising = *newest < number;
             *newest = number.max(*newest);
-            device.seen.insert((from, msg_id));
+            // The echo leaves on PUBACK (DLV-3).
+            if from == own {
+                device.seen.insert((from, msg_id));
+            }
             if !fresh || !rising {
                 let why = format!(
                     "{} saw message {number} {}",
@@ -237,14 +241,17 @@ impl World {
 
     pub(crate) fn acknowledge(&mut self, person: usize, device: usize) {
         self.look(person, device);
-        let ids = std::mem::take(&mut self.device(person, device).unacknowledged);
-        for id in ids {
-            let link = self.device(person, device).link.clone();
-            if self.device(person, device).online {
-                self.stage
-                    .publish(&link, EVENTS, etf::encode(&Ack { id: Some(id), ..Ack::default() }))
-                    .expect("is connected");
-            }
+        let at = self.device(person, device);
+        let ids = std::mem::take(&mut at.unacknowledged);
+        if !at.online {
+            return;
+        }
+        at.seen.extend(ids.iter().map(|(from, id)| (from.clone(), text(Some(id)))));
+        let link = at.link.clone();
+        for (_, id) in ids {
+            self.stage
+                .publish(&link, EVENTS, etf::encode(&Ack { id: Some(id), ..Ack::default() }))
+                .expect("is connected");
         }
         self.finish_calls(person, device);
     }

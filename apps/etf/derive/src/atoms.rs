@@ -13,10 +13,8 @@ pub(crate) fn derive(input: DeriveInput) -> syn::Result<TokenStream> {
     let (mut idents, mut texts, mut firsts, mut written) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for variant in variants(&input)? {
         let all = atoms(variant)?;
-        let first = all
-            .first()
-            .cloned()
-            .ok_or_else(|| syn::Error::new_spanned(variant, "an atom's text is missing"))?;
+        let first =
+            all.first().cloned().ok_or_else(|| syn::Error::new_spanned(variant, "an atom's text is missing"))?;
         written.push(LitByteStr::new(&atom_bytes(&first)?, Span::call_site()));
         idents.push(&variant.ident);
         firsts.push(first);
@@ -58,15 +56,8 @@ fn variants(input: &DeriveInput) -> syn::Result<Vec<&Variant>> {
     let Data::Enum(data) = &input.data else {
         return Err(syn::Error::new_spanned(&input.ident, "AtomEnum is derived for enums"));
     };
-    match data
-        .variants
-        .iter()
-        .find(|variant| !matches!(variant.fields, Fields::Unit))
-    {
-        Some(variant) => Err(syn::Error::new_spanned(
-            variant,
-            "a variant of an AtomEnum has no fields",
-        )),
+    match data.variants.iter().find(|variant| !matches!(variant.fields, Fields::Unit)) {
+        Some(variant) => Err(syn::Error::new_spanned(variant, "a variant of an AtomEnum has no fields")),
         None => Ok(data.variants.iter().collect()),
     }
 }

@@ -10,9 +10,7 @@ use syn::{Attribute, Data, DeriveInput, Fields, Ident, LitByteStr, LitInt, LitSt
 pub(crate) fn derive(input: DeriveInput) -> syn::Result<TokenStream> {
     let name = &input.ident;
     let options = Options::of(&input.attrs)?;
-    let atom = options
-        .atom
-        .unwrap_or_else(|| LitStr::new(&name.unraw().to_string(), name.span()));
+    let atom = options.atom.unwrap_or_else(|| LitStr::new(&name.unraw().to_string(), name.span()));
     let fields = fields(&input)?;
     let names: Vec<String> = fields.iter().map(|field| field.unraw().to_string()).collect();
     let arity = fields.len() + 1;
@@ -61,10 +59,7 @@ fn fields(input: &DeriveInput) -> syn::Result<Vec<&Ident>> {
 /// Tuple head and tag atom as they are written: SMALL_TUPLE_EXT (104) and SMALL_ATOM_UTF8_EXT (119).
 fn head(atom: &LitStr, arity: usize) -> syn::Result<LitByteStr> {
     let arity = u8::try_from(arity).map_err(|_| syn::Error::new(atom.span(), "a record has at most 254 fields"))?;
-    Ok(LitByteStr::new(
-        &[&[104, arity], atom_bytes(atom)?.as_slice()].concat(),
-        Span::call_site(),
-    ))
+    Ok(LitByteStr::new(&[&[104, arity], atom_bytes(atom)?.as_slice()].concat(), Span::call_site()))
 }
 
 /// An atom as it is written.
@@ -83,10 +78,7 @@ struct Options {
 impl Options {
     fn of(attributes: &[Attribute]) -> syn::Result<Self> {
         let mut all = Self::default();
-        for attribute in attributes
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("record"))
-        {
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("record")) {
             for part in attribute.parse_args_with(Punctuated::<Part, Token![,]>::parse_terminated)? {
                 match part {
                     Part::Atom(atom) => all.atom = Some(atom),
@@ -110,10 +102,7 @@ impl Parse for Part {
         }
         let word: Ident = input.parse()?;
         if word != "also" {
-            return Err(syn::Error::new(
-                word.span(),
-                "an atom's text or also(ARITY = \"FUNCTION\")",
-            ));
+            return Err(syn::Error::new(word.span(), "an atom's text or also(ARITY = \"FUNCTION\")"));
         }
         let content;
         syn::parenthesized!(content in input);

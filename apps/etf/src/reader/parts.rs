@@ -23,9 +23,7 @@ impl<'a> Reader<'a> {
         let count = self.u32()?;
         match count <= self.left() {
             true => Ok(count),
-            false => Err(Error::Short {
-                at: self.at + self.left(),
-            }),
+            false => Err(Error::Short { at: self.at + self.left() }),
         }
     }
 
@@ -44,15 +42,9 @@ impl<'a> Reader<'a> {
         let length = self.u32()?;
         let last = self.u8()?;
         if last > 8 || (last == 0) != (length == 0) {
-            return Err(Error::Malformed {
-                what: "a bit string with an impossible last byte",
-                at,
-            });
+            return Err(Error::Malformed { what: "a bit string with an impossible last byte", at });
         }
-        Ok(Bits {
-            bytes: self.take(length)?,
-            last,
-        })
+        Ok(Bits { bytes: self.take(length)?, last })
     }
 
     pub(super) fn atom_bytes(&mut self, found: u8) -> Result<&'a [u8], Error> {
@@ -72,10 +64,7 @@ impl<'a> Reader<'a> {
             _ => latin1(bytes),
         };
         if bytes.len() > ATOM_MAX && text.chars().count() > ATOM_MAX {
-            return Err(Error::Malformed {
-                what: "an atom of more than 255 characters",
-                at,
-            });
+            return Err(Error::Malformed { what: "an atom of more than 255 characters", at });
         }
         Ok(text)
     }
@@ -84,17 +73,11 @@ impl<'a> Reader<'a> {
         let at = self.at;
         let value = match found {
             tag::FLOAT => f64::from_be_bytes(*self.chunk()?),
-            _ => float_text(self.chunk::<31>()?).ok_or(Error::Malformed {
-                what: "no number in a float's text",
-                at,
-            })?,
+            _ => float_text(self.chunk::<31>()?).ok_or(Error::Malformed { what: "no number in a float's text", at })?,
         };
         match value.is_finite() {
             true => Ok(value),
-            false => Err(Error::Malformed {
-                what: "a float that is not finite",
-                at,
-            }),
+            false => Err(Error::Malformed { what: "a float that is not finite", at }),
         }
     }
 
@@ -107,8 +90,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn u32(&mut self) -> Result<usize, Error> {
-        self.chunk()
-            .map(|bytes| usize::try_from(u32::from_be_bytes(*bytes)).unwrap_or(usize::MAX))
+        self.chunk().map(|bytes| usize::try_from(u32::from_be_bytes(*bytes)).unwrap_or(usize::MAX))
     }
 
     #[inline]
@@ -127,9 +109,7 @@ impl<'a> Reader<'a> {
 
     #[cold]
     fn short(&self) -> Error {
-        Error::Short {
-            at: self.at + self.rest.len(),
-        }
+        Error::Short { at: self.at + self.rest.len() }
     }
 }
 
@@ -147,10 +127,7 @@ impl<'a> Bits<'a> {
 }
 
 fn utf8(bytes: &[u8], at: usize) -> Result<&str, Error> {
-    std::str::from_utf8(bytes).map_err(|_| Error::Malformed {
-        what: "an atom that is not UTF-8",
-        at,
-    })
+    std::str::from_utf8(bytes).map_err(|_| Error::Malformed { what: "an atom that is not UTF-8", at })
 }
 
 fn latin1(bytes: &[u8]) -> Cow<'_, str> {

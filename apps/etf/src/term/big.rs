@@ -21,10 +21,7 @@ impl Big {
         let magnitude = magnitude.get(..used).unwrap_or_default();
         Term(match small(negative, magnitude) {
             Some(value) => Node::Integer(value),
-            None => Node::Big(Box::new(Self {
-                negative,
-                magnitude: magnitude.to_vec(),
-            })),
+            None => Node::Big(Box::new(Self { negative, magnitude: magnitude.to_vec() })),
         })
     }
 
@@ -74,12 +71,7 @@ fn small(negative: bool, magnitude: &[u8]) -> Option<i64> {
 
 impl Ord for Big {
     fn cmp(&self, other: &Self) -> Ordering {
-        let size = |big: &Self| {
-            (
-                big.magnitude.len(),
-                big.magnitude.iter().rev().copied().collect::<Vec<_>>(),
-            )
-        };
+        let size = |big: &Self| (big.magnitude.len(), big.magnitude.iter().rev().copied().collect::<Vec<_>>());
         match (self.negative, other.negative) {
             (false, false) => size(self).cmp(&size(other)),
             (true, true) => size(other).cmp(&size(self)),

@@ -60,10 +60,7 @@ fn map(r: &mut Reader<'_>, at: usize) -> Result<Term, Error> {
     for _ in 0..length {
         pairs.push((Term::decode(r)?, Term::decode(r)?));
     }
-    Term::map(pairs).ok_or(Error::Malformed {
-        what: "two equal keys in a map",
-        at,
-    })
+    Term::map(pairs).ok_or(Error::Malformed { what: "two equal keys in a map", at })
 }
 
 fn elements(r: &mut Reader<'_>, count: usize) -> Result<Vec<Term>, Error> {

@@ -58,10 +58,7 @@ fn maps(a: &[(Term, Term)], b: &[(Term, Term)]) -> Ordering {
         |pairs: &[(Term, Term)], other: &[(Term, Term)]| pairs.iter().map(|p| &p.0).cmp(other.iter().map(|p| &p.0));
     let values =
         |pairs: &[(Term, Term)], other: &[(Term, Term)]| pairs.iter().map(|p| &p.1).cmp(other.iter().map(|p| &p.1));
-    a.len()
-        .cmp(&b.len())
-        .then_with(|| keys(a, b))
-        .then_with(|| values(a, b))
+    a.len().cmp(&b.len()).then_with(|| keys(a, b)).then_with(|| values(a, b))
 }
 
 /// Cell by cell: where one list has ended, its tail is compared with what is left of the other, which is a list.

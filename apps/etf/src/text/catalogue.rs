@@ -26,15 +26,8 @@ impl Entry {
     /// The entry of a derived record, from its default value.
     pub fn of<T: Shape + Default + Encode>() -> Result<Self, Error> {
         let default = Term::of(&T::default())?;
-        let defaults = default
-            .as_tuple()
-            .and_then(|elements| elements.get(1..))
-            .unwrap_or_default();
-        Ok(Self {
-            atom: T::ATOM,
-            fields: T::FIELDS.to_vec(),
-            defaults: defaults.to_vec(),
-        })
+        let defaults = default.as_tuple().and_then(|elements| elements.get(1..)).unwrap_or_default();
+        Ok(Self { atom: T::ATOM, fields: T::FIELDS.to_vec(), defaults: defaults.to_vec() })
     }
 
     /// Elements of the tuple, its atom included.
@@ -53,8 +46,7 @@ impl Catalogue for () {
 /// The first entry that fits.
 impl Catalogue for Vec<Entry> {
     fn record(&self, atom: &str, arity: Option<usize>) -> Option<&Entry> {
-        self.iter()
-            .find(|entry| entry.atom == atom && arity.is_none_or(|arity| arity == entry.arity()))
+        self.iter().find(|entry| entry.atom == atom && arity.is_none_or(|arity| arity == entry.arity()))
     }
 
     fn atoms(&self) -> Vec<&str> {
@@ -68,21 +60,12 @@ pub(crate) fn near<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> 
     all.sort_unstable();
     all.dedup();
     let close = |&&(distance, other): &&(usize, &str)| distance <= other.len().max(3) / 2;
-    all.iter()
-        .filter(close)
-        .take(3)
-        .map(|(_, other)| (*other).to_owned())
-        .collect()
+    all.iter().filter(close).take(3).map(|(_, other)| (*other).to_owned()).collect()
 }
 
 /// Letters to change, add or drop (Levenshtein), whatever their case. Names are short: the first 64 letters count.
 fn distance(a: &str, b: &str) -> usize {
-    let lower = |text: &str| {
-        text.chars()
-            .take(64)
-            .map(|letter| letter.to_ascii_lowercase())
-            .collect::<Vec<_>>()
-    };
+    let lower = |text: &str| text.chars().take(64).map(|letter| letter.to_ascii_lowercase()).collect::<Vec<_>>();
     let (a, b) = (lower(a), lower(b));
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.iter().enumerate() {

@@ -19,12 +19,7 @@ pub struct Error {
 
 /// The term that `text` is in the notation of [`text`](super), all of it.
 pub fn parse(text: &str, catalogue: &dyn Catalogue) -> Result<Term, Error> {
-    let mut parser = Parser {
-        text,
-        at: 0,
-        depth: 0,
-        catalogue,
-    };
+    let mut parser = Parser { text, at: 0, depth: 0, catalogue };
     parser.blanks();
     let term = parser.term()?;
     parser.blanks();
@@ -154,17 +149,8 @@ impl<'a> Parser<'a> {
         while !self.takes("}") {
             let start = self.at;
             let field = self.word();
-            let unknown = || {
-                error(
-                    start,
-                    suggest("field", field, near(field, entry.fields.iter().copied())),
-                )
-            };
-            let place = entry
-                .fields
-                .iter()
-                .position(|name| *name == field)
-                .ok_or_else(unknown)?;
+            let unknown = || error(start, suggest("field", field, near(field, entry.fields.iter().copied())));
+            let place = entry.fields.iter().position(|name| *name == field).ok_or_else(unknown)?;
             self.blanks();
             self.want("=")?;
             self.blanks();
@@ -177,13 +163,8 @@ impl<'a> Parser<'a> {
             self.separator();
         }
         let defaults = entry.defaults.iter().cloned();
-        let values = values
-            .into_iter()
-            .zip(defaults)
-            .map(|(value, default)| value.unwrap_or(default));
-        Ok(Term::tuple(
-            [Term::atom(entry.atom)].into_iter().chain(values).collect(),
-        ))
+        let values = values.into_iter().zip(defaults).map(|(value, default)| value.unwrap_or(default));
+        Ok(Term::tuple([Term::atom(entry.atom)].into_iter().chain(values).collect()))
     }
 
     fn number(&mut self) -> Result<Term, Error> {
@@ -198,9 +179,7 @@ impl<'a> Parser<'a> {
         if digits.len() > DIGITS_MAX {
             return Err(error(start, "an integer of too many digits"));
         }
-        let value = (!digits.is_empty())
-            .then(|| Big::parse(text.starts_with('-'), digits))
-            .flatten();
+        let value = (!digits.is_empty()).then(|| Big::parse(text.starts_with('-'), digits)).flatten();
         value.ok_or_else(|| error(start, "no number"))
     }
 

@@ -95,11 +95,7 @@ fn write_atom(out: &mut dyn Write, text: &str) -> fmt::Result {
 
 /// As text if it is UTF-8 that can be read, else byte by byte.
 fn write_binary(out: &mut dyn Write, bytes: &[u8]) -> fmt::Result {
-    let readable = |text: &&str| {
-        !text
-            .chars()
-            .any(|letter| letter.is_control() && !"\n\t\r".contains(letter))
-    };
+    let readable = |text: &&str| !text.chars().any(|letter| letter.is_control() && !"\n\t\r".contains(letter));
     match std::str::from_utf8(bytes).ok().filter(readable) {
         Some(text) => write_quoted(out, '"', text),
         None => write_bytes(out, bytes, 8),
@@ -140,8 +136,5 @@ fn is_deceptive(letter: char) -> bool {
 }
 
 fn write_escaped(out: &mut dyn Write, letter: char) -> fmt::Result {
-    letter
-        .encode_utf8(&mut [0; 4])
-        .bytes()
-        .try_for_each(|byte| write!(out, "\\x{byte:02x}"))
+    letter.encode_utf8(&mut [0; 4]).bytes().try_for_each(|byte| write!(out, "\\x{byte:02x}"))
 }

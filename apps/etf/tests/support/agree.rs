@@ -32,18 +32,8 @@ fn total(reader: Reader<'_>) {
     let _ = reader.head();
     let mut r = reader;
     while r.peek().is_some() {
-        let _ = (
-            r.clone().atom(),
-            r.clone().binary(),
-            r.clone().float(),
-            r.clone().map(),
-            r.clone().absent(),
-        );
-        let _ = (
-            r.clone().integer::<i64>("i"),
-            r.clone().list(|r| r.skip()),
-            r.clone().tuple(),
-        );
+        let _ = (r.clone().atom(), r.clone().binary(), r.clone().float(), r.clone().map(), r.clone().absent());
+        let _ = (r.clone().integer::<i64>("i"), r.clone().list(|r| r.skip()), r.clone().tuple());
         if r.tuple().is_err() && r.skip().is_err() {
             return;
         }

@@ -23,10 +23,7 @@ pub fn text<'a>(line: &'a Value, key: &str) -> &'a str {
 }
 
 pub fn hex(text: &str) -> Vec<u8> {
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 /// Makes documents; keeps what it compressed, since the largest takes seconds.
@@ -68,10 +65,7 @@ fn plain(segment: &Value, out: &mut impl Write) {
     if let Some(bytes) = segment["hex"].as_str() {
         return out.write_all(&hex(bytes)).unwrap();
     }
-    let (unit, count) = (
-        hex(text(segment, "repeat")),
-        segment["count"].as_u64().unwrap() as usize,
-    );
+    let (unit, count) = (hex(text(segment, "repeat")), segment["count"].as_u64().unwrap() as usize);
     let block = unit.repeat(count.min(4096));
     for _ in 0..count / 4096 {
         out.write_all(&block).unwrap();
@@ -101,24 +95,15 @@ pub fn tree(node: &Value) -> Term {
         "n" => Term::nil(),
         "a" => Term::atom(value.as_str().unwrap()),
         "i" => etf::text::parse(value.as_str().unwrap(), &()).unwrap(),
-        "f" => Term::float(f64::from_bits(
-            u64::from_str_radix(value.as_str().unwrap(), 16).unwrap(),
-        ))
-        .unwrap(),
+        "f" => Term::float(f64::from_bits(u64::from_str_radix(value.as_str().unwrap(), 16).unwrap())).unwrap(),
         "b" => Term::binary(&hex(value.as_str().unwrap())),
         "bits" => Term::bits(&hex(value[0].as_str().unwrap()), value[1].as_u64().unwrap() as usize).unwrap(),
         "t" => Term::tuple(all(value)),
         "l" => Term::list(all(value)),
         "il" => Term::improper(all(&value[0]), tree(&value[1])),
-        "m" => Term::map(
-            value
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|pair| (tree(&pair[0]), tree(&pair[1])))
-                .collect(),
-        )
-        .unwrap(),
+        "m" => {
+            Term::map(value.as_array().unwrap().iter().map(|pair| (tree(&pair[0]), tree(&pair[1]))).collect()).unwrap()
+        }
         _ => panic!("no such node: {kind}"),
     }
 }

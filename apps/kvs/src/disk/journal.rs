@@ -35,23 +35,15 @@ impl Journal {
     pub(super) fn open(folder: &Path) -> Result<Journal, Error> {
         let folder = std::path::absolute(folder)?;
         let number = highest(&folder)?;
-        let newest = Mutex::new(Newest {
-            number,
-            file: handle(&folder, number)?,
-        });
-        Ok(Journal {
-            folder,
-            newest,
-            failed: AtomicBool::new(false),
-        })
+        let newest = Mutex::new(Newest { number, file: handle(&folder, number)? });
+        Ok(Journal { folder, newest, failed: AtomicBool::new(false) })
     }
 
     /// Makes durable what was committed to `db` before the call. After a failure it never succeeds again.
     pub(super) fn sync(&self, db: &Database) -> Result<(), Error> {
         self.check()?;
         db.persist(PersistMode::Buffer)?;
-        self.sync_newest()
-            .inspect_err(|_| self.failed.store(true, Ordering::Release))?;
+        self.sync_newest().inspect_err(|_| self.failed.store(true, Ordering::Release))?;
         Ok(())
     }
 
@@ -66,10 +58,7 @@ impl Journal {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         while name(&self.folder, newest.number + 1).try_exists()? {
             let number = newest.number + 1;
-            *newest = Newest {
-                number,
-                file: handle(&self.folder, number)?,
-            };
+            *newest = Newest { number, file: handle(&self.folder, number)? };
         }
         newest.file.sync_data()
     }
@@ -79,9 +68,7 @@ fn highest(folder: &Path) -> Result<u64, Error> {
     let mut highest = None;
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let stem = path
-            .file_stem()
-            .filter(|_| path.extension().is_some_and(|end| end == "jnl"));
+        let stem = path.file_stem().filter(|_| path.extension().is_some_and(|end| end == "jnl"));
         let number = stem.and_then(|stem| stem.to_str()?.parse::<u64>().ok());
         highest = highest.max(number);
     }

@@ -74,16 +74,11 @@ fn start(path: &Path) -> Result<Database, Error> {
 }
 
 pub(super) fn tables(db: &Database, tables: &[Table]) -> Result<HashMap<&'static str, Keyspace>, Error> {
-    tables
-        .iter()
-        .map(|table| Ok((table.0, db.keyspace(table.0, options)?)))
-        .collect()
+    tables.iter().map(|table| Ok((table.0, db.keyspace(table.0, options)?))).collect()
 }
 
 /// Taken when a table is made, and kept with it: a later release that changes them changes new tables only.
 /// fjall's Bloom filters are on for every level, so that asking for an absent key costs no read.
 fn options() -> KeyspaceCreateOptions {
-    KeyspaceCreateOptions::default()
-        .manual_journal_persist(true)
-        .max_memtable_size(MEMTABLE)
+    KeyspaceCreateOptions::default().manual_journal_persist(true).max_memtable_size(MEMTABLE)
 }

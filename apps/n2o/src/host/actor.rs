@@ -12,10 +12,7 @@ use crate::node::{DRAIN_INPUTS, Limits, Node};
 use crate::{App, Time};
 
 /// All that came in, but no more steps at once than let the sockets of the thread have their turn.
-const LIMITS: Limits = Limits {
-    items: usize::MAX,
-    inputs: DRAIN_INPUTS,
-};
+const LIMITS: Limits = Limits { items: usize::MAX, inputs: DRAIN_INPUTS };
 
 /// There is something to look at.
 pub(super) struct Wake;
@@ -54,23 +51,14 @@ impl<A: App> Handler<Wake> for NodeActor<A> {
 
 impl<A: App> NodeActor<A> {
     pub(super) fn new(node: Node<A>, shared: Arc<Shared<A>>) -> Self {
-        Self {
-            node,
-            shared,
-            outputs: Vec::new(),
-            alarm: None,
-        }
+        Self { node, shared, outputs: Vec::new(), alarm: None }
     }
 
     fn run(&mut self, ctx: &mut Context<Self>) {
         self.node.drain(wall_clock(), LIMITS);
         self.release();
         if self.node.has_work() && !self.node.is_blocked() {
-            ctx.spawn(
-                tokio::task::yield_now()
-                    .into_actor(self)
-                    .map(|_, actor, ctx| actor.run(ctx)),
-            );
+            ctx.spawn(tokio::task::yield_now().into_actor(self).map(|_, actor, ctx| actor.run(ctx)));
         }
         self.set_alarm(ctx);
         if self.shared.net.closed.load(Ordering::Acquire) {

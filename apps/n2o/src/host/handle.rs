@@ -20,22 +20,14 @@ pub struct Handle<A: App> {
 
 impl<A: App> Clone for Handle<A> {
     fn clone(&self) -> Self {
-        Self {
-            shared: self.shared.clone(),
-            arbiters: self.arbiters.clone(),
-            threads: self.threads.clone(),
-        }
+        Self { shared: self.shared.clone(), arbiters: self.arbiters.clone(), threads: self.threads.clone() }
     }
 }
 
 impl<A: App> Handle<A> {
     pub(super) fn new(shared: Arc<Shared<A>>, arbiters: Vec<Arbiter>) -> Self {
         let threads = arbiters.iter().map(Arbiter::handle).collect();
-        Self {
-            shared,
-            arbiters: Arc::new(Mutex::new(arbiters)),
-            threads,
-        }
+        Self { shared, arbiters: Arc::new(Mutex::new(arbiters)), threads }
     }
 
     /// Puts an input into the mailbox of a process.
@@ -116,12 +108,7 @@ impl<A: App> Handle<A> {
         for arbiter in &arbiters {
             arbiter.stop();
         }
-        let ended = arbiters
-            .into_iter()
-            .map(Arbiter::join)
-            .filter(|ended| ended.is_err())
-            .count()
-            == 0;
+        let ended = arbiters.into_iter().map(Arbiter::join).filter(|ended| ended.is_err()).count() == 0;
         finished && ended && self.shared.store.flush().is_ok()
     }
 

@@ -73,10 +73,7 @@ impl App for Ledger {
         if name.starts_with("broken") {
             return Err("it never starts".into());
         }
-        Ok(Account {
-            sum: read(cx, name)?,
-            inputs: 0,
-        })
+        Ok(Account { sum: read(cx, name)?, inputs: 0 })
     }
 
     fn step(

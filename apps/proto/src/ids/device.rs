@@ -17,9 +17,7 @@ impl DevKey {
         if !DEV_KEY_CHARS.contains(&input.len()) {
             return Err(BadId::Length);
         }
-        let text = ascii(input, |byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'-')
-        })?;
+        let text = ascii(input, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'-'))?;
         Ok(Self { text: text.into() })
     }
 }
@@ -69,9 +67,7 @@ impl ClientId {
 
     /// The client id of a verified device.
     pub fn device(phone: &Phone, dev_key: &DevKey) -> Self {
-        Self {
-            text: format!("{DEVICE}{phone}_{dev_key}").into(),
-        }
+        Self { text: format!("{DEVICE}{phone}_{dev_key}").into() }
     }
 
     pub fn kind(&self) -> ClientKind {
@@ -89,14 +85,8 @@ impl ClientId {
     /// ID-5: the dev_key of a registration that carries none, the id less its prefix and a leading `<phone>_`.
     pub fn default_dev_key(&self, phone: &Phone) -> Result<DevKey, BadId> {
         let prefixes = [DEVICE_REG, REG, DEVICE];
-        let rest = prefixes
-            .iter()
-            .find_map(|prefix| self.text.strip_prefix(prefix))
-            .ok_or(BadId::Form)?;
-        let key = rest
-            .strip_prefix(phone.as_str())
-            .and_then(|rest| rest.strip_prefix('_'))
-            .unwrap_or(rest);
+        let rest = prefixes.iter().find_map(|prefix| self.text.strip_prefix(prefix)).ok_or(BadId::Form)?;
+        let key = rest.strip_prefix(phone.as_str()).and_then(|rest| rest.strip_prefix('_')).unwrap_or(rest);
         DevKey::parse(key.as_bytes())
     }
 
@@ -112,8 +102,6 @@ impl ClientId {
 /// The account and device that `<phone>_<dev_key>` names; the phone must be written as it is kept.
 fn named(rest: &str) -> Option<(Phone, DevKey)> {
     let (phone, dev_key) = rest.split_once('_')?;
-    let key = Phone::parse(phone.as_bytes())
-        .ok()
-        .filter(|key| key.as_str() == phone)?;
+    let key = Phone::parse(phone.as_bytes()).ok().filter(|key| key.as_str() == phone)?;
     Some((key, DevKey::parse(dev_key.as_bytes()).ok()?))
 }

@@ -43,10 +43,7 @@ impl FeedId {
         if let Some(room) = key.strip_prefix(b"r/") {
             return RoomId::parse(room).map(Self::Room);
         }
-        let mut pair = key
-            .strip_prefix(b"p/")
-            .ok_or(BadId::Form)?
-            .splitn(2, |&byte| byte == b'/');
+        let mut pair = key.strip_prefix(b"p/").ok_or(BadId::Form)?.splitn(2, |&byte| byte == b'/');
         let mut next = || pair.next().ok_or(BadId::Form).and_then(PhoneId::parse);
         Ok(Self::p2p(next()?, next()?))
     }
@@ -55,13 +52,8 @@ impl FeedId {
 impl From<&FeedId> for Feed {
     fn from(feed: &FeedId) -> Self {
         match feed {
-            FeedId::P2p(one, other) => Self::P2p(P2p {
-                from: Some(one.to_bytes()),
-                to: Some(other.to_bytes()),
-            }),
-            FeedId::Room(room) => Self::Muc(Muc {
-                name: Some(room.to_bytes()),
-            }),
+            FeedId::P2p(one, other) => Self::P2p(P2p { from: Some(one.to_bytes()), to: Some(other.to_bytes()) }),
+            FeedId::Room(room) => Self::Muc(Muc { name: Some(room.to_bytes()) }),
         }
     }
 }
@@ -72,10 +64,9 @@ impl TryFrom<&Feed> for FeedId {
     /// Fails when a name is absent or none.
     fn try_from(feed: &Feed) -> Result<Self, BadId> {
         match feed {
-            Feed::P2p(P2p {
-                from: Some(from),
-                to: Some(to),
-            }) => Ok(Self::p2p(PhoneId::parse(from)?, PhoneId::parse(to)?)),
+            Feed::P2p(P2p { from: Some(from), to: Some(to) }) => {
+                Ok(Self::p2p(PhoneId::parse(from)?, PhoneId::parse(to)?))
+            }
             Feed::Muc(Muc { name: Some(name) }) => RoomId::parse(name).map(Self::Room),
             Feed::P2p(_) | Feed::Muc(_) => Err(BadId::Form),
         }

@@ -33,11 +33,6 @@ impl Nick {
     /// The key of the index: two nicks that differ only in case have the same.
     pub fn folded(&self) -> String {
         // By way of upper case, so that letters with several small forms meet; in normal form again at the end.
-        self.text
-            .chars()
-            .flat_map(char::to_uppercase)
-            .flat_map(char::to_lowercase)
-            .nfc()
-            .collect()
+        self.text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
     }
 }

@@ -34,11 +34,7 @@ impl Phone {
 
     /// The address of one of its rosters.
     pub fn roster(&self, roster: u64) -> PhoneId {
-        PhoneId {
-            text: format!("{}_{roster}", self.text).into(),
-            phone: self.clone(),
-            roster,
-        }
+        PhoneId { text: format!("{}_{roster}", self.text).into(), phone: self.clone(), roster }
     }
 }
 
@@ -56,10 +52,7 @@ fn number(input: &[u8]) -> Option<String> {
 }
 
 fn handle(input: &[u8]) -> Result<Phone, BadId> {
-    let text = ascii(input, |byte| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-')
-    })?
-    .to_ascii_lowercase();
+    let text = ascii(input, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))?.to_ascii_lowercase();
     if !HANDLE_CHARS.contains(&text.len()) {
         return Err(BadId::Length);
     }

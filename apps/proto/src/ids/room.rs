@@ -17,9 +17,7 @@ impl RoomId {
         if !ROOM_ID_CHARS.contains(&input.len()) {
             return Err(BadId::Length);
         }
-        let text = ascii(input, |byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
-        })?;
+        let text = ascii(input, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))?;
         match PhoneId::parse(input) {
             Ok(_) => Err(BadId::Form),
             Err(_) => Ok(Self { text: text.into() }),

@@ -50,12 +50,6 @@ pub struct KvsWriter {
 
 impl Default for KvsWriter {
     fn default() -> Self {
-        Self {
-            id: Term::nil(),
-            count: Some(0),
-            cache: Term::nil(),
-            args: Term::nil(),
-            first: Term::nil(),
-        }
+        Self { id: Term::nil(), count: Some(0), cache: Term::nil(), args: Term::nil(), first: Term::nil() }
     }
 }

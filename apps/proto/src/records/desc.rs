@@ -22,23 +22,14 @@ pub struct Desc {
 
 impl Default for Desc {
     fn default() -> Self {
-        Self {
-            id: None,
-            mime: Some(Bytes::from_static(b"text")),
-            payload: None,
-            parentid: None,
-            data: Vec::new(),
-        }
+        Self { id: None, mime: Some(Bytes::from_static(b"text")), payload: None, parentid: None, data: Vec::new() }
     }
 }
 
 impl Desc {
     /// A part of plain text.
     pub fn text(payload: impl Into<Bytes>) -> Self {
-        Self {
-            payload: Some(payload.into()),
-            ..Self::default()
-        }
+        Self { payload: Some(payload.into()), ..Self::default() }
     }
 
     /// Arity 7: size, filename and info become Features of group FILE_DATA (C-6).

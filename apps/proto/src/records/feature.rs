@@ -14,12 +14,7 @@ pub struct Feature {
 
 impl Default for Feature {
     fn default() -> Self {
-        Self {
-            id: None,
-            key: None,
-            value: Some(Value::Text(Bytes::new())),
-            group: None,
-        }
+        Self { id: None, key: None, value: Some(Value::Text(Bytes::new())), group: None }
     }
 }
 

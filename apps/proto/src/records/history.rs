@@ -19,14 +19,7 @@ pub struct History {
 
 impl Default for History {
     fn default() -> Self {
-        Self {
-            roster_id: None,
-            feed: None,
-            size: Some(0),
-            entity_id: Some(0),
-            data: Vec::new(),
-            status: None,
-        }
+        Self { roster_id: None, feed: None, size: Some(0), entity_id: Some(0), data: Vec::new(), status: None }
     }
 }
 

@@ -41,18 +41,12 @@ impl Io {
 
     /// Without content `data` is the empty binary (D-3).
     fn code(code: Code) -> Self {
-        Self {
-            code: Some(code),
-            data: Some(Data::Bytes(Bytes::new())),
-        }
+        Self { code: Some(code), data: Some(Data::Bytes(Bytes::new())) }
     }
 
     /// The same answer carrying `data`.
     pub fn with(self, data: impl Into<Data>) -> Self {
-        Self {
-            data: Some(data.into()),
-            ..self
-        }
+        Self { data: Some(data.into()), ..self }
     }
 
     /// The success code and its detail; old short forms included.

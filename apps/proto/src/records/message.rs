@@ -173,9 +173,6 @@ pub struct Ack {
 
 impl Default for Ack {
     fn default() -> Self {
-        Self {
-            table: Atom::from("Message"),
-            id: None,
-        }
+        Self { table: Atom::from("Message"), id: None }
     }
 }

@@ -11,10 +11,7 @@ pub struct Presence {
 
 impl Default for Presence {
     fn default() -> Self {
-        Self {
-            uid: Some(Bytes::new()),
-            status: None,
-        }
+        Self { uid: Some(Bytes::new()), status: None }
     }
 }
 

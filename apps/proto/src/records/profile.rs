@@ -59,11 +59,7 @@ impl Profile {
         for _ in 0..5 {
             r.skip()?;
         }
-        Ok(Self {
-            phone,
-            status: Decode::decode(r)?,
-            ..Self::default()
-        })
+        Ok(Self { phone, status: Decode::decode(r)?, ..Self::default() })
     }
 }
 

@@ -31,14 +31,7 @@ pub struct PushService {
 
 impl Default for PushService {
     fn default() -> Self {
-        Self {
-            recipients: Vec::new(),
-            id: None,
-            ttl: Some(0),
-            module: None,
-            priority: None,
-            payload: None,
-        }
+        Self { recipients: Vec::new(), id: None, ttl: Some(0), module: None, priority: None, payload: None }
     }
 }
 
@@ -53,10 +46,6 @@ pub struct PublishService {
 
 impl Default for PublishService {
     fn default() -> Self {
-        Self {
-            message: None,
-            topic: None,
-            qos: Some(0),
-        }
+        Self { message: None, topic: None, qos: Some(0) }
     }
 }

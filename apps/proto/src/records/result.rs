@@ -15,10 +15,7 @@ pub struct Success {
 
 impl Success {
     pub fn new(outcome: Outcome, src: impl Encode) -> Self {
-        Self {
-            code: Some(Label::Atom(Atom::new(outcome.text()))),
-            src: Term::of(&src).unwrap_or_default(),
-        }
+        Self { code: Some(Label::Atom(Atom::new(outcome.text()))), src: Term::of(&src).unwrap_or_default() }
     }
 
     /// The code, when it is one of appendix C.
@@ -27,10 +24,7 @@ impl Success {
     }
 
     fn from_short(r: &mut Reader<'_>) -> Result<Self, Error> {
-        Ok(Self {
-            code: Decode::decode(r)?,
-            src: Term::nil(),
-        })
+        Ok(Self { code: Decode::decode(r)?, src: Term::nil() })
     }
 }
 
@@ -62,10 +56,7 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(refusal: Refusal, src: impl Encode) -> Self {
-        Self {
-            code: Some(Atom::new(refusal.text())),
-            src: Term::of(&src).unwrap_or_default(),
-        }
+        Self { code: Some(Atom::new(refusal.text())), src: Term::of(&src).unwrap_or_default() }
     }
 
     /// The code, when it is one of appendix C.
@@ -74,10 +65,7 @@ impl Failure {
     }
 
     fn from_short(r: &mut Reader<'_>) -> Result<Self, Error> {
-        Ok(Self {
-            code: Decode::decode(r)?,
-            src: Term::nil(),
-        })
+        Ok(Self { code: Decode::decode(r)?, src: Term::nil() })
     }
 }
 

@@ -30,22 +30,12 @@ impl Events {
     }
 
     fn long(version: &str, module: &str, client: &str, token: &str) -> Option<Self> {
-        Some(Self::new(
-            ReplyForm::Long(level(module)?),
-            matches!(version, "" | "1"),
-            client,
-            token,
-        ))
+        Some(Self::new(ReplyForm::Long(level(module)?), matches!(version, "" | "1"), client, token))
     }
 
     fn new(reply: ReplyForm, version_ok: bool, client: &str, token: &str) -> Self {
         let given = |text: &str| (!text.is_empty()).then(|| text.into());
-        Self {
-            reply,
-            client: given(client),
-            token: given(token),
-            version_ok,
-        }
+        Self { reply, client: given(client), token: given(token), version_ok }
     }
 }
 

@@ -28,10 +28,7 @@ impl Filter {
                 let (group, filter) = shared.split_once('/').ok_or(BadFilter)?;
                 match group.is_empty() || group.contains(['+', '#']) {
                     true => Err(BadFilter),
-                    false => Ok(Self::Shared {
-                        group: group.into(),
-                        filter: Box::new(Self::unshared(filter)?),
-                    }),
+                    false => Ok(Self::Shared { group: group.into(), filter: Box::new(Self::unshared(filter)?) }),
                 }
             }
             None => Self::unshared(filter),

@@ -20,10 +20,7 @@ impl<'a> Parser<'a> {
 
     pub(super) fn while_in(&mut self, is_in: impl Fn(char) -> bool) -> &'a str {
         let rest = self.rest();
-        let taken = rest
-            .find(|letter| !is_in(letter))
-            .and_then(|end| rest.get(..end))
-            .unwrap_or(rest);
+        let taken = rest.find(|letter| !is_in(letter)).and_then(|end| rest.get(..end)).unwrap_or(rest);
         self.at += taken.len();
         taken
     }
@@ -84,9 +81,7 @@ impl<'a> Parser<'a> {
             Some('\\') => Ok(b'\\'),
             Some('"') => Ok(b'"'),
             Some('\'') if quote == '\'' => Ok(b'\''),
-            Some('x') => self
-                .hex()
-                .ok_or_else(|| error(start, "two hexadecimal digits are wanted")),
+            Some('x') => self.hex().ok_or_else(|| error(start, "two hexadecimal digits are wanted")),
             Some(_) | None => Err(error(start, "no such escape")),
         }
     }
