@@ -1,5 +1,6 @@
 //! The mail process of an account: notices that every device has taken are erased (DLV-2 step 8, for the `ses/` stream).
 
+use mail::Cursor;
 use n2o::Failure;
 use proto::ids::{ClientId, DevKey, Phone};
 
@@ -20,32 +21,28 @@ impl Mail {
 
     pub fn step(&mut self, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         let Input::Trim = input else { return Ok(()) };
-        let taken = self.taken_by_all(cx)?;
+        let cursors = self.cursors(cx)?;
         let owner = self.phone.as_str().as_bytes();
-        for (key, _) in cx.store.scan(NOTICE, &rows::numbers(owner, 0, taken).limit(TRIM_MAX))? {
-            fx.delete(NOTICE, key);
+        for (key, _) in cx.store.scan(NOTICE, &rows::numbers(owner, 0, u64::MAX).limit(TRIM_MAX))? {
+            let seq = rows::number(&key).unwrap_or_default();
+            if cursors.iter().all(|cursor| cursor.covers(seq)) {
+                fx.delete(NOTICE, key);
+            }
         }
         Ok(())
     }
 
-    /// The number up to which every device of the account has acknowledged its notices; all, when there is no device.
-    fn taken_by_all(&self, cx: &Cx<'_>) -> Result<u64, Failure> {
+    /// How far each device of the account has come; an account without devices keeps nothing.
+    fn cursors(&self, cx: &Cx<'_>) -> Result<Vec<Cursor>, Failure> {
         let prefix = rows::path(&[self.phone.as_str().as_bytes(), b""]);
-        let mut taken = u64::MAX - 1;
-        for (_, row) in cx.store.scan(DEVICE, &kvs::Span::prefix(prefix))? {
-            let device: Device = rows::decode(&row)?;
-            taken = taken.min(self.taken_by(cx, &device)?);
-        }
-        Ok(taken)
+        let devices = cx.store.scan(DEVICE, &kvs::Span::prefix(prefix))?;
+        devices.iter().map(|(_, row)| self.cursor(cx, &rows::decode(row)?)).collect()
     }
 
-    fn taken_by(&self, cx: &Cx<'_>, device: &Device) -> Result<u64, Failure> {
-        let Ok(key) = DevKey::parse(&device.dev_key) else {
-            return Ok(u64::MAX - 1);
-        };
+    fn cursor(&self, cx: &Cx<'_>, device: &Device) -> Result<Cursor, Failure> {
+        let key = DevKey::parse(&device.dev_key).map_err(|_| Failure::new("a stored device key is none"))?;
         let client = ClientId::device(&self.phone, &key);
-        let cursor: Option<mail::Cursor> =
-            rows::read(cx.store, CURSOR, &rows::cursor_key(client.as_str(), rows::NOTICES))?;
-        Ok(cursor.map_or(device.birth, |cursor| cursor.upto))
+        let cursor = rows::read(cx.store, CURSOR, &rows::cursor_key(client.as_str(), rows::NOTICES))?;
+        Ok(cursor.unwrap_or_else(|| Cursor::at(device.birth)))
     }
 }

@@ -1,0 +1,267 @@
+//! Clients that we did not write against the real program (issue 2): mosquitto's, paho-mqtt and a plain Erlang node.
+//!
+//! Nothing is skipped: a missing tool fails the test and names `.ci/run`, which installs it.
+
+mod support;
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use support::Server;
+use tempfile::TempDir;
+
+/// A foreign program that takes longer is ended, in seconds.
+const LIMIT_S: &str = "60";
+/// What `timeout` exits with when it had to end the program, and when there is no such program.
+const TIMED_OUT: i32 = 124;
+const NOT_FOUND: i32 = 127;
+/// How long `mosquitto_sub` waits for its messages, in seconds.
+const WAIT_S: &str = "20";
+/// `mosquitto_pub` and `mosquitto_sub` exit with the CONNACK's code.
+const NOT_AUTHORISED: [(&str, i32); 2] = [("311", 5), ("5", 0x87)];
+
+#[test]
+fn topic_13_con_1_mosquitto_with_a_certificate_has_an_ordinary_broker() {
+    let server = Server::start();
+    let alice = Mosquitto::certified(&server, "alice");
+    for version in ["311", "5"] {
+        // A retained message tells when the subscription stands, which the two filters share.
+        alice.publish(&in_version(version, &["-t", "ready", "-m", "now", "-r"]));
+        let mut hearing = alice.subscribe(&in_version(version, &["-t", "hello", "-t", "ready", "-C", "2"]));
+        assert_eq!(hearing.line(), "1 ready now");
+        alice.publish(&in_version(version, &["-t", "hello", "-m", "hello world"]));
+        assert_eq!(hearing.line(), "0 hello hello world");
+        hearing.end();
+
+        alice.publish(&in_version(version, &["-t", "hello", "-m", "kept", "-r"]));
+        let mut late = alice.subscribe(&in_version(version, &["-t", "#", "-T", "ready", "-C", "1"]));
+        assert_eq!(late.line(), "1 hello kept");
+        late.end();
+        // An empty retained message takes it away (MQTT 5.0, 3.3.1.3), which the next round would see.
+        alice.publish(&in_version(version, &["-t", "hello", "-n", "-r"]));
+    }
+}
+
+#[test]
+fn topic_13_con_11_mosquitto_finds_its_session_and_shares_a_subscription() {
+    let server = Server::start();
+    let alice = Mosquitto::certified(&server, "alice");
+    let away: &[&str] = &["-V", "311", "-i", "away", "-c", "-q", "2", "-t", "hello"];
+    // -E: it leaves as soon as its subscription is granted.
+    alice.subscribe(&[away, &["-E"]].concat()).end();
+    alice.publish(&["-V", "5", "-q", "2", "-t", "hello", "-m", "while you were out"]);
+    let mut back = alice.subscribe(&[away, &["-C", "1"]].concat());
+    assert_eq!(back.line(), "0 hello while you were out");
+    back.end();
+
+    alice.publish(&["-t", "ready", "-m", "now", "-r", "-q", "1"]);
+    let mut group = alice.subscribe(&["-V", "5", "-q", "1", "-t", "$share/all/work", "-t", "ready", "-C", "2"]);
+    assert_eq!(group.line(), "1 ready now");
+    alice.publish(&["-q", "1", "-t", "work", "-m", "item"]);
+    assert_eq!(group.line(), "0 work item");
+    group.end();
+}
+
+#[test]
+fn topic_9_mosquitto_with_a_certificate_hears_nothing_of_the_protocol() {
+    let server = Server::start();
+    let alice = Mosquitto::certified(&server, "alice");
+    let denied = alice.run("mosquitto_sub", &["-V", "5", "-t", "ses/38001", "-C", "1", "-W", WAIT_S]);
+    assert!(text(&denied.stderr).contains("denied"), "{}", said(&denied));
+}
+
+#[test]
+fn sec_1_con_1_mosquitto_without_a_certificate_of_ours_is_refused() {
+    let (server, other) = (Server::start(), Server::start());
+    let hello = ["-q", "1", "-t", "hello", "-m", "hello world"];
+    let without = Mosquitto { certificate: None, ..Mosquitto::certified(&server, "alice") };
+    let strange = Mosquitto { certificate: Some(certify(&other, "alice")), ..Mosquitto::certified(&server, "alice") };
+    for (title, client) in [("without", without), ("another authority's", strange)] {
+        for version in ["311", "5"] {
+            let refused = client.run("mosquitto_pub", &[&["-V", version], &hello[..]].concat());
+            assert!(!refused.status.success(), "{title}: {}", said(&refused));
+            assert!(text(&refused.stderr).contains("Error"), "{title}: {}", said(&refused));
+        }
+    }
+}
+
+#[test]
+fn con_3_mosquitto_without_tls_is_refused() {
+    let server = Server::start();
+    let port = server.mqtt().port().to_string();
+    for (version, code) in NOT_AUTHORISED {
+        let arguments = ["-h", "127.0.0.1", "-p", &port, "-V", version, "-q", "1", "-t", "hello", "-m", "hello world"];
+        let refused = finish(bounded("mosquitto_pub").args(arguments));
+        assert_eq!(refused.status.code(), Some(code), "{}", said(&refused));
+        assert!(text(&refused.stderr).to_lowercase().contains("not authori"), "{}", said(&refused));
+    }
+}
+
+#[test]
+fn t_1_by_paho_mqtt_3_1_1() {
+    paho("3.1.1");
+}
+
+#[test]
+fn t_1_by_paho_mqtt_5() {
+    paho("5");
+}
+
+fn paho(version: &str) {
+    let server = Server::start();
+    let mut command = bounded(python());
+    let script = script("paho_t1.py");
+    finish_well(
+        command.arg(script).arg(server.mqtt().port().to_string()).arg(version).env("PYTHONDONTWRITEBYTECODE", "1"),
+    );
+}
+
+#[test]
+fn c_1_to_c_6_and_message_1_by_an_erlang_node() {
+    let server = Server::start();
+    finish_well(bounded("escript").arg(script("erlang_t1.escript")).arg(server.mqtt().port().to_string()));
+}
+
+fn in_version<'a>(version: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
+    [&["-V", version, "-q", "1"], arguments].concat()
+}
+
+/// mosquitto's clients and what they know of a server.
+struct Mosquitto {
+    port: String,
+    root: PathBuf,
+    certificate: Option<Certificate>,
+}
+
+/// `NAME.crt` and `NAME.key`, in a folder that goes with this.
+struct Certificate {
+    folder: TempDir,
+    name: &'static str,
+}
+
+impl Mosquitto {
+    fn certified(server: &Server, name: &'static str) -> Mosquitto {
+        let port = server.mqtts().port().to_string();
+        Mosquitto { port, root: server.root_certificate(), certificate: Some(certify(server, name)) }
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = bounded(program);
+        command.args(["-h", "localhost", "-p", &self.port, "--cafile"]).arg(&self.root);
+        if let Some(Certificate { folder, name }) = &self.certificate {
+            let file = |end: &str| folder.path().join(format!("{name}.{end}"));
+            command.arg("--cert").arg(file("crt")).arg("--key").arg(file("key"));
+        }
+        command.args(arguments);
+        command
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        finish(&mut self.command(program, arguments))
+    }
+
+    fn publish(&self, arguments: &[&str]) {
+        finish_well(&mut self.command("mosquitto_pub", arguments));
+    }
+
+    /// Starts `mosquitto_sub`, which prints `RETAINED TOPIC PAYLOAD` for each message.
+    fn subscribe(&self, arguments: &[&str]) -> Hearing {
+        let mut command = self.command("mosquitto_sub", arguments);
+        command.args(["-F", "%r %t %p", "-W", WAIT_S]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("coreutils' timeout runs");
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        Hearing { child, stdout }
+    }
+}
+
+/// A running `mosquitto_sub`; dropping it ends it.
+struct Hearing {
+    child: Child,
+    stdout: BufReader<std::process::ChildStdout>,
+}
+
+impl Hearing {
+    /// The next message; empty when the program has ended.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("text");
+        line.trim_end().to_owned()
+    }
+
+    /// Waits for its end, which must be a good one with nothing more said.
+    fn end(mut self) {
+        assert_eq!(self.line(), "");
+        let status = self.child.wait().expect("it ends");
+        assert!(status.success(), "mosquitto_sub: {status}");
+    }
+}
+
+impl Drop for Hearing {
+    fn drop(&mut self) {
+        // Both fail when it has ended, which is what we want.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `chat certify`, as an operator would for somebody else.
+fn certify(server: &Server, name: &'static str) -> Certificate {
+    let folder = tempfile::tempdir().expect("a folder");
+    let issued = server.chat(&["certify", name, "--dir", folder.path().to_str().expect("text")]);
+    assert!(issued.status.success(), "{}", said(&issued));
+    Certificate { folder, name }
+}
+
+/// A Python that has paho-mqtt: `$CHAT_PYTHON`, what `.ci/run` made, or the system's.
+fn python() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target"));
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let made = Path::new("python/bin/python");
+    let places = [
+        env::var_os("CHAT_PYTHON").map(PathBuf::from),
+        Some(repository.join(target).join(made)),
+        Some(repository.join("target").join(made)),
+        Some(PathBuf::from("python3")),
+    ];
+    let has_paho = |python: &PathBuf| {
+        let tried = Command::new(python).args(["-c", "from paho.mqtt.enums import CallbackAPIVersion"]).output();
+        tried.is_ok_and(|tried| tried.status.success())
+    };
+    let found = places.into_iter().flatten().find(has_paho);
+    found.expect("a Python with paho-mqtt 2 is missing: .ci/run makes one in target/python, or set CHAT_PYTHON")
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/third_party").join(name)
+}
+
+/// A foreign program that is ended after [`LIMIT_S`].
+fn bounded(program: impl Into<PathBuf>) -> Command {
+    let mut command = Command::new("timeout");
+    command.arg(LIMIT_S).arg(program.into());
+    command
+}
+
+/// Runs it to its end.
+fn finish(command: &mut Command) -> Output {
+    let output = command.stdin(Stdio::null()).output().expect("coreutils' timeout runs");
+    assert_ne!(output.status.code(), Some(NOT_FOUND), "{command:?} is not installed; .ci/run installs it");
+    assert_ne!(output.status.code(), Some(TIMED_OUT), "{command:?} took over {LIMIT_S} s: {}", said(&output));
+    output
+}
+
+fn finish_well(command: &mut Command) {
+    let output = finish(command);
+    assert!(output.status.success(), "{command:?}: {}", said(&output));
+}
+
+fn said(output: &Output) -> String {
+    format!("{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
