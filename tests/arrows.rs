@@ -64,11 +64,11 @@ fn the_chat_names_no_host_transport_or_engine() {
 
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("an entry of a folder").path();
         match path.is_dir() {
             true => found.extend(sources(&path)),
-            false => found.push((path.clone(), std::fs::read_to_string(&path).unwrap())),
+            false => found.push((path.clone(), std::fs::read_to_string(&path).expect("a source file"))),
         }
     }
     assert!(!found.is_empty());

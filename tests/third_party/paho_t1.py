@@ -114,12 +114,19 @@ class Client:
 
     def take(self, topic, name, **values):
         """Takes the first such record, leaving others; waits for it."""
-        def at():
-            fits = (n for n, (on, term) in enumerate(self.inbox) if on == topic and matches(term, name, **values))
-            return next(fits, None)
+        return self._take(topic, lambda term: matches(term, name, **values), f"{name} {values}")
 
-        self._wait(lambda: at() is not None, f"no {name} {values} on {topic}")
-        return self.inbox.pop(at())[1]
+    def take_term(self, topic, wanted):
+        """The same for a term that is known whole."""
+        return self._take(topic, lambda term: term == wanted, wanted)
+
+    def _take(self, topic, fits, title):
+        def at():
+            return next((n for n, (on, term) in enumerate(self.inbox) if on == topic and fits(term)), None)
+
+        self._wait(lambda: at() is not None, f"no {title} on {topic}")
+        with self.changed:
+            return self.inbox.pop(at())[1]
 
     def forget(self):
         with self.changed:
@@ -158,7 +165,7 @@ def befriend(ann, ben):
 
     ben.send(record("Friend", phone_id=b, friend_id=a, status=Atom("confirm")))
     added = (Atom("ok"), Atom("added"), [])
-    ben._wait(lambda: (ben.answers, (Atom("io"), added, added)) in ben.inbox, "no answer to confirm")
+    ben.take_term(ben.answers, (Atom("io"), added, added))
     ben.take("ses/38002", "Contact", phone_id=a, status=Atom("friend"))
     ann.take("ses/38001", "Contact", phone_id=b, status=Atom("friend"))
     ann.take("ac/38002_2", "Contact", phone_id=b, presence=Atom("online"))
