@@ -66,11 +66,14 @@ fn topic_13_con_11_mosquitto_finds_its_session_and_shares_a_subscription() {
 }
 
 #[test]
-fn topic_9_mosquitto_with_a_certificate_hears_nothing_of_the_protocol() {
+fn topic_8_topic_9_mosquitto_with_a_certificate_has_no_part_in_the_protocol() {
     let server = Server::start();
     let alice = Mosquitto::certified(&server, "alice");
     let denied = alice.run("mosquitto_sub", &["-V", "5", "-t", "ses/38001", "-C", "1", "-W", WAIT_S]);
     assert!(text(&denied.stderr).contains("denied"), "{}", said(&denied));
+    // mosquitto_pub only warns of the PUBACK's reason.
+    let refused = alice.run("mosquitto_pub", &["-V", "5", "-q", "1", "-t", "ses/38001", "-m", "x"]);
+    assert!(text(&refused.stderr).contains("Not authorized"), "{}", said(&refused));
 }
 
 #[test]

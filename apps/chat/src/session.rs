@@ -18,7 +18,7 @@ use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{DevKey, Phone};
 
-use crate::door::{Hello, Out, Role};
+use crate::door::{Gone, Hello, Out, Role};
 use crate::input::{Account, Input, Tick};
 use crate::{Chat, Cx, Fx, Output, Port, Who};
 use calls::Calls;
@@ -48,6 +48,8 @@ struct Link {
     /// DLV-13: items are acknowledged by the transport.
     puback: bool,
     birth: u64,
+    /// The transport has ended, while another connection asks to take over.
+    gone: Option<Gone>,
 }
 
 impl Session {
@@ -68,8 +70,8 @@ impl Session {
             Input::Failed { connection, call } => self.failed(cx, fx, connection, call)?,
             Input::Confirmed { connection, delivery } => self.confirmed(cx, fx, connection, delivery)?,
             Input::MayReceive { connection, ask, topic } => self.may_receive(cx, fx, connection, ask, &topic)?,
-            Input::Letter(letter) => self.letter(fx, letter),
-            Input::Notice(notice) => self.notice(cx, fx, notice),
+            Input::Letter(letter) => self.letter(cx, fx, letter)?,
+            Input::Notice(notice) => self.notice(cx, fx, notice)?,
             Input::Transient(transient) => self.transient(fx, &transient),
             Input::Account(account) => self.account_changed(account),
             Input::Tick(Tick::RegistrationOver { connection }) => self.registration_over(fx, connection),
@@ -118,6 +120,7 @@ impl Link {
             rate,
             puback: false,
             birth: 0,
+            gone: None,
         }
     }
 

@@ -381,7 +381,7 @@ impl Reach {
 
     /// The `count` visible messages nearest above `at`, rising.
     pub(crate) fn after(&self, cx: &Cx<'_>, at: u64, count: usize) -> Result<Vec<Message>, Failure> {
-        let (mut found, mut from) = (Vec::new(), at.max(self.clear) + 1);
+        let (mut found, mut from) = (Vec::new(), at.max(self.clear).saturating_add(1));
         while found.len() < count {
             let span = rows::numbers(&self.feed, from, u64::MAX).limit(CHUNK.min(2 * count));
             let Some(highest) = self.take(cx, span, count, &mut found)? else {

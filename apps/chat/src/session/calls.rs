@@ -118,6 +118,7 @@ impl Session {
                     Behind::Notice(notice) => link.notice(&self.client, cx, fx, notice),
                 }
             }
+            link.pump(&self.client, cx, fx)?;
             match ended.also {
                 Also::Nothing => {}
                 Also::Read { key, id } => link.read_up_to(&self.client, cx, fx, &key, id)?,
@@ -154,9 +155,7 @@ impl Session {
             link.emit(fx, Out::Close(bye));
         }
         self.forget(cx, fx)?;
-        if let Some(connection) = self.link.as_ref().map(Link::connection) {
-            self.gone(fx, connection, Gone::Left);
-        }
+        self.leave(fx, Gone::Left);
         Ok(())
     }
 }
@@ -182,7 +181,19 @@ impl Link {
 
     /// Whether the letter must wait behind the answer of the call that caused it; then it is kept there.
     pub(super) fn holds_letter(&mut self, letter: &Arc<Letter>) -> bool {
-        self.hold(letter.origin, || Behind::Letter(letter.clone()))
+        self.hold(letter.origin, || Behind::Letter(letter.clone())) || self.holds_earlier(letter)
+    }
+
+    /// Behind an earlier letter of its feed that waits, it waits too (DLV-8).
+    fn holds_earlier(&mut self, letter: &Arc<Letter>) -> bool {
+        let of_feed = |behind: &Behind| matches!(behind, Behind::Letter(earlier) if earlier.key == letter.key);
+        match self.calls.open.iter_mut().rfind(|open| open.behind.iter().any(of_feed)) {
+            Some(open) => {
+                open.behind.push(Behind::Letter(letter.clone()));
+                true
+            }
+            None => false,
+        }
     }
 
     pub(super) fn holds_notice(&mut self, notice: &Arc<Notice>) -> bool {

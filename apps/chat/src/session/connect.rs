@@ -81,6 +81,7 @@ impl Session {
         if let Some(link) = self.asking.take_if(|link| link.connection() == connection) {
             link.emit(fx, Out::Denied(denied));
         }
+        self.leave_if_gone(fx);
     }
 
     /// CON-5: welcome, INIT-1, AUTH-5; what is due follows when the session is in its account's group.
@@ -119,18 +120,27 @@ impl Session {
     /// CON-8.
     pub(super) fn gone(&mut self, fx: &mut Fx, connection: u64, how: Gone) {
         self.asking.take_if(|link| link.connection() == connection);
-        if self.link(connection).is_some() {
+        if let Some(link) = self.link(connection) {
+            link.gone = Some(how);
+        }
+        self.leave_if_gone(fx);
+    }
+
+    /// While another connection asks to take over, the one that is gone keeps its place: presence does not notice (CON-7).
+    fn leave_if_gone(&mut self, fx: &mut Fx) {
+        if self.asking.is_none()
+            && let Some(how) = self.link.as_ref().and_then(|link| link.gone)
+        {
             self.leave(fx, how);
         }
     }
 
-    fn leave(&mut self, fx: &mut Fx, how: Gone) {
+    pub(super) fn leave(&mut self, fx: &mut Fx, how: Gone) {
         let Some(link) = self.link.take() else { return };
         if let (Some(phone), Some(device)) = (link.phone(), &link.device) {
             fx.leave(phone.clone());
             fx.tell(Name::Profile(phone.clone()), Input::Left { device: device.clone(), how });
         }
-        fx.stop();
     }
 
     /// The session row has gone, or someone else is let in under it: say so, close, and forget what was due to the device.

@@ -162,7 +162,20 @@ fn is_echo(cx: &Cx<'_>, line: &Line, message: &Message) -> Result<bool, Failure>
 
 /// The next notices; of those with one merge key one, in the first one's place with the last one's content.
 pub(super) fn notices(cx: &Cx<'_>, owner: &[u8], queue: &Notices) -> Result<Vec<Due>, Failure> {
-    let rows = cx.store.scan(NOTICE, &rows::numbers(owner, queue.inbox.upto() + 1, u64::MAX).limit(NOTICES_AHEAD))?;
+    // Those that were sent or taken may fill the first parts: the position follows them only after a while.
+    let mut from = queue.inbox.upto() + 1;
+    loop {
+        let rows = cx.store.scan(NOTICE, &rows::numbers(owner, from, u64::MAX).limit(NOTICES_AHEAD))?;
+        let last = rows.last().and_then(|(key, _)| rows::number(key)).filter(|_| rows.len() == NOTICES_AHEAD);
+        let due = new_notices(rows, queue)?;
+        match last {
+            Some(last) if due.is_empty() => from = last + 1,
+            Some(_) | None => return Ok(due),
+        }
+    }
+}
+
+fn new_notices(rows: Vec<kvs::Entry>, queue: &Notices) -> Result<Vec<Due>, Failure> {
     let mut due: Vec<Due> = Vec::with_capacity(rows.len());
     let mut by_merge: HashMap<Bytes, usize> = HashMap::new();
     for (key, row) in rows {

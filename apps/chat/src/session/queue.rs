@@ -50,6 +50,8 @@ pub(super) enum Place {
 pub(super) struct Notices {
     pub(super) inbox: Inbox,
     pub(super) ahead: VecDeque<Due>,
+    /// Notices that one of those out stands for: taken with it, not before (DLV-9).
+    pub(super) covers: HashMap<u64, Vec<u64>>,
     pub(super) waits: bool,
 }
 
@@ -98,7 +100,8 @@ impl Queue {
         let mut cursors = cursors(cx, client)?;
         let before = cursors.remove(NOTICES).unwrap_or(Cursor::at(birth));
         let first = due::first_notice(cx, account.phone.as_str().as_bytes(), &before)?;
-        let notices = Notices { inbox: Inbox::resume(&before, cx.now.0), ahead: VecDeque::new(), waits: false };
+        let inbox = Inbox::resume(&before, cx.now.0);
+        let notices = Notices { inbox, ahead: VecDeque::new(), covers: HashMap::new(), waits: false };
         let mut queue = Queue {
             client: client.clone(),
             phone: account.phone.clone(),

@@ -19,22 +19,23 @@ use crate::{Cx, Fx, Name};
 
 impl Session {
     /// A message, an edit or a removal has happened in a feed of the account.
-    pub(super) fn letter(&mut self, fx: &mut Fx, letter: Arc<Letter>) {
-        if let Some(link) = &mut self.link
-            && !link.holds_letter(&letter)
-        {
-            link.letter(fx, letter);
+    pub(super) fn letter(&mut self, cx: &Cx<'_>, fx: &mut Fx, letter: Arc<Letter>) -> Result<(), Failure> {
+        let Some(link) = &mut self.link else { return Ok(()) };
+        if link.holds_letter(&letter) {
+            return Ok(());
         }
+        link.letter(fx, letter);
+        link.pump(&self.client, cx, fx)
     }
 
     /// A notice was kept for the account.
-    pub(super) fn notice(&mut self, cx: &Cx<'_>, fx: &mut Fx, notice: Arc<Notice>) {
-        let client = self.client.clone();
-        if let Some(link) = &mut self.link
-            && !link.holds_notice(&notice)
-        {
-            link.notice(&client, cx, fx, notice);
+    pub(super) fn notice(&mut self, cx: &Cx<'_>, fx: &mut Fx, notice: Arc<Notice>) -> Result<(), Failure> {
+        let Some(link) = &mut self.link else { return Ok(()) };
+        if link.holds_notice(&notice) {
+            return Ok(());
         }
+        link.notice(&self.client, cx, fx, notice);
+        link.pump(&self.client, cx, fx)
     }
 
     /// Behind what is due to the device; but presence, which belongs to no feed, may come before (CON-5).
@@ -120,7 +121,8 @@ impl Link {
         self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
     }
 
-    /// Sends what waits in the store, oldest first, while there is room (DLV-7).
+    /// Sends what waits in the store, oldest first, while there is room (DLV-7). What was put off for its size alone is dealt with at
+    /// once: no confirmation may be to come.
     pub(super) fn pump(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
         while let Some(place) = self.queue.as_mut().filter(|queue| queue.has_room()).and_then(|queue| queue.oldest()) {
             let owner = self.phone().map(|phone| phone.to_bytes()).unwrap_or_default();
@@ -170,9 +172,11 @@ impl Link {
         };
         let item_max = self.hello.item_max;
         let Some(queue) = &mut self.queue else { return };
-        // Those that it stands for are taken with it; a crash before its confirmation brings the last of them again.
-        for covered in due.covers {
-            queue.notices.inbox.take(covered, cx.now.0);
+        for covered in &due.covers {
+            queue.notices.inbox.sent(*covered);
+        }
+        if !due.covers.is_empty() {
+            queue.notices.covers.insert(due.seq, due.covers);
         }
         if payload.len() > item_max {
             return self.take_notice(client, cx, fx, due.seq);
@@ -185,7 +189,9 @@ impl Link {
     /// DLV-3: a notice is acknowledged by the transport's confirmation. What all devices have is erased.
     fn take_notice(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, seq: u64) {
         let Some(queue) = &mut self.queue else { return };
-        queue.notices.inbox.take(seq, cx.now.0);
+        for taken in queue.notices.covers.remove(&seq).unwrap_or_default().into_iter().chain([seq]) {
+            queue.notices.inbox.take(taken, cx.now.0);
+        }
         let (cursor, quiet) = (queue.notices.inbox.cursor(), queue.notices.inbox.is_quiet() && !queue.notices.waits);
         fx.put(CURSOR, rows::cursor_key(client, NOTICES), rows::encode(&cursor));
         if quiet && let Some(phone) = self.phone() {

@@ -13,7 +13,7 @@ use crate::door::{Bye, Origin, Role, Verdict};
 use crate::effects::refused;
 use crate::input::Call;
 use crate::protocol::{Halt, auth};
-use crate::{CALLS_MAX, Cx, Fx, Port};
+use crate::{CALLS_MAX, Cx, Fx, Output, Port};
 
 /// Every Erlang term begins with it (C-1).
 const ETF_VERSION: u8 = 131;
@@ -29,6 +29,8 @@ impl Session {
         payload: Bytes,
     ) -> Result<(), Failure> {
         let Some(link) = self.link(port.number()) else {
+            // Its state was lost with a failed step, or it has been closed already: the client comes again.
+            fx.emit(Output::Port(port.clone(), crate::door::Out::Close(Bye::Fault)));
             return Ok(());
         };
         if link.unfinished() >= CALLS_MAX {

@@ -50,7 +50,8 @@ pub(super) fn count_wrong(tries: &mut Tries, now: u64) -> Wrong {
 
 /// Notes that a client's registration waits; gives back the client whose registration has to go for it.
 pub(super) fn wait(tries: &mut Tries, client: Bytes) -> Option<Bytes> {
-    stop_waiting(tries, &client);
+    // A registration that replaces its client's own has had the same wrong codes (AUTH-15).
+    tries.waiting.retain(|waiting| *waiting != client);
     tries.waiting.push(client);
     (tries.waiting.len() > WAITING_MAX).then(|| tries.waiting.remove(0))
 }
