@@ -40,7 +40,7 @@ fn next(home: &Home, settings: &Settings) -> String {
     let default = Home::find(None).is_ok_and(|default| default.path() == home.path());
     let place = if default { String::new() } else { format!(" --home {}", home.path().display()) };
     let code = match settings.auth.fake_numbers {
-        true => "fake numbers register with any code".to_owned(),
+        true => "chat client --fake registers any number".to_owned(),
         false => format!("chat remote{place} -e 'invite NUMBER' gives the code to register with"),
     };
     format!(

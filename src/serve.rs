@@ -173,8 +173,9 @@ impl Inside {
 
 fn host(home: &Home, settings: &Settings, store: Arc<Disk>, outputs: Arc<Outputs>) -> Result<Handle<Chat>, Failure> {
     let failed = |source| Failure::Store { path: home.store(), source };
-    let sequence = |key| Sequence::open(store.clone(), store::META, key).map(Arc::new).map_err(failed);
-    let app = Arc::new(Chat { settings: settings.chat(), rosters: sequence(store::ROSTERS)? });
+    let rosters =
+        Sequence::open_in_blocks(store.clone(), store::META, store::ROSTERS, 1).map(Arc::new).map_err(failed)?;
+    let app = Arc::new(Chat { settings: settings.chat(), rosters });
     let names = (1..=settings.ring.nodes).map(|node| format!("{RING_NAME}{node}")).collect();
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let options = Options {
@@ -185,7 +186,8 @@ fn host(home: &Home, settings: &Settings, store: Arc<Disk>, outputs: Arc<Outputs
             std::process::exit(DISK_FAILED);
         }),
     };
-    Ok(Host::start(app, store.clone(), sequence(store::IDS)?, options, outputs)?)
+    let ids = Sequence::open(store.clone(), store::META, store::IDS).map(Arc::new).map_err(failed)?;
+    Ok(Host::start(app, store, ids, options, outputs)?)
 }
 
 /// The listeners of MQTT that this machine can have, TLS ones last.

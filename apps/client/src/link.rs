@@ -125,9 +125,14 @@ impl Link {
     }
 }
 
+/// Says where nobody answered.
+fn unreachable_at(url: &crate::Url, cause: std::io::Error) -> std::io::Error {
+    std::io::Error::new(cause.kind(), format!("no server at {}:{}: {cause}", url.host, url.port))
+}
+
 async fn dial(options: &Options) -> Result<Box<dyn Stream>, Error> {
     let url = &options.url;
-    let socket = TcpStream::connect((url.host.as_str(), url.port)).await?;
+    let socket = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(|cause| unreachable_at(url, cause))?;
     socket.set_nodelay(true)?;
     if !url.tls {
         return Ok(Box::new(socket));

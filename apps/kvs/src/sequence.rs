@@ -24,12 +24,18 @@ pub struct Sequence {
     key: Bytes,
     last: AtomicU64,
     reserved: AtomicU64,
+    block: u64,
     reserving: Mutex<()>,
 }
 
 impl Sequence {
     /// Goes on behind the reservation found in the row, or begins at 1. One `Sequence` a row at a time.
     pub fn open(store: Arc<dyn Store>, table: Table, key: &[u8]) -> Result<Sequence, Error> {
+        Sequence::open_in_blocks(store, table, key, BLOCK)
+    }
+
+    /// The same for ids that people see and few are drawn of: `block` ids are lost by a restart at most, and each block costs a write.
+    pub fn open_in_blocks(store: Arc<dyn Store>, table: Table, key: &[u8], block: u64) -> Result<Sequence, Error> {
         let reserved = match store.get(table, key)? {
             Some(row) => decode(&row)?,
             None => 0,
@@ -40,11 +46,12 @@ impl Sequence {
             key: Bytes::copy_from_slice(key),
             last: AtomicU64::new(reserved),
             reserved: AtomicU64::new(reserved),
+            block: block.max(1),
             reserving: Mutex::new(()),
         })
     }
 
-    /// The next id, at most [`ID_MAX`]. Writes once in 65,536 calls.
+    /// The next id, at most [`ID_MAX`]. Writes once a block.
     pub fn next(&self) -> Result<u64, Error> {
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         if id > self.reserved.load(Ordering::Acquire) {
@@ -61,7 +68,7 @@ impl Sequence {
         if id > ID_MAX {
             return Err(Error::Exhausted);
         }
-        let reserved = id.saturating_add(BLOCK - 1).min(ID_MAX);
+        let reserved = id.saturating_add(self.block - 1).min(ID_MAX);
         let mut batch = Batch::default();
         batch.put(self.table, self.key.clone(), reserved.to_be_bytes().to_vec());
         self.store.apply(&batch)?;

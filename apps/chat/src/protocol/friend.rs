@@ -189,7 +189,10 @@ impl Pair<'_, '_> {
             (Some(ContactStatus::Ban), Some(ContactStatus::Ban)) => {
                 (Some(ContactStatus::Banned), Some(ContactStatus::Ban))
             }
-            (Some(ContactStatus::Ban), _) if self.own.relation.before == Some(ContactStatus::Friend) => {
+            // Only what both sides have kept: who was banned may have ended the friendship since (FRIEND-10).
+            (Some(ContactStatus::Ban), _)
+                if [&self.own, &self.other].iter().all(|side| side.relation.before == Some(ContactStatus::Friend)) =>
+            {
                 (Some(ContactStatus::Friend), Some(ContactStatus::Friend))
             }
             (Some(ContactStatus::Ban), _) => (Some(ContactStatus::Internal), None),

@@ -161,8 +161,9 @@ fn are_parties(cx: &Cx<'_>, account: &Account, feed: &FeedId) -> Result<bool, Fa
     Ok(match relation(cx, own, peer)? {
         Some(ContactStatus::Friend) => true,
         // Strangers whom the receiver's privacy lets write (MESSAGE, *Right*).
+        // Deleting the contact does not get around a ban (FRIEND-10).
         None | Some(ContactStatus::Internal | ContactStatus::Request | ContactStatus::Authorization) => {
-            presence::takes_from_everyone(cx, peer.phone())?
+            relation(cx, peer, own)? != Some(ContactStatus::Ban) && presence::takes_from_everyone(cx, peer.phone())?
         }
         Some(_) => false,
     })

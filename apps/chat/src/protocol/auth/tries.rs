@@ -101,6 +101,15 @@ mod tests {
     }
 
     #[test]
+    fn auth_15_asking_for_another_code_forgets_no_wrong_one() {
+        let mut tries = Tries::default();
+        assert_eq!(wait(&mut tries, Bytes::from_static(b"reg_1")), None);
+        assert_eq!(count_wrong(&mut tries, 0), Wrong::Left(4));
+        assert_eq!(wait(&mut tries, Bytes::from_static(b"reg_1")), None);
+        assert_eq!((tries.wrong, tries.waiting.len()), (1, 1));
+    }
+
+    #[test]
     fn auth_1_registrations_that_wait_are_bounded() {
         let mut tries = Tries::default();
         let gone: Vec<Option<Bytes>> = (0..=WAITING_MAX).map(|n| wait(&mut tries, n.to_string().into())).collect();
