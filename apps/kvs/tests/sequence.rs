@@ -97,7 +97,7 @@ fn a_row_that_is_no_number_is_damage() {
 
 #[test]
 fn a_sequence_in_blocks_of_one_goes_on_without_a_gap() {
-    let store: Arc<dyn Store> = Arc::new(Memory::new(&[IDS]).unwrap());
+    let store: Arc<dyn Store> = Arc::new(Memory::new(&[IDS]));
     let open = || Sequence::open_in_blocks(store.clone(), IDS, b"roster", 1).unwrap();
     assert_eq!((open().next().unwrap(), open().next().unwrap(), open().next().unwrap()), (1, 2, 3));
 }
