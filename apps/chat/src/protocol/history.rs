@@ -20,7 +20,9 @@ use crate::{Also, Cx, Fx, Who};
 /// An answer's messages at most, bytes (HISTORY-14).
 const ANSWER_BYTES: usize = 256 * 1024;
 /// Rows taken from the store at a time.
-const CHUNK: usize = 128;
+const CHUNK: usize = 32;
+/// Stored bytes that one request takes from the store at most; a request for more of that size is answered in part.
+const REQUEST_BYTES: usize = 8 << 20;
 
 /// HISTORY-1 to 13.
 pub(crate) fn call(
@@ -349,6 +351,23 @@ fn next_kept(cx: &Cx<'_>, feed: &[u8], mut from: u64) -> Result<Option<u64>, Fai
     }
 }
 
+/// Messages on their way into an answer.
+struct Found {
+    messages: Vec<Message>,
+    count: usize,
+    bytes: usize,
+}
+
+impl Found {
+    fn new(count: usize) -> Found {
+        Found { messages: Vec::new(), count, bytes: 0 }
+    }
+
+    fn wants_more(&self) -> bool {
+        self.messages.len() < self.count && self.bytes < REQUEST_BYTES
+    }
+}
+
 /// HISTORY-14: what a roster sees of a feed.
 pub(crate) struct Reach {
     feed: Bytes,
@@ -367,47 +386,42 @@ impl Reach {
 
     /// The `count` visible messages nearest below `at`, rising.
     pub(crate) fn before(&self, cx: &Cx<'_>, at: u64, count: usize) -> Result<Vec<Message>, Failure> {
-        let (mut found, mut to) = (Vec::new(), at.saturating_sub(1));
-        while found.len() < count && to > self.clear {
+        let (mut found, mut to) = (Found::new(count), at.saturating_sub(1));
+        while found.wants_more() && to > self.clear {
             let span = rows::numbers(&self.feed, self.clear + 1, to).backward().limit(CHUNK.min(2 * count));
-            let Some(lowest) = self.take(cx, span, count, &mut found)? else {
+            let Some(lowest) = self.take(cx, span, &mut found)? else {
                 break;
             };
-            to = lowest - 1;
+            to = lowest.saturating_sub(1);
         }
-        found.reverse();
-        Ok(found)
+        found.messages.reverse();
+        Ok(found.messages)
     }
 
     /// The `count` visible messages nearest above `at`, rising.
     pub(crate) fn after(&self, cx: &Cx<'_>, at: u64, count: usize) -> Result<Vec<Message>, Failure> {
-        let (mut found, mut from) = (Vec::new(), at.max(self.clear).saturating_add(1));
-        while found.len() < count {
+        let (mut found, mut from) = (Found::new(count), at.max(self.clear).saturating_add(1));
+        while found.wants_more() {
             let span = rows::numbers(&self.feed, from, u64::MAX).limit(CHUNK.min(2 * count));
-            let Some(highest) = self.take(cx, span, count, &mut found)? else {
+            let Some(highest) = self.take(cx, span, &mut found)? else {
                 break;
             };
             from = highest + 1;
         }
-        Ok(found)
+        Ok(found.messages)
     }
 
     /// Adds the visible messages of `span`; returns the number of its last row, none when it is empty.
-    fn take(
-        &self,
-        cx: &Cx<'_>,
-        span: kvs::Span,
-        count: usize,
-        found: &mut Vec<Message>,
-    ) -> Result<Option<u64>, Failure> {
+    fn take(&self, cx: &Cx<'_>, span: kvs::Span, found: &mut Found) -> Result<Option<u64>, Failure> {
         let mut last = None;
         for (key, row) in cx.store.scan(MESSAGE, &span)? {
             last = rows::number(&key);
-            if found.len() < count
+            if found.wants_more()
                 && let Some(message) = kept(&row)?
                 && !self.hides(cx, last)?
             {
-                found.push(message);
+                found.bytes += row.len();
+                found.messages.push(message);
             }
         }
         Ok(last)

@@ -7,7 +7,7 @@ use mail::Cursor;
 use n2o::Failure;
 use proto::records::{Feed, History, HistoryStatus, Message, MessageStatus};
 
-use super::queue::{Line, Notices};
+use super::queue::{AHEAD_BYTES, Line, Notices};
 use crate::Cx;
 use crate::protocol::history;
 use crate::rows::{self, CHANGE, CHANGED, DUPLICATE, Kept, MESSAGE, NOTICE};
@@ -92,7 +92,29 @@ pub(super) fn letters(cx: &Cx<'_>, line: &Line) -> Result<Vec<Due>, Failure> {
         }
     }
     due.sort_unstable_by_key(|due| due.seq);
+    due.truncate(within(&due));
     Ok(due)
+}
+
+/// How many of the entries stand ahead: the rest is read again when these are out.
+fn within(due: &[Due]) -> usize {
+    let mut bytes = 0;
+    let fits = due.iter().take_while(|due| {
+        let room = bytes < AHEAD_BYTES;
+        bytes += due.bytes();
+        room
+    });
+    fits.count()
+}
+
+impl Due {
+    /// What it takes in memory, about, bytes.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.item {
+            Item::Letter { payload, .. } | Item::Notice { payload, .. } | Item::CatchUp { payload } => payload.len(),
+            Item::Passed => 0,
+        }
+    }
 }
 
 /// DLV-10: tells the device to fetch the feed from here.

@@ -18,6 +18,8 @@ const STREAMS_MAX: usize = 5 * 2 * proto::limits::CONTACTS;
 
 /// Letters that stand ahead in memory, of one feed on one connection; more are left in the store.
 const AHEAD_MAX: usize = 64;
+/// The same in bytes.
+pub(super) const AHEAD_BYTES: usize = 256 * 1024;
 
 /// The queue of a connected device.
 pub(super) struct Queue {
@@ -254,7 +256,8 @@ impl Line {
         if change {
             self.ahead.clear();
         }
-        self.complete &= !change && self.ahead.len() < AHEAD_MAX;
+        let bytes: usize = self.ahead.iter().map(Due::bytes).sum();
+        self.complete &= !change && self.ahead.len() < AHEAD_MAX && bytes < AHEAD_BYTES;
         if self.complete {
             self.ahead.push_back(due);
         }

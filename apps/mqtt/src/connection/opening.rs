@@ -18,6 +18,8 @@ use crate::shared::{Seat, Shared};
 
 /// How long a refused client may take to read why.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long the chat may take to let a client in.
+const WELCOME: Duration = Duration::from_secs(10);
 
 /// `None`: the connection is over.
 pub(super) async fn open<S: Stream>(
@@ -119,9 +121,11 @@ async fn enter(mut greeting: Greeting, shared: &Arc<Shared>) -> Result<Entered, 
     Ok(Entered { greeting, seat, chat, free, outs })
 }
 
-/// Waits for the chat's word.
+/// Waits for the chat's word; a session that failed over the question never gives it.
 async fn welcomed(port: &Port) -> Result<Vec<Out>, u8> {
-    let mut outs = poll_fn(|cx| port.poll_drain(cx)).await;
+    let Ok(mut outs) = timeout(WELCOME, poll_fn(|cx| port.poll_drain(cx))).await else {
+        return Err(reason::UNAVAILABLE);
+    };
     match outs.pop_front() {
         Some(Out::Welcome(_)) => Ok(outs.into()),
         Some(Out::Denied(denied)) => Err(denied_code(denied)),
