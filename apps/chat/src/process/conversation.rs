@@ -9,8 +9,7 @@ use proto::records::{ContactStatus, Message};
 use proto::topic::Topic;
 use proto::{Record, Refusal};
 
-use crate::effects::refuse;
-use crate::protocol::{Halt, friend, history, message, presence, typing};
+use crate::protocol::{Halt, friend, history, message, presence, settle, typing};
 use crate::rows::{self, READER, RELATION, ROSTER, Reader, Relation};
 use crate::{Call, Chat, Cx, Fx, Input, Letter, Who};
 
@@ -72,14 +71,7 @@ impl Conversation {
             Record::Typing(typing) => typing::typing(self, chat, cx, fx, &who, *typing),
             _ => Err(Refusal::InvalidData.into()),
         };
-        match done {
-            Ok(()) => Ok(()),
-            Err(Halt::Refused(refusal)) => {
-                refuse(fx, &who, refusal);
-                Ok(())
-            }
-            Err(Halt::Failed(failure)) => Err(failure),
-        }
+        settle(fx, &who, done)
     }
 
     /// The side that asks: the one named, or the caller's own (G-3, G-4).
