@@ -33,17 +33,4 @@ macro_rules! scenes {
     };
 }
 
-scenes! {
-    traces_t_1_to_t_6 = "traces.chat",
-    init_1_io_1_and_encoding_c_1 = "general.chat",
-    auth_1_to_16 = "auth.chat",
-    con_3_to_12 = "connections.chat",
-    topic_1_to_14 = "topics.chat",
-    profile_1_and_4_feature_1 = "profile.chat",
-    roster_1_to_7 = "roster.chat",
-    friend_1_to_10 = "friend.chat",
-    presence_1_to_7 = "presence.chat",
-    message_1_to_17 = "message.chat",
-    history_1_to_14 = "history.chat",
-    delivery_dlv_1_to_15 = "delivery.chat",
-}
+scene::every_file!(scenes);

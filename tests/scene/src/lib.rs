@@ -47,3 +47,24 @@ pub use play::{live_file, play_file, sim_file};
 pub use script::{Scene, read};
 pub use sim::Simulated;
 pub use stage::{Codes, Got, Hello, Stage};
+
+/// Calls the macro `$scenes` with a name and a file of `tests/scenes` for each: one list for all who play them.
+#[macro_export]
+macro_rules! every_file {
+    ($scenes:ident) => {
+        $scenes! {
+            traces = "traces.chat",
+            general = "general.chat",
+            auth = "auth.chat",
+            connections = "connections.chat",
+            topics = "topics.chat",
+            profile = "profile.chat",
+            roster = "roster.chat",
+            friend = "friend.chat",
+            presence = "presence.chat",
+            message = "message.chat",
+            history = "history.chat",
+            delivery = "delivery.chat",
+        }
+    };
+}
