@@ -13,7 +13,7 @@ use proto::{Outcome, Refusal};
 
 use crate::door::Verdict;
 use crate::rows::{self, Kept, NOTICE};
-use crate::{Also, Answer, Cx, Fx, Input, Name, Notice, Transient, Who};
+use crate::{Also, Answer, Cx, Fx, Group, Input, Name, Notice, Transient, Who};
 
 /// `err(C)`, encoded.
 pub(crate) fn refused(refusal: Refusal) -> Bytes {
@@ -83,14 +83,14 @@ pub(crate) fn notify<T: Encode>(
         Seen::By(connection) => (Some(connection), None),
         Seen::After(connection, call) => (None, Some((connection, call))),
     };
-    fx.publish(to.clone(), Input::Notice(Arc::new(Notice { seq, topic, payload, except, origin })));
+    fx.publish(Group::Account(to.clone()), Input::Notice(Arc::new(Notice { seq, topic, payload, except, origin })));
     Ok(())
 }
 
 /// Shows a transient record (`[T]`) to the connected devices of `to`.
 pub(crate) fn show(fx: &mut Fx, to: &Phone, topic: &Topic, payload: Bytes, except: Option<u64>) {
     let transient = Transient { topic: topic.to_string().into(), payload, except };
-    fx.publish(to.clone(), Input::Transient(Arc::new(transient)));
+    fx.publish(Group::Account(to.clone()), Input::Transient(Arc::new(transient)));
 }
 
 /// "ses(X)": the topic on which a roster's own notices go to its account (TOPIC-14).

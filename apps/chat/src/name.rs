@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proto::ids::{FeedId, Phone, PhoneId};
+use proto::ids::{FeedId, Phone, PhoneId, RoomId};
 
 /// Names one process; the ring finds its node by [`Name::key`] (SPEC PM-2, PM-4).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,5 +68,20 @@ impl fmt::Display for Name {
     }
 }
 
-/// A process group: the sessions of one account that are connected now (SPEC section 9, "SYN/gproc").
-pub type Group = Phone;
+/// A process group: sessions that are connected now and hear the same news (SPEC section 9, "SYN/gproc").
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Group {
+    /// Those of one account.
+    Account(Phone),
+    /// Those of all members of a room; a session is in it once, however many of its rosters are members (G-8).
+    Room(RoomId),
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Group::Account(phone) => write!(f, "account/{phone}"),
+            Group::Room(room) => write!(f, "room/{room}"),
+        }
+    }
+}

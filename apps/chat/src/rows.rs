@@ -7,8 +7,8 @@ use bytes::Bytes;
 use etf::{Decode, Encode, Record};
 use kvs::{Span, Table, View};
 use n2o::Failure;
-use proto::ids::{DevKey, FeedId, Phone, PhoneId};
-use proto::records::{ContactStatus, Feature, Message, Os};
+use proto::ids::{DevKey, FeedId, Phone, PhoneId, RoomId};
+use proto::records::{ContactStatus, Feature, MemberStatus, Message, Os, Room};
 
 /// phone → `Profile`, rosters as ids. Writer: profile.
 pub const PROFILE: Table = Table("profile");
@@ -45,6 +45,20 @@ pub const DUPLICATE: Table = Table("duplicate");
 pub const READER: Table = Table("reader");
 /// feed NUL phone_id NUL id → empty: hidden for this roster (MESSAGE-7). Writer: conversation.
 pub const HIDDEN: Table = Table("hidden");
+/// room id → [`RoomRow`]. Writer: conversation of the room; so are the writers of all below that begin with a room or name one.
+pub const ROOM: Table = Table("room");
+/// feed NUL member id → `Member`, of those who are members now, in joining order.
+pub const MEMBER: Table = Table("member");
+/// phone_id/room id → [`Membership`], also when it has ended: the rooms of a roster are one range.
+pub const IN_ROOM: Table = Table("in_room");
+/// feed NUL phone_id → empty: banned from the room (ROOM-11).
+pub const BANNED: Table = Table("banned");
+/// feed NUL seq → [`News`] of a room: what its members' devices are told besides messages, once for all.
+pub const NEWS: Table = Table("news");
+/// feed NUL reader NUL member id → phone_id: who has read a room how far, in the order of that.
+pub const READ_BY: Table = Table("read_by");
+/// feed NUL phone_id NUL id → empty: an unread message that mentions a member (MESSAGE-10).
+pub const MENTION: Table = Table("mention");
 /// client id NUL stream → [`mail::Cursor`](mail::cursor::Cursor). Writer: session.
 pub const CURSOR: Table = Table("cursor");
 /// phone NUL seq → [`Kept`] notice. Writer: whoever causes it (keys cannot meet); remover: mail.
@@ -56,7 +70,7 @@ pub const NOTICES: &[u8] = b"n";
 /// Every table that the chat uses.
 pub const TABLES: &[Table] = &[
     PROFILE, DEVICE, BINDING, PENDING, TRIES, INVITE, ROSTER, NICK, NICK_OF, BOOK, WANTED, RELATION, MESSAGE, CHANGE,
-    CHANGED, DUPLICATE, READER, HIDDEN, CURSOR, NOTICE,
+    CHANGED, DUPLICATE, READER, HIDDEN, ROOM, MEMBER, IN_ROOM, BANNED, NEWS, READ_BY, MENTION, CURSOR, NOTICE,
 ];
 
 /// A device's session row (ID-8).
@@ -163,6 +177,48 @@ pub struct Reader {
     pub clear: u64,
 }
 
+/// A room, without lists of members.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct RoomRow {
+    /// What it shows of itself; links too. Personal fields and lists are empty.
+    pub room: Room,
+    /// How many are in it, owner and admins included.
+    pub members: u64,
+    /// Member ids of the owner, first, and of the admins.
+    pub staff: Vec<u64>,
+    /// 1 while it is being erased (ROOM-8): for everybody it is gone already.
+    pub ended: u64,
+}
+
+/// A roster's part in a room.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Membership {
+    /// Its present `Member`, or the last one.
+    pub id: u64,
+    /// Owner, admin, member, or removed.
+    pub role: Option<MemberStatus>,
+    /// When it was in the room, by numbers of the feed: behind the first, up to the second; 0 = still. The latest last.
+    pub spans: Vec<(u64, u64)>,
+    /// Time of the last change, for the delta of PROFILE-1.
+    pub update: u64,
+}
+
+impl Membership {
+    pub fn is_present(&self) -> bool {
+        matches!(self.role, Some(MemberStatus::Owner | MemberStatus::Admin | MemberStatus::Member))
+    }
+}
+
+/// A durable notice to all members of a room (DLV-1), as an entry of its feed.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct News {
+    /// Milliseconds: it is kept for so long (DLV-10).
+    pub created: u64,
+    pub payload: Bytes,
+    /// Newer ones with the same key replace older unsent ones (DLV-9).
+    pub merge: Option<Bytes>,
+}
+
 /// A durable notice of an account (DLV-1).
 #[derive(Debug, Clone, PartialEq, Default, Record)]
 pub struct Kept {
@@ -199,6 +255,10 @@ pub fn device_key(phone: &Phone, device: &DevKey) -> Bytes {
 
 pub fn pair_key(own: &PhoneId, other: &[u8]) -> Bytes {
     path(&[own.to_string().as_bytes(), other])
+}
+
+pub fn in_room_key(who: &PhoneId, room: &RoomId) -> Bytes {
+    path(&[who.as_str().as_bytes(), room.as_str().as_bytes()])
 }
 
 pub fn reader_key(feed: &FeedId, who: &PhoneId) -> Bytes {

@@ -1,19 +1,23 @@
-//! A conversation: the one owner of what passes between two rosters (PM-4): their relation, their feed, how far each has read.
+//! A conversation: the one owner of what passes between two rosters, or in a room (PM-4): the relation of the two or the members, the
+//! feed, how far each has read.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use n2o::Failure;
-use proto::ids::{FeedId, Phone, PhoneId};
+use proto::ids::{FeedId, PhoneId};
 use proto::records::{ContactStatus, Message};
 use proto::topic::Topic;
 use proto::{Record, Refusal};
 
+use super::room::Room;
+use crate::protocol::rights::Right;
 use crate::protocol::{Halt, friend, history, message, presence, settle, typing};
-use crate::rows::{self, READER, RELATION, ROSTER, Reader, Relation};
-use crate::{Call, Chat, Cx, Fx, Input, Letter, Who};
+use crate::rows::{self, Membership, READER, RELATION, ROSTER, Reader, Relation};
+use crate::{Call, Chat, Cx, Fx, Group, Input, Letter, Transient, Who};
 
-/// A private conversation, or notes to self, which have one side.
+/// One feed, and those whose it is.
 pub struct Conversation {
     pub feed: FeedId,
     /// Storage key of the feed.
@@ -22,41 +26,45 @@ pub struct Conversation {
     pub name: Arc<str>,
     /// The last message that is not deleted.
     pub last: Option<u64>,
-    pub sides: Vec<Side>,
+    pub parties: Parties,
+    /// When each roster's last two Typing records came (PRESENCE-7), milliseconds; not kept.
+    pub typed: HashMap<PhoneId, [u64; 2]>,
+}
+
+/// Whose feed it is.
+pub enum Parties {
+    /// Two rosters, or one in its notes to self.
+    Pair(Vec<Side>),
+    /// The members of a room, who are read from the store when one of them asks.
+    Room(Box<Room>),
 }
 
 /// One party.
 #[derive(Debug, Clone)]
 pub struct Side {
     pub who: PhoneId,
-    /// What the other is to this one.
-    pub relation: Relation,
     pub reader: Reader,
-    /// When this one's last two Typing records came (PRESENCE-7), milliseconds; not kept.
-    pub typed: [u64; 2],
+    /// What the other of a pair is to this one.
+    pub relation: Relation,
+    /// Its part in a room, perhaps one that has ended.
+    pub membership: Membership,
+    /// HISTORY-14: the ids that it may see lie behind the first and up to the second.
+    pub sees: (u64, u64),
 }
 
 impl Conversation {
     pub fn load(cx: &Cx<'_>, feed: &FeedId) -> Result<Conversation, Failure> {
         let key = feed.key();
-        let pairs = match feed {
-            FeedId::P2p(one, other) if one == other => vec![(one, other)],
-            FeedId::P2p(one, other) => vec![(one, other), (other, one)],
-            // Rooms have no owner yet: nothing routes here (issue of the rooms).
-            FeedId::Room(_) => Vec::new(),
+        let parties = match feed {
+            FeedId::P2p(one, other) if one == other => Parties::Pair(vec![Side::of_pair(cx, feed, one, other)?]),
+            FeedId::P2p(one, other) => {
+                Parties::Pair(vec![Side::of_pair(cx, feed, one, other)?, Side::of_pair(cx, feed, other, one)?])
+            }
+            FeedId::Room(room) => Parties::Room(Box::new(Room::load(cx, room)?)),
         };
-        let mut sides = Vec::new();
-        for (who, other) in pairs {
-            sides.push(Side {
-                who: who.clone(),
-                relation: rows::read(cx.store, RELATION, &rows::pair_key(who, other.as_str().as_bytes()))?
-                    .unwrap_or_default(),
-                reader: rows::read(cx.store, READER, &rows::reader_key(feed, who))?.unwrap_or_default(),
-                typed: [0; 2],
-            });
-        }
         let last = history::last_kept(cx, &key, u64::MAX)?;
-        Ok(Conversation { feed: feed.clone(), key, name: Topic::from(feed).to_string().into(), last, sides })
+        let name = Topic::from(feed).to_string().into();
+        Ok(Conversation { feed: feed.clone(), key, name, last, parties, typed: HashMap::new() })
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
@@ -74,34 +82,61 @@ impl Conversation {
         settle(fx, &who, done)
     }
 
-    /// The side that asks: the one named, or the caller's own (G-3, G-4).
-    pub(crate) fn own(&self, who: &Who, named: Option<&Bytes>) -> Result<&Side, Halt> {
+    /// The side that asks: the one named, or the caller's own (G-3, G-4). In a room it may be one that has left.
+    pub(crate) fn own(&self, cx: &Cx<'_>, who: &Who, named: Option<&Bytes>) -> Result<Side, Halt> {
         let account = who.account.as_ref().ok_or(Refusal::PermissionDenied)?;
         let named = named.filter(|name| !name.is_empty());
-        let mine = |side: &&Side| account.owns(&side.who);
-        let found = match named {
-            Some(name) => self.sides.iter().filter(mine).find(|side| side.who.as_str().as_bytes() == &name[..]),
-            None => {
-                let default = account.default_roster();
-                self.sides.iter().filter(mine).max_by_key(|side| Some(&side.who) == default.as_ref())
+        match &self.parties {
+            Parties::Pair(sides) => {
+                let mine = |side: &&Side| account.owns(&side.who);
+                let found = match named {
+                    Some(name) => sides.iter().filter(mine).find(|side| side.who.as_str().as_bytes() == &name[..]),
+                    None => {
+                        let default = account.default_roster();
+                        sides.iter().filter(mine).max_by_key(|side| Some(&side.who) == default.as_ref())
+                    }
+                };
+                found.cloned().ok_or_else(|| Refusal::PermissionDenied.into())
             }
-        };
-        found.ok_or_else(|| Refusal::PermissionDenied.into())
+            Parties::Room(room) => room.own(cx, account, named),
+        }
     }
 
-    /// The party that `own` talks to; in notes to self, itself.
+    /// The sides of a pair; none of a room.
+    pub(crate) fn sides(&self) -> &[Side] {
+        match &self.parties {
+            Parties::Pair(sides) => sides,
+            Parties::Room(_) => &[],
+        }
+    }
+
+    /// The party of a pair that `own` talks to; in notes to self, itself.
     pub(crate) fn other<'a>(&'a self, own: &'a Side) -> &'a Side {
-        self.sides.iter().find(|side| side.who != own.who).unwrap_or(own)
+        self.sides().iter().find(|side| side.who != own.who).unwrap_or(own)
     }
 
-    /// The side of `who`, to change it.
+    /// `to` of what `own` writes here.
+    pub(crate) fn to(&self, own: &Side) -> Bytes {
+        match &self.parties {
+            Parties::Pair(_) => self.other(own).who.to_bytes(),
+            Parties::Room(room) => room.id.to_bytes(),
+        }
+    }
+
+    /// The side of `who` in a pair, to change it.
     pub(crate) fn side(&mut self, who: &PhoneId) -> Option<&mut Side> {
-        self.sides.iter_mut().find(|side| side.who == *who)
+        match &mut self.parties {
+            Parties::Pair(sides) => sides.iter_mut().find(|side| side.who == *who),
+            Parties::Room(_) => None,
+        }
     }
 
     /// MESSAGE, *Right*: friends write to each other, everybody to oneself, others where the receiver's privacy lets them.
     /// False: they may, but are no contacts of each other yet.
     pub(crate) fn may_post(&self, cx: &Cx<'_>, own: &Side) -> Result<bool, Halt> {
+        if let Parties::Room(room) = &self.parties {
+            return if room.allows(own, Right::Post) { Ok(true) } else { Err(Refusal::PermissionDenied.into()) };
+        }
         let other = self.other(own);
         if other.who == own.who {
             return Ok(true);
@@ -116,15 +151,25 @@ impl Conversation {
         }
     }
 
-    /// The accounts of the parties, each once.
-    pub(crate) fn accounts(&self) -> impl Iterator<Item = &Phone> {
-        let mut phones: Vec<&Phone> = self.sides.iter().map(|side| side.who.phone()).collect();
-        phones.dedup();
-        phones.into_iter()
+    /// Whether `own` may do this in the room; in a pair there is nothing of the kind.
+    pub(crate) fn allows(&self, own: &Side, right: Right) -> bool {
+        match &self.parties {
+            Parties::Pair(_) => false,
+            Parties::Room(room) => room.allows(own, right),
+        }
     }
 
-    pub(crate) fn topic(&self) -> Topic {
-        Topic::from(&self.feed)
+    /// The sessions of all parties, each once.
+    fn groups(&self) -> Vec<Group> {
+        match &self.parties {
+            Parties::Pair(sides) => {
+                let mut groups: Vec<Group> =
+                    sides.iter().map(|side| Group::Account(side.who.phone().clone())).collect();
+                groups.dedup();
+                groups
+            }
+            Parties::Room(room) => vec![Group::Room(room.id.clone())],
+        }
     }
 
     /// Shows an entry of the feed to all devices of all parties; it is encoded once.
@@ -140,24 +185,52 @@ impl Conversation {
             payload,
             origin: Some((who.connection, who.call)),
         });
-        for phone in self.accounts() {
-            fx.publish(phone.clone(), Input::Letter(letter.clone()));
+        for group in self.groups() {
+            fx.publish(group, Input::Letter(letter.clone()));
         }
     }
 
-    fn author(&self, message: &Message) -> Option<PhoneId> {
-        let is_from = |side: &&Side| message.from.as_deref() == Some(side.who.as_str().as_bytes());
-        self.sides.iter().find(is_from).map(|side| side.who.clone())
+    /// Shows something that is not kept (`[T]`) to all devices of all parties but this connection.
+    pub(crate) fn show(&self, fx: &mut Fx, payload: Bytes, except: Option<u64>) {
+        let transient = Arc::new(Transient { topic: self.name.clone(), payload, except });
+        for group in self.groups() {
+            fx.publish(group, Input::Transient(transient.clone()));
+        }
     }
 
-    /// Keeps a party's reader.
-    pub(crate) fn put_reader(&self, fx: &mut Fx, side: &Side) {
-        fx.put(READER, rows::reader_key(&self.feed, &side.who), rows::encode(&side.reader));
+    /// The party of a pair that wrote a message: it is told when it has arrived (MESSAGE-12).
+    fn author(&self, message: &Message) -> Option<PhoneId> {
+        let is_from = |side: &&Side| message.from.as_deref() == Some(side.who.as_str().as_bytes());
+        self.sides().iter().find(is_from).map(|side| side.who.clone())
+    }
+
+    /// Moves and keeps a party's reader.
+    pub(crate) fn put_reader(&mut self, fx: &mut Fx, own: &Side, reader: Reader) {
+        fx.put(READER, rows::reader_key(&self.feed, &own.who), rows::encode(&reader));
+        match &mut self.parties {
+            Parties::Pair(sides) => {
+                sides.iter_mut().filter(|side| side.who == own.who).for_each(|side| side.reader = reader);
+            }
+            Parties::Room(room) => room.put_reader(fx, own, reader),
+        }
     }
 
     /// Keeps what the other is to a party.
     pub(crate) fn put_relation(&self, fx: &mut Fx, side: &Side) {
         let other = &self.other(side).who;
         fx.put(RELATION, rows::pair_key(&side.who, other.as_str().as_bytes()), rows::encode(&side.relation));
+    }
+}
+
+impl Side {
+    fn of_pair(cx: &Cx<'_>, feed: &FeedId, who: &PhoneId, other: &PhoneId) -> Result<Side, Failure> {
+        let relation = rows::pair_key(who, other.as_str().as_bytes());
+        Ok(Side {
+            who: who.clone(),
+            reader: rows::read(cx.store, READER, &rows::reader_key(feed, who))?.unwrap_or_default(),
+            relation: rows::read(cx.store, RELATION, &relation)?.unwrap_or_default(),
+            membership: Membership::default(),
+            sees: (0, u64::MAX),
+        })
     }
 }

@@ -4,4 +4,5 @@ pub(crate) mod conversation;
 pub(crate) mod mail;
 pub(crate) mod nicks;
 pub(crate) mod profile;
+pub(crate) mod room;
 pub(crate) mod roster;

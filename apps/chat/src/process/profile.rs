@@ -12,7 +12,7 @@ use crate::protocol::auth::{self, Waiting};
 use crate::protocol::presence::{self, Audience};
 use crate::protocol::{Halt, profile, roster, settle};
 use crate::rows::{self, PROFILE};
-use crate::{Admit, Call, Chat, Command, Cx, Friendship, Fx, Input, Name, Output, Port, Tick};
+use crate::{Admit, Call, Chat, Command, Cx, Friendship, Fx, Group, Input, Name, Output, Port, Tick};
 
 /// PRESENCE-5: friends are told of an account at most once in this time.
 const TELL_MS: u64 = 1000;
@@ -55,7 +55,7 @@ impl Profile {
 
     /// CON-3, CON-5: with its first device the account comes online, and the device learns who else is.
     fn admit(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, admit: &Admit) -> Result<(), Failure> {
-        let is_first = cx.group_size(&self.phone) == 0;
+        let is_first = cx.group_size(&Group::Account(self.phone.clone())) == 0;
         let Some(account) = auth::admit(&self.phone, chat, cx, fx, admit)? else {
             return Ok(());
         };
@@ -71,7 +71,7 @@ impl Profile {
     /// CON-8: with its last device the account goes offline.
     fn left(&mut self, cx: &Cx<'_>, fx: &mut Fx, device: &DevKey) -> Result<(), Failure> {
         auth::left(cx, fx, &self.phone, device)?;
-        if cx.group_size(&self.phone) > 0 {
+        if cx.group_size(&Group::Account(self.phone.clone())) > 0 {
             return Ok(());
         }
         self.forget_presence(cx, fx)?;

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{FeedId, PhoneId};
-use proto::limits::{LAST_MSG_BYTES, UNREAD};
+use proto::limits::LAST_MSG_BYTES;
 use proto::records::{
     Contact, ContactReader, ContactStatus, Message, Online, Roster, Service, ServiceStatus, ServiceType,
 };
 
+use super::history::Reach;
 use super::presence;
 use crate::Cx;
 use crate::rows::{self, BOOK, DEVICE, Device, Entry, NICK_OF, READER, RELATION, ROSTER, Reader, Relation};
@@ -54,11 +55,12 @@ pub(crate) fn seen(
     let feed = FeedId::p2p(own.clone(), peer.clone());
     let mine: Reader = rows::read(cx.store, READER, &rows::reader_key(&feed, own))?.unwrap_or_default();
     let theirs: Reader = rows::read(cx.store, READER, &rows::reader_key(&feed, peer))?.unwrap_or_default();
+    let reach = Reach::all(cx, &feed, own, mine)?;
     let known = face(cx, peer, entry)?;
     Ok(Contact {
         reader: Some(ContactReader::Both(vec![mine.reader, theirs.reader])),
-        nread: Some(unread(cx, &feed, own, mine)?),
-        last_msg: last_message(cx, &feed, own, mine)?.map(|message| Box::new(without_bulk(message))),
+        nread: Some(reach.unread(cx, own, mine.reader)?),
+        last_msg: reach.last(cx)?.map(|message| Box::new(without_bulk(message))),
         presence: Some(match status {
             ContactStatus::Friend => presence::to_friend(cx, peer.phone())?,
             _ => Online::Offline.into(),
@@ -131,31 +133,8 @@ fn services(cx: &Cx<'_>, peer: &PhoneId) -> Result<Vec<Service>, Failure> {
     Ok(services)
 }
 
-/// Visible messages of others beyond the own reader, at most [`UNREAD`].
-pub(crate) fn unread(cx: &Cx<'_>, feed: &FeedId, own: &PhoneId, mine: Reader) -> Result<u64, Failure> {
-    let (key, own_id) = (feed.key(), own.to_bytes());
-    let span = rows::numbers(&key, mine.reader.max(mine.clear) + 1, u64::MAX).limit(UNREAD as usize);
-    let mut count = 0;
-    for (_, row) in cx.store.scan(rows::MESSAGE, &span)? {
-        let message: Message = rows::decode(&row)?;
-        count += u64::from(message.status.is_none() && message.from.as_ref() != Some(&own_id));
-    }
-    Ok(count)
-}
-
-/// The last message of a feed that a roster sees (HISTORY-9).
-pub(crate) fn last_message(
-    cx: &Cx<'_>,
-    feed: &FeedId,
-    own: &PhoneId,
-    mine: Reader,
-) -> Result<Option<Message>, Failure> {
-    let reach = super::history::Reach::of(cx, feed, own, mine)?;
-    Ok(reach.before(cx, u64::MAX, 1)?.pop())
-}
-
 /// Field lists of a Contact hold no large message (SPEC section 5, "Counts and copies").
-fn without_bulk(message: Message) -> Message {
+pub(crate) fn without_bulk(message: Message) -> Message {
     match etf::encode(&message).len() > LAST_MSG_BYTES {
         true => Message { files: Vec::new(), ..message },
         false => message,

@@ -7,6 +7,8 @@ use proto::records::Feature;
 /// Groups of FEATURE-2 that the server reads.
 pub(crate) const AUTH_DATA: &[u8] = b"AUTH_DATA";
 pub(crate) const PRIVACY: &[u8] = b"PRIVACY";
+pub(crate) const ROOM_SETTINGS: &[u8] = b"ROOM_SETTINGS";
+pub(crate) const ADMIN_PERMISSIONS: &[u8] = b"ADMIN_PERMISSIONS_DATA";
 const LANGUAGE_SETTINGS: &[u8] = b"LANGUAGE_SETTINGS";
 
 /// FEATURE-1: one Feature per (group,key), the last wins, an empty value removes it.

@@ -27,7 +27,7 @@ pub(crate) fn call(
     who: &Who,
     friend: Friend,
 ) -> Result<(), Halt> {
-    let own = conversation.own(who, friend.phone_id.as_ref())?.clone();
+    let own = conversation.own(cx, who, friend.phone_id.as_ref())?;
     let other = conversation.other(&own).clone();
     if own.who == other.who {
         return Err(Refusal::InvalidData.into());

@@ -5,14 +5,14 @@ use n2o::Failure;
 use proto::Outcome;
 use proto::Refusal;
 use proto::ids::{FeedId, PhoneId};
-use proto::limits::{HISTORY_ANSWER, HISTORY_REQUEST};
+use proto::limits::{HISTORY_ANSWER, HISTORY_REQUEST, UNREAD};
 use proto::records::{
     Contact, ContactReader, ContactStatus, Feed, History, HistoryFeed, HistoryItem, HistoryStatus, Io, Mark, Message,
     SeenBy,
 };
 
-use super::{Halt, contact, presence};
-use crate::effects::{self, Seen, answer, answer_also, contact_merge, notify, ses};
+use super::{Halt, presence};
+use crate::effects::{Seen, answer, answer_also, contact_merge, notify, ses};
 use crate::process::conversation::{Conversation, Side};
 use crate::rows::{self, HIDDEN, MESSAGE, Reader};
 use crate::{Also, Cx, Fx, Who};
@@ -32,7 +32,7 @@ pub(crate) fn call(
     who: &Who,
     request: History,
 ) -> Result<(), Halt> {
-    let own = conversation.own(who, request.roster_id.as_ref())?.clone();
+    let own = conversation.own(cx, who, request.roster_id.as_ref())?;
     match request.status {
         Some(HistoryStatus::Get) => get(conversation, cx, fx, who, &own, &request),
         Some(HistoryStatus::Update) => update(conversation, cx, fx, who, own, &request),
@@ -68,7 +68,7 @@ fn get(
     if request.data.iter().any(|item| matches!(item, HistoryItem::Message(message) if message.id.is_some())) {
         return Err(Refusal::NotSupported.into());
     }
-    let reach = Reach::of(cx, &conversation.feed, &own.who, own.reader)?;
+    let reach = Reach::of(cx, &conversation.feed, own)?;
     let (size, at) = (request.size.unwrap_or(0), request.entity_id.unwrap_or(0));
     let count = match size.unsigned_abs() as usize {
         0 => HISTORY_REQUEST,
@@ -95,13 +95,13 @@ fn update(
     let asked = request.entity_id.filter(|at| *at > 0).unwrap_or(last);
     let reader = own.reader.reader.max(asked.min(last));
     let moved = reader > own.reader.reader;
-    let own = Side { reader: Reader { reader, ..own.reader }, ..own };
+    let reach = Reach::of(cx, &conversation.feed, &own)?;
     let other = conversation.other(&own).clone();
     let news = Contact {
         phone_id: Some(other.who.to_bytes()),
         reader: Some(ContactReader::Both(vec![reader, other.reader.reader])),
-        nread: Some(contact::unread(cx, &conversation.feed, &own.who, own.reader)?),
-        last_msg: contact::last_message(cx, &conversation.feed, &own.who, own.reader)?.map(Box::new),
+        nread: Some(reach.unread(cx, &own.who, reader)?),
+        last_msg: reach.last(cx)?.map(Box::new),
         status: Some(ContactStatus::LastMsg),
         ..Contact::default()
     };
@@ -111,42 +111,41 @@ fn update(
         answer_also(fx, who, vec![etf::encode(&news)], also);
         return Ok(());
     }
-    conversation.put_reader(fx, &own);
-    if let Some(side) = conversation.side(&own.who) {
-        side.reader = own.reader;
-    }
+    conversation.put_reader(fx, &own, Reader { reader, ..own.reader });
     answer_also(fx, who, Vec::new(), also);
     let merge = contact_merge(&own.who, other.who.as_str().as_bytes());
     notify(fx, cx, own.who.phone(), &ses(cx, &own.who)?, &news, merge, Seen::after(who))?;
-    updated(conversation, cx, fx, who, &own)
+    updated(conversation, cx, fx, who, &own, reader)
 }
 
 /// HISTORY-4: the others learn how far it is read, unless the reader's privacy keeps that.
-fn updated(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Side) -> Result<(), Halt> {
+fn updated(
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Side,
+    reader: u64,
+) -> Result<(), Halt> {
     if !presence::shows_reading(cx, own.who.phone())? {
         return Ok(());
     }
     let news = etf::encode(&History {
         roster_id: Some(own.who.to_bytes()),
         feed: Some(Feed::from(&conversation.feed).into()),
-        entity_id: Some(own.reader.reader),
+        entity_id: Some(reader),
         status: Some(HistoryStatus::Updated),
         ..History::default()
     });
-    for phone in conversation.accounts() {
-        effects::show(fx, phone, &conversation.topic(), news.clone(), Some(who.connection));
-    }
+    conversation.show(fx, news, Some(who.connection));
     Ok(())
 }
 
 /// HISTORY-5: nothing up to here is shown to this roster any more.
 fn delete(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: Side) -> Result<(), Halt> {
     let mark = conversation.last.unwrap_or(0);
-    let own = Side { reader: Reader { reader: own.reader.reader.max(mark), clear: own.reader.clear.max(mark) }, ..own };
-    conversation.put_reader(fx, &own);
-    if let Some(side) = conversation.side(&own.who) {
-        side.reader = own.reader;
-    }
+    let reader = Reader { reader: own.reader.reader.max(mark), clear: own.reader.clear.max(mark) };
+    conversation.put_reader(fx, &own, reader);
     let news = History {
         roster_id: Some(own.who.to_bytes()),
         feed: Some(Feed::from(&conversation.feed).into()),
@@ -168,7 +167,7 @@ fn double_get(
     own: &Side,
     request: &History,
 ) -> Result<(), Halt> {
-    let reach = Reach::of(cx, &conversation.feed, &own.who, own.reader)?;
+    let reach = Reach::of(cx, &conversation.feed, own)?;
     let ends: Vec<u64> = request.data.iter().filter_map(end).collect();
     if let [one, other] = ends[..] {
         let (first, last) = (one.min(other), one.max(other));
@@ -208,7 +207,7 @@ fn last_loaded(
     own: &Side,
     request: &History,
 ) -> Result<(), Halt> {
-    let reach = Reach::of(cx, &conversation.feed, &own.who, own.reader)?;
+    let reach = Reach::of(cx, &conversation.feed, own)?;
     let found = reach.after(cx, request.entity_id.unwrap_or(0), HISTORY_REQUEST)?;
     respond(conversation, cx, fx, who, request, found)
 }
@@ -222,7 +221,7 @@ fn last_msg(
     own: &Side,
     request: &History,
 ) -> Result<(), Halt> {
-    let found = contact::last_message(cx, &conversation.feed, &own.who, own.reader)?.into_iter().collect();
+    let found = Reach::of(cx, &conversation.feed, own)?.last(cx)?.into_iter().collect();
     respond(conversation, cx, fx, who, request, found)
 }
 
@@ -276,7 +275,7 @@ fn size(message: &Message) -> usize {
 
 /// MESSAGE-11: who has read it.
 fn mark_read(conversation: &Conversation, cx: &Cx<'_>, message: &mut Message) -> Result<(), Failure> {
-    for side in &conversation.sides {
+    for side in conversation.sides() {
         let own = message.from.as_deref() == Some(side.who.as_str().as_bytes());
         if !own && message.id <= Some(side.reader.reader) && presence::shows_reading(cx, side.who.phone())? {
             message.seenby.push(SeenBy::Phone(side.who.to_bytes()));
@@ -371,22 +370,32 @@ impl Found {
 /// HISTORY-14: what a roster sees of a feed.
 pub(crate) struct Reach {
     feed: Bytes,
-    /// Ids up to here were cleared (HISTORY-5).
+    /// Ids up to here were cleared (HISTORY-5), or lie before the joining of a room.
     clear: u64,
+    /// Ids beyond this came when the roster had left.
+    upto: u64,
     /// Prefix of the hidden rows, where there are any (MESSAGE-7).
     hidden: Option<Bytes>,
 }
 
 impl Reach {
-    pub(crate) fn of(cx: &Cx<'_>, feed: &FeedId, own: &PhoneId, reader: Reader) -> Result<Reach, Failure> {
+    pub(crate) fn of(cx: &Cx<'_>, feed: &FeedId, own: &Side) -> Result<Reach, Failure> {
+        let (after, upto) = own.sees;
+        let all = Reach::all(cx, feed, &own.who, own.reader)?;
+        Ok(Reach { clear: all.clear.max(after), upto, ..all })
+    }
+
+    /// Of a private feed, which has no joining and no leaving.
+    pub(crate) fn all(cx: &Cx<'_>, feed: &FeedId, own: &PhoneId, reader: Reader) -> Result<Reach, Failure> {
         let prefix = rows::reader_key(feed, own);
         let some = cx.store.scan(HIDDEN, &rows::numbers(&prefix, 0, u64::MAX).limit(1))?;
-        Ok(Reach { feed: feed.key(), clear: reader.clear, hidden: (!some.is_empty()).then_some(prefix) })
+        let hidden = (!some.is_empty()).then_some(prefix);
+        Ok(Reach { feed: feed.key(), clear: reader.clear, upto: u64::MAX, hidden })
     }
 
     /// The `count` visible messages nearest below `at`, rising.
     pub(crate) fn before(&self, cx: &Cx<'_>, at: u64, count: usize) -> Result<Vec<Message>, Failure> {
-        let (mut found, mut to) = (Found::new(count), at.saturating_sub(1));
+        let (mut found, mut to) = (Found::new(count), at.saturating_sub(1).min(self.upto));
         while found.wants_more() && to > self.clear {
             let span = rows::numbers(&self.feed, self.clear + 1, to).backward().limit(CHUNK.min(2 * count));
             let Some(lowest) = self.take(cx, span, &mut found)? else {
@@ -402,7 +411,7 @@ impl Reach {
     pub(crate) fn after(&self, cx: &Cx<'_>, at: u64, count: usize) -> Result<Vec<Message>, Failure> {
         let (mut found, mut from) = (Found::new(count), at.max(self.clear).saturating_add(1));
         while found.wants_more() {
-            let span = rows::numbers(&self.feed, from, u64::MAX).limit(CHUNK.min(2 * count));
+            let span = rows::numbers(&self.feed, from, self.upto).limit(CHUNK.min(2 * count));
             let Some(highest) = self.take(cx, span, &mut found)? else {
                 break;
             };
@@ -434,8 +443,26 @@ impl Reach {
         }
     }
 
+    /// The last visible message (HISTORY-9).
+    pub(crate) fn last(&self, cx: &Cx<'_>) -> Result<Option<Message>, Failure> {
+        Ok(self.before(cx, u64::MAX, 1)?.pop())
+    }
+
+    /// Visible messages of others beyond the own reader, at most [`UNREAD`]; what the server says of a room is not counted.
+    pub(crate) fn unread(&self, cx: &Cx<'_>, own: &PhoneId, reader: u64) -> Result<u64, Failure> {
+        let span = rows::numbers(&self.feed, reader.max(self.clear) + 1, self.upto).limit(UNREAD as usize);
+        let mut count = 0;
+        for (key, row) in cx.store.scan(MESSAGE, &span)? {
+            let counts = kept(&row)?.is_some_and(|message| {
+                message.from.as_deref() != Some(own.as_str().as_bytes()) && !message.r#type.contains(&Mark::Sys)
+            });
+            count += u64::from(counts && !self.hides(cx, rows::number(&key))?);
+        }
+        Ok(count)
+    }
+
     /// Whether the roster sees this message.
     pub(crate) fn sees(&self, cx: &Cx<'_>, id: u64) -> Result<bool, Failure> {
-        Ok(id > self.clear && !self.hides(cx, Some(id))?)
+        Ok(id > self.clear && id <= self.upto && !self.hides(cx, Some(id))?)
     }
 }

@@ -2,16 +2,16 @@
 //! acknowledged it.
 
 use bytes::Bytes;
-use proto::ids::PhoneId;
 use proto::limits::{DESCS, MSG_ID_BYTES, PACKET_OVERHEAD_BYTES};
 use proto::records::{Ack, Contact, ContactStatus, Container, Feed, Io, Mark, Message, MessageStatus, SeenBy, Several};
 use proto::{Outcome, Refusal};
 
 use super::history::Reach;
+use super::rights::Right;
 use super::{Halt, contact};
 use crate::effects::{Seen, answer, contact_merge, notify, ses};
 use crate::process::conversation::{Conversation, Side};
-use crate::rows::{self, CHANGE, CHANGED, DUPLICATE, HIDDEN, MESSAGE, Sent};
+use crate::rows::{self, CHANGE, CHANGED, DUPLICATE, HIDDEN, MESSAGE, Reader, Sent};
 use crate::{Chat, Cx, Fx, Who};
 
 /// MESSAGE-1 to 17, by status.
@@ -23,7 +23,7 @@ pub(crate) fn call(
     who: &Who,
     message: Message,
 ) -> Result<(), Halt> {
-    let own = conversation.own(who, message.from.as_ref())?.clone();
+    let own = conversation.own(cx, who, message.from.as_ref())?;
     if message.msg_id.as_ref().is_some_and(|id| id.len() > *MSG_ID_BYTES.end()) {
         return Err(Refusal::InvalidData.into());
     }
@@ -74,7 +74,7 @@ fn send(
         prev: conversation.last,
         msg_id: Some(msg_id),
         from: Some(own.who.to_bytes()),
-        to: Some(conversation.other(own).who.to_bytes()),
+        to: Some(conversation.to(own)),
         created: Some(cx.now.0.into()),
         files: message.files,
         ..Message::default()
@@ -93,7 +93,8 @@ fn send(
         fx.put(DUPLICATE, duplicate(conversation, own, msg_id), rows::encode(&sent));
     }
     conversation.last = Some(id);
-    read_up_to(conversation, fx, &own.who, id);
+    // The sender has read what it wrote.
+    conversation.put_reader(fx, own, Reader { reader: id, ..own.reader });
     answer(fx, who, given.iter().map(accepted).collect());
     conversation.post(fx, &kept, id, id, payload, who);
     Ok(())
@@ -122,17 +123,9 @@ fn repeat(
     Ok(())
 }
 
-/// The sender has read what it wrote.
-fn read_up_to(conversation: &mut Conversation, fx: &mut Fx, own: &PhoneId, id: u64) {
-    let Some(side) = conversation.side(own) else { return };
-    side.reader.reader = id;
-    let side = side.clone();
-    conversation.put_reader(fx, &side);
-}
-
 /// P2P_FROM=everyone: both sides get each other as contact `internal`, if absent.
 fn acquaint(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Halt> {
-    for side in conversation.sides.clone() {
+    for side in conversation.sides().to_vec() {
         if side.relation.status.is_some() {
             continue;
         }
@@ -167,7 +160,8 @@ fn edit(
         return Err(Refusal::InvalidData.into());
     }
     let stored = rows::message(cx.store, &conversation.key, id)?.ok_or(Refusal::MessageNotFound)?;
-    if !is_authors(&stored, own) || stored.r#type.contains(&Mark::Sys) || stored.r#type.contains(&Mark::Forward) {
+    let may_edit = is_authors(&stored, own) || conversation.allows(own, Right::EditOthers);
+    if !may_edit || stored.r#type.contains(&Mark::Sys) || stored.r#type.contains(&Mark::Forward) {
         return Err(Refusal::PermissionDenied.into());
     }
     conversation.may_post(cx, own)?;
@@ -240,7 +234,7 @@ fn delete_for_everyone(
     request: &Message,
     stored: Message,
 ) -> Result<(), Halt> {
-    if !is_authors(&stored, own) {
+    if !is_authors(&stored, own) && !conversation.allows(own, Right::DeleteOthers) {
         return Err(Refusal::PermissionDenied.into());
     }
     let id = stored.id.ok_or(Refusal::MessageNotFound)?;
@@ -288,7 +282,7 @@ fn delete_for_me(
     stored: Message,
 ) -> Result<(), Halt> {
     let id = stored.id.ok_or(Refusal::MessageNotFound)?;
-    let gone = stored.status.is_some() || !Reach::of(cx, &conversation.feed, &own.who, own.reader)?.sees(cx, id)?;
+    let gone = stored.status.is_some() || !Reach::of(cx, &conversation.feed, own)?.sees(cx, id)?;
     answer(fx, who, vec![deleted(request, id)]);
     if gone {
         return Ok(());

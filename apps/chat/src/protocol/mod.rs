@@ -9,6 +9,7 @@ pub(crate) mod history;
 pub(crate) mod message;
 pub(crate) mod presence;
 pub(crate) mod profile;
+pub(crate) mod rights;
 pub(crate) mod roster;
 pub(crate) mod typing;
 

@@ -15,7 +15,7 @@ use super::Halt;
 use super::feature::{self, PRIVACY};
 use crate::effects;
 use crate::rows::{self, PROFILE, RELATION, Relation};
-use crate::{Account, Cx, Fx, Who};
+use crate::{Account, Cx, Fx, Group, Who};
 
 /// PRESENCE-1, 2. What the account shows from now on, when that has changed, for its profile to tell the others.
 pub(crate) fn call(
@@ -114,7 +114,7 @@ fn check(status: &PresenceStatus) -> Result<Option<PresenceStatus>, Refusal> {
 
 /// Presence of an account as its own devices see it.
 pub(crate) fn of(cx: &Cx<'_>, phone: &Phone) -> Result<PresenceStatus, Failure> {
-    if cx.group_size(phone) == 0 {
+    if cx.group_size(&Group::Account(phone.clone())) == 0 {
         return Ok(Online::Offline.into());
     }
     let profile = profile(cx, phone)?;

@@ -6,13 +6,14 @@ use proto::ids::PhoneId;
 use proto::records::Typing;
 
 use super::Halt;
-use crate::effects::show;
 use crate::process::conversation::Conversation;
 use crate::{Chat, Cx, Fx, Who, effects};
 
 /// `comments` at most, bytes encoded.
 const COMMENTS_MAX: usize = 256;
 const SECOND_MS: u64 = 1000;
+/// Rosters whose typing one conversation counts at a time; of more within a second it drops.
+const TYPISTS_MAX: usize = 64;
 
 /// PRESENCE-7: shown to the devices of both parties but the sending one.
 pub(crate) fn typing(
@@ -23,7 +24,7 @@ pub(crate) fn typing(
     who: &Who,
     typing: Typing,
 ) -> Result<(), Halt> {
-    let own = conversation.own(who, None)?.clone();
+    let own = conversation.own(cx, who, None)?;
     let mut comments = Vec::new();
     typing.comments.encode(&mut comments);
     if comments.len() > COMMENTS_MAX {
@@ -39,21 +40,29 @@ pub(crate) fn typing(
     let often = chat.settings.limits && is_often(conversation, &own.who, cx.now.0);
     if !often && super::presence::shows_typing(cx, own.who.phone())? {
         let payload = etf::encode(&Typing { phone_id: Some(author), comments: typing.comments });
-        for phone in conversation.accounts() {
-            show(fx, phone, &conversation.topic(), payload.clone(), Some(who.connection));
-        }
+        conversation.show(fx, payload, Some(who.connection));
     }
     effects::answer(fx, who, Vec::new());
     Ok(())
 }
 
-/// More than two within a second.
+/// More than two within a second, or so many who type that nobody can follow.
 fn is_often(conversation: &mut Conversation, own: &PhoneId, now: u64) -> bool {
-    let Some(side) = conversation.side(own) else { return false };
-    let [before_last, last] = side.typed;
+    let typed = &mut conversation.typed;
+    if typed.len() >= TYPISTS_MAX {
+        typed.retain(|_, [_, last]| now < last.saturating_add(SECOND_MS));
+    }
+    let full = typed.len() >= TYPISTS_MAX;
+    let Some(times) = typed.get_mut(own) else {
+        if !full {
+            typed.insert(own.clone(), [0, now]);
+        }
+        return full;
+    };
+    let [before_last, last] = *times;
     if now < before_last.saturating_add(SECOND_MS) {
         return true;
     }
-    side.typed = [last, now];
+    *times = [last, now];
     false
 }

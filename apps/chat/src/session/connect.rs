@@ -14,7 +14,7 @@ use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
 use crate::input::{Admit, Admitted, Input, Tick};
 use crate::protocol::{auth, profile};
 use crate::rows::{self, CURSOR, PROFILE};
-use crate::{Chat, Cx, Fx, Name, Output, Port};
+use crate::{Chat, Cx, Fx, Group, Name, Output, Port};
 
 /// Clients up to this version get their Profile at connect (CON-6).
 const PROFILE_VERSION_MAX: u32 = 10;
@@ -99,7 +99,7 @@ impl Session {
         if let Some(payload) = admitted.renewed {
             fx.emit(Output::Port(port, Out::Notice { payload }));
         }
-        fx.join(account.phone.clone());
+        fx.join(Group::Account(account.phone.clone()));
         fx.tell(Name::Session(self.client.clone()), Input::Begin { connection: admitted.connection });
     }
 
@@ -138,7 +138,7 @@ impl Session {
     pub(super) fn leave(&mut self, fx: &mut Fx, how: Gone) {
         let Some(link) = self.link.take() else { return };
         if let (Some(phone), Some(device)) = (link.phone(), &link.device) {
-            fx.leave(phone.clone());
+            fx.leave(Group::Account(phone.clone()));
             fx.tell(Name::Profile(phone.clone()), Input::Left { device: device.clone(), how });
         }
     }

@@ -15,7 +15,7 @@ use crate::door::Out;
 use crate::effects;
 use crate::input::{Input, Letter, Notice, Transient};
 use crate::rows::{self, CURSOR, NOTICES};
-use crate::{Cx, Fx, Name};
+use crate::{Cx, Fx, Group, Name};
 
 impl Session {
     /// A message, an edit or a removal has happened in a feed of the account.
@@ -270,7 +270,7 @@ impl Link {
         };
         let payload = etf::encode(&Ack { id: Some(msg_id.clone()), ..Ack::default() });
         let receipt = Transient { topic, payload, except: None };
-        fx.publish(peer.phone().clone(), Input::Transient(Arc::new(receipt)));
+        fx.publish(Group::Account(peer.phone().clone()), Input::Transient(Arc::new(receipt)));
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use super::secret;
 use crate::door::{Bye, Certificate, Denied, Role};
 use crate::protocol::feature::{self, AUTH_DATA};
 use crate::rows::{Device, PROFILE, roster_ids};
-use crate::{Account, Admit, Admitted, Chat, Cx, Fx, Input, Name};
+use crate::{Account, Admit, Admitted, Chat, Cx, Fx, Group, Input, Name};
 
 /// CON-3: lets the connection in or not. Gives back the account when a device came in.
 pub(crate) fn admit(
@@ -67,13 +67,13 @@ fn expire(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, row: &Device) -> Result<(), F
     let mut devices = device::all(cx, phone)?;
     devices.retain(|kept| kept.dev_key != row.dev_key);
     let account = device::account(phone, roster_ids(cx.store, phone)?, &devices)?;
-    fx.publish(phone.clone(), Input::Account(account));
+    fx.publish(Group::Account(phone.clone()), Input::Account(account));
     Ok(())
 }
 
 /// Section 11: how many devices of an account may be connected at once. A connection that is taken over counts as none.
 fn is_full(cx: &Cx<'_>, phone: &Phone, device: &DevKey) -> Result<bool, Failure> {
-    if cx.group_size(phone) < DEVICES {
+    if cx.group_size(&Group::Account(phone.clone())) < DEVICES {
         return Ok(false);
     }
     let others = device::all(cx, phone)?.into_iter().filter(|row| row.dev_key != device.as_str().as_bytes());
@@ -168,7 +168,7 @@ fn bind(
     devices.push(row);
     let rosters = opened.rosters.iter().map(|(id, _)| id.roster()).collect();
     let account = device::account(phone, rosters, &devices)?;
-    fx.publish(phone.clone(), Input::Account(account.clone()));
+    fx.publish(Group::Account(phone.clone()), Input::Account(account.clone()));
     tell(fx, admit, Admitted { account: Some(account.clone()), birth, puback, ..admitted(admit, Role::Device) });
     Ok(account)
 }

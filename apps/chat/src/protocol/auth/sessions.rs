@@ -14,7 +14,7 @@ use crate::door::Bye;
 use crate::effects::{answer, answer_also, done, show};
 use crate::protocol::feature::{self, AUTH_DATA};
 use crate::rows::{self, Device};
-use crate::{Also, Input};
+use crate::{Also, Group, Input};
 
 /// AUTH-6: ends the own session.
 pub(super) fn logout(ask: &mut Ask<'_>) -> Result<(), Halt> {
@@ -115,6 +115,6 @@ fn tell_account(ask: &mut Ask<'_>, stays: impl Fn(&Device) -> bool) -> Result<()
     let mut devices = device::all(ask.cx, ask.phone)?;
     devices.retain(stays);
     let account = device::account(ask.phone, rows::roster_ids(ask.cx.store, ask.phone)?, &devices)?;
-    ask.fx.publish(ask.phone.clone(), Input::Account(account));
+    ask.fx.publish(Group::Account(ask.phone.clone()), Input::Account(account));
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::effects::{self, Seen, answer};
 use crate::output::Work;
 use crate::protocol::profile;
 use crate::rows::{Device, INVITE, PENDING, Pending};
-use crate::{Input, Name};
+use crate::{Group, Input, Name};
 
 /// AUTH-4: the code of the pending registration, or the invite, proves the number.
 pub(super) fn verify(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
@@ -92,7 +92,7 @@ pub(super) fn finish(
     devices.push(row);
     let rosters = opened.rosters.iter().map(|(id, _)| id.roster()).collect();
     let account = device::account(ask.phone, rosters, &devices)?;
-    ask.fx.publish(ask.phone.clone(), Input::Account(account));
+    ask.fx.publish(Group::Account(ask.phone.clone()), Input::Account(account));
     Ok(())
 }
 
