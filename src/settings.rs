@@ -66,6 +66,7 @@ pub(crate) struct Auth {
     pub(crate) providers: Vec<Provider>,
     pub(crate) fake_numbers: bool,
     pub(crate) min_version: u32,
+    pub(crate) sys_secret: String,
 }
 
 /// ID-11.
@@ -154,7 +155,12 @@ impl Default for Server {
 
 impl Default for Auth {
     fn default() -> Auth {
-        Auth { providers: vec![Provider::Invite, Provider::Log], fake_numbers: false, min_version: 0 }
+        Auth {
+            providers: vec![Provider::Invite, Provider::Log],
+            fake_numbers: false,
+            min_version: 0,
+            sys_secret: String::new(),
+        }
     }
 }
 
@@ -190,6 +196,7 @@ impl Settings {
             providers: self.auth.providers.iter().map(|provider| provider.chat()).collect(),
             min_version: self.auth.min_version.into(),
             auto_bind: self.x509.auto_bind,
+            sys_secret: sha256(&self.auth.sys_secret),
             ring_nodes: self.ring.nodes,
             limits: self.limits,
             puback: self.queue.ack == Ack::Puback,
@@ -210,6 +217,13 @@ impl Settings {
             false => mqtt::Settings { per_address_max: usize::MAX, connects_per_minute: None, ..held },
         }
     }
+}
+
+/// The 32 bytes of a hash in hexadecimal.
+fn sha256(text: &str) -> Option<[u8; 32]> {
+    let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    let bytes: Vec<u8> = (0..text.len()).step_by(2).map(byte).collect::<Option<_>>()?;
+    bytes.try_into().ok()
 }
 
 impl Provider {

@@ -5,7 +5,7 @@ mod support;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use scene::{Daemon, Version, live_file};
+use scene::{Daemon, SERVICE_HASH, Version, live_file};
 use support::Server;
 
 /// The real program as a stage.
@@ -29,8 +29,10 @@ impl Daemon for Real {
 
 fn play(file: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenes").join(file);
+    let hash: String = SERVICE_HASH.iter().map(|byte| format!("{byte:02x}")).collect();
+    let service = format!("auth.sys_secret = \"{hash}\"");
     for version in [Version::V5, Version::V4] {
-        live_file(&path, &mut Real(Server::start()), version);
+        live_file(&path, &mut Real(Server::start_with(&service)), version);
     }
 }
 

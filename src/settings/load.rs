@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{LISTENERS_MAX, PACKETS, Profile, RING_NODES, Settings};
+use super::{LISTENERS_MAX, PACKETS, Profile, RING_NODES, Settings, sha256};
 use crate::failure::Failure;
 
 const DEV: &str = include_str!("../../priv/dev.toml");
@@ -45,6 +45,9 @@ impl Settings {
         }
         if [&listen.mqtt, &listen.mqtts, &listen.shell].iter().any(|listeners| listeners.len() > LISTENERS_MAX) {
             return Err(format!("at most {LISTENERS_MAX} listeners of a kind"));
+        }
+        if !self.auth.sys_secret.is_empty() && sha256(&self.auth.sys_secret).is_none() {
+            return Err("auth.sys_secret is a SHA-256 in hexadecimal, not the secret itself".into());
         }
         if !PACKETS.contains(&self.mqtt.packet_max) {
             return Err(format!("mqtt.packet_max is {} to {} bytes", PACKETS.start(), PACKETS.end()));
@@ -120,6 +123,7 @@ mod tests {
         assert!(error("log = 7").contains("line 1"));
         assert!(error("listen.mqtt = ['nowhere']").contains("address"));
         assert!(error("mqtt.packet_max = 7").contains("packet_max"));
+        assert!(error("auth.sys_secret = 'secret'").contains("not the secret itself"));
         assert!(error("ring.nodes = 0").contains("ring.nodes"));
     }
 

@@ -177,11 +177,19 @@ pub struct Who {
     pub connection: u64,
     pub call: u64,
     pub role: Role,
-    /// Absent while registering, and for services.
+    /// Whose request it is: the connection's own account, or the one on behalf of which a service asks (ID-6). Absent while
+    /// registering, and for a service's request that names none.
     pub account: Option<Arc<Account>>,
     /// The device of a verified connection.
     pub device: Option<DevKey>,
     pub certificate: Option<Arc<Certificate>>,
+}
+
+impl Who {
+    /// Whether a trusted service asks: the calls marked *sys* are its own, in others it may do what the call says of services.
+    pub fn is_service(&self) -> bool {
+        self.role == Role::Service
+    }
 }
 
 /// A request on its way to the owner.

@@ -1,6 +1,7 @@
 //! A session: one per client id. It lets a connection in, hands its requests to their owners, keeps the answers in order, and delivers
 //! what is due to its device.
 
+mod behalf;
 mod broadcast;
 mod calls;
 mod connect;
@@ -96,6 +97,10 @@ impl Session {
     /// The connection, if it is this one: what an earlier one still says is no longer heard.
     fn link(&mut self, connection: u64) -> Option<&mut Link> {
         self.link.as_mut().filter(|link| link.port.number() == connection)
+    }
+
+    fn is_service(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.role == Role::Service)
     }
 
     fn account_changed(&mut self, account: Arc<Account>) {

@@ -13,6 +13,8 @@ pub struct Settings {
     pub min_version: u64,
     /// `x509.auto_bind` (ID-9 rule 2).
     pub auto_bind: bool,
+    /// `auth.sys_secret` (CON-3): SHA-256 of the password by which services come in without a certificate.
+    pub sys_secret: Option<[u8; 32]>,
     /// `ring.nodes` (INIT-1).
     pub ring_nodes: u64,
     /// Limits per second, hour, day and address hold (SEC-13); off in the `dev` profile.
@@ -40,6 +42,7 @@ impl Default for Settings {
             providers: vec![Provider::Invite, Provider::Log],
             min_version: 0,
             auto_bind: true,
+            sys_secret: None,
             ring_nodes: 4,
             limits: true,
             puback: false,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use etf::Term;
 
 use crate::player::{Content, Player, Wanted};
-use crate::stage::Hello;
+use crate::stage::{Hello, SERVICE_SECRET};
 
 /// Where requests go when a line names no topic (TOPIC-1).
 const EVENTS: &str = "events/1//api/anon//";
@@ -60,14 +60,14 @@ impl Player<'_> {
         while !rest.is_empty() {
             let (option, after) = word(rest);
             let (value, after) = match option {
-                "certified" | "without" | "holding" => ("", after),
+                "certified" | "without" | "holding" | "service" => ("", after),
                 _ => word(after),
             };
             let value = self.names.fill(value.trim_matches('"'), &self.bound)?;
             match option {
                 "as" => (hello.client_id, hello.password) = (value, None),
-                "with" => return Err("with what? write: token T".to_owned()),
                 "token" => hello.password = Some(value.into_bytes().into()),
+                "service" => hello.password = Some(SERVICE_SECRET.into()),
                 "without" => hello.password = None,
                 "holding" => hello.holding = true,
                 "version" => hello.version = Some(number(&value)?),

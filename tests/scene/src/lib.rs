@@ -9,7 +9,8 @@
 //! | `people ann ann/2 ben` | they are registered by fake numbers and connected; what came of that is forgotten |
 //! | `friends ann ben` | people who are friends |
 //! | `number n` | a fresh telephone number: `@n.phone` |
-//! | `x connects as "id" with token T version N window N takes N certificate P holding => 0x86` | all but `connects` as needed |
+//! | `x connects as "id" token T version N window N takes N certificate P holding => 0x86` | all but `connects` as needed |
+//! | `x connects as "sys_a" service` | a trusted service, by the secret of the configuration |
 //! | `x disconnects`, `x vanishes`, `x closed 0x98` | ends well, ends badly, is ended by the server |
 //! | `x > topic Message{…} => 0x87` | publishes: on the events topic if none is named; bytes are `bytes "…"` or `bytes <<1,2>>` |
 //! | `x >> …` | publishes and does not wait for the acknowledgement |
@@ -26,7 +27,8 @@
 //! | `wait 1 s` | time passes; in the simulator only |
 //!
 //! Terms are in the notation of [`etf::text`], and besides: `@ann` her phone_id, `@ann.phone`, `@ann.client`, `@ann.token`,
-//! `@ann.roster`, `@ann.code`; `?i` whatever it was the first time; `_` anything; `...` at the end of a list, more elements.
+//! `@ann.roster`, `@ann.code`; in what is sent `@"ac/@ann"`, a text with names in it; `?i` whatever it was the first time; `_`
+//! anything; `...` at the end of a list, more elements.
 
 mod script;
 mod notation;
@@ -46,7 +48,7 @@ pub use names::Names;
 pub use play::{live_file, play_file, sim_file};
 pub use script::{Scene, read};
 pub use sim::Simulated;
-pub use stage::{Codes, Got, Hello, Stage};
+pub use stage::{Codes, Got, Hello, SERVICE_HASH, Stage};
 
 /// Calls the macro `$scenes` with a name and a file of `tests/scenes` for each: one list for all who play them.
 #[macro_export]
@@ -57,6 +59,7 @@ macro_rules! every_file {
             general = "general.chat",
             auth = "auth.chat",
             connections = "connections.chat",
+            service = "service.chat",
             topics = "topics.chat",
             profile = "profile.chat",
             roster = "roster.chat",

@@ -33,7 +33,8 @@ impl Notation {
 
     /// A term to send: every name in it has a meaning.
     pub(crate) fn term(&self, text: &str, names: &Names, bound: &Bound) -> Result<Term, String> {
-        let term = parse(&quoted(text), &self.said).map_err(|why| why.to_string())?;
+        let text = named_texts(text, names, bound)?;
+        let term = parse(&quoted(&text), &self.said).map_err(|why| why.to_string())?;
         filled(&term, names, bound)
     }
 
@@ -45,6 +46,27 @@ impl Notation {
     pub(crate) fn print(&self, term: &Term) -> String {
         etf::text::print(term, &self.said)
     }
+}
+
+/// `@"ac/@ann"`: a text with names in it.
+fn named_texts(text: &str, names: &Names, bound: &Bound) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let taken = match first {
+            '"' | '\'' => string(rest),
+            '@' if rest[1..].starts_with('"') => {
+                let whole = string(&rest[1..]);
+                out.push_str(&names.fill(&rest[1..1 + whole], bound)?);
+                rest = &rest[1 + whole..];
+                continue;
+            }
+            _ => first.len_utf8(),
+        };
+        out.push_str(&rest[..taken]);
+        rest = &rest[taken..];
+    }
+    Ok(out)
 }
 
 /// A name, if the atom is one: `@ann`, `?i`.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chat::door::{Bye, Certificate, Denied, Gone, Hello as Door, Origin, Out, Verdict};
+use chat::door::{Bye, Certificate, Denied, Gone, Hello as Door, Origin, Out, Role, Verdict};
 use chat::rows::TABLES;
 use chat::{Chat, Input, Job, Name, Output, Port, Settings, Work, WorkError, WorkResult};
 use kvs::{Memory, Sequence, Table};
@@ -13,7 +13,7 @@ use proto::Refusal;
 use proto::records::Io;
 use proto::topic::{Filter, ReplyForm, Topic};
 
-use crate::stage::{Codes, Got, Hello, Stage};
+use crate::stage::{Codes, Got, Hello, SERVICE_HASH, Stage};
 
 /// Where the simulated server keeps its roster ids.
 const ROSTERS: Table = Table("sim_rosters");
@@ -40,6 +40,7 @@ struct Link {
     client: String,
     open: bool,
     connack: Option<u8>,
+    role: Option<Role>,
     next_call: u64,
     /// Reply topics of calls that have not ended, the newest last.
     asked: VecDeque<(u64, String)>,
@@ -55,7 +56,7 @@ struct Link {
 impl Simulated {
     /// As the `dev` profile has it, but for the limits per time if they are asked for.
     pub fn new(seed: u64, limits: bool) -> Simulated {
-        Simulated::with(seed, Settings { limits, ..Settings::dev() })
+        Simulated::with(seed, Settings { limits, sys_secret: Some(SERVICE_HASH), ..Settings::dev() })
     }
 
     fn with(seed: u64, settings: Settings) -> Simulated {
@@ -129,6 +130,7 @@ impl Link {
             client: hello.client_id.clone(),
             open: true,
             connack: None,
+            role: None,
             next_call: 0,
             asked: VecDeque::new(),
             reply: ReplyForm::default().topic(&hello.client_id),
@@ -144,7 +146,7 @@ impl Link {
     /// What the transport does about one out, and what it tells the chat of it.
     fn take(&mut self, out: Out) -> Option<Input> {
         match out {
-            Out::Welcome(_) => self.connack = Some(0),
+            Out::Welcome(role) => (self.connack, self.role) = (Some(0), Some(role)),
             Out::Denied(denied) => (self.connack, self.open) = (Some(connack(denied)), false),
             Out::Answer { call, payload } => {
                 let asked = self.asked.iter().find(|(asked, _)| *asked == call);
@@ -274,8 +276,10 @@ impl Stage for Simulated {
             Ok(Filter::OwnActions) => return Ok(1),
             Ok(Filter::Shared { .. }) => return Ok(0x9e),
             Ok(Filter::Topic(Topic::Actions(_, client))) => return Ok(if *client == *link.client { 1 } else { 0x87 }),
+            Ok(Filter::Free | Filter::Wildcard | Filter::Topic(Topic::Free)) => {
+                return Ok(if link.role == Some(Role::Service) { 1 } else { 0x87 });
+            }
             Ok(Filter::Topic(topic)) => topic,
-            Ok(Filter::Free | Filter::Wildcard) => return Ok(0x87),
             Err(_) => return Ok(0x8f),
         };
         link.right = None;

@@ -18,6 +18,7 @@ impl Nicks {
         };
         let done = match call.record {
             Record::Roster(record) => roster::nick(cx, fx, &call.who, *record),
+            Record::Index(index) => roster::index(cx, fx, &call.who, *index),
             _ => Err(Refusal::InvalidData.into()),
         };
         settle(fx, &call.who, done)

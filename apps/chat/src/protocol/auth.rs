@@ -8,6 +8,7 @@ mod pending;
 mod proof;
 mod register;
 mod secret;
+mod service;
 mod sessions;
 mod tries;
 mod verify;
@@ -24,6 +25,7 @@ pub(crate) use device::{has_token, rosters};
 pub(crate) use invite::issue as issue_invite;
 pub(crate) use login::{admit, left};
 pub(crate) use pending::clear as clear_pending;
+pub(crate) use service::is_service;
 
 use super::{Halt, settle};
 use crate::door::Role;
@@ -82,6 +84,7 @@ pub(crate) fn call(
     allowed(who.role, act)?;
     let mut ask = Ask { phone, waiting, chat, cx, fx, who };
     match act {
+        AuthAct::Reg if who.is_service() => service::invite(&mut ask, auth.service()),
         AuthAct::Reg => register::reg(&mut ask, auth),
         AuthAct::Voice => pending::voice(&ask),
         AuthAct::Resend => pending::resend(&mut ask, &auth),
@@ -122,6 +125,8 @@ fn allowed(role: Role, act: AuthAct) -> Result<(), Refusal> {
             Role::Device,
             Deleted | Verified | Expired | Update | Clear | Delete | Logout | Push | Get | Ver | Login | List,
         ) => Ok(()),
+        // On behalf of an account: its sessions, and invites for its number.
+        (Role::Service, Reg | Get | List | Clear | Delete | Login) => Ok(()),
         (Role::Service | Role::Plain, _) => Err(Refusal::PermissionDenied),
     }
 }

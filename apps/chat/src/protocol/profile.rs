@@ -9,7 +9,6 @@ use proto::topic::{Owner, Topic};
 use super::presence::{self, Audience};
 use super::roster::{self, PART_BYTES};
 use super::{Halt, auth, contact, feature};
-use crate::door::Role;
 use crate::effects::{self, Seen};
 use crate::rows::{self, PROFILE};
 use crate::{Cx, Fx, Who};
@@ -41,7 +40,7 @@ fn own_row(cx: &Cx<'_>, who: &Who, own: &Phone, profile: &Profile) -> Result<Pro
     let named = profile.phone.as_ref().filter(|phone| !phone.is_empty());
     let is_named = named.is_none_or(|phone| Phone::parse(phone).as_ref() == Ok(own));
     let is_own = who.account.as_ref().is_some_and(|account| account.phone == *own);
-    if !is_named || !(is_own || who.role == Role::Service) {
+    if !is_named || !(is_own || who.is_service()) {
         return Err(Refusal::NotAuthorized.into());
     }
     let row: Option<Profile> = rows::read(cx.store, PROFILE, own.as_str().as_bytes())?;
@@ -125,7 +124,7 @@ fn patch(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: Profile) -> Re
     }
     let mut settings = row.settings.clone();
     feature::merge(&mut settings, &asked.settings)?;
-    let balance = if who.role == Role::Service { asked.balance.or(row.balance) } else { row.balance };
+    let balance = if who.is_service() { asked.balance.or(row.balance) } else { row.balance };
 
     let after = Profile { settings, balance, ..row.clone() };
     let is_changed = after != row;

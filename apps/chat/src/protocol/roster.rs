@@ -12,7 +12,7 @@ use proto::records::{Contact, Io, Roster, RosterId, RosterStatus};
 use proto::{Outcome, Refusal, text};
 
 pub(crate) use book::registered;
-pub(crate) use nick::{claim, nick};
+pub(crate) use nick::{claim, index, nick};
 pub(crate) use parts::{PART_BYTES, cut};
 
 use super::{Halt, contact, presence};

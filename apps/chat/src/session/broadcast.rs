@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 use n2o::Failure;
-use proto::Record;
 use proto::ids::{FeedId, Phone, PhoneId};
 use proto::limits::RELAY_BYTES;
-use proto::records::ContactStatus;
+use proto::records::{ContactStatus, PublishService};
 use proto::topic::{Owner, Topic};
+use proto::{Outcome, Record, Refusal};
 
 use super::requests::is_term;
 use super::{Link, Session};
 use crate::door::{Out, Role, Verdict};
-use crate::effects::show;
+use crate::effects::{done, refused, show};
 use crate::protocol::presence;
 use crate::rows::{self, RELATION, Relation};
 use crate::{Account, Cx, Fx};
@@ -55,18 +55,41 @@ impl Session {
     fn relay(&self, cx: &Cx<'_>, fx: &mut Fx, topic: &Topic, payload: &Bytes) -> Result<(), Failure> {
         let Some(link) = &self.link else { return Ok(()) };
         let shown = topic.clone().short();
-        for phone in receivers(cx, topic)? {
+        for phone in receivers(cx, &shown)? {
             show(fx, &phone, &shown, payload.clone(), Some(link.connection()));
         }
         Ok(())
     }
 
+    /// PUSH-6: a service publishes what it likes on a topic of clients, `[T]`.
+    pub(super) fn publish_service(
+        &mut self,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        call: u64,
+        asked: &PublishService,
+    ) -> Result<(), Failure> {
+        let name = std::str::from_utf8(asked.topic.as_deref().unwrap_or_default()).unwrap_or_default();
+        let topic = Topic::parse(name).short();
+        let message = asked.message.as_ref().filter(|message| message.len() <= RELAY_BYTES);
+        let answer = match message {
+            Some(message) if is_stream(&topic) => {
+                self.relay(cx, fx, &topic, message)?;
+                done(Outcome::Publish)
+            }
+            Some(_) | None => refused(Refusal::InvalidData),
+        };
+        self.conclude(cx, fx, call, vec![answer], Verdict::Done)
+    }
+
     /// Who may publish: table 4.1.
     fn may_publish(&self, cx: &Cx<'_>, topic: &Topic) -> Result<bool, Failure> {
-        let Some(link) = self.link.as_ref().filter(|link| link.role == Role::Device) else {
-            return Ok(false);
+        let Some(link) = &self.link else { return Ok(false) };
+        let account = match (link.role, &link.account) {
+            (Role::Service, _) => return Ok(is_open(topic)),
+            (Role::Device, Some(account)) => account,
+            (Role::Device | Role::Registering | Role::Plain, _) => return Ok(false),
         };
-        let Some(account) = &link.account else { return Ok(false) };
         match topic {
             Topic::Devices(phone) => Ok(*phone == account.phone),
             Topic::Contacts(roster) => Ok(account.owns(roster)),
@@ -124,6 +147,16 @@ impl Link {
     }
 }
 
+/// The topics that others than the server write on, and so services too (table 4.1).
+fn is_open(topic: &Topic) -> bool {
+    matches!(topic, Topic::Devices(_) | Topic::Contacts(_) | Topic::Private(_) | Topic::Room(_))
+}
+
+/// The same and the others that devices receive, by the names that the server writes.
+fn is_stream(topic: &Topic) -> bool {
+    matches!(topic, Topic::Ses(_) | Topic::Ac(_) | Topic::Muc(_) | Topic::P2p(_) | Topic::Room(_))
+}
+
 /// The feed that a topic is of (TOPIC-10.1).
 fn feed_of(topic: &Topic) -> Option<&FeedId> {
     match topic {
@@ -132,15 +165,14 @@ fn feed_of(topic: &Topic) -> Option<&FeedId> {
     }
 }
 
-/// The accounts whose devices receive a topic.
+/// The accounts whose devices receive a topic, by the name that the server writes.
 fn receivers(cx: &Cx<'_>, topic: &Topic) -> Result<Vec<Phone>, Failure> {
     Ok(match topic {
-        Topic::Devices(phone) => vec![phone.clone()],
-        Topic::Private(FeedId::P2p(one, other)) if one.phone() == other.phone() => vec![one.phone().clone()],
-        Topic::Private(FeedId::P2p(one, other)) => vec![one.phone().clone(), other.phone().clone()],
-        Topic::Contacts(roster) => {
-            presence::friends(cx, roster)?.into_iter().map(|friend| friend.phone().clone()).collect()
-        }
+        Topic::Ses(Owner::Account(phone)) => vec![phone.clone()],
+        Topic::Ses(Owner::Roster(roster)) => vec![roster.phone().clone()],
+        Topic::P2p(FeedId::P2p(one, other)) if one.phone() == other.phone() => vec![one.phone().clone()],
+        Topic::P2p(FeedId::P2p(one, other)) => vec![one.phone().clone(), other.phone().clone()],
+        Topic::Ac(roster) => presence::friends(cx, roster)?.into_iter().map(|friend| friend.phone().clone()).collect(),
         _ => Vec::new(),
     })
 }

@@ -31,12 +31,10 @@ impl Session {
                 b"" => self.open_registering(chat, cx, fx, Link::new(port, hello, Role::Registering, rate)),
                 _ => deny(fx, &port, Denied::BadCredentials),
             },
-            Ok(ClientKind::Sys) => match &hello.certificate {
-                Some(certificate) if certificate.sys && certificate.own_authority => {
-                    self.open(chat, fx, Link::new(port, hello, Role::Service, rate));
-                }
-                _ => deny(fx, &port, Denied::NotAuthorized),
-            },
+            Ok(ClientKind::Sys) if auth::is_service(&chat.settings, &hello) => {
+                self.open(chat, fx, Link::new(port, hello, Role::Service, rate));
+            }
+            Ok(ClientKind::Sys) => deny(fx, &port, Denied::NotAuthorized),
             Ok(ClientKind::Device(phone, device)) => {
                 self.ask(fx, phone, device, Link::new(port, hello, Role::Device, rate))
             }
@@ -50,14 +48,17 @@ impl Session {
         self.open(chat, fx, link);
     }
 
-    /// An earlier connection with this client id is taken over (CON-7); presence does not notice. INIT-1 follows the welcome at once.
+    /// An earlier connection with this client id is taken over (CON-7); presence does not notice. INIT-1 follows the welcome of
+    /// clients at once.
     fn open(&mut self, chat: &Chat, fx: &mut Fx, link: Link) {
         if let Some(earlier) = &self.link {
             earlier.emit(fx, Out::Close(Bye::TakenOver));
         }
         link.emit(fx, Out::Welcome(link.role));
-        let ring = VnodeMax { node: chat.settings.ring_nodes };
-        link.emit(fx, Out::Notice { payload: etf::encode(&ring) });
+        if link.role != Role::Service {
+            let ring = VnodeMax { node: chat.settings.ring_nodes };
+            link.emit(fx, Out::Notice { payload: etf::encode(&ring) });
+        }
         self.link = Some(link);
     }
 

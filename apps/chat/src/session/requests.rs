@@ -8,7 +8,7 @@ use proto::ids::FeedId;
 use proto::records::{Ack, Io, Token};
 use proto::{Record, Refusal};
 
-use super::{Session, route};
+use super::{Session, behalf, route};
 use crate::door::{Bye, Origin, Role, Verdict};
 use crate::effects::refused;
 use crate::input::Call;
@@ -96,6 +96,7 @@ impl Session {
                 let io = Io::empty().with(token);
                 self.conclude(cx, fx, call, vec![etf::encode(&io)], Verdict::Done)
             }
+            Record::PublishService(asked) if self.is_service() => self.publish_service(cx, fx, call, &asked),
             record => self.hand_over(cx, fx, call, record, topic),
         }
     }
@@ -109,7 +110,7 @@ impl Session {
         topic: Option<&FeedId>,
     ) -> Result<(), Failure> {
         let Some(link) = &self.link else { return Ok(()) };
-        let who = link.who(&self.client, call);
+        let who = behalf::fill(cx, link.who(&self.client, call), &record, topic)?;
         match route::owner(cx, &who, &record, topic) {
             Ok(owner) => {
                 self.dispatch(fx, owner, Box::new(Call { who, record }));

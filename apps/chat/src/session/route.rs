@@ -21,7 +21,11 @@ pub(super) fn owner(cx: &Cx<'_>, who: &Who, record: &Record, topic: Option<&Feed
     if who.role == Role::Registering {
         return Err(Refusal::PermissionDenied.into());
     }
-    let account = who.account.as_ref().ok_or(Refusal::NotSupported)?;
+    if is_for_services(record) {
+        return service_owner(who, record);
+    }
+    // Of a service, which has to say for whom it asks.
+    let account = who.account.as_ref().ok_or(Refusal::InvalidData)?;
     match record {
         Record::Profile(_) | Record::Presence(_) => Ok(Name::Profile(account.phone.clone())),
         Record::Roster(roster) => roster_owner(who, roster),
@@ -38,15 +42,25 @@ pub(super) fn owner(cx: &Cx<'_>, who: &Who, record: &Record, topic: Option<&Feed
         | Record::Search(_)
         | Record::Tag(_)
         | Record::Star(_)
-        | Record::Index(_)
         | Record::Loc(_)
         | Record::Person(_)
         | Record::Ftp(_)
-        | Record::Ftp10(_)
-        | Record::PushService(_)
-        | Record::PublishService(_) => Err(Refusal::NotSupported.into()),
+        | Record::Ftp10(_) => Err(Refusal::NotSupported.into()),
         // IO-3: records that are no request.
         _ => Err(Refusal::InvalidData.into()),
+    }
+}
+
+/// The records that only services send (SPEC 6.18, 6.19).
+fn is_for_services(record: &Record) -> bool {
+    matches!(record, Record::PushService(_) | Record::PublishService(_) | Record::Index(_))
+}
+
+fn service_owner(who: &Who, record: &Record) -> Result<Name, Halt> {
+    match record {
+        _ if !who.is_service() => Err(Refusal::PermissionDenied.into()),
+        Record::Index(_) => Ok(Name::Nicks),
+        _ => Err(Refusal::NotSupported.into()),
     }
 }
 

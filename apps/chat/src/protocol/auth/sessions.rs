@@ -41,15 +41,16 @@ pub(super) fn get(ask: &mut Ask<'_>) -> Result<(), Halt> {
 
 /// AUTH-9: ends all sessions but the own one.
 pub(super) fn clear(ask: &mut Ask<'_>) -> Result<(), Halt> {
-    let own = own_key(ask)?;
-    let others = device::all(ask.cx, ask.phone)?.into_iter().filter(|row| row.dev_key != own.as_str().as_bytes());
-    let others: Vec<Device> = others.collect();
+    // A service has none of them.
+    let own = ask.who.device.as_ref().map(DevKey::to_bytes);
+    let is_own = |row: &Device| Some(&row.dev_key) == own.as_ref();
+    let others: Vec<Device> = device::all(ask.cx, ask.phone)?.into_iter().filter(|row| !is_own(row)).collect();
 
     answer(ask.fx, ask.who, vec![done(Outcome::Cleared)]);
     for row in &others {
         end(ask, row)?;
     }
-    if others.is_empty() { Ok(()) } else { Ok(tell_account(ask, |kept| kept.dev_key == own.as_str().as_bytes())?) }
+    if others.is_empty() { Ok(()) } else { Ok(tell_account(ask, is_own)?) }
 }
 
 /// AUTH-10: ends one session of the account; the own one as AUTH-6 does.

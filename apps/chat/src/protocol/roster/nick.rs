@@ -1,10 +1,11 @@
 //! ROSTER-7: nicks, unique on the server (ID-17). Run by the one process that owns their index.
 
 use bytes::Bytes;
+use etf::Term;
 use n2o::Failure;
 use proto::Refusal;
 use proto::ids::{Nick, PhoneId};
-use proto::records::{Contact, Roster, RosterId, RosterStatus};
+use proto::records::{Contact, Index, Roster, RosterId, RosterStatus};
 
 use super::{Halt, named};
 use crate::effects::{self, Seen};
@@ -42,6 +43,26 @@ pub(crate) fn claim(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Failu
         Ok(_) | Err(Halt::Refused(_)) => Ok(()),
         Err(Halt::Failed(failure)) => Err(failure),
     }
+}
+
+/// INDEX-1: who has a nick. The number of the roster, or nothing.
+pub(crate) fn index(cx: &Cx<'_>, fx: &mut Fx, who: &Who, asked: Index) -> Result<(), Halt> {
+    let (kind, name) = match asked.id.as_tuple() {
+        Some([kind, name]) => (kind.as_atom(), name.as_binary().ok_or(Refusal::InvalidData)?),
+        Some(_) | None => return Err(Refusal::InvalidData.into()),
+    };
+    let holder = match kind {
+        Some("nick") => {
+            let nick = Nick::parse(name).map_err(|_| Refusal::InvalidNick)?;
+            cx.store.get(NICK, nick.folded().as_bytes())?.and_then(|holder| PhoneId::parse(&holder).ok())
+        }
+        // Rooms are not served yet, so no link is taken.
+        Some("link") => None,
+        Some(_) | None => return Err(Refusal::InvalidData.into()),
+    };
+    let roster = holder.into_iter().filter_map(|holder| i64::try_from(holder.roster()).ok()).map(Term::int).collect();
+    effects::answer(fx, who, vec![etf::encode(&Index { roster, ..asked })]);
+    Ok(())
 }
 
 fn wanted(nick: &Bytes) -> Result<Option<Nick>, Refusal> {
