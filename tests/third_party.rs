@@ -128,6 +128,14 @@ fn c_1_to_c_6_and_message_1_by_an_erlang_node() {
     finish_well(bounded("escript").arg(script("erlang_t1.escript")).arg(server.mqtt().port().to_string()));
 }
 
+#[test]
+fn c_2_every_example_of_the_protocols_text_is_what_an_erlang_node_writes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("priv/proto");
+    let output = finish_well(bounded("escript").arg(script("erlang_pages.escript")).arg(folder));
+    let seen: usize = text(&output.stdout).trim().parse().expect("a number");
+    assert!(seen > 200, "{seen} examples");
+}
+
 fn in_version<'a>(version: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
     [&["-V", version, "-q", "1"], arguments].concat()
 }
@@ -259,9 +267,10 @@ fn finish(command: &mut Command) -> Output {
     output
 }
 
-fn finish_well(command: &mut Command) {
+fn finish_well(command: &mut Command) -> Output {
     let output = finish(command);
     assert!(output.status.success(), "{command:?}: {}", said(&output));
+    output
 }
 
 fn said(output: &Output) -> String {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use proto::{
-    Auth, AuthAct, Feed, Friend, FriendStatus, History, HistoryFeed, HistoryStatus, Message, MessageStatus, Profile,
-    ProfileStatus, Record, Roster, RosterStatus,
+    Auth, AuthAct, Feed, Friend, FriendStatus, History, HistoryFeed, HistoryStatus, Link, LinkStatus, Message,
+    MessageStatus, Profile, ProfileStatus, Record, Room, RoomStatus, Roster, RosterStatus,
 };
 
 /// Where a record came in.
@@ -47,8 +47,14 @@ pub enum Answer {
     HistoryParts,
     /// A Contact with one of these addresses, on whatever topic (FRIEND-1, HISTORY-3).
     Contact(Vec<Bytes>),
-    /// A Room with this id, on whatever topic (HISTORY-3).
-    Room(Bytes),
+    /// A Room with this id and status, on whatever topic (HISTORY-3, ROOM-1 to ROOM-13).
+    Room(Bytes, RoomStatus),
+    /// A Room with this status on the reply topic: the server says which (ROOM-1, LINK-2).
+    SomeRoom(RoomStatus),
+    /// This Room in parts, `update` set in the last (ROOM-2).
+    RoomParts(Bytes),
+    /// A Link, and behind it the Room that it leads to (LINK-1).
+    Linked,
     /// The first `io`, or the first record of this atom.
     First(&'static str),
 }
@@ -63,6 +69,8 @@ impl Answer {
             Record::Friend(friend) => of_friend(friend),
             Record::Message(message) => of_message(message),
             Record::History(history) => of_history(history),
+            Record::Room(room) => of_room(room),
+            Record::Link(link) => of_link(link),
             Record::Ack(_) | Record::Typing(_) | Record::Loc(_) => Answer::Nothing,
             Record::Init(_) | Record::Search(_) => Answer::Io,
             other => Answer::First(other.atom()),
@@ -98,7 +106,19 @@ impl Answer {
             (Answer::Contact(who), Record::Contact(contact)) => {
                 last_if(contact.phone_id.as_ref().is_some_and(|id| who.iter().any(|who| is_of(id, who))))
             }
-            (Answer::Room(id), Record::Room(room)) => last_if(room.id.as_ref() == Some(id)),
+            (Answer::Room(id, status), Record::Room(room)) => {
+                last_if(room.id.as_ref() == Some(id) && room.status == Some(*status))
+            }
+            (Answer::SomeRoom(status), Record::Room(room)) => {
+                last_if(origin == Origin::Reply && room.status == Some(*status))
+            }
+            (Answer::RoomParts(id), Record::Room(part)) if origin == Origin::Reply && part.id.as_ref() == Some(id) => {
+                part_step(part.update.is_some_and(|time| time > 0))
+            }
+            (Answer::Linked, Record::Link(_)) if origin == Origin::Reply => Step::More,
+            (Answer::Linked, Record::Room(room)) => {
+                last_if(origin == Origin::Reply && room.status == Some(RoomStatus::Info))
+            }
             (Answer::First(atom), record) => last_if(record.atom() == *atom),
             _ => Step::Other,
         }
@@ -109,6 +129,7 @@ impl Answer {
         match request {
             Record::Auth(auth) => !matches!(auth.act(), Some(AuthAct::Reg | AuthAct::Verify | AuthAct::Resend)),
             Record::Roster(roster) => roster.status != Some(RosterStatus::Create),
+            Record::Link(link) => link.status != Some(LinkStatus::Add) || link.id.is_some(),
             Record::Message(message) => message.msg_id.is_some() || message.id.is_some(),
             Record::Room(room) => room.id.is_some(),
             _ => true,
@@ -163,9 +184,31 @@ fn of_history(history: &History) -> Answer {
             Answer::Contact(pair.from.iter().chain(&pair.to).cloned().collect())
         }
         (Some(HistoryStatus::Update), Some(HistoryFeed::Feed(Feed::Muc(room)))) => {
-            room.name.clone().map_or(Answer::First("Room"), Answer::Room)
+            room.name.clone().map_or(Answer::First("Room"), |id| Answer::Room(id, RoomStatus::LastMsg))
         }
         _ => Answer::HistoryParts,
+    }
+}
+
+fn of_room(room: &Room) -> Answer {
+    match (room.status, &room.id) {
+        (Some(RoomStatus::Get), Some(id)) => Answer::RoomParts(id.clone()),
+        (Some(RoomStatus::Settings), Some(id)) => Answer::Room(id.clone(), RoomStatus::Patch),
+        // With others named it is an `add` (ROOM-6).
+        (Some(RoomStatus::Join), _) if !room.members.is_empty() => Answer::First("Room"),
+        (Some(status), Some(id)) => Answer::Room(id.clone(), status),
+        (Some(status), None) => Answer::SomeRoom(status),
+        (None, _) => Answer::First("Room"),
+    }
+}
+
+fn of_link(link: &Link) -> Answer {
+    match link.status {
+        Some(LinkStatus::Get) => Answer::Linked,
+        Some(LinkStatus::Join) => Answer::SomeRoom(RoomStatus::Join),
+        Some(LinkStatus::Check | LinkStatus::Add | LinkStatus::Update | LinkStatus::Delete) | None => {
+            Answer::First("Link")
+        }
     }
 }
 

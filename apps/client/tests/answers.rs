@@ -3,8 +3,8 @@
 use client::{Answer, Origin, Step};
 use etf::Term;
 use proto::{
-    Ack, Auth, AuthAct, Contact, Friend, FriendStatus, History, HistoryStatus, Io, Message, MessageStatus, Outcome,
-    Profile, ProfileStatus, Record, Typing,
+    Ack, Auth, AuthAct, Contact, Friend, FriendStatus, History, HistoryStatus, Io, Link, LinkStatus, Message,
+    MessageStatus, Outcome, Profile, ProfileStatus, Record, Room, RoomStatus, Typing,
 };
 
 fn message(msg_id: Option<&'static str>, status: Option<MessageStatus>) -> Record {
@@ -56,6 +56,33 @@ fn a_bare_number_is_answered_by_its_roster_and_by_no_longer_number() {
     let address = Answer::Contact(vec!["38002_2".into()]);
     assert_eq!(address.step(Origin::Reply, &contact("38002_2")), Step::Last);
     assert_eq!(address.step(Origin::Reply, &contact("38002_21")), Step::Other);
+}
+
+#[test]
+fn a_room_answers_by_its_id_and_status_and_news_of_others_do_not() {
+    let room = |id: Option<&'static str>, status, update| {
+        Record::from(Room { id: id.map(Into::into), status: Some(status), update: Some(update), ..Room::default() })
+    };
+    let add = Answer::of(&room(Some("tea"), RoomStatus::Add, 0));
+    assert_eq!(add.step(Origin::Notice, &room(Some("tea"), RoomStatus::Patch, 7)), Step::Other);
+    assert_eq!(add.step(Origin::Notice, &room(Some("cake"), RoomStatus::Add, 7)), Step::Other);
+    assert_eq!(add.step(Origin::Reply, &room(Some("tea"), RoomStatus::Add, 7)), Step::Last);
+    let mute = Answer::of(&room(Some("tea"), RoomStatus::Mute, 0));
+    assert_eq!(mute.step(Origin::Notice, &room(Some("tea"), RoomStatus::Mute, 0)), Step::Last, "ROOM-9 answers on ses");
+    let create = Answer::of(&room(None, RoomStatus::Create, 0));
+    assert_eq!(create.step(Origin::Notice, &room(Some("r"), RoomStatus::Create, 7)), Step::Other, "another's room");
+    assert_eq!(create.step(Origin::Reply, &room(Some("r"), RoomStatus::Create, 7)), Step::Last);
+    let get = Answer::of(&room(Some("tea"), RoomStatus::Get, 0));
+    assert_eq!(get.step(Origin::Reply, &room(Some("tea"), RoomStatus::Get, 0)), Step::More, "ROOM-2 in parts");
+    assert_eq!(get.step(Origin::Reply, &room(Some("tea"), RoomStatus::Get, 7)), Step::Last);
+}
+
+#[test]
+fn link_1_the_room_ends_the_answer() {
+    let ask = Record::from(Link { id: Some("l".into()), status: Some(LinkStatus::Get), ..Link::default() });
+    let room = Record::from(Room { id: Some("tea".into()), status: Some(RoomStatus::Info), ..Room::default() });
+    assert_eq!(Answer::of(&ask).step(Origin::Reply, &ask), Step::More);
+    assert_eq!(Answer::of(&ask).step(Origin::Reply, &room), Step::Last);
 }
 
 #[test]
