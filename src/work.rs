@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
@@ -74,11 +75,12 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Works until the program ends.
+    /// Works until the program ends. A panic over one job fails that job alone.
     pub(crate) fn run(self, handle: Handle<Chat>) -> Result<(), Failure> {
         let work = move || {
             while let Ok(job) = self.waiting.recv() {
-                let result = self.work(&job.work);
+                let work = AssertUnwindSafe(|| self.work(&job.work));
+                let result = catch_unwind(work).unwrap_or(WorkResult::Failed(WorkError::Broken));
                 answer(&handle, &job, result);
             }
         };

@@ -7,7 +7,7 @@ use n2o::{App, Bounce, Failure};
 
 use crate::door::{Bye, Denied, Out};
 use crate::process::{conversation, mail, nicks, profile, roster};
-use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Who, session};
+use crate::{Cx, Fx, Group, Input, Name, Output, Settings, effects, session};
 
 /// One chat server: its settings, and the sequence of roster ids (C-11).
 pub struct Chat {
@@ -68,14 +68,11 @@ impl App for Chat {
     }
 
     /// Whoever waits for a step that failed is told: the caller gets `err(internal)`, a connection is closed. For the other inputs
-    /// nobody waits; what is lost with them is made good when the process is loaded again.
+    /// nobody waits; what is lost with them is made good when the process is loaded again. A failed session's own connection is closed by
+    /// its last words.
     fn bounce(&self, _name: &Name, input: &Input) -> Option<Bounce<Chat>> {
         match input {
-            Input::Call(call) => {
-                let Who { session, connection, call, .. } = &call.who;
-                let failed = Input::Failed { connection: *connection, call: *call };
-                Some(Bounce::Tell(Name::Session(session.clone()), failed))
-            }
+            Input::Call(call) => Some(effects::failed(&call.who)),
             Input::Admit(admit) => {
                 let refused = Input::Refused { connection: admit.connection, denied: Denied::Unavailable };
                 Some(Bounce::Tell(Name::Session(admit.session.clone()), refused))
@@ -83,7 +80,7 @@ impl App for Chat {
             Input::Connect { port, .. } => {
                 Some(Bounce::Emit(Output::Port(port.clone(), Out::Denied(Denied::Unavailable))))
             }
-            // A session whose step failed has lost its connection's state: the client comes again and finds all that is due.
+            // A session that may not run now (it failed too often) closes whoever speaks to it.
             Input::Request { port, .. } => Some(Bounce::Emit(Output::Port(port.clone(), Out::Close(Bye::Fault)))),
             Input::Confirmed { .. }
             | Input::MayReceive { .. }
@@ -105,6 +102,15 @@ impl App for Chat {
             | Input::Worked { .. }
             | Input::Tick(_)
             | Input::Command(_) => None,
+        }
+    }
+
+    /// A client whose session is gone would hang on until its next request, a call whose slow work nobody remembers for ever.
+    fn last_words(&self, _name: &Name, process: &Process) -> Vec<Bounce<Chat>> {
+        match process {
+            Process::Session(session) => session.last_words(),
+            Process::Profile(profile) => profile.last_words(),
+            Process::Roster(_) | Process::Conversation(_) | Process::Mail(_) | Process::Nicks(_) => Vec::new(),
         }
     }
 }

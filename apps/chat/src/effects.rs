@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use etf::Encode;
-use n2o::Failure;
+use n2o::{Bounce, Failure};
 use proto::ids::{Phone, PhoneId};
 use proto::records::Io;
 use proto::topic::Owner;
@@ -13,7 +13,7 @@ use proto::{Outcome, Refusal};
 
 use crate::door::Verdict;
 use crate::rows::{self, Kept, NOTICE};
-use crate::{Also, Answer, Cx, Fx, Group, Input, Name, Notice, Transient, Who};
+use crate::{Also, Answer, Chat, Cx, Fx, Group, Input, Name, Notice, Transient, Who};
 
 /// `err(C)`, encoded.
 pub(crate) fn refused(refusal: Refusal) -> Bytes {
@@ -33,6 +33,12 @@ pub(crate) fn answer(fx: &mut Fx, who: &Who, records: Vec<Bytes>) {
 /// Ends a call with a refusal.
 pub(crate) fn refuse(fx: &mut Fx, who: &Who, refusal: Refusal) {
     answer(fx, who, vec![refused(refusal)]);
+}
+
+/// What the session of a caller is told when nobody is left to answer it.
+pub(crate) fn failed(who: &Who) -> Bounce<Chat> {
+    let failed = Input::Failed { connection: who.connection, call: who.call };
+    Bounce::Tell(Name::Session(who.session.clone()), failed)
 }
 
 /// Ends a call, with something for the session to do besides.

@@ -122,6 +122,8 @@ pub enum Tick {
     PendingOver,
     /// PRESENCE-5: the second is over, tell the latest.
     PresenceDue,
+    /// Slow work has had its time (SPEC section 9).
+    WorkOver,
 }
 
 /// What an account's own connection has proved, for the profile to judge (CON-3, ID-9, ID-10).

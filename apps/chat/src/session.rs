@@ -16,12 +16,12 @@ mod route;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use n2o::Failure;
+use n2o::{Bounce, Failure};
 use proto::ids::{DevKey, Phone};
 
-use crate::door::{Gone, Hello, Out, Role};
+use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
 use crate::input::{Account, Input, Tick};
-use crate::{Chat, Cx, Fx, Output, Port, Who};
+use crate::{Chat, Cx, Fx, Name, Output, Port, Who};
 use calls::Calls;
 use queue::Queue;
 use rate::Rate;
@@ -78,7 +78,7 @@ impl Session {
             Input::Tick(Tick::RegistrationOver { connection }) => self.registration_over(fx, connection),
             Input::Command(_) => self.kick(fx),
             // Meant for other kinds of process.
-            Input::Tick(Tick::PendingOver | Tick::PresenceDue)
+            Input::Tick(Tick::PendingOver | Tick::PresenceDue | Tick::WorkOver)
             | Input::Admit(_)
             | Input::Left { .. }
             | Input::Call(_)
@@ -92,6 +92,22 @@ impl Session {
             fx.stop();
         }
         Ok(())
+    }
+
+    /// It failed: with it the state of its connection is lost. The client is told, comes again and finds all that is due.
+    pub(crate) fn last_words(&self) -> Vec<Bounce<Chat>> {
+        let mut words = Vec::new();
+        if let Some(link) = &self.link {
+            words.push(Bounce::Emit(Output::Port(link.port.clone(), Out::Close(Bye::Fault))));
+            if let (Some(phone), Some(device)) = (link.phone(), &link.device) {
+                let left = Input::Left { device: device.clone(), how: Gone::Lost };
+                words.push(Bounce::Tell(Name::Profile(phone.clone()), left));
+            }
+        }
+        if let Some(link) = &self.asking {
+            words.push(Bounce::Emit(Output::Port(link.port.clone(), Out::Denied(Denied::Unavailable))));
+        }
+        words
     }
 
     /// The connection, if it is this one: what an earlier one still says is no longer heard.

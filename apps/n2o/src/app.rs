@@ -54,6 +54,12 @@ pub trait App: Sized + Send + Sync + 'static {
     /// What to do instead if this step fails, e.g. answer `err(internal)` to the caller. Asked before every step,
     /// so it must be cheap. What is itself a bounce is not bounced again.
     fn bounce(&self, name: &Self::Name, input: &Self::Input) -> Option<Bounce<Self>>;
+
+    /// What a process that fails owes to others besides the input it failed at: whoever waits for it and would wait for ever. Asked
+    /// once, when the process is dropped; its state may be half-changed by the step that failed.
+    fn last_words(&self, _name: &Self::Name, _process: &Self::Process) -> Vec<Bounce<Self>> {
+        Vec::new()
+    }
 }
 
 /// What happens instead of a step that failed.

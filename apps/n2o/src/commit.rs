@@ -35,6 +35,9 @@ impl<A: App> Node<A> {
             self.drop_void();
         }
         self.steps.clear();
+        for words in self.last_words.drain(..) {
+            self.fx.bounce(words);
+        }
 
         let ticket = self.ahead.store().applied();
         if self.ahead.has_applied() && self.unflushed.is_none() {

@@ -14,7 +14,7 @@ use crate::net::{Item, Net};
 use crate::registry::{Entry, State};
 use crate::slots::Slots;
 use crate::timers::Timers;
-use crate::{App, Time};
+use crate::{App, Bounce, Time};
 
 /// Inputs of one process per turn; then the others have theirs.
 pub const TURN_INPUTS: usize = 64;
@@ -48,6 +48,8 @@ pub(crate) struct Node<A: App> {
     pub(crate) steps: Vec<Step<A>>,
     pub(crate) stops: Vec<u32>,
     pub(crate) voids: Vec<Void>,
+    /// Of processes that failed since the last commit; they go out behind all that those had sent.
+    pub(crate) last_words: Vec<Bounce<A>>,
     pub(crate) ahead: Ahead,
 
     pub(crate) outgoing: Vec<Vec<Item<A>>>,
@@ -93,6 +95,7 @@ impl<A: App> Node<A> {
             steps: Vec::new(),
             stops: Vec::new(),
             voids: Vec::new(),
+            last_words: Vec::new(),
             ahead: Ahead::new(store),
             outgoing,
             gate: Gate::new(),
@@ -206,7 +209,7 @@ impl<A: App> Node<A> {
         used
     }
 
-    fn hand_over(&mut self) {
+    pub(crate) fn hand_over(&mut self) {
         for (inbox, items) in self.net.inboxes.iter().zip(&mut self.outgoing) {
             if !items.is_empty() {
                 inbox.put(items.drain(..));

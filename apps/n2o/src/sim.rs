@@ -140,6 +140,8 @@ impl<A: App> Sim<A> {
             && let Some(node) = self.server.nodes.get_mut(entry.thread)
         {
             node.fail(entry.slot.load(std::sync::atomic::Ordering::Relaxed), &Failure::from("it was killed"));
+            node.commit();
+            node.hand_over();
         }
     }
 

@@ -128,6 +128,7 @@ impl<A: App> Node<A> {
 
     /// Ends a process that failed, and bars it when it does so too often.
     pub(crate) fn fail(&mut self, id: u32, failure: &Failure) {
+        self.hear_last_words(id);
         self.unload(id, State::Down);
         let now = self.now;
         let Some(slot) = self.slots.get_mut(id) else { return };
@@ -138,6 +139,14 @@ impl<A: App> Node<A> {
             error!(%name, %failure, "process failed too often; its inputs are bounced for a while");
         } else {
             error!(%name, %failure, "process failed; the next input loads it afresh");
+        }
+    }
+
+    fn hear_last_words(&mut self, id: u32) {
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        if let Some(process) = &slot.process {
+            let words = catch_unwind(AssertUnwindSafe(|| self.app.last_words(&slot.entry.name, process)));
+            self.last_words.extend(words.unwrap_or_default());
         }
     }
 }

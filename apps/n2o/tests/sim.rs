@@ -276,6 +276,31 @@ fn a_process_that_fails_again_and_again_is_barred_for_a_while() {
 }
 
 #[test]
+fn who_waits_for_a_process_that_fails_is_told_behind_all_that_it_had_said() {
+    for fault in [Input::Panic, Input::Fail, Input::BadWrite] {
+        for mut sim in sims(2) {
+            tell(&mut sim, "anna", Input::Heir(name("ben")));
+            tell(&mut sim, "anna", Input::Add(1));
+            tell(&mut sim, "anna", fault.clone());
+            let lines = said(&mut sim);
+            let of = |who: &str| lines.iter().filter(|line| line.starts_with(who)).cloned().collect::<Vec<_>>();
+            assert_eq!(of("anna"), ["anna: sum 1", "anna: bounced", "anna: farewell"]);
+            assert_eq!(of("ben"), ["ben: 3"]);
+        }
+    }
+}
+
+#[test]
+fn a_killed_process_says_its_last_words_without_any_input() {
+    for mut sim in sims(2) {
+        tell(&mut sim, "anna", Input::Heir(name("ben")));
+        said(&mut sim);
+        sim.kill(&name("anna"));
+        assert_eq!(sorted(said(&mut sim)), ["anna: farewell", "ben: 1"]);
+    }
+}
+
+#[test]
 fn failures_far_apart_do_not_bar() {
     let mut sim = Sim::new(Ledger, &[SUMS], 0, 1);
     for _ in 0..20 {

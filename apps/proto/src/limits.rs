@@ -58,6 +58,8 @@ pub const TOKEN_OLD_MS: u64 = 30 * DAY_MS;
 pub const TOKEN_EXPIRY_MS: u64 = 365 * DAY_MS;
 /// Bits of a token (ID-7).
 pub const TOKEN_BITS: usize = 256;
+/// A call is answered within this, whatever it waits for (section 9).
+pub const CALL_MS: u64 = 5 * SECOND_MS;
 /// Life of an N2O session (INIT-2).
 pub const SESSION_MS: u64 = 15 * MINUTE_MS;
 /// A connection without a complete CONNECT is closed after this (CON-12).

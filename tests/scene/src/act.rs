@@ -4,7 +4,7 @@ use bytes::Bytes;
 use etf::Term;
 
 use crate::player::{Content, Player, Wanted};
-use crate::stage::{Hello, SERVICE_SECRET};
+use crate::stage::{Hello, SERVICE_SECRET, Victim};
 
 /// Where requests go when a line names no topic (TOPIC-1).
 const EVENTS: &str = "events/1//api/anon//";
@@ -20,6 +20,8 @@ impl Player<'_> {
                 Ok(())
             }
             ("server", "crashes") => self.stage.crash(),
+            ("provider", "sleeps") => self.stage.work_sleeps(true),
+            ("provider", "wakes") => self.stage.work_sleeps(false),
             ("wait", time) => self.stage.advance(milliseconds(time)?),
             (who, rest) => {
                 let (verb, rest) = word(rest);
@@ -48,6 +50,11 @@ impl Player<'_> {
             "writes" => self.writes(who, rest),
             "acknowledges" => ids(rest).iter().try_for_each(|id| self.says(who, &format!("Ack{{id=\"{id}\"}}"), true)),
             "has" => self.has(who, rest),
+            "fails" => self.stage.fail(&Victim::Session(self.names.get(who).cloned().unwrap_or_default().client)),
+            "profile" if rest == "fails" => {
+                let phone = self.names.get(who).cloned().unwrap_or_default().phone;
+                self.stage.fail(&Victim::Profile(phone))
+            }
             _ => Err(format!("no such line: {verb}")),
         }
     }

@@ -23,6 +23,9 @@
 //! | `x writes y m1 m2` or `m1..m9` | messages with these msg_ids and texts; `?m1` is then the number of the first |
 //! | `x acknowledges m1 m2` or `m1..m9` | Ack records |
 //! | `x has 2 due` | connects again and finds so many items |
+//! | `x fails` | the session of her client id ends as by a panic; in the simulator only |
+//! | `x profile fails` | the same of her account's profile |
+//! | `provider sleeps`, `provider wakes` | slow work does not end, or ends again, what has waited included; in the simulator only |
 //! | `server crashes` | and starts again; every connection is gone |
 //! | `wait 1 s` | time passes; in the simulator only |
 //!
@@ -48,7 +51,7 @@ pub use names::Names;
 pub use play::{live_file, play_file, sim_file};
 pub use script::{Scene, read};
 pub use sim::Simulated;
-pub use stage::{Codes, Got, Hello, SERVICE_HASH, Stage};
+pub use stage::{Codes, Got, Hello, SERVICE_HASH, Stage, Victim};
 
 /// Calls the macro `$scenes` with a name and a file of `tests/scenes` for each: one list for all who play them.
 #[macro_export]
@@ -68,6 +71,7 @@ macro_rules! every_file {
             message = "message.chat",
             history = "history.chat",
             delivery = "delivery.chat",
+            failure = "failure.chat",
         }
     };
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use crate::mqtt::{self, Packet, Version};
-use crate::stage::{Codes, Got, Hello, Stage};
+use crate::stage::{Codes, Got, Hello, Stage, Victim};
 
 /// What does not come within this time does not come.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -249,5 +249,13 @@ impl Stage for Live<'_> {
 
     fn advance(&mut self, _milliseconds: u64) -> Result<(), String> {
         Err("time passes in the simulator only: mark the scene [sim]".to_owned())
+    }
+
+    fn fail(&mut self, _victim: &Victim) -> Result<(), String> {
+        Err("processes are made to fail in the simulator only: mark the scene [sim]".to_owned())
+    }
+
+    fn work_sleeps(&mut self, _sleeps: bool) -> Result<(), String> {
+        Err("slow work is held up in the simulator only: mark the scene [sim]".to_owned())
     }
 }

@@ -13,7 +13,7 @@ use proto::Refusal;
 use proto::records::Io;
 use proto::topic::{Filter, ReplyForm, Topic};
 
-use crate::stage::{Codes, Got, Hello, SERVICE_HASH, Stage};
+use crate::stage::{Codes, Got, Hello, SERVICE_HASH, Stage, Victim};
 
 /// Where the simulated server keeps its roster ids.
 const ROSTERS: Table = Table("sim_rosters");
@@ -31,6 +31,8 @@ pub struct Simulated {
     pub sim: Sim<Chat>,
     links: HashMap<String, Link>,
     codes: HashMap<String, Bytes>,
+    /// Slow work that does not end, while it sleeps.
+    asleep: Option<Vec<Job>>,
 }
 
 /// What a transport knows of one connection.
@@ -63,7 +65,8 @@ impl Simulated {
         let store = Arc::new(Memory::new(&[ROSTERS]));
         let rosters = Sequence::open(store, ROSTERS, b"last").expect("memory does not fail");
         let chat = Chat { settings, rosters: Arc::new(rosters) };
-        Simulated { seed, sim: Sim::new(chat, TABLES, seed, NODES), links: HashMap::new(), codes: HashMap::new() }
+        let sim = Sim::new(chat, TABLES, seed, NODES);
+        Simulated { seed, sim, links: HashMap::new(), codes: HashMap::new(), asleep: None }
     }
 
     /// Lets the server and the transports work until nobody has anything to do.
@@ -101,6 +104,9 @@ impl Simulated {
 
     /// Codes are kept, certificates not issued: there is no authority in the simulator.
     fn work(&mut self, job: Job) {
+        if let Some(asleep) = &mut self.asleep {
+            return asleep.push(job);
+        }
         let result = match job.work {
             Work::SendCode { phone, code, language: _ } => {
                 self.codes.insert(phone.to_string(), code);
@@ -342,6 +348,23 @@ impl Stage for Simulated {
         self.run();
         self.sim.advance(milliseconds);
         self.run();
+        Ok(())
+    }
+
+    fn fail(&mut self, victim: &Victim) -> Result<(), String> {
+        self.run();
+        let name = match victim {
+            Victim::Session(client) => Name::Session(client.as_str().into()),
+            Victim::Profile(phone) => Name::Profile(phone.parse().map_err(|_| format!("no phone: {phone}"))?),
+        };
+        self.sim.kill(&name);
+        Ok(())
+    }
+
+    fn work_sleeps(&mut self, sleeps: bool) -> Result<(), String> {
+        self.run();
+        let waiting = std::mem::replace(&mut self.asleep, sleeps.then(Vec::new));
+        waiting.into_iter().flatten().for_each(|job| self.work(job));
         Ok(())
     }
 }

@@ -26,6 +26,15 @@ pub const SERVICE_HASH: [u8; 32] = [
     0x26, 0x87, 0xe3, 0x68, 0xdd, 0x0d, 0x56, 0xa6, 0x4d, 0x4b, 0x81, 0xf5, 0x12,
 ];
 
+/// A process that is made to fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Victim {
+    /// Of this client id.
+    Session(String),
+    /// Of this account key.
+    Profile(String),
+}
+
 /// One thing that came to a connection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Got {
@@ -112,4 +121,10 @@ pub trait Stage {
 
     /// Time passes.
     fn advance(&mut self, milliseconds: u64) -> Result<(), String>;
+
+    /// A process ends as by a panic.
+    fn fail(&mut self, victim: &Victim) -> Result<(), String>;
+
+    /// Whether slow work goes on without an end from now on; if not, what has waited ends now.
+    fn work_sleeps(&mut self, sleeps: bool) -> Result<(), String>;
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use n2o::{Failure, Time};
+use n2o::{Bounce, Failure, Time};
 use proto::ids::{DevKey, Phone};
 use proto::records::{Online, PresenceStatus, Profile as Row};
 use proto::{Record, Refusal};
@@ -12,7 +12,7 @@ use crate::protocol::auth::{self, Waiting};
 use crate::protocol::presence::{self, Audience};
 use crate::protocol::{Halt, profile, roster, settle};
 use crate::rows::{self, PROFILE};
-use crate::{Admit, Call, Chat, Command, Cx, Friendship, Fx, Group, Input, Name, Output, Port, Tick};
+use crate::{Admit, Call, Chat, Command, Cx, Friendship, Fx, Group, Input, Name, Output, Port, Tick, effects};
 
 /// PRESENCE-5: friends are told of an account at most once in this time.
 const TELL_MS: u64 = 1000;
@@ -47,10 +47,16 @@ impl Profile {
             Input::Friends(news) => self.friends(cx, fx, &news),
             Input::Tick(Tick::PendingOver) => auth::clear_pending(cx, fx, &self.phone, &mut self.waiting),
             Input::Tick(Tick::PresenceDue) => self.presence_due(cx, fx),
+            Input::Tick(Tick::WorkOver) => auth::work_over(&self.phone, &mut self.waiting, chat, cx, fx),
             Input::Command(command) => self.command(cx, fx, *command),
             // Meant for other kinds of process.
             _ => Ok(()),
         }
+    }
+
+    /// It failed: who waits for slow work that it asked for is told.
+    pub(crate) fn last_words(&self) -> Vec<Bounce<Chat>> {
+        self.waiting.callers().map(effects::failed).collect()
     }
 
     /// CON-3, CON-5: with its first device the account comes online, and the device learns who else is.

@@ -16,7 +16,7 @@ mod verify;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use n2o::Failure;
+use n2o::{Failure, Time};
 use proto::Refusal;
 use proto::ids::Phone;
 use proto::records::{Auth, AuthAct, AuthType};
@@ -39,12 +39,14 @@ const JOBS_MAX: usize = 64;
 
 /// What a profile holds of registrations while it runs. All of it may be lost: the client asks again.
 pub(crate) struct Waiting {
-    /// Slow work that has been asked for, by its number.
-    jobs: BTreeMap<u64, Job>,
+    /// Slow work that has been asked for, by its number, and until when it is waited for; numbers and times rise together.
+    jobs: BTreeMap<u64, (Time, Job)>,
     /// Codes by client id, to send the same one again (AUTH-3). Never stored (SEC-12).
     codes: BTreeMap<Bytes, Bytes>,
     /// Whether the timer is set that clears away registrations whose time is over.
     is_timed: bool,
+    /// The same for the first of the jobs.
+    is_work_timed: bool,
 }
 
 /// Slow work, and what its end means.
@@ -55,6 +57,14 @@ enum Job {
     Resend { who: Who },
     /// ID-14: the authority makes the certificate that completes a registration.
     Certificate { who: Who, registration: Box<Registration> },
+}
+
+impl Job {
+    fn who(&self) -> &Who {
+        match self {
+            Job::Code { who, .. } | Job::Resend { who } | Job::Certificate { who, .. } => who,
+        }
+    }
 }
 
 /// A request and all that its function works with.
@@ -131,7 +141,7 @@ fn allowed(role: Role, act: AuthAct) -> Result<(), Refusal> {
     }
 }
 
-/// Slow work has ended. An unknown number is of an earlier life of this process, whose caller is gone.
+/// Slow work has ended. An unknown number was given up, or is of an earlier life of this process: its caller has been told.
 pub(crate) fn worked(
     phone: &Phone,
     waiting: &mut Waiting,
@@ -141,12 +151,10 @@ pub(crate) fn worked(
     job: u64,
     result: WorkResult,
 ) -> Result<(), Failure> {
-    let Some(job) = waiting.jobs.remove(&job) else {
+    let Some((_, job)) = waiting.jobs.remove(&job) else {
         return Ok(());
     };
-    let who = match &job {
-        Job::Code { who, .. } | Job::Resend { who } | Job::Certificate { who, .. } => who.clone(),
-    };
+    let who = job.who().clone();
     let mut ask = Ask { phone, waiting, chat, cx, fx, who: &who };
     let done = match (job, result) {
         (Job::Code { pending, code, .. }, WorkResult::Sent) => pending::sent(&mut ask, *pending, code),
@@ -160,6 +168,24 @@ pub(crate) fn worked(
         | (Job::Certificate { .. }, WorkResult::Sent) => Err(Refusal::Internal.into()),
     };
     settle(fx, &who, done)
+}
+
+/// Slow work that has not ended in its time counts as failed: every call is answered (SPEC section 9).
+pub(crate) fn work_over(
+    phone: &Phone,
+    waiting: &mut Waiting,
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+) -> Result<(), Failure> {
+    waiting.is_work_timed = false;
+    let over: Vec<u64> =
+        waiting.jobs.iter().take_while(|(_, (until, _))| *until <= cx.now).map(|(number, _)| *number).collect();
+    for job in over {
+        worked(phone, waiting, chat, cx, fx, job, WorkResult::Failed(WorkError::Broken))?;
+    }
+    waiting.time_work(fx);
+    Ok(())
 }
 
 fn unsent(why: WorkError) -> Refusal {

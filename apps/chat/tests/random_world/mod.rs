@@ -135,7 +135,8 @@ impl World {
             65..75 => self.acknowledge(person, device),
             75..83 => self.leave(person, device),
             83..93 => self.connect(person, device),
-            93..97 => self.kill(person),
+            93..96 => self.kill(person),
+            96 => self.kill_session(person, device),
             97..99 => self.stage.settle().expect("works"),
             _ => self.crash(),
         }
@@ -293,6 +294,18 @@ impl World {
             _ => Name::Conversation(FeedId::p2p(one, other)),
         };
         self.stage.sim.kill(&name);
+    }
+
+    /// A session ends as by a panic: its connection is closed, so that the client comes again.
+    fn kill_session(&mut self, person: usize, device: usize) {
+        let client = self.device(person, device).client.clone();
+        self.stage.sim.kill(&Name::Session(client.as_str().into()));
+        self.look(person, device);
+        let link = self.device(person, device).link.clone();
+        if self.device(person, device).online && self.stage.closed(&link).expect("has a connection").is_none() {
+            self.broken.get_or_insert(format!("{link} was left open by a session that failed"));
+        }
+        self.device(person, device).online = false;
     }
 
     fn crash(&mut self) {

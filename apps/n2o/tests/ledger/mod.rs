@@ -38,11 +38,15 @@ pub enum Input {
     Id,
     Random,
     Stop,
+    /// Should this one fail, tell the other.
+    Heir(Name),
 }
 
 pub struct Account {
     sum: u64,
     inputs: u64,
+    /// Who is told if it fails.
+    heirs: Vec<Name>,
 }
 
 pub type Output = (Name, String);
@@ -73,7 +77,7 @@ impl App for Ledger {
         if name.starts_with("broken") {
             return Err("it never starts".into());
         }
-        Ok(Account { sum: read(cx, name)?, inputs: 0 })
+        Ok(Account { sum: read(cx, name)?, inputs: 0, heirs: Vec::new() })
     }
 
     fn step(
@@ -120,6 +124,7 @@ impl App for Ledger {
             Input::Id => say(fx, format!("id {}", cx.id()?)),
             Input::Random => say(fx, format!("random {:?}", cx.random::<12>())),
             Input::Stop => fx.stop(),
+            Input::Heir(name) => account.heirs.push(name),
         }
         Ok(())
     }
@@ -129,6 +134,12 @@ impl App for Ledger {
             Input::Tell(sender, _) => Some(Bounce::Tell(sender.clone(), Input::Panic)),
             _ => Some(Bounce::Emit((name.clone(), "bounced".to_owned()))),
         }
+    }
+
+    fn last_words(&self, name: &Name, account: &Account) -> Vec<Bounce<Self>> {
+        let heirs = account.heirs.iter().map(|heir| Bounce::Tell(heir.clone(), Input::Say(account.inputs)));
+        let farewell = Bounce::Emit((name.clone(), "farewell".to_owned()));
+        heirs.chain(account.heirs.first().map(|_| farewell)).collect()
     }
 }
 

@@ -1,9 +1,11 @@
 //! Registrations that wait for their code: AUTH-2, AUTH-3, and how they end.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::Phone;
-use proto::limits::{REGISTRATION_MS, RESENDS};
+use proto::limits::{CALL_MS, REGISTRATION_MS, RESENDS};
 use proto::records::{Auth, AuthPhone};
 use proto::{Outcome, Refusal};
 
@@ -13,7 +15,7 @@ use crate::effects::{answer, done};
 use crate::output::{Output, Work};
 use crate::protocol::feature;
 use crate::rows::{self, PENDING, Pending, TRIES, Tries};
-use crate::{Cx, Fx, Input, Name, Tick};
+use crate::{Cx, Fx, Input, Name, Tick, Who};
 
 /// AUTH-1: the code is on its way; from now on the registration waits for it.
 pub(super) fn sent(ask: &mut Ask<'_>, pending: Pending, code: Bytes) -> Result<(), Halt> {
@@ -134,7 +136,8 @@ pub(crate) fn clear(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, waiting: &mut Waiti
 impl Waiting {
     /// When the profile is loaded, registrations may wait from before.
     pub(crate) fn load(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<Waiting, Failure> {
-        let mut waiting = Waiting { jobs: Default::default(), codes: Default::default(), is_timed: false };
+        let mut waiting =
+            Waiting { jobs: BTreeMap::new(), codes: BTreeMap::new(), is_timed: false, is_work_timed: false };
         if !tries_of(cx, phone)?.waiting.is_empty() {
             waiting.time(cx, fx);
         }
@@ -146,6 +149,20 @@ impl Waiting {
         if !std::mem::replace(&mut self.is_timed, true) {
             fx.timer(cx.now + REGISTRATION_MS, Input::Tick(Tick::PendingOver));
         }
+    }
+
+    /// One timer serves all slow work: it is set for the oldest.
+    pub(super) fn time_work(&mut self, fx: &mut Fx) {
+        if let Some((until, _)) = self.jobs.values().next()
+            && !std::mem::replace(&mut self.is_work_timed, true)
+        {
+            fx.timer(*until, Input::Tick(Tick::WorkOver));
+        }
+    }
+
+    /// Whose calls wait for slow work.
+    pub(crate) fn callers(&self) -> impl Iterator<Item = &Who> {
+        self.jobs.values().map(|(_, job)| job.who())
     }
 }
 
@@ -162,7 +179,8 @@ impl Ask<'_> {
         }
         // Numbers are never given twice, so what an earlier life of this process asked for is not taken for this.
         let number = self.cx.id()?;
-        self.waiting.jobs.insert(number, job);
+        self.waiting.jobs.insert(number, (self.cx.now + CALL_MS, job));
+        self.waiting.time_work(self.fx);
         let from = Name::Profile(self.phone.clone());
         self.fx.emit(Output::Work(crate::Job { from, number, work }));
         Ok(())
