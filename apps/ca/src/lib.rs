@@ -4,6 +4,7 @@
 //! Time comes from the caller. Random numbers (keys, serial numbers) come from aws-lc-rs.
 
 mod authority;
+pub mod cms;
 mod crl;
 mod device;
 mod encoding;
