@@ -187,7 +187,10 @@ fn host(home: &Home, settings: &Settings, store: Arc<Disk>, outputs: Arc<Outputs
         }),
     };
     let ids = Sequence::open(store.clone(), store::META, store::IDS).map(Arc::new).map_err(failed)?;
-    Ok(Host::start(app, store, ids, options, outputs)?)
+    let handle = Host::start(app, store, ids, options, outputs)?;
+    let (name, input) = Chat::begin();
+    handle.tell_always(&name, input);
+    Ok(handle)
 }
 
 /// The listeners of MQTT that this machine can have, TLS ones last.

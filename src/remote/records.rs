@@ -58,6 +58,8 @@ fn catalogue() -> Vec<Entry> {
         Entry::of::<Invite>(),
         Entry::of::<rows::Entry>(),
         Entry::of::<rows::Relation>(),
+        Entry::of::<rows::Change>(),
+        Entry::of::<rows::Later>(),
         Entry::of::<rows::Sent>(),
         Entry::of::<rows::Reader>(),
         Entry::of::<rows::Kept>(),

@@ -6,13 +6,20 @@ use std::sync::Arc;
 use n2o::{App, Bounce, Failure};
 
 use crate::door::{Bye, Denied, Out};
-use crate::process::{conversation, mail, nicks, profile, roster};
-use crate::{Cx, Fx, Group, Input, Name, Output, Settings, effects, session};
+use crate::process::{agenda, conversation, mail, nicks, profile, roster};
+use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, effects, session};
 
 /// One chat server: its settings, and the sequence of roster ids (C-11).
 pub struct Chat {
     pub settings: Settings,
     pub rosters: Arc<kvs::Sequence>,
+}
+
+impl Chat {
+    /// What is told once to a server that starts: what was to be done at some time is found again.
+    pub fn begin() -> (Name, Input) {
+        (Name::Agenda, Input::Tick(Tick::AgendaDue))
+    }
 }
 
 /// The state of one process.
@@ -23,6 +30,7 @@ pub enum Process {
     Conversation(Box<conversation::Conversation>),
     Mail(mail::Mail),
     Nicks(nicks::Nicks),
+    Agenda(agenda::Agenda),
 }
 
 impl App for Chat {
@@ -53,6 +61,7 @@ impl App for Chat {
             Name::Conversation(feed) => Process::Conversation(Box::new(conversation::Conversation::load(cx, feed)?)),
             Name::Mail(phone) => Process::Mail(mail::Mail::load(phone)),
             Name::Nicks => Process::Nicks(nicks::Nicks),
+            Name::Agenda => Process::Agenda(agenda::Agenda::load(cx, fx)?),
         })
     }
 
@@ -64,6 +73,7 @@ impl App for Chat {
             Process::Conversation(conversation) => conversation.step(self, cx, fx, input),
             Process::Mail(mail) => mail.step(cx, fx, input),
             Process::Nicks(nicks) => nicks.step(cx, fx, input),
+            Process::Agenda(agenda) => agenda.step(cx, fx, input),
         }
     }
 
@@ -99,6 +109,10 @@ impl App for Chat {
             | Input::Trim
             | Input::Registered { .. }
             | Input::Friends(_)
+            | Input::Due { .. }
+            | Input::Taken
+            | Input::Agenda { .. }
+            | Input::GoOn
             | Input::Worked { .. }
             | Input::Tick(_)
             | Input::Command(_) => None,
@@ -110,7 +124,11 @@ impl App for Chat {
         match process {
             Process::Session(session) => session.last_words(),
             Process::Profile(profile) => profile.last_words(),
-            Process::Roster(_) | Process::Conversation(_) | Process::Mail(_) | Process::Nicks(_) => Vec::new(),
+            Process::Roster(_)
+            | Process::Conversation(_)
+            | Process::Mail(_)
+            | Process::Nicks(_)
+            | Process::Agenda(_) => Vec::new(),
         }
     }
 }

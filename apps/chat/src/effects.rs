@@ -95,7 +95,7 @@ pub(crate) fn notify<T: Encode>(
 
 /// Shows a transient record (`[T]`) to the connected devices of `to`.
 pub(crate) fn show(fx: &mut Fx, to: &Phone, topic: &Topic, payload: Bytes, except: Option<u64>) {
-    let transient = Transient { topic: topic.to_string().into(), payload, except };
+    let transient = Transient { topic: topic.to_string().into(), payload, except, origin: None };
     fx.publish(Group::Account(to.clone()), Input::Transient(Arc::new(transient)));
 }
 

@@ -93,6 +93,18 @@ pub enum Input {
     },
     /// A friendship began or ended: presence of each to the other (FRIEND-2, 3, 4). To the profile.
     Friends(Box<Friendship>),
+    /// The agenda has this conversation at that time, which has come.
+    Due {
+        when: u64,
+    },
+    /// One more device has acknowledged something of a `transient` feed (DLV-6). To its conversation.
+    Taken,
+    /// A conversation has entered something for that time. To the agenda.
+    Agenda {
+        when: u64,
+    },
+    /// The next part of long work that this process does in steps.
+    GoOn,
     /// Slow work that this process asked for has ended.
     Worked {
         job: u64,
@@ -124,6 +136,10 @@ pub enum Tick {
     PresenceDue,
     /// Slow work has had its time (SPEC section 9).
     WorkOver,
+    /// The agenda's next time has come.
+    AgendaDue,
+    /// DLV-6: devices have acknowledged since the last look.
+    SweepDue,
 }
 
 /// What an account's own connection has proved, for the profile to judge (CON-3, ID-9, ID-10).
@@ -234,6 +250,8 @@ pub struct Letter {
     pub seq: u64,
     /// Number of the message; equal to `seq` for a new one.
     pub id: u64,
+    /// The message itself, whose arrival its author is told of (MESSAGE-12); not its announcement or a change.
+    pub whole: bool,
     /// [`rows::fingerprint`](crate::rows::fingerprint) of msg_id, by which an Ack record finds it.
     pub print: u64,
     pub payload: Bytes,
@@ -259,6 +277,8 @@ pub struct Transient {
     pub topic: Arc<str>,
     pub payload: Bytes,
     pub except: Option<u64>,
+    /// Connection and call that caused it: its sender sees the answer first.
+    pub origin: Option<(u64, u64)>,
 }
 
 /// How slow work ended.

@@ -22,6 +22,8 @@ pub enum Name {
     Mail(Phone),
     /// One: which roster has which nick (ID-17).
     Nicks,
+    /// One: wakes conversations when something is due.
+    Agenda,
 }
 
 impl Name {
@@ -38,6 +40,7 @@ impl Name {
             Name::Roster(roster) => Cow::Borrowed(roster.phone().as_str().as_bytes()),
             Name::Conversation(feed) => Cow::Owned(feed.key().to_vec()),
             Name::Nicks => Cow::Borrowed(b"nicks"),
+            Name::Agenda => Cow::Borrowed(b"agenda"),
         }
     }
 
@@ -50,6 +53,7 @@ impl Name {
             Name::Conversation(_) => "conversation",
             Name::Mail(_) => "mail",
             Name::Nicks => "index",
+            Name::Agenda => "agenda",
         }
     }
 }
@@ -64,6 +68,7 @@ impl fmt::Display for Name {
             Name::Conversation(FeedId::Room(room)) => write!(f, "conversation/{room}"),
             Name::Mail(phone) => write!(f, "mail/{phone}"),
             Name::Nicks => write!(f, "index/nick"),
+            Name::Agenda => write!(f, "agenda"),
         }
     }
 }

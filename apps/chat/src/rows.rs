@@ -4,11 +4,11 @@
 //! bytes: text parts separated by `/` (which no part contains) or NUL, numbers as eight bytes, big end first.
 
 use bytes::Bytes;
-use etf::{Decode, Encode, Record};
+use etf::{AtomEnum, Decode, Encode, Record};
 use kvs::{Span, Table, View};
 use n2o::Failure;
 use proto::ids::{DevKey, FeedId, Phone, PhoneId, RoomId};
-use proto::records::{ContactStatus, Feature, MemberStatus, Message, Os, Room};
+use proto::records::{ContactStatus, Feature, MemberStatus, Message, MessageStatus, Os, Room};
 
 /// phone → `Profile`, rosters as ids. Writer: profile.
 pub const PROFILE: Table = Table("profile");
@@ -35,7 +35,7 @@ pub const WANTED: Table = Table("wanted");
 pub const RELATION: Table = Table("relation");
 /// feed NUL id → `Message`; a deleted one keeps its keys only. Writer: conversation.
 pub const MESSAGE: Table = Table("message");
-/// feed NUL seq → id of the message that was edited or deleted then; at most one per message. Writer: conversation.
+/// feed NUL seq → [`Change`] of a message; at most one per message, the latest. Writer: conversation.
 pub const CHANGE: Table = Table("change");
 /// feed NUL id → seq of its entry in [`CHANGE`]. Writer: conversation.
 pub const CHANGED: Table = Table("changed");
@@ -59,6 +59,16 @@ pub const NEWS: Table = Table("news");
 pub const READ_BY: Table = Table("read_by");
 /// feed NUL phone_id NUL id → empty: an unread message that mentions a member (MESSAGE-10).
 pub const MENTION: Table = Table("mention");
+/// feed NUL id, reply's id → empty: which messages reply to one (MESSAGE-8). Writer: conversation.
+pub const REPLY: Table = Table("reply");
+/// feed NUL kind NUL id → empty: messages of a kind other than text (HISTORY-10). Writer: conversation.
+pub const KIND: Table = Table("kind");
+/// feed NUL id → when the content was erased, 0 while it is there: messages of `transient` feeds (DLV-6). Writer: conversation.
+pub const FLEETING: Table = Table("fleeting");
+/// feed NUL time, id, chore → [`Later`]: what is to be done to a message, and when. Writer: conversation.
+pub const LATER: Table = Table("later");
+/// time, feed → empty: when a conversation has something in [`LATER`]. Writer: conversation; the agenda reads it.
+pub const AGENDA: Table = Table("agenda");
 /// client id NUL stream → [`mail::Cursor`](mail::cursor::Cursor). Writer: session.
 pub const CURSOR: Table = Table("cursor");
 /// phone NUL seq → [`Kept`] notice. Writer: whoever causes it (keys cannot meet); remover: mail.
@@ -70,7 +80,8 @@ pub const NOTICES: &[u8] = b"n";
 /// Every table that the chat uses.
 pub const TABLES: &[Table] = &[
     PROFILE, DEVICE, BINDING, PENDING, TRIES, INVITE, ROSTER, NICK, NICK_OF, BOOK, WANTED, RELATION, MESSAGE, CHANGE,
-    CHANGED, DUPLICATE, READER, HIDDEN, ROOM, MEMBER, IN_ROOM, BANNED, NEWS, READ_BY, MENTION, CURSOR, NOTICE,
+    CHANGED, DUPLICATE, READER, HIDDEN, ROOM, MEMBER, IN_ROOM, BANNED, NEWS, READ_BY, MENTION, REPLY, KIND, FLEETING,
+    LATER, AGENDA, CURSOR, NOTICE,
 ];
 
 /// A device's session row (ID-8).
@@ -161,6 +172,35 @@ pub struct Relation {
     pub settings: Vec<Feature>,
     pub created: u64,
     pub update: u64,
+}
+
+/// What became of a message after it was sent: the status it is shown with to devices that have had it; none when it was completed
+/// (MESSAGE-5).
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Change {
+    pub id: u64,
+    pub status: Option<MessageStatus>,
+}
+
+/// Something to be done to a message at a later time.
+#[derive(Debug, Clone, PartialEq, Record)]
+pub struct Later {
+    pub chore: Chore,
+    /// Keys of [`DUPLICATE`] that it is about.
+    pub keys: Vec<Bytes>,
+}
+
+/// What it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AtomEnum)]
+pub enum Chore {
+    /// MESSAGE-4: an announced message was not completed.
+    Withdraw,
+    /// DLV-6: look whether all devices have acknowledged it.
+    Sweep,
+    /// DLV-6: what is left of an erased message goes.
+    Vanish,
+    /// DLV-5: duplicates of it are no longer known.
+    Forget,
 }
 
 /// A message that was accepted: its number, and the client it came from.
@@ -296,7 +336,29 @@ pub fn encode<T: Encode>(row: &T) -> Bytes {
 /// A stored message by its number; deleted ones are `None`.
 pub fn message(store: &dyn View, feed: &[u8], id: u64) -> Result<Option<Message>, Failure> {
     let row: Option<Message> = read(store, MESSAGE, &numbered(feed, id))?;
-    Ok(row.filter(|message| message.status.is_none()))
+    Ok(row.filter(is_kept))
+}
+
+/// Whether a stored message is one still: not deleted. It may be pending (MESSAGE-4).
+pub fn is_kept(message: &Message) -> bool {
+    message.status != Some(MessageStatus::Delete)
+}
+
+/// Whether it is announced only (MESSAGE-4).
+pub fn is_pending(message: &Message) -> bool {
+    message.status == Some(MessageStatus::Async)
+}
+
+/// Whether its content was erased (DLV-6): every message has a msg_id, what is left of one has none.
+pub fn is_skeleton(message: &Message) -> bool {
+    message.msg_id.is_none()
+}
+
+/// An entry of a feed's log.
+pub fn change(row: &[u8]) -> Result<Change, Failure> {
+    // The first release kept the number alone, of edits and removals.
+    let id = || etf::decode(row).map(|id| Change { id, status: Some(MessageStatus::Edit) });
+    etf::decode(row).or_else(|_| id()).map_err(|why| Failure::new(format!("a stored row does not decode: {why}")))
 }
 
 /// 64 bits by which an Ack record finds its item among those sent on a connection; two that meet only swap their acknowledgement.

@@ -73,18 +73,22 @@ impl Session {
             Input::MayReceive { connection, ask, topic } => self.may_receive(cx, fx, connection, ask, &topic)?,
             Input::Letter(letter) => self.letter(cx, fx, letter)?,
             Input::Notice(notice) => self.notice(cx, fx, notice)?,
-            Input::Transient(transient) => self.transient(fx, &transient),
+            Input::Transient(transient) => self.transient(fx, transient),
             Input::Account(account) => self.account_changed(account),
             Input::Tick(Tick::RegistrationOver { connection }) => self.registration_over(fx, connection),
             Input::Command(_) => self.kick(fx),
             // Meant for other kinds of process.
-            Input::Tick(Tick::PendingOver | Tick::PresenceDue | Tick::WorkOver)
+            Input::Tick(Tick::PendingOver | Tick::PresenceDue | Tick::WorkOver | Tick::AgendaDue | Tick::SweepDue)
             | Input::Admit(_)
             | Input::Left { .. }
             | Input::Call(_)
             | Input::Trim
             | Input::Registered { .. }
             | Input::Friends(_)
+            | Input::Due { .. }
+            | Input::Taken
+            | Input::Agenda { .. }
+            | Input::GoOn
             | Input::Worked { .. } => {}
         }
         if self.link.is_none() && self.asking.is_none() {

@@ -69,7 +69,11 @@ macro_rules! every_file {
             friend = "friend.chat",
             presence = "presence.chat",
             message = "message.chat",
+            upload = "upload.chat",
+            reply = "reply.chat",
+            additions = "additions.chat",
             history = "history.chat",
+            kinds = "kinds.chat",
             delivery = "delivery.chat",
             failure = "failure.chat",
         }

@@ -66,7 +66,15 @@ impl Simulated {
         let rosters = Sequence::open(store, ROSTERS, b"last").expect("memory does not fail");
         let chat = Chat { settings, rosters: Arc::new(rosters) };
         let sim = Sim::new(chat, TABLES, seed, NODES);
-        Simulated { seed, sim, links: HashMap::new(), codes: HashMap::new(), asleep: None }
+        let mut simulated = Simulated { seed, sim, links: HashMap::new(), codes: HashMap::new(), asleep: None };
+        simulated.begin();
+        simulated
+    }
+
+    /// What a server that starts is told.
+    fn begin(&mut self) {
+        let (name, input) = Chat::begin();
+        self.tell(&name, input);
     }
 
     /// Lets the server and the transports work until nobody has anything to do.
@@ -341,6 +349,7 @@ impl Stage for Simulated {
     fn crash(&mut self) -> Result<(), String> {
         self.sim.crash();
         self.links.values_mut().for_each(|link| link.open = false);
+        self.begin();
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use proto::{Record, Refusal};
 
 use super::room::Room;
 use crate::protocol::rights::Right;
-use crate::protocol::{Halt, friend, history, message, presence, settle, typing};
+use crate::protocol::{Halt, friend, history, later, message, presence, settle, typing};
 use crate::rows::{self, Membership, READER, RELATION, ROSTER, Reader, Relation};
 use crate::{Call, Chat, Cx, Fx, Group, Input, Letter, Transient, Who};
 
@@ -68,10 +68,12 @@ impl Conversation {
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
-        let Input::Call(call) = input else {
-            return Ok(());
+        let Call { who, record } = match input {
+            Input::Call(call) => *call,
+            Input::Due { when } => return later::due(self, cx, fx, when),
+            // Meant for other kinds of process.
+            _ => return Ok(()),
         };
-        let Call { who, record } = *call;
         let done = match record {
             Record::Message(message) => message::call(self, chat, cx, fx, &who, *message),
             Record::History(history) => history::call(self, cx, fx, &who, *history),
@@ -173,7 +175,7 @@ impl Conversation {
     }
 
     /// Shows an entry of the feed to all devices of all parties; it is encoded once.
-    pub(crate) fn post(&self, fx: &mut Fx, message: &Message, seq: u64, id: u64, payload: Bytes, who: &Who) {
+    pub(crate) fn post(&self, fx: &mut Fx, message: &Message, seq: u64, id: u64, payload: Bytes, who: Option<&Who>) {
         let letter = Arc::new(Letter {
             feed: self.feed.clone(),
             key: self.key.clone(),
@@ -181,9 +183,10 @@ impl Conversation {
             author: self.author(message),
             seq,
             id,
+            whole: message.status.is_none(),
             print: rows::fingerprint(message.msg_id.as_deref().unwrap_or_default()),
             payload,
-            origin: Some((who.connection, who.call)),
+            origin: who.map(|who| (who.connection, who.call)),
         });
         for group in self.groups() {
             fx.publish(group, Input::Letter(letter.clone()));
@@ -192,7 +195,17 @@ impl Conversation {
 
     /// Shows something that is not kept (`[T]`) to all devices of all parties but this connection.
     pub(crate) fn show(&self, fx: &mut Fx, payload: Bytes, except: Option<u64>) {
-        let transient = Arc::new(Transient { topic: self.name.clone(), payload, except });
+        self.show_all(fx, Transient { topic: self.name.clone(), payload, except, origin: None });
+    }
+
+    /// The same to all of them, to the one that caused it behind its answer.
+    pub(crate) fn show_after(&self, fx: &mut Fx, payload: Bytes, who: &Who) {
+        let origin = Some((who.connection, who.call));
+        self.show_all(fx, Transient { topic: self.name.clone(), payload, except: None, origin });
+    }
+
+    fn show_all(&self, fx: &mut Fx, transient: Transient) {
+        let transient = Arc::new(transient);
         for group in self.groups() {
             fx.publish(group, Input::Transient(transient.clone()));
         }

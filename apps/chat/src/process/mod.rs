@@ -1,5 +1,6 @@
 //! The processes that own state: each loads its rows, judges one input at a time, and says what should happen.
 
+pub(crate) mod agenda;
 pub(crate) mod conversation;
 pub(crate) mod mail;
 pub(crate) mod nicks;

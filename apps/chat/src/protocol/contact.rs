@@ -60,7 +60,7 @@ pub(crate) fn seen(
     Ok(Contact {
         reader: Some(ContactReader::Both(vec![mine.reader, theirs.reader])),
         nread: Some(reach.unread(cx, own, mine.reader)?),
-        last_msg: reach.last(cx)?.map(|message| Box::new(without_bulk(message))),
+        last_msg: reach.last(cx)?.map(brief),
         presence: Some(match status {
             ContactStatus::Friend => presence::to_friend(cx, peer.phone())?,
             _ => Online::Offline.into(),
@@ -134,9 +134,9 @@ fn services(cx: &Cx<'_>, peer: &PhoneId) -> Result<Vec<Service>, Failure> {
 }
 
 /// Field lists of a Contact hold no large message (SPEC section 5, "Counts and copies").
-pub(crate) fn without_bulk(message: Message) -> Message {
-    match etf::encode(&message).len() > LAST_MSG_BYTES {
-        true => Message { files: Vec::new(), ..message },
+pub(crate) fn brief(message: Message) -> Box<Message> {
+    Box::new(match etf::encode(&message).len() > LAST_MSG_BYTES {
+        true => Message { files: Vec::new(), link: None, ..message },
         false => message,
-    }
+    })
 }

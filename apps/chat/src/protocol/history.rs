@@ -1,17 +1,21 @@
 //! HISTORY: what a roster may see of a feed, in order, and how far it has read.
 
+mod chosen;
+pub(crate) mod kinds;
+
 use bytes::Bytes;
 use n2o::Failure;
 use proto::Outcome;
 use proto::Refusal;
 use proto::ids::{FeedId, PhoneId};
-use proto::limits::{HISTORY_ANSWER, HISTORY_REQUEST, UNREAD};
+use proto::limits::{HISTORY_ANSWER, HISTORY_REQUEST, MESSAGE_IDS, UNREAD};
 use proto::records::{
     Contact, ContactReader, ContactStatus, Feed, History, HistoryFeed, HistoryItem, HistoryStatus, Io, Mark, Message,
     SeenBy,
 };
 
-use super::{Halt, presence};
+use super::message::reply;
+use super::{Halt, contact, presence};
 use crate::effects::{Seen, answer, answer_also, contact_merge, notify, ses};
 use crate::process::conversation::{Conversation, Side};
 use crate::rows::{self, HIDDEN, MESSAGE, Reader};
@@ -21,6 +25,8 @@ use crate::{Also, Cx, Fx, Who};
 const ANSWER_BYTES: usize = 256 * 1024;
 /// Rows taken from the store at a time.
 const CHUNK: usize = 32;
+/// Rows that a count of unread messages looks at; almost all of them count.
+const LOOK_MAX: usize = 2 * UNREAD as usize;
 /// Stored bytes that one request takes from the store at most; a request for more of that size is answered in part.
 const REQUEST_BYTES: usize = 8 << 20;
 
@@ -35,22 +41,22 @@ pub(crate) fn call(
     let own = conversation.own(cx, who, request.roster_id.as_ref())?;
     match request.status {
         Some(HistoryStatus::Get) => get(conversation, cx, fx, who, &own, &request),
-        Some(HistoryStatus::Update) => update(conversation, cx, fx, who, own, &request),
-        Some(HistoryStatus::Delete) => delete(conversation, cx, fx, who, own),
+        Some(HistoryStatus::Update) => update(conversation, cx, fx, who, own, request.entity_id, Vec::new()),
+        Some(HistoryStatus::Delete) => delete(conversation, cx, fx, who, own, Vec::new()),
         Some(HistoryStatus::DoubleGet) => double_get(conversation, cx, fx, who, &own, &request),
         Some(HistoryStatus::LastLoaded) => last_loaded(conversation, cx, fx, who, &own, &request),
         Some(HistoryStatus::LastMsg) => last_msg(conversation, cx, fx, who, &own, &request),
+        Some(HistoryStatus::GetReply) => chosen::replies(conversation, cx, fx, who, &own, &request),
         Some(
-            HistoryStatus::GetReply
-            | HistoryStatus::Image
+            kind @ (HistoryStatus::Image
             | HistoryStatus::Video
             | HistoryStatus::File
             | HistoryStatus::Link
             | HistoryStatus::Audio
             | HistoryStatus::Contact
             | HistoryStatus::Location
-            | HistoryStatus::Text,
-        ) => Err(Refusal::NotSupported.into()),
+            | HistoryStatus::Text),
+        ) => chosen::by_kind(conversation, cx, fx, who, &own, &request, kind),
         // HISTORY-13
         Some(HistoryStatus::Updated) | None => Err(Refusal::InvalidData.into()),
     }
@@ -65,15 +71,13 @@ fn get(
     own: &Side,
     request: &History,
 ) -> Result<(), Halt> {
-    if request.data.iter().any(|item| matches!(item, HistoryItem::Message(message) if message.id.is_some())) {
-        return Err(Refusal::NotSupported.into());
+    let ids = chosen::named(request);
+    if !ids.is_empty() {
+        return chosen::by_id(conversation, cx, fx, who, own, request, ids);
     }
     let reach = Reach::of(cx, &conversation.feed, own)?;
     let (size, at) = (request.size.unwrap_or(0), request.entity_id.unwrap_or(0));
-    let count = match size.unsigned_abs() as usize {
-        0 => HISTORY_REQUEST,
-        count => count.min(HISTORY_REQUEST),
-    };
+    let count = count(size);
     let found = match (size >= 0, at) {
         (true, 0) => reach.before(cx, u64::MAX, count)?,
         (true, at) => reach.before(cx, at, count)?,
@@ -82,17 +86,27 @@ fn get(
     respond(conversation, cx, fx, who, request, found)
 }
 
-/// HISTORY-3: the reader moves forward, never back; what was sent of the feed up to it counts as received by this device.
-fn update(
+/// How many messages a size asks for.
+fn count(size: i64) -> usize {
+    match size.unsigned_abs() as usize {
+        0 => HISTORY_REQUEST,
+        count => count.min(HISTORY_REQUEST),
+    }
+}
+
+/// HISTORY-3: the reader moves forward, never back; what was sent of the feed up to it counts as received by this device. The position
+/// may come as a message of an old client (HISTORY-4), which has `acks`.
+pub(crate) fn update(
     conversation: &mut Conversation,
     cx: &Cx<'_>,
     fx: &mut Fx,
     who: &Who,
     own: Side,
-    request: &History,
+    position: Option<u64>,
+    acks: Vec<Bytes>,
 ) -> Result<(), Halt> {
     let last = conversation.last.unwrap_or(0);
-    let asked = request.entity_id.filter(|at| *at > 0).unwrap_or(last);
+    let asked = position.filter(|at| *at > 0).unwrap_or(last);
     let reader = own.reader.reader.max(asked.min(last));
     let moved = reader > own.reader.reader;
     let reach = Reach::of(cx, &conversation.feed, &own)?;
@@ -101,18 +115,18 @@ fn update(
         phone_id: Some(other.who.to_bytes()),
         reader: Some(ContactReader::Both(vec![reader, other.reader.reader])),
         nread: Some(reach.unread(cx, &own.who, reader)?),
-        last_msg: reach.last(cx)?.map(Box::new),
+        last_msg: reach.last(cx)?.map(contact::brief),
         status: Some(ContactStatus::LastMsg),
         ..Contact::default()
     };
 
     let also = Also::Read { key: conversation.key.clone(), id: reader };
     if !moved {
-        answer_also(fx, who, vec![etf::encode(&news)], also);
+        answer_also(fx, who, acks.into_iter().chain([etf::encode(&news)]).collect(), also);
         return Ok(());
     }
     conversation.put_reader(fx, &own, Reader { reader, ..own.reader });
-    answer_also(fx, who, Vec::new(), also);
+    answer_also(fx, who, acks, also);
     let merge = contact_merge(&own.who, other.who.as_str().as_bytes());
     notify(fx, cx, own.who.phone(), &ses(cx, &own.who)?, &news, merge, Seen::after(who))?;
     updated(conversation, cx, fx, who, &own, reader)
@@ -141,9 +155,21 @@ fn updated(
     Ok(())
 }
 
-/// HISTORY-5: nothing up to here is shown to this roster any more.
-fn delete(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: Side) -> Result<(), Halt> {
+/// HISTORY-5: nothing up to here is shown to this roster any more. It may come as a message (MESSAGE-14), which has `acks`.
+pub(crate) fn delete(
+    conversation: &mut Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: Side,
+    acks: Vec<Bytes>,
+) -> Result<(), Halt> {
     let mark = conversation.last.unwrap_or(0);
+    let acks = acks.into_iter().chain([etf::encode(&Io::ok(Outcome::Cleared))]).collect();
+    if own.reader.clear >= mark {
+        answer(fx, who, acks);
+        return Ok(());
+    }
     let reader = Reader { reader: own.reader.reader.max(mark), clear: own.reader.clear.max(mark) };
     conversation.put_reader(fx, &own, reader);
     let news = History {
@@ -153,7 +179,7 @@ fn delete(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &Who, 
         status: Some(HistoryStatus::Delete),
         ..History::default()
     };
-    answer(fx, who, vec![etf::encode(&Io::ok(Outcome::Cleared))]);
+    answer(fx, who, acks);
     notify(fx, cx, own.who.phone(), &ses(cx, &own.who)?, &news, None, Seen::after(who))?;
     Ok(())
 }
@@ -168,8 +194,7 @@ fn double_get(
     request: &History,
 ) -> Result<(), Halt> {
     let reach = Reach::of(cx, &conversation.feed, own)?;
-    let ends: Vec<u64> = request.data.iter().filter_map(end).collect();
-    if let [one, other] = ends[..] {
+    if let [one, other] = chosen::named(request)[..] {
         let (first, last) = (one.min(other), one.max(other));
         let mut found = reach.after(cx, first.saturating_sub(1), HISTORY_REQUEST)?;
         found.retain(|message| message.id <= Some(last));
@@ -189,13 +214,6 @@ fn double_get(
     }
     found.append(&mut rest);
     respond(conversation, cx, fx, who, request, found)
-}
-
-fn end(item: &HistoryItem) -> Option<u64> {
-    match item {
-        HistoryItem::Message(message) => message.id,
-        HistoryItem::StickerPack(_) => None,
-    }
 }
 
 /// HISTORY-8: everything after what the client holds.
@@ -225,7 +243,7 @@ fn last_msg(
     respond(conversation, cx, fx, who, request, found)
 }
 
-/// HISTORY-14: rising, with neighbours and readers filled in, cut into records; each says how many are still to come.
+/// HISTORY-14: rising, with neighbours filled in as the chain is now.
 fn respond(
     conversation: &Conversation,
     cx: &Cx<'_>,
@@ -235,8 +253,25 @@ fn respond(
     mut found: Vec<Message>,
 ) -> Result<(), Halt> {
     link(cx, &conversation.key, &mut found)?;
+    conclude(conversation, cx, fx, who, request, found)
+}
+
+/// HISTORY-14: with readers and replies filled in, cut into records; each says how many are still to come.
+fn conclude(
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    request: &History,
+    mut found: Vec<Message>,
+) -> Result<(), Halt> {
+    let range = found.first().and_then(|first| first.id).zip(found.last().and_then(|last| last.id));
+    let replied = range.map(|(first, last)| reply::any(cx, &conversation.key, first, last)).transpose()?;
     for message in &mut found {
         mark_read(conversation, cx, message)?;
+        if let (Some(true), Some(id)) = (replied, message.id) {
+            message.repliedby = reply::latest(cx, &conversation.key, id, MESSAGE_IDS)?;
+        }
     }
     let mut left = found.len();
     let mut records = Vec::new();
@@ -316,7 +351,7 @@ fn link(cx: &Cx<'_>, feed: &[u8], found: &mut [Message]) -> Result<(), Failure> 
 /// A stored message that is not deleted.
 fn kept(row: &[u8]) -> Result<Option<Message>, Failure> {
     let message: Message = rows::decode(row)?;
-    Ok(Some(message).filter(|message| message.status.is_none()))
+    Ok(Some(message).filter(rows::is_kept))
 }
 
 /// Id of the last message not above `to` that is not deleted.
@@ -448,15 +483,35 @@ impl Reach {
         Ok(self.before(cx, u64::MAX, 1)?.pop())
     }
 
-    /// Visible messages of others beyond the own reader, at most [`UNREAD`]; what the server says of a room is not counted.
+    /// The message with this number, if the roster sees it.
+    pub(crate) fn get(&self, cx: &Cx<'_>, id: u64) -> Result<Option<Message>, Failure> {
+        match self.sees(cx, id)? {
+            true => rows::message(cx.store, &self.feed, id),
+            false => Ok(None),
+        }
+    }
+
+    /// Visible messages of others beyond the own reader, at most [`UNREAD`]; what the server says of a room, and what is pending, is not
+    /// counted.
     pub(crate) fn unread(&self, cx: &Cx<'_>, own: &PhoneId, reader: u64) -> Result<u64, Failure> {
-        let span = rows::numbers(&self.feed, reader.max(self.clear) + 1, self.upto).limit(UNREAD as usize);
-        let mut count = 0;
-        for (key, row) in cx.store.scan(MESSAGE, &span)? {
-            let counts = kept(&row)?.is_some_and(|message| {
-                message.from.as_deref() != Some(own.as_str().as_bytes()) && !message.r#type.contains(&Mark::Sys)
-            });
-            count += u64::from(counts && !self.hides(cx, rows::number(&key))?);
+        let (own, mut count, mut looked, mut from) = (own.to_bytes(), 0, 0, reader.max(self.clear) + 1);
+        while looked < LOOK_MAX {
+            let rows = cx.store.scan(MESSAGE, &rows::numbers(&self.feed, from, self.upto).limit(CHUNK))?;
+            let Some(last) = rows.last().and_then(|(key, _)| rows::number(key)) else { break };
+            (looked, from) = (looked + rows.len(), last + 1);
+            for (key, row) in rows {
+                let counts = |message: &Message| {
+                    !rows::is_pending(message)
+                        && !message.r#type.contains(&Mark::Sys)
+                        && message.from.as_ref() != Some(&own)
+                };
+                if kept(&row)?.filter(counts).is_some() && !self.hides(cx, rows::number(&key))? {
+                    count += 1;
+                    if count == UNREAD {
+                        return Ok(count);
+                    }
+                }
+            }
         }
         Ok(count)
     }

@@ -1,18 +1,32 @@
 //! MESSAGE: what one writes to another. A message is written once, numbered, and due to every device of both sides until it has
 //! acknowledged it.
 
+mod add;
+mod cdr;
+mod forward;
+mod pending;
+pub(crate) mod reply;
+
 use bytes::Bytes;
+use n2o::Failure;
 use proto::limits::{DESCS, MSG_ID_BYTES, PACKET_OVERHEAD_BYTES};
-use proto::records::{Ack, Contact, ContactStatus, Container, Feed, Io, Mark, Message, MessageStatus, SeenBy, Several};
+use proto::records::{
+    Ack, Contact, ContactStatus, Container, Feed, Io, Mark, Message, MessageLink, MessageStatus, SeenBy, Several,
+};
 use proto::{Outcome, Refusal};
 
-use super::history::Reach;
+use super::history::{self, Reach, kinds};
 use super::rights::Right;
-use super::{Halt, contact};
+use super::{Halt, contact, later};
 use crate::effects::{Seen, answer, contact_merge, notify, ses};
 use crate::process::conversation::{Conversation, Side};
-use crate::rows::{self, CHANGE, CHANGED, DUPLICATE, HIDDEN, MESSAGE, Reader, Sent};
+use crate::rows::{self, CHANGE, CHANGED, Change, Chore, DUPLICATE, HIDDEN, Later, MESSAGE, Reader, Sent};
 use crate::{Chat, Cx, Fx, Who};
+
+pub(crate) use pending::withdraw;
+
+/// DLV-5: duplicates are known so long after the message is gone.
+const DUPLICATE_MS: u64 = 30 * 24 * 3600 * 1000;
 
 /// MESSAGE-1 to 17, by status.
 pub(crate) fn call(
@@ -27,19 +41,35 @@ pub(crate) fn call(
     if message.msg_id.as_ref().is_some_and(|id| id.len() > *MSG_ID_BYTES.end()) {
         return Err(Refusal::InvalidData.into());
     }
-    match message.status.map(MessageStatus::modern) {
-        None | Some(None) => send(conversation, chat, cx, fx, who, &own, message),
-        Some(Some(MessageStatus::Edit)) => edit(conversation, chat, cx, fx, who, &own, message),
-        Some(Some(MessageStatus::Delete)) => delete(conversation, cx, fx, who, &own, message),
-        Some(Some(MessageStatus::Async | MessageStatus::Update | MessageStatus::Clear)) => {
-            Err(Refusal::NotSupported.into())
-        }
+    let acks: Vec<Bytes> = message.msg_id.iter().filter(|id| !id.is_empty()).map(accepted).collect();
+    if message.container == Some(Container::Cur) && message.r#type.contains(&Mark::Cursor) {
+        // HISTORY-4
+        return history::update(conversation, cx, fx, who, own, message.id, acks);
+    }
+    match message.status.and_then(MessageStatus::modern) {
+        None | Some(MessageStatus::Async) => send(conversation, chat, cx, fx, who, &own, message),
+        Some(MessageStatus::Edit) => edit(conversation, chat, cx, fx, who, &own, message),
+        Some(MessageStatus::Delete) => delete(conversation, cx, fx, who, &own, message),
+        Some(MessageStatus::Update) => update(conversation, chat, cx, fx, who, &own, message),
+        // MESSAGE-14
+        Some(MessageStatus::Clear) => history::delete(conversation, cx, fx, who, own, acks),
         // MESSAGE-17, and what comes only from servers (C-7)
-        Some(Some(_)) => Err(Refusal::InvalidData.into()),
+        Some(
+            MessageStatus::Client
+            | MessageStatus::Upload
+            | MessageStatus::Complete
+            | MessageStatus::Deleted
+            | MessageStatus::Sent
+            | MessageStatus::Internal
+            | MessageStatus::Event
+            | MessageStatus::Muc
+            | MessageStatus::Link,
+        ) => Err(Refusal::InvalidData.into()),
     }
 }
 
-/// MESSAGE-1: number it, keep it once, make it due to every device of both sides, acknowledge, show it.
+/// MESSAGE-1: number it, keep it once, make it due to every device of both sides, acknowledge, show it. MESSAGE-4: the same for one
+/// that is announced.
 fn send(
     conversation: &mut Conversation,
     chat: &Chat,
@@ -49,21 +79,21 @@ fn send(
     own: &Side,
     message: Message,
 ) -> Result<(), Halt> {
-    if message.id.is_some() || !(1..=DESCS).contains(&message.files.len()) {
+    let forwards = message.r#type[..] == [Mark::Forward];
+    check_files(&message, forwards)?;
+    if message.id.is_some() || message.link.is_some() != marks_link(&message.r#type)? {
         return Err(Refusal::InvalidData.into());
     }
-    if !message.r#type.is_empty() || message.link.is_some() {
-        // MESSAGE-8, 9: not in this version; other marks are the server's.
-        let known = message.r#type.iter().all(|mark| matches!(mark, Mark::Reply | Mark::Forward));
-        return Err(if known { Refusal::NotSupported } else { Refusal::InvalidData }.into());
-    }
+    let call = cdr::call_id(&message)?;
     let acquainted = conversation.may_post(cx, own)?;
     let given = message.msg_id.clone().filter(|id| !id.is_empty());
-    if let Some(msg_id) = &given
-        && let Some(sent) = rows::read::<Sent>(cx.store, DUPLICATE, &duplicate(conversation, own, msg_id))?
-    {
-        return repeat(conversation, cx, fx, who, msg_id, sent.id);
+    let keys = duplicate_keys(conversation, own, given.as_ref(), call.as_ref());
+    for key in &keys {
+        if let Some(sent) = rows::read::<Sent>(cx.store, DUPLICATE, key)? {
+            return repeat(conversation, cx, fx, who, given.as_ref(), sent.id);
+        }
     }
+    let link = message.link.map(|link| about(conversation, cx, who, own, forwards, link)).transpose()?;
 
     let id = cx.id()?;
     let msg_id = given.clone().unwrap_or_else(|| format!("srv-{id}").into());
@@ -77,27 +107,76 @@ fn send(
         to: Some(conversation.to(own)),
         created: Some(cx.now.0.into()),
         files: message.files,
+        r#type: message.r#type,
+        link,
+        status: message.status.and_then(MessageStatus::modern),
         ..Message::default()
     };
-    let payload = rows::encode(&kept);
-    if payload.len() > chat.settings.packet_max - PACKET_OVERHEAD_BYTES {
-        return Err(Refusal::TooLarge.into());
-    }
+    let payload = check_size(chat, &kept)?;
 
     if !acquainted {
         acquaint(conversation, cx, fx)?;
     }
     fx.put(MESSAGE, rows::numbered(&conversation.key, id), payload.clone());
-    if let Some(msg_id) = &given {
+    for key in keys {
         let sent = Sent { id, client: Bytes::copy_from_slice(who.session.as_bytes()) };
-        fx.put(DUPLICATE, duplicate(conversation, own, msg_id), rows::encode(&sent));
+        fx.put(DUPLICATE, key, rows::encode(&sent));
+    }
+    kinds::enter(fx, &conversation.key, id, &kept);
+    if rows::is_pending(&kept) {
+        pending::announced(conversation, fx, id, cx.now.0);
     }
     conversation.last = Some(id);
     // The sender has read what it wrote.
     conversation.put_reader(fx, own, Reader { reader: id, ..own.reader });
     answer(fx, who, given.iter().map(accepted).collect());
-    conversation.post(fx, &kept, id, id, payload, who);
-    Ok(())
+    conversation.post(fx, &kept, id, id, payload, Some(who));
+    match kept.link {
+        Some(MessageLink::Id(to)) => Ok(reply::entered(conversation, cx, fx, who, to, id)?),
+        Some(MessageLink::Message(_)) | None => Ok(()),
+    }
+}
+
+/// 1 to 64 parts; none only where another message is passed on (MESSAGE-9).
+fn check_files(message: &Message, forwards: bool) -> Result<(), Refusal> {
+    let least = usize::from(!forwards);
+    match (least..=DESCS).contains(&message.files.len()) {
+        true => Ok(()),
+        false => Err(Refusal::InvalidData),
+    }
+}
+
+/// Whether the marks that a sender may set name another message: a reply and a forward do, one at a time.
+fn marks_link(marks: &[Mark]) -> Result<bool, Refusal> {
+    match marks {
+        [] => Ok(false),
+        [Mark::Reply | Mark::Forward] => Ok(true),
+        _ => Err(Refusal::InvalidData),
+    }
+}
+
+/// MESSAGE-8, 9: the other message, as it is kept with this one.
+fn about(
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    who: &Who,
+    own: &Side,
+    forwards: bool,
+    link: MessageLink,
+) -> Result<MessageLink, Halt> {
+    Ok(match forwards {
+        true => MessageLink::Message(Box::new(forward::original(conversation, cx, who, own, link)?)),
+        false => MessageLink::Id(reply::target(conversation, cx, own, link)?),
+    })
+}
+
+/// The content fits into a packet, with room for what else is in it. The row that it makes.
+fn check_size(chat: &Chat, message: &Message) -> Result<Bytes, Refusal> {
+    let row = rows::encode(message);
+    match row.len() > chat.settings.packet_max - PACKET_OVERHEAD_BYTES {
+        true => Err(Refusal::TooLarge),
+        false => Ok(row),
+    }
 }
 
 /// MESSAGE-2: from now on it survives a crash.
@@ -109,17 +188,24 @@ fn duplicate(conversation: &Conversation, own: &Side, msg_id: &[u8]) -> Bytes {
     rows::duplicate_key(&conversation.key, own.who.as_str().as_bytes(), msg_id)
 }
 
+/// Under what a message is known when it comes again: its author's msg_id, and the call that it records (CDR-1).
+fn duplicate_keys(conversation: &Conversation, own: &Side, msg_id: Option<&Bytes>, call: Option<&Bytes>) -> Vec<Bytes> {
+    let by_id = msg_id.map(|msg_id| duplicate(conversation, own, msg_id));
+    let by_call = call.map(|call| rows::duplicate_key(&conversation.key, cdr::AUTHOR, call));
+    by_id.into_iter().chain(by_call).collect()
+}
+
 /// The same message again: the Ack, and the stored one for this client only; the first content wins.
 fn repeat(
     conversation: &Conversation,
     cx: &Cx<'_>,
     fx: &mut Fx,
     who: &Who,
-    msg_id: &Bytes,
+    msg_id: Option<&Bytes>,
     id: u64,
 ) -> Result<(), Halt> {
     let stored = cx.store.get(MESSAGE, &rows::numbered(&conversation.key, id))?;
-    answer(fx, who, std::iter::once(accepted(msg_id)).chain(stored).collect());
+    answer(fx, who, msg_id.map(accepted).into_iter().chain(stored).collect());
     Ok(())
 }
 
@@ -156,13 +242,16 @@ fn edit(
     message: Message,
 ) -> Result<(), Halt> {
     let id = message.id.ok_or(Refusal::InvalidData)?;
-    if !(1..=DESCS).contains(&message.files.len()) {
-        return Err(Refusal::InvalidData.into());
-    }
-    let stored = rows::message(cx.store, &conversation.key, id)?.ok_or(Refusal::MessageNotFound)?;
+    check_files(&message, false)?;
+    let stored = rows::message(cx.store, &conversation.key, id)?;
+    let stored = stored.filter(|stored| !rows::is_skeleton(stored)).ok_or(Refusal::MessageNotFound)?;
     let may_edit = is_authors(&stored, own) || conversation.allows(own, Right::EditOthers);
     if !may_edit || stored.r#type.contains(&Mark::Sys) || stored.r#type.contains(&Mark::Forward) {
         return Err(Refusal::PermissionDenied.into());
+    }
+    if rows::is_pending(&stored) {
+        // It is completed, not edited (MESSAGE-5).
+        return Err(Refusal::InvalidData.into());
     }
     conversation.may_post(cx, own)?;
     let acks: Vec<Bytes> = message.msg_id.iter().filter(|id| !id.is_empty()).map(accepted).collect();
@@ -170,28 +259,54 @@ fn edit(
         answer(fx, who, acks);
         return Ok(());
     }
-    let mut kept = Message { files: message.files, ..stored };
+    let mut kept = Message { files: message.files, ..stored.clone() };
     if !kept.r#type.contains(&Mark::Edited) {
         kept.r#type.push(Mark::Edited);
     }
-    let row = rows::encode(&kept);
-    if row.len() > chat.settings.packet_max - PACKET_OVERHEAD_BYTES {
-        return Err(Refusal::TooLarge.into());
-    }
+    let row = check_size(chat, &kept)?;
 
-    let seq = change(conversation, cx, fx, id, row)?;
+    kinds::leave(fx, &conversation.key, id, &stored);
+    kinds::enter(fx, &conversation.key, id, &kept);
+    let seq = change(conversation, cx, fx, id, row, Some(MessageStatus::Edit))?;
     answer(fx, who, acks);
     let shown = Message { status: Some(MessageStatus::Edit), ..kept };
-    conversation.post(fx, &shown, seq, id, rows::encode(&shown), who);
+    conversation.post(fx, &shown, seq, id, rows::encode(&shown), Some(who));
     Ok(())
+}
+
+/// MESSAGE-5 for what is pending, else MESSAGE-13.
+fn update(
+    conversation: &mut Conversation,
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Side,
+    message: Message,
+) -> Result<(), Halt> {
+    match pending::find(conversation, cx, own, &message)? {
+        Some(stored) => pending::complete(conversation, chat, cx, fx, who, own, message, stored),
+        None if message.status == Some(MessageStatus::Complete) => {
+            pending::completed(conversation, cx, fx, who, own, &message)
+        }
+        None => add::add(conversation, chat, cx, fx, who, own, message),
+    }
 }
 
 fn is_authors(message: &Message, own: &Side) -> bool {
     message.from.as_deref() == Some(own.who.as_str().as_bytes())
 }
 
-/// Replaces a stored message and enters that in the feed's log: one entry a message, its latest.
-fn change(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, id: u64, row: Bytes) -> Result<u64, Halt> {
+/// Replaces a stored message and enters that in the feed's log: one entry a message, its latest, and how it is shown to devices that
+/// have had the message.
+fn change(
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    id: u64,
+    row: Bytes,
+    status: Option<MessageStatus>,
+) -> Result<u64, Failure> {
     let seq = cx.id()?;
     let key = rows::numbered(&conversation.key, id);
     if let Some(earlier) = rows::read::<u64>(cx.store, CHANGED, &key)? {
@@ -199,7 +314,7 @@ fn change(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, id: u64, row: B
     }
     fx.put(MESSAGE, key.clone(), row);
     fx.put(CHANGED, key, rows::encode(&seq));
-    fx.put(CHANGE, rows::numbered(&conversation.key, seq), rows::encode(&id));
+    fx.put(CHANGE, rows::numbered(&conversation.key, seq), rows::encode(&Change { id, status }));
     Ok(seq)
 }
 
@@ -238,11 +353,25 @@ fn delete_for_everyone(
         return Err(Refusal::PermissionDenied.into());
     }
     let id = stored.id.ok_or(Refusal::MessageNotFound)?;
-    if stored.status == Some(MessageStatus::Delete) {
-        answer(fx, who, vec![deleted(request, id)]);
-        return Ok(());
+    answer(fx, who, vec![deleted(request, id)]);
+    match rows::is_kept(&stored) {
+        true => Ok(erase(conversation, cx, fx, id, stored, Some(who))?),
+        false => Ok(()),
     }
+}
 
+/// The content of a message goes, and whatever names it; all are told. A pending one goes when its day is over, caused by nobody.
+fn erase(
+    conversation: &mut Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    id: u64,
+    stored: Message,
+    who: Option<&Who>,
+) -> Result<(), Failure> {
+    kinds::leave(fx, &conversation.key, id, &stored);
+    reply::withdrawn(fx, &conversation.key, &stored);
+    forget_later(conversation, fx, id, cx.now.0, &stored);
     let stone = Message {
         id: Some(id),
         feed_id: stored.feed_id,
@@ -253,14 +382,23 @@ fn delete_for_everyone(
         status: Some(MessageStatus::Delete),
         ..Message::default()
     };
-    let seq = change(conversation, cx, fx, id, rows::encode(&stone))?;
+    let seq = change(conversation, cx, fx, id, rows::encode(&stone), stone.status)?;
     if conversation.last == Some(id) {
-        conversation.last = super::history::last_kept(cx, &conversation.key, id - 1)?;
+        conversation.last = history::last_kept(cx, &conversation.key, id - 1)?;
     }
-    answer(fx, who, vec![deleted(request, id)]);
     let shown = Message { created: None, ..stone };
     conversation.post(fx, &shown, seq, id, rows::encode(&shown), who);
     Ok(())
+}
+
+/// DLV-5: the message is gone at this time; for 30 days more its repeats are known.
+pub(super) fn forget_later(conversation: &Conversation, fx: &mut Fx, id: u64, gone: u64, stored: &Message) {
+    let author = stored.from.as_deref().unwrap_or_default();
+    let by_id = stored.msg_id.as_ref().map(|msg_id| rows::duplicate_key(&conversation.key, author, msg_id));
+    let by_call = cdr::call_id(stored).ok().flatten();
+    let by_call = by_call.map(|call| rows::duplicate_key(&conversation.key, cdr::AUTHOR, &call));
+    let keys = by_id.into_iter().chain(by_call).collect();
+    later::enter(fx, &conversation.key, gone + DUPLICATE_MS, id, &Later { chore: Chore::Forget, keys });
 }
 
 /// Ack when the request has a msg_id, else `ok(deleted, I)`.
@@ -282,7 +420,7 @@ fn delete_for_me(
     stored: Message,
 ) -> Result<(), Halt> {
     let id = stored.id.ok_or(Refusal::MessageNotFound)?;
-    let gone = stored.status.is_some() || !Reach::of(cx, &conversation.feed, own)?.sees(cx, id)?;
+    let gone = !rows::is_kept(&stored) || !Reach::of(cx, &conversation.feed, own)?.sees(cx, id)?;
     answer(fx, who, vec![deleted(request, id)]);
     if gone {
         return Ok(());

@@ -6,6 +6,7 @@ pub(crate) mod feature;
 pub(crate) mod friend;
 mod halt;
 pub(crate) mod history;
+pub(crate) mod later;
 pub(crate) mod message;
 pub(crate) mod presence;
 pub(crate) mod profile;

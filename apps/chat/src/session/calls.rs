@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{Link, Session};
 use crate::door::{Bye, Gone, Out, Verdict};
 use crate::effects::refused;
-use crate::input::{Also, Answer, Call, Letter, Notice};
+use crate::input::{Also, Answer, Call, Letter, Notice, Transient};
 use crate::{Cx, Fx, Input, Name};
 use n2o::Failure;
 use proto::Refusal;
@@ -41,6 +41,7 @@ enum Stage {
 enum Behind {
     Letter(Arc<Letter>),
     Notice(Arc<Notice>),
+    Transient(Arc<Transient>),
 }
 
 impl Session {
@@ -116,6 +117,7 @@ impl Session {
                 match behind {
                     Behind::Letter(letter) => link.letter(fx, letter),
                     Behind::Notice(notice) => link.notice(&self.client, cx, fx, notice),
+                    Behind::Transient(transient) => link.transient(fx, &transient),
                 }
             }
             link.pump(&self.client, cx, fx)?;
@@ -198,6 +200,10 @@ impl Link {
 
     pub(super) fn holds_notice(&mut self, notice: &Arc<Notice>) -> bool {
         self.hold(notice.origin, || Behind::Notice(notice.clone()))
+    }
+
+    pub(super) fn holds_transient(&mut self, transient: &Arc<Transient>) -> bool {
+        self.hold(transient.origin, || Behind::Transient(transient.clone()))
     }
 
     fn hold(&mut self, origin: Option<(u64, u64)>, behind: impl FnOnce() -> Behind) -> bool {

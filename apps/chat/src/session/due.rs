@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use mail::Cursor;
 use n2o::Failure;
-use proto::records::{Feed, History, HistoryStatus, Message, MessageStatus};
+use proto::records::{Feed, History, HistoryStatus, Message};
 
 use super::queue::{AHEAD_BYTES, Line, Notices};
 use crate::Cx;
 use crate::protocol::history;
-use crate::rows::{self, CHANGE, CHANGED, DUPLICATE, Kept, MESSAGE, NOTICE};
+use crate::rows::{self, CHANGE, CHANGED, Change, DUPLICATE, Kept, MESSAGE, NOTICE};
 
 /// Entries read ahead of a stream at a time.
 const AHEAD: usize = 32;
@@ -74,6 +74,8 @@ pub(super) fn letters(cx: &Cx<'_>, line: &Line) -> Result<Vec<Due>, Failure> {
     // Beyond the last entry of a full table's part, the other's may be out of order.
     let reach = [&messages, &changes].into_iter().filter(|rows| rows.len() == AHEAD).filter_map(|rows| rows.last());
     let reach = reach.filter_map(|(key, _)| rows::number(key)).min().unwrap_or(u64::MAX);
+    // A change comes behind its message: where there is none from here on, no message has one.
+    let changed = !changes.is_empty();
     let mut due = Vec::with_capacity(1 + messages.len() + changes.len());
     due.extend(dropped.map(|dropped| {
         let item = Item::CatchUp { payload: catch_up(line, dropped.first) };
@@ -82,13 +84,13 @@ pub(super) fn letters(cx: &Cx<'_>, line: &Line) -> Result<Vec<Due>, Failure> {
     for (key, row) in messages {
         let seq = rows::number(&key).unwrap_or_default();
         if seq <= reach {
-            due.push(letter(cx, line, seq, row)?);
+            due.push(letter(cx, line, seq, row, changed)?);
         }
     }
     for (key, row) in changes {
         let seq = rows::number(&key).unwrap_or_default();
         if seq <= reach {
-            due.push(change(cx, line, seq, rows::decode(&row)?)?);
+            due.push(change(cx, line, seq, rows::change(&row)?)?);
         }
     }
     due.sort_unstable_by_key(|due| due.seq);
@@ -128,12 +130,12 @@ pub(super) fn catch_up(line: &Line, first: u64) -> Bytes {
 }
 
 /// A message as it is now: what was changed since it was sent first is part of it.
-fn letter(cx: &Cx<'_>, line: &Line, seq: u64, row: Bytes) -> Result<Due, Failure> {
+fn letter(cx: &Cx<'_>, line: &Line, seq: u64, row: Bytes, changed: bool) -> Result<Due, Failure> {
     if line.stream.is_acknowledged_before(seq) {
         return Ok(Due { seq, id: seq, item: Item::Passed, covers: Vec::new() });
     }
     let message: Message = rows::decode(&row)?;
-    let change: Option<u64> = match message.status.is_some() || !message.r#type.is_empty() {
+    let change: Option<u64> = match changed {
         true => rows::read(cx.store, CHANGED, &rows::numbered(&line.key, seq))?,
         false => None,
     };
@@ -141,8 +143,9 @@ fn letter(cx: &Cx<'_>, line: &Line, seq: u64, row: Bytes) -> Result<Due, Failure
     Ok(Due { seq, id: seq, item, covers: change.into_iter().collect() })
 }
 
-/// An edit or a removal of a message that the device has had before.
-fn change(cx: &Cx<'_>, line: &Line, seq: u64, id: u64) -> Result<Due, Failure> {
+/// What became of a message that the device has had before.
+fn change(cx: &Cx<'_>, line: &Line, seq: u64, change: Change) -> Result<Due, Failure> {
+    let id = change.id;
     let passed = Due { seq, id, item: Item::Passed, covers: Vec::new() };
     if line.stream.is_acknowledged_before(seq) {
         return Ok(passed);
@@ -151,7 +154,7 @@ fn change(cx: &Cx<'_>, line: &Line, seq: u64, id: u64) -> Result<Due, Failure> {
         return Ok(passed);
     };
     let stored: Message = rows::decode(&row)?;
-    let status = stored.status.or(Some(MessageStatus::Edit));
+    let status = stored.status.or(change.status);
     let message = Message { status, ..stored };
     let row = rows::encode(&message);
     let item = shown(cx, line, message, row)?;

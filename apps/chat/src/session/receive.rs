@@ -39,14 +39,11 @@ impl Session {
     }
 
     /// Behind what is due to the device; but presence, which belongs to no feed, may come before (CON-5).
-    pub(super) fn transient(&mut self, fx: &mut Fx, transient: &Transient) {
-        if let Some(link) = &self.link
-            && (link.queue.is_some() || transient.topic.starts_with("ac/"))
-            && transient.except != Some(link.connection())
-            && link.shows(&transient.payload)
+    pub(super) fn transient(&mut self, fx: &mut Fx, transient: Arc<Transient>) {
+        if let Some(link) = &mut self.link
+            && !link.holds_transient(&transient)
         {
-            let (topic, payload) = (transient.topic.clone(), transient.payload.clone());
-            link.emit(fx, Out::Item { topic, payload, delivery: None });
+            link.transient(fx, &transient);
         }
     }
 
@@ -75,6 +72,16 @@ impl Session {
 }
 
 impl Link {
+    pub(super) fn transient(&self, fx: &mut Fx, transient: &Transient) {
+        if (self.queue.is_some() || transient.topic.starts_with("ac/"))
+            && transient.except != Some(self.connection())
+            && self.shows(&transient.payload)
+        {
+            let (topic, payload) = (transient.topic.clone(), transient.payload.clone());
+            self.emit(fx, Out::Item { topic, payload, delivery: None });
+        }
+    }
+
     /// Shown now when there is room and nothing older of its feed waits; else put off.
     pub(super) fn letter(&mut self, fx: &mut Fx, letter: Arc<Letter>) {
         let echo = letter.origin.map(|(connection, _)| connection) == Some(self.connection());
@@ -89,7 +96,7 @@ impl Link {
         if letter.seq <= stream.known() {
             return;
         }
-        let receipt = letter.seq == letter.id && letter.author.is_some() && letter.author == stream.peer;
+        let receipt = letter.whole && letter.author.is_some() && letter.author == stream.peer;
         let payload = letter.payload.clone();
         if stream.waits || !room {
             let item = Item::Letter { payload, print: letter.print, echo, receipt };
@@ -269,7 +276,7 @@ impl Link {
             None => line.receipts.insert(effects::ses(cx, &peer)?.to_string().into()).clone(),
         };
         let payload = etf::encode(&Ack { id: Some(msg_id.clone()), ..Ack::default() });
-        let receipt = Transient { topic, payload, except: None };
+        let receipt = Transient { topic, payload, except: None, origin: None };
         fx.publish(Group::Account(peer.phone().clone()), Input::Transient(Arc::new(receipt)));
         Ok(())
     }

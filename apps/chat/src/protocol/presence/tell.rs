@@ -85,7 +85,7 @@ pub(crate) fn tell_device(cx: &Cx<'_>, fx: &mut Fx, account: &Account, session: 
             }
             left -= 1;
             let topic = Topic::Ac(friend.clone()).to_string().into();
-            let transient = Transient { topic, payload: notice(&friend, &status), except: None };
+            let transient = Transient { topic, payload: notice(&friend, &status), except: None, origin: None };
             fx.tell(session.clone(), Input::Transient(transient.into()));
         }
     }

@@ -1,0 +1,91 @@
+//! The agenda: when which conversation has something to do. A conversation need not be loaded to have its time come, nor have been
+//! loaded since the server started.
+
+use bytes::Bytes;
+use kvs::Span;
+use n2o::{Failure, Time};
+use proto::ids::FeedId;
+
+use crate::rows::AGENDA;
+use crate::{Cx, Fx, Input, Name, Tick};
+
+/// Conversations woken in one step.
+const WAKES_MAX: usize = 256;
+/// It looks again at least this often while anything is entered: for what a conversation failed at, and so that timers stay few.
+const LOOK_MS: u64 = 600_000;
+
+/// The one reader of the table; conversations write it. All it holds besides may be lost.
+#[derive(Default)]
+pub struct Agenda {
+    /// When the earliest of its timers fires.
+    timer: Option<Time>,
+    /// Where a look that takes several steps goes on.
+    at: Option<Bytes>,
+}
+
+impl Agenda {
+    /// What was entered before, also before the server started, is found at once.
+    pub fn load(cx: &Cx<'_>, fx: &mut Fx) -> Result<Agenda, Failure> {
+        let mut agenda = Agenda::default();
+        agenda.look(cx, fx)?;
+        Ok(agenda)
+    }
+
+    pub fn step(&mut self, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
+        match input {
+            Input::Agenda { when } => {
+                self.wake_at(cx, fx, Time(when));
+                Ok(())
+            }
+            Input::Tick(Tick::AgendaDue) => {
+                self.timer = self.timer.filter(|at| *at > cx.now);
+                self.look(cx, fx)
+            }
+            Input::GoOn => self.look(cx, fx),
+            // Meant for other kinds of process.
+            _ => Ok(()),
+        }
+    }
+
+    /// Wakes everybody whose time has come. Rows stay until their conversation is done with them, so none is forgotten.
+    fn look(&mut self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+        let now = key(cx.now.0 + 1, b"");
+        let from = self.at.take().unwrap_or_default();
+        let due = cx.store.scan(AGENDA, &Span::range(from, now.clone()).limit(WAKES_MAX))?;
+        for (key, _) in &due {
+            if let Some((when, feed)) = parse(key) {
+                fx.tell(Name::Conversation(feed), Input::Due { when });
+            }
+        }
+        if due.len() == WAKES_MAX {
+            self.at = due.last().map(|(key, _)| [key, &b"\0"[..]].concat().into());
+            fx.tell(Name::Agenda, Input::GoOn);
+            return Ok(());
+        }
+        let next = cx.store.scan(AGENDA, &Span::range(now, key(u64::MAX, b"")).limit(1))?;
+        match next.first().and_then(|(key, _)| parse(key)) {
+            Some((when, _)) => self.wake_at(cx, fx, Time(when)),
+            None if !due.is_empty() => self.wake_at(cx, fx, cx.now + LOOK_MS),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn wake_at(&mut self, cx: &Cx<'_>, fx: &mut Fx, at: Time) {
+        let at = at.min(cx.now + LOOK_MS).max(cx.now + 1);
+        if self.timer.is_none_or(|timer| at < timer) {
+            self.timer = Some(at);
+            fx.timer(at, Input::Tick(Tick::AgendaDue));
+        }
+    }
+}
+
+/// `when`, then the feed: in the order of time.
+pub(crate) fn key(when: u64, feed: &[u8]) -> Bytes {
+    [&when.to_be_bytes(), feed].concat().into()
+}
+
+fn parse(key: &[u8]) -> Option<(u64, FeedId)> {
+    let (when, feed) = key.split_first_chunk()?;
+    Some((u64::from_be_bytes(*when), FeedId::from_key(feed).ok()?))
+}

@@ -1,0 +1,109 @@
+//! Messages that stand apart in a feed: by their numbers, the replies to one, those of a kind.
+
+use proto::Refusal;
+use proto::limits::HISTORY_REQUEST;
+use proto::records::{History, HistoryItem, HistoryStatus, Message};
+
+use super::{Reach, conclude, count, kinds, last_kept, next_kept};
+use crate::process::conversation::{Conversation, Side};
+use crate::protocol::Halt;
+use crate::protocol::message::reply;
+use crate::{Cx, Fx, Who};
+
+/// Messages asked for by their numbers (HISTORY-2).
+const IDS_MAX: usize = 100;
+
+/// The numbers of messages that a request names, of those it names by number.
+pub(super) fn named(request: &History) -> Vec<u64> {
+    let id = |item: &HistoryItem| match item {
+        HistoryItem::Message(message) => message.id,
+        HistoryItem::StickerPack(_) => None,
+    };
+    request.data.iter().filter_map(id).collect()
+}
+
+/// HISTORY-2: exactly these, if they are visible.
+pub(super) fn by_id(
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Side,
+    request: &History,
+    mut ids: Vec<u64>,
+) -> Result<(), Halt> {
+    if request.data.len() > IDS_MAX {
+        return Err(Refusal::InvalidData.into());
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    let reach = Reach::of(cx, &conversation.feed, own)?;
+    let found = pick(cx, &reach, &ids)?;
+    respond(conversation, cx, fx, who, request, found)
+}
+
+/// HISTORY-6: all that reply to one.
+pub(super) fn replies(
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Side,
+    request: &History,
+) -> Result<(), Halt> {
+    let id = request.entity_id.filter(|id| *id > 0).ok_or(Refusal::InvalidData)?;
+    let reach = Reach::of(cx, &conversation.feed, own)?;
+    reach.get(cx, id)?.ok_or(Refusal::MessageNotFound)?;
+    let ids = reply::latest(cx, &conversation.key, id, HISTORY_REQUEST)?;
+    let found = pick(cx, &reach, &ids)?;
+    respond(conversation, cx, fx, who, request, found)
+}
+
+/// HISTORY-10: as HISTORY-1, counting only those of the kind.
+pub(super) fn by_kind(
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Side,
+    request: &History,
+    kind: HistoryStatus,
+) -> Result<(), Halt> {
+    let reach = Reach::of(cx, &conversation.feed, own)?;
+    let (size, at) = (request.size.unwrap_or(0), request.entity_id.unwrap_or(0));
+    let older = size >= 0;
+    let at = if older && at == 0 { u64::MAX } else { at };
+    let found = kinds::find(cx, &reach, kind, at, count(size), older)?;
+    respond(conversation, cx, fx, who, request, found)
+}
+
+/// Those of the ids that are visible, up to what one request takes.
+fn pick(cx: &Cx<'_>, reach: &Reach, ids: &[u64]) -> Result<Vec<Message>, Halt> {
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    for id in ids {
+        if bytes < super::REQUEST_BYTES
+            && let Some(message) = reach.get(cx, *id)?
+        {
+            bytes += super::size(&message);
+            found.push(message);
+        }
+    }
+    Ok(found)
+}
+
+/// As [`super::respond`]; each has its neighbours looked up, since what lies between them may be long.
+fn respond(
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    request: &History,
+    mut found: Vec<Message>,
+) -> Result<(), Halt> {
+    for message in &mut found {
+        let Some(id) = message.id else { continue };
+        message.prev = last_kept(cx, &conversation.key, id - 1)?;
+        message.next = next_kept(cx, &conversation.key, id + 1)?;
+    }
+    conclude(conversation, cx, fx, who, request, found)
+}

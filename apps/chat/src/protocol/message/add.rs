@@ -1,0 +1,76 @@
+//! MESSAGE-13: what belongs to a message and comes later: a translation, a transcript, the preview of a link.
+
+use bytes::Bytes;
+use proto::Refusal;
+use proto::limits::DESCS;
+use proto::records::{Desc, Message, MessageStatus};
+
+use super::{Halt, change, check_size, is_authors};
+use crate::door::Role;
+use crate::effects::answer;
+use crate::process::conversation::{Conversation, Side};
+use crate::rows;
+use crate::{Chat, Cx, Fx, Who};
+
+/// MESSAGE-13: parts are appended, or take the place of those with the same id.
+pub(super) fn add(
+    conversation: &mut Conversation,
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Side,
+    message: Message,
+) -> Result<(), Halt> {
+    let id = message.id.ok_or(Refusal::InvalidData)?;
+    if !(1..=DESCS).contains(&message.files.len()) {
+        return Err(Refusal::InvalidData.into());
+    }
+    let stored = rows::message(cx.store, &conversation.key, id)?;
+    let gone = |stored: &Message| rows::is_pending(stored) || rows::is_skeleton(stored);
+    let stored = stored.filter(|stored| !gone(stored)).ok_or(Refusal::MessageNotFound)?;
+    if who.role != Role::Service {
+        if !is_authors(&stored, own) {
+            return Err(Refusal::PermissionDenied.into());
+        }
+        conversation.may_post(cx, own)?;
+    }
+    let files = joined(&stored.files, message.files)?;
+    let shown = Message { status: Some(MessageStatus::Update), files, ..stored.clone() };
+    if shown.files == stored.files {
+        answer(fx, who, vec![rows::encode(&shown)]);
+        return Ok(());
+    }
+    let row = check_size(chat, &Message { status: None, ..shown.clone() })?;
+
+    let seq = change(conversation, cx, fx, id, row, shown.status)?;
+    answer(fx, who, Vec::new());
+    conversation.post(fx, &shown, seq, id, rows::encode(&shown), Some(who));
+    Ok(())
+}
+
+/// The parts of a message with what is added. Each new one belongs to a part, and only what was added before is replaced: what the
+/// author wrote is changed by an edit, which is marked.
+fn joined(parts: &[Desc], more: Vec<Desc>) -> Result<Vec<Desc>, Refusal> {
+    let mut parts = parts.to_vec();
+    for new in more {
+        let parent = given(&new.parentid).ok_or(Refusal::InvalidData)?;
+        let id = given(&new.id);
+        if id == Some(parent) || !parts.iter().any(|part| given(&part.id) == Some(parent)) {
+            return Err(Refusal::InvalidData);
+        }
+        match parts.iter_mut().find(|part| id.is_some() && given(&part.id) == id) {
+            Some(part) if given(&part.parentid).is_none() => return Err(Refusal::InvalidData),
+            Some(part) => *part = new,
+            None => parts.push(new),
+        }
+    }
+    match parts.len() > DESCS {
+        true => Err(Refusal::InvalidData),
+        false => Ok(parts),
+    }
+}
+
+fn given(id: &Option<Bytes>) -> Option<&Bytes> {
+    id.as_ref().filter(|id| !id.is_empty())
+}

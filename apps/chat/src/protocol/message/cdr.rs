@@ -1,0 +1,42 @@
+//! CDR-1: the record of a call, a part of a message.
+
+use bytes::Bytes;
+use proto::Refusal;
+use proto::records::{Desc, Message};
+
+use super::Halt;
+use crate::protocol::feature;
+
+const MIME: &[u8] = b"cdr";
+const GROUP: &[u8] = b"CALL";
+const STATUSES: [&[u8]; 4] = [b"answered", b"missed", b"rejected", b"failed"];
+const MEDIA: [&[u8]; 2] = [b"audio", b"video"];
+
+/// A CALL_ID at most, bytes: it is part of a key.
+const CALL_ID_MAX: usize = 128;
+
+/// Whose duplicates are known by CALL_ID, in the place of an author: no phone_id reads so.
+pub(super) const AUTHOR: &[u8] = b"cdr";
+
+/// CDR-1: the CALL_ID of the call that a message records, if it records one.
+pub(super) fn call_id(message: &Message) -> Result<Option<Bytes>, Halt> {
+    let mut calls = message.files.iter().filter(|part| is_cdr(part));
+    let Some(call) = calls.next() else { return Ok(None) };
+    let value = |key: &[u8]| feature::value(&call.data, GROUP, key);
+    let id = value(b"CALL_ID").ok_or(Refusal::InvalidData)?;
+    let known = value(b"STATUS").is_some_and(|status| STATUSES.contains(&status));
+    let media = value(b"MEDIA").is_none_or(|media| MEDIA.contains(&media));
+    let times = ["STARTED", "ANSWERED", "ENDED"].into_iter().filter_map(|key| value(key.as_bytes())).all(is_time);
+    if calls.next().is_some() || id.len() > CALL_ID_MAX || !known || !media || !times {
+        return Err(Refusal::InvalidData.into());
+    }
+    Ok(Some(Bytes::copy_from_slice(id)))
+}
+
+fn is_cdr(part: &Desc) -> bool {
+    part.mime.as_deref() == Some(MIME)
+}
+
+fn is_time(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
+}
