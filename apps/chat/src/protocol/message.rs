@@ -285,7 +285,10 @@ fn update(
     message: Message,
 ) -> Result<(), Halt> {
     match pending::find(conversation, cx, own, &message)? {
-        Some(stored) => pending::complete(conversation, chat, cx, fx, who, own, message, stored),
+        Some(stored) => {
+            conversation.may_post(cx, own)?;
+            pending::complete(conversation, chat, cx, fx, who, message, stored)
+        }
         None if message.status == Some(MessageStatus::Complete) => {
             pending::completed(conversation, cx, fx, who, own, &message)
         }

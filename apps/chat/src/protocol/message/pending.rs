@@ -54,12 +54,10 @@ pub(super) fn complete(
     cx: &Cx<'_>,
     fx: &mut Fx,
     who: &Who,
-    own: &Side,
     message: Message,
     stored: Message,
 ) -> Result<(), Halt> {
     check_files(&message, stored.r#type.contains(&Mark::Forward))?;
-    conversation.may_post(cx, own)?;
     let id = stored.id.ok_or(Refusal::MessageNotFound)?;
     let announced = stored.created.map_or(0, |created| created.0);
     let acks = acks(&message);
