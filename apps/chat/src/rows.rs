@@ -183,7 +183,7 @@ pub struct Change {
 }
 
 /// Something to be done to a message at a later time.
-#[derive(Debug, Clone, PartialEq, Record)]
+#[derive(Debug, Clone, PartialEq, Default, Record)]
 pub struct Later {
     pub chore: Chore,
     /// Keys of [`DUPLICATE`] that it is about.
@@ -191,11 +191,12 @@ pub struct Later {
 }
 
 /// What it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, AtomEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, AtomEnum)]
 pub enum Chore {
     /// MESSAGE-4: an announced message was not completed.
     Withdraw,
     /// DLV-6: look whether all devices have acknowledged it.
+    #[default]
     Sweep,
     /// DLV-6: what is left of an erased message goes.
     Vanish,
