@@ -2,6 +2,8 @@
 
 mod account;
 mod book;
+mod room;
+mod search;
 mod talk;
 
 pub(crate) use account::login_of;
@@ -17,6 +19,11 @@ use crate::Error;
 /// What came instead of the answer, in words.
 fn unexpected(records: &[Record]) -> Error {
     Error::Unexpected(records.iter().map(Record::atom).collect::<Vec<_>>().join(" "))
+}
+
+/// A field that says `text`; absent where that is empty.
+fn bytes(text: &str) -> Option<bytes::Bytes> {
+    (!text.is_empty()).then(|| bytes::Bytes::copy_from_slice(text.as_bytes()))
 }
 
 /// Text of a field for people; other bytes are shown as replacement characters.

@@ -1,6 +1,8 @@
 //! `chat client`: a line console for people, over the client library.
 
 mod command;
+mod book;
+mod seen;
 mod session;
 mod show;
 mod terminal;
@@ -10,7 +12,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-pub use command::{Command, HELP};
+pub use command::{Command, Field, HELP, RoomAct};
 
 use crate::{Error, Home, Tls, Url, home};
 use session::Session;
@@ -118,7 +120,7 @@ async fn interactive(session: &mut Session) -> Result<(), Error> {
         };
         match session.run(command, async |question: &str| terminal.ask(question).await).await {
             Ok(lines) => lines.into_iter().for_each(|line| terminal.print(line)),
-            Err(error) => terminal.print(format!("! {error}")),
+            Err(error) => terminal.print(format!("! {}", show::refusal(&error))),
         }
     }
     session.close().await;

@@ -24,7 +24,7 @@ pub use answer::{Answer, Origin, Step};
 pub use bench::{BenchArgs, bench};
 pub use calls::{Account, Enrolment, Peer, Registered, Sent, private};
 pub use client::Client;
-pub use console::{Command, ConsoleArgs, HELP, console};
+pub use console::{Command, ConsoleArgs, Field, HELP, RoomAct, console};
 pub use error::Error;
 pub use home::{Home, Stored};
 pub use inbox::{EVENTS_MAX, Event, Events, State};

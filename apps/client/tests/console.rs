@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use client::{Command, Home, Stored, Url};
+use client::{Command, Field, HELP, Home, RoomAct, Stored, Url};
 
 fn parsed(line: &str) -> Command {
     Command::parse(line, false).expect("a command")
@@ -29,11 +29,56 @@ fn commands_are_read_with_their_words() {
 }
 
 #[test]
+fn rooms_and_messages_are_named_by_words_quotes_and_numbers() {
+    let room = |what, words: &[&str]| Command::Room { what, words: words.iter().map(|word| (*word).into()).collect() };
+    assert_eq!(
+        parsed("room create \"Tea and cake\" ben 38003_3"),
+        room(RoomAct::Create, &["Tea and cake", "ben", "38003_3"])
+    );
+    assert_eq!(parsed("room members"), room(RoomAct::Members, &[]));
+    assert_eq!(parsed("room rename Tea Coffee"), room(RoomAct::Rename, &["Tea", "Coffee"]));
+    assert_eq!(parsed("write \"Tea and cake\""), Command::Write { who: Some("Tea and cake".into()) });
+    assert_eq!(
+        parsed("send \"Tea and cake\" who is there?"),
+        Command::Send { who: "Tea and cake".into(), text: "who is there?".into() }
+    );
+    assert_eq!(parsed("reply #12 yes, 3 cups"), Command::Reply { number: Some(12), text: "yes, 3 cups".into() });
+    assert_eq!(parsed("reply 12 cups"), Command::Reply { number: None, text: "12 cups".into() });
+    assert_eq!(parsed("edit tea?"), Command::Edit { number: None, text: "tea?".into() });
+    assert_eq!(parsed("delete"), Command::Delete { number: None });
+    assert_eq!(parsed("delete 12"), Command::Delete { number: Some(12) });
+    assert_eq!(parsed("star #12"), Command::Star { number: Some(12) });
+    assert_eq!(parsed("search nick ben"), Command::Search { field: Field::Nick, text: "ben".into() });
+    assert_eq!(parsed("link Tea tea_club"), Command::Link { words: vec!["Tea".into(), "tea_club".into()] });
+    assert_eq!(parsed("name Ann Smith"), Command::Name { words: vec!["Ann".into(), "Smith".into()] });
+    assert_eq!(parsed("end d2"), Command::End { device: "d2".into() });
+    assert_eq!(parsed("end"), Command::Write { who: None });
+}
+
+#[test]
+fn help_names_every_command() {
+    for word in [
+        "register", "friend", "accept", "revoke", "ban", "unban", "who", "search", "write", "send", "history", "reply",
+        "edit", "delete", "star", "stars", "room", "link", "join", "me", "nick", "name", "devices", "end", "call",
+        "help", "quit",
+    ] {
+        assert!(HELP.split(|letter: char| !letter.is_alphabetic()).any(|said| said == word), "{word}");
+        let says = Command::parse(word, false).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(!says.contains("there is no command"), "{word}: {says}");
+    }
+    assert!(HELP.lines().all(|line| line.len() <= 120));
+}
+
+#[test]
 fn what_is_missing_or_unknown_is_said() {
     for (line, says) in [
         ("friend", "friend: whom?"),
         ("send 38002_2", "send WHO TEXT"),
         ("history 38002_2 0", "history [WHO] [1 to 1000]"),
+        ("reply #12", "with which text?"),
+        ("delete it", "it is no number of a message, such as #12"),
+        ("search ben", "search nick|phone|link TEXT"),
+        ("room paint", "room create|add|remove|admin|members|info|rename|mute|unmute|leave|delete"),
         ("dance", "there is no command dance; try help"),
     ] {
         assert_eq!(Command::parse(line, false).unwrap_err().to_string(), says);

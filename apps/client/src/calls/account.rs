@@ -5,7 +5,7 @@ use proto::{
     Auth, AuthAct, AuthPhone, AuthSettings, Data, Fake, Feature, Profile, ProfileStatus, Record, RosterEntry, RosterId,
 };
 
-use super::{text, unexpected};
+use super::{bytes, text, unexpected};
 use crate::{Client, Error};
 
 /// How to prove that an account is one's own.
@@ -127,6 +127,16 @@ impl Client {
             .into_iter()
             .filter_map(|record| if let Record::Auth(auth) = record { Some(*auth) } else { None })
             .collect())
+    }
+
+    /// AUTH-10: ends another session of the account, named by its client id or its dev_key.
+    pub async fn end_session(&self, device: &str) -> Result<(), Error> {
+        let auth = Auth { r#type: Some(AuthAct::Delete.into()), ..Auth::default() };
+        let auth = match device.starts_with("emqttd_") {
+            true => Auth { client_id: bytes(device), ..auth },
+            false => Auth { dev_key: bytes(device), ..auth },
+        };
+        self.call(auth).await.map(drop)
     }
 
     /// AUTH-6: ends the own session; the server closes the connection.

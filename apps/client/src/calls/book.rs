@@ -1,9 +1,9 @@
 //! Contacts and friendship (SPEC 6.6, 6.7).
 
 use bytes::Bytes;
-use proto::{Contact, Friend, FriendStatus, Profile, Record, RosterEntry, UserEntry};
+use proto::{Contact, Friend, FriendStatus, Profile, Record, Roster, RosterEntry, RosterStatus, UserEntry};
 
-use super::{text, unexpected};
+use super::{bytes, text, unexpected};
 use crate::{Client, Error};
 
 /// A contact, as far as a list of people needs it.
@@ -64,6 +64,25 @@ impl Client {
     /// FRIEND-5: ends a ban.
     pub async fn unban(&self, who: &str) -> Result<Contact, Error> {
         self.friend(who, FriendStatus::Unban).await
+    }
+
+    /// ROSTER-7: the nick of the default roster.
+    pub async fn set_nick(&self, nick: &str) -> Result<Roster, Error> {
+        self.roster(Roster { nick: bytes(nick), status: Some(RosterStatus::Nick), ..Roster::default() }).await
+    }
+
+    /// ROSTER-6: its name, and its surname where one is given.
+    pub async fn set_names(&self, name: &str, surname: Option<&str>) -> Result<Roster, Error> {
+        let (names, surnames) = (bytes(name), surname.and_then(bytes));
+        self.roster(Roster { names, surnames, status: Some(RosterStatus::Patch), ..Roster::default() }).await
+    }
+
+    async fn roster(&self, roster: Roster) -> Result<Roster, Error> {
+        let answers = self.call(roster).await?;
+        match answers.last() {
+            Some(Record::Roster(roster)) => Ok((**roster).clone()),
+            _ => Err(unexpected(&answers)),
+        }
     }
 
     async fn friend(&self, who: &str, status: FriendStatus) -> Result<Contact, Error> {

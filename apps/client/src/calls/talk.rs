@@ -2,8 +2,12 @@
 
 use bytes::Bytes;
 use proto::ids::{FeedId, PhoneId};
-use proto::{Ack, Desc, Feed, History, HistoryItem, HistoryStatus, Message, Record, Typing};
+use proto::{
+    Ack, Desc, Feed, History, HistoryItem, HistoryStatus, Mark, Message, MessageLink, MessageStatus, Record, SeenBy,
+    Several, Typing,
+};
 
+use super::bytes;
 use crate::{Answer, Client, Error};
 
 /// A message that the server has taken over: it survives a crash from now on (MESSAGE-2).
@@ -25,9 +29,34 @@ pub fn private(one: &str, other: &str) -> Result<Feed, Error> {
 impl Client {
     /// MESSAGE-1: sends text to a peer's address or a room; returns when the server has it on disk.
     pub async fn send(&self, to: &str, text: &str) -> Result<Sent, Error> {
-        let to = Some(Bytes::copy_from_slice(to.as_bytes()));
+        self.send_text(to, text, None).await
+    }
+
+    /// As [`Client::send`], under a msg_id of one's own choice.
+    pub async fn send_text(&self, to: &str, text: &str, msg_id: Option<Bytes>) -> Result<Sent, Error> {
         let files = vec![Desc::text(text.as_bytes().to_vec())];
-        self.send_message(Message { to, files, ..Message::default() }).await
+        self.send_message(Message { to: bytes(to), files, msg_id, ..Message::default() }).await
+    }
+
+    /// MESSAGE-8: sends text in reply to message `id` of the feed.
+    pub async fn reply(&self, feed: Feed, id: u64, text: &str, msg_id: Option<Bytes>) -> Result<Sent, Error> {
+        let (r#type, link) = (Several(vec![Mark::Reply]), Some(MessageLink::Id(id)));
+        let files = vec![Desc::text(text.as_bytes().to_vec())];
+        self.send_message(Message { feed_id: Some(feed), files, r#type, link, msg_id, ..Message::default() }).await
+    }
+
+    /// MESSAGE-6: another text for the own message `id`.
+    pub async fn edit(&self, feed: Feed, id: u64, text: &str) -> Result<Sent, Error> {
+        let files = vec![Desc::text(text.as_bytes().to_vec())];
+        let status = Some(MessageStatus::Edit);
+        self.send_message(Message { id: Some(id), feed_id: Some(feed), files, status, ..Message::default() }).await
+    }
+
+    /// MESSAGE-7: deletes message `id` for everybody, or only for the own address `only_for`.
+    pub async fn delete(&self, feed: Feed, id: u64, only_for: Option<&str>) -> Result<Sent, Error> {
+        let seenby = Several(only_for.and_then(bytes).map(SeenBy::Phone).into_iter().collect());
+        let status = Some(MessageStatus::Delete);
+        self.send_message(Message { id: Some(id), feed_id: Some(feed), seenby, status, ..Message::default() }).await
     }
 
     /// MESSAGE-1 with everything as given; a msg_id is made where there is none, so that repeating is safe.

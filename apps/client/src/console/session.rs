@@ -1,19 +1,43 @@
 //! What the console's commands do.
 
-use proto::{Feed, Record, Roster, RosterEntry, RosterId};
+mod account;
+mod people;
+mod rooms;
+mod talk;
 
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use etf::Term;
+use proto::{Feed, History, HistoryFeed, HistoryStatus, Message, Record, Typing};
+
+use super::book::{Book, Target};
 use super::command::{Command, HELP};
+use super::seen::Seen;
 use super::{ConsoleArgs, show, tls};
 use crate::calls::text;
-use crate::{Answer, Client, Enrolment, Error, Event, Events, Home, Options, Registered, State, Stored, Url, private};
+use crate::{Answer, Client, Error, Event, Events, Home, State, Stored, Url};
+
+/// Own messages remembered as sent from here; a copy of any other came from another device and is shown.
+const SENT_MAX: usize = 1000;
+/// Somebody's typing is shown at most so often.
+const TYPING: Duration = Duration::from_secs(10);
 
 pub(super) struct Session {
     pub(super) args: ConsoleArgs,
     home: Home,
     url: Url,
     online: Option<Online>,
+    book: Book,
+    seen: Seen,
+    sent: VecDeque<Bytes>,
     /// Whom lines go to.
-    writing: Option<String>,
+    writing: Option<Target>,
+    /// Who was shown typing last, and when.
+    typing: Option<(String, Instant)>,
+    /// The last own message that was shown as read.
+    read: u64,
 }
 
 struct Online {
@@ -24,7 +48,18 @@ struct Online {
 
 impl Session {
     pub(super) fn new(args: ConsoleArgs, home: Home, url: Url) -> Session {
-        Session { args, home, url, online: None, writing: None }
+        Session {
+            args,
+            home,
+            url,
+            online: None,
+            book: Book::default(),
+            seen: Seen::default(),
+            sent: VecDeque::new(),
+            writing: None,
+            typing: None,
+            read: 0,
+        }
     }
 
     pub(super) fn is_writing(&self) -> bool {
@@ -33,7 +68,7 @@ impl Session {
 
     pub(super) fn prompt(&self) -> String {
         match (&self.writing, &self.online) {
-            (Some(who), _) => format!("{who}> "),
+            (Some(target), _) => format!("{}> ", self.book.target(target)),
             (None, Some(online)) => format!("{}: ", online.stored.phone_id),
             (None, None) => "not registered: ".into(),
         }
@@ -53,6 +88,7 @@ impl Session {
         options.tls = tls(&self.args, &self.home)?;
         options.auto_ack = true;
         let (client, events) = Client::connect(options).await?;
+        self.book = Book::of(&stored.phone_id, &client.profile().await?);
         self.online = Some(Online { client, events, stored });
         Ok(())
     }
@@ -63,7 +99,7 @@ impl Session {
         }
     }
 
-    /// The next thing to show; never, while there is no connection.
+    /// The next thing to show; never, while there is no connection. Cancelling it loses nothing.
     pub(super) async fn next_line(&mut self) -> Option<String> {
         loop {
             let Some(online) = &mut self.online else { return std::future::pending().await };
@@ -71,23 +107,97 @@ impl Session {
                 self.online = None;
                 continue;
             };
-            if let Event::State(State::Renewed { client_id, token }) = &event {
-                (online.stored.client_id, online.stored.token) = (client_id.clone(), token.clone());
-                if let Err(error) = self.home.save(&online.stored) {
-                    return Some(format!("! the new token could not be kept: {error}"));
-                }
-            }
-            match &event {
-                Event::Record { topic, record } if self.args.verbose => {
-                    return Some(format!("{topic} < {}", show::notation(record)));
-                }
-                _ => {
-                    if let Some(line) = show::event(&event, Some(&online.stored.phone_id)) {
-                        return Some(line);
-                    }
-                }
+            if let Some(line) = self.line(&event) {
+                return Some(line);
             }
         }
+    }
+
+    /// What an event is to the person, and to what is remembered here.
+    fn line(&mut self, event: &Event) -> Option<String> {
+        if let Event::State(State::Renewed { client_id, token }) = event {
+            return self.renewed(client_id, token);
+        }
+        let Event::Record { topic, record } = event else { return show::event(event, &self.book) };
+        // A room that goes has its name in the book until its line is made.
+        let line = match record {
+            Record::Message(message) => self.message(message),
+            Record::Typing(typing) => self.typing(topic, typing),
+            Record::History(history) => self.has_read(history),
+            record => {
+                let is_end = matches!(record, Record::Room(room) if room.name.is_none());
+                if !is_end {
+                    self.book.note(record);
+                }
+                let line = show::event(event, &self.book);
+                self.book.note(record);
+                line
+            }
+        };
+        match self.args.verbose {
+            true => Some(format!("{topic} < {}", show::notation(record))),
+            false => line,
+        }
+    }
+
+    /// AUTH-5: the new token is kept at once.
+    fn renewed(&mut self, client_id: &str, token: &str) -> Option<String> {
+        let online = self.online.as_mut()?;
+        (online.stored.client_id, online.stored.token) = (client_id.to_owned(), token.to_owned());
+        let kept = self.home.save(&online.stored);
+        kept.err().map(|error| format!("! the new token could not be kept: {error}"))
+    }
+
+    /// What was sent from here stands on the screen already. What comes while its conversation is open is read.
+    fn message(&mut self, message: &Message) -> Option<String> {
+        self.seen.note(message, &self.book.own);
+        let is_own = text(&message.from) == self.book.own;
+        if is_own && message.msg_id.as_ref().is_some_and(|id| self.sent.contains(id)) {
+            return None;
+        }
+        if let (false, Some(id), Some(feed), Some(online)) = (is_own, message.id, self.open_feed(), &self.online)
+            && message.feed_id.as_ref() == Some(&feed)
+        {
+            let client = online.client.clone();
+            // Not waited for: should it be lost, the next one says the same and more.
+            tokio::spawn(async move { client.read_up_to(feed, id).await });
+        }
+        show::message(message, &self.book)
+    }
+
+    fn typing(&mut self, topic: &str, typing: &Typing) -> Option<String> {
+        let who = text(&typing.phone_id);
+        let is_fresh = self.typing.as_ref().is_none_or(|(last, at)| *last != who || at.elapsed() > TYPING);
+        if typing.comments == Term::nil() || !is_fresh {
+            return None;
+        }
+        let place = topic.strip_prefix("room/").map(|id| format!(" in {}", self.book.room(id))).unwrap_or_default();
+        let line = format!("* {} is writing{place}", self.book.person(&who));
+        self.typing = Some((who, Instant::now()));
+        Some(line)
+    }
+
+    /// HISTORY-4, where it tells something new about the open conversation.
+    fn has_read(&mut self, history: &History) -> Option<String> {
+        let (HistoryStatus::Updated, HistoryFeed::Feed(feed)) = (history.status?, history.feed.as_ref()?) else {
+            return None;
+        };
+        let last = self.seen.last(Some(feed), true)?.id;
+        let is_news = history.entity_id? >= last && last > self.read && self.open_feed().as_ref() == Some(feed);
+        if !is_news || text(&history.roster_id) == self.book.own {
+            return None;
+        }
+        self.read = last;
+        Some(format!("* {} has read #{last}", self.book.person(&text(&history.roster_id))))
+    }
+
+    fn open_feed(&self) -> Option<Feed> {
+        self.writing.as_ref()?.feed(&self.book.own).ok()
+    }
+
+    fn client(&self) -> Result<&Client, Error> {
+        let online = self.online.as_ref().ok_or_else(|| Error::local("not connected; begin with: register PHONE"))?;
+        Ok(&online.client)
     }
 
     /// Does one command; what it says. `ask` asks the person something.
@@ -100,132 +210,43 @@ impl Session {
             Command::Nothing | Command::Quit => Ok(Vec::new()),
             Command::Help => Ok(HELP.lines().map(str::to_owned).collect()),
             Command::Register { phone, code } => self.register(&phone, code, ask).await,
-            Command::Write { who } => {
-                self.writing = who;
-                Ok(Vec::new())
-            }
-            Command::Say { text } => match self.writing.clone() {
-                Some(who) => self.send(&who, &text).await,
-                None => Err(Error::local("to whom? first: write WHO")),
-            },
-            Command::Send { who, text } => self.send(&who, &text).await,
             Command::Friend { who } => self.friend(&who).await,
-            Command::Accept { who } => said(self.online()?.client.confirm(&who).await, "you are friends"),
-            Command::Revoke { who } => said(self.online()?.client.revoke(&who).await, "done"),
-            Command::Ban { who } => said(self.online()?.client.ban(&who).await, "blocked"),
-            Command::Unban { who } => said(self.online()?.client.unban(&who).await, "unblocked"),
+            Command::Accept { who } => self.accept(&who).await,
+            Command::Revoke { who } => self.revoke(&who).await,
+            Command::Ban { who } => self.ban(&who).await,
+            Command::Unban { who } => self.unban(&who).await,
+            Command::Who => Ok(show::everybody(&self.client()?.profile().await?)),
+            Command::Search { field, text } => self.search(field, &text).await,
+            Command::Write { who } => self.write(who).await,
+            Command::Say { text } => self.say(&text).await,
+            Command::Send { who, text } => self.send(&who, &text).await,
             Command::History { who, count } => self.history(who, count).await,
-            Command::Who => Ok(show::peers(&self.online()?.client.profile().await?)),
+            Command::Reply { number, text } => self.reply(number, &text).await,
+            Command::Edit { number, text } => self.edit(number, &text).await,
+            Command::Delete { number } => self.delete(number).await,
+            Command::Star { number } => self.star(number).await,
+            Command::Stars => self.stars().await,
+            Command::Room { what, words } => self.room(what, words).await,
+            Command::Link { words } => self.link(words).await,
+            Command::Join { link } => self.join(&link).await,
             Command::Me => self.me().await,
-            Command::Sessions => {
-                let sessions = self.online()?.client.sessions().await?;
-                Ok(sessions.into_iter().map(|auth| text(&auth.client_id)).collect())
-            }
+            Command::Nick { nick } => self.nick(&nick).await,
+            Command::Name { words } => self.name(&words).await,
+            Command::Devices => self.devices().await,
+            Command::End { device } => self.end(&device).await,
             Command::Call { record } => self.call(&record).await,
         }
-    }
-
-    fn online(&self) -> Result<&Online, Error> {
-        self.online.as_ref().ok_or_else(|| Error::local("not connected; begin with: register PHONE"))
-    }
-
-    /// AUTH-1, AUTH-4: with a key and certificate request made here, so that the key never leaves this device.
-    async fn register(
-        &mut self,
-        phone: &str,
-        code: Option<String>,
-        ask: impl AsyncFnOnce(&str) -> Result<String, Error>,
-    ) -> Result<Vec<String>, Error> {
-        let dev_key = String::from_utf8_lossy(&crate::calls::fresh_msg_id()?).chars().take(16).collect::<String>();
-        let (key, csr) = ca::request(phone).map_err(|error| Error::local(error.to_string()))?;
-        let mut options = Options::new(self.url.clone(), format!("reg_{dev_key}"));
-        options.tls = tls(&self.args, &self.home)?;
-        options.reconnect = false;
-        let how = if self.args.fake { Enrolment::Fake } else { Enrolment::Code };
-        let (client, _events) = Client::connect(options).await?;
-        let account = match client.register(phone, &dev_key, how, Some(&csr)).await? {
-            Registered::Done(account) => *account,
-            Registered::CodeSent => {
-                let code = match code {
-                    Some(code) => code,
-                    None => ask("code or invite:").await?,
-                };
-                client.verify(&code, Some(&csr)).await?
-            }
-        };
-        client.close().await;
-        let stored = self.home.save_account(&self.url, &account, &key)?;
-        let line = format!("registered as {}; kept in {}", stored.phone_id, self.home.folder().display());
-        self.connect(stored).await?;
-        Ok(vec![line])
-    }
-
-    async fn send(&self, who: &str, text: &str) -> Result<Vec<String>, Error> {
-        let online = self.online()?;
-        let to = self.address(who).await?;
-        online.client.send(&to, text).await?;
-        Ok(Vec::new())
-    }
-
-    async fn friend(&self, who: &str) -> Result<Vec<String>, Error> {
-        let contact = self.online()?.client.request_friend(who).await?;
-        Ok(vec![format!("{} has been asked", text(&contact.phone_id))])
-    }
-
-    async fn history(&self, who: Option<String>, count: u16) -> Result<Vec<String>, Error> {
-        let who = who.or_else(|| self.writing.clone()).ok_or_else(|| Error::local("history of whom?"))?;
-        let online = self.online()?;
-        let feed = self.feed(&self.address(&who).await?, online)?;
-        let messages = online.client.history(feed, i64::from(count), 0).await?;
-        Ok(messages.iter().map(show::message).collect())
-    }
-
-    async fn me(&self) -> Result<Vec<String>, Error> {
-        let online = self.online()?;
-        let profile = online.client.profile().await?;
-        let mut lines = vec![format!("account {} at {}", text(&profile.phone), self.url)];
-        for entry in &profile.rosters {
-            if let RosterEntry::Roster(roster) = entry {
-                let parts = [text(&roster.names), text(&roster.surnames), text(&roster.nick)];
-                let said = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
-                lines.push(format!("roster {} {said}", roster_id(roster)).trim_end().to_owned());
-            }
-        }
-        Ok(lines)
     }
 
     async fn call(&self, record: &str) -> Result<Vec<String>, Error> {
         let term = etf::text::parse(record, &proto::catalogue()).map_err(|error| Error::Record(error.to_string()))?;
         let record: Record = etf::decode(&etf::encode(&term)).map_err(|error| Error::Record(error.to_string()))?;
-        let answers = self.online()?.client.call_for(&record, Answer::of(&record)).await?;
+        let answers = self.client()?.call_for(&record, Answer::of(&record)).await?;
         Ok(answers.iter().map(show::notation).collect())
     }
-
-    /// A number or handle alone means the contact of that account; addresses and rooms are taken as they are.
-    async fn address(&self, who: &str) -> Result<String, Error> {
-        let Ok(phone) = proto::ids::Phone::parse(who.as_bytes()) else { return Ok(who.to_owned()) };
-        let prefix = format!("{phone}_");
-        let profile = self.online()?.client.profile().await?;
-        let peer = crate::Peer::all(&profile).into_iter().find(|peer| peer.phone_id.starts_with(&prefix));
-        Ok(peer.map_or_else(|| who.to_owned(), |peer| peer.phone_id))
-    }
-
-    fn feed(&self, to: &str, online: &Online) -> Result<Feed, Error> {
-        match proto::ids::PhoneId::parse(to.as_bytes()) {
-            Ok(_) => private(&online.stored.phone_id, to),
-            Err(_) => Ok(Feed::Muc(proto::Muc { name: Some(to.as_bytes().to_vec().into()) })),
-        }
-    }
 }
 
-fn said<T>(done: Result<T, Error>, what: &str) -> Result<Vec<String>, Error> {
-    done.map(|_| vec![what.to_owned()])
-}
-
-fn roster_id(roster: &Roster) -> String {
-    match &roster.id {
-        Some(RosterId::Number(id)) => id.to_string(),
-        Some(RosterId::Name(name)) => String::from_utf8_lossy(name).into_owned(),
-        None => String::new(),
-    }
+/// What was done, in words.
+fn said(what: impl Into<String>) -> Result<Vec<String>, Error> {
+    Ok(vec![what.into()])
 }

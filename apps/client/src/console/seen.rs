@@ -1,0 +1,42 @@
+//! The messages shown lately, so that a person can name one by its number, or mean the last.
+
+use std::collections::VecDeque;
+
+use proto::{Feed, Message};
+
+/// Messages remembered; older ones are shown again by `history`.
+const SEEN_MAX: usize = 2000;
+
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    messages: VecDeque<One>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct One {
+    pub(super) id: u64,
+    pub(super) feed: Feed,
+    pub(super) is_own: bool,
+}
+
+impl Seen {
+    pub(super) fn note(&mut self, message: &Message, own: &str) {
+        let (Some(id), Some(feed)) = (message.id, message.feed_id.clone()) else { return };
+        self.messages.retain(|one| one.id != id);
+        let is_own = message.from.as_deref() == Some(own.as_bytes());
+        if self.messages.len() >= SEEN_MAX {
+            self.messages.pop_front();
+        }
+        self.messages.push_back(One { id, feed, is_own });
+    }
+
+    pub(super) fn number(&self, id: u64) -> Option<&One> {
+        self.messages.iter().find(|one| one.id == id)
+    }
+
+    /// The latest of a feed, or of all; one's own, or another's.
+    pub(super) fn last(&self, feed: Option<&Feed>, own: bool) -> Option<&One> {
+        let fits = |one: &&One| one.is_own == own && feed.is_none_or(|feed| one.feed == *feed);
+        self.messages.iter().filter(fits).max_by_key(|one| one.id)
+    }
+}
