@@ -57,8 +57,10 @@ impl App for Chat {
         Ok(match name {
             Name::Session(client) => Process::Session(Box::new(session::Session::start(client.clone()))),
             Name::Profile(phone) => Process::Profile(Box::new(profile::Profile::load(cx, fx, phone)?)),
-            Name::Roster(id) => Process::Roster(Box::new(roster::Roster::load(cx, id)?)),
-            Name::Conversation(feed) => Process::Conversation(Box::new(conversation::Conversation::load(cx, feed)?)),
+            Name::Roster(id) => Process::Roster(Box::new(roster::Roster::load(cx, fx, id)?)),
+            Name::Conversation(feed) => {
+                Process::Conversation(Box::new(conversation::Conversation::load(cx, fx, feed)?))
+            }
             Name::Mail(phone) => Process::Mail(mail::Mail::load(phone)),
             Name::Nicks => Process::Nicks(nicks::Nicks),
             Name::Agenda => Process::Agenda(agenda::Agenda::load(cx, fx)?),
@@ -83,6 +85,7 @@ impl App for Chat {
     fn bounce(&self, _name: &Name, input: &Input) -> Option<Bounce<Chat>> {
         match input {
             Input::Call(call) => Some(effects::failed(&call.who)),
+            Input::Starred(news) => news.who.as_ref().map(effects::failed),
             Input::Admit(admit) => {
                 let refused = Input::Refused { connection: admit.connection, denied: Denied::Unavailable };
                 Some(Bounce::Tell(Name::Session(admit.session.clone()), refused))
@@ -113,6 +116,7 @@ impl App for Chat {
             | Input::Taken
             | Input::Agenda { .. }
             | Input::GoOn
+            | Input::Unstar { .. }
             | Input::Worked { .. }
             | Input::Tick(_)
             | Input::Command(_) => None,

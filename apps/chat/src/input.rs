@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proto::Record;
 use proto::ids::{DevKey, FeedId, Phone, PhoneId};
+use proto::records::Star;
 use proto::topic::Topic;
 
 use crate::door::{Bye, Certificate, Denied, Gone, Hello, Origin, Role, Verdict};
@@ -91,6 +92,12 @@ pub enum Input {
         phone: Phone,
         roster: PhoneId,
     },
+    /// The copy of a message that a star keeps was made or taken away (FAV-4 to 6). To the roster.
+    Starred(Box<Starred>),
+    /// Copies of a message that is deleted for everyone are still to be taken away (FAV-6). To the conversation, from itself.
+    Unstar {
+        id: u64,
+    },
     /// A friendship began or ended: presence of each to the other (FRIEND-2, 3, 4). To the profile.
     Friends(Box<Friendship>),
     /// The agenda has this conversation at that time, which has come.
@@ -123,6 +130,13 @@ pub struct Friendship {
     pub other: PhoneId,
     /// Shown as it is, or offline from now on.
     pub visible: bool,
+}
+
+/// What became of a copy: `star.status` says it, `star.message` is the copy or names it. Without `who` nobody asked for it.
+#[derive(Debug, Clone)]
+pub struct Starred {
+    pub who: Option<Who>,
+    pub star: Star,
 }
 
 /// What a timer is for.

@@ -19,8 +19,8 @@ mod settings;
 
 pub use app::{Chat, Process};
 pub use input::{
-    Account, Admit, Admitted, Also, Answer, Call, Command, Friendship, Input, Letter, Notice, Tick, Transient, Who,
-    WorkError, WorkResult,
+    Account, Admit, Admitted, Also, Answer, Call, Command, Friendship, Input, Letter, Notice, Starred, Tick, Transient,
+    Who, WorkError, WorkResult,
 };
 pub use name::{Group, Name};
 pub use output::{Job, Output, Work};

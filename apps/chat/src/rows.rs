@@ -8,7 +8,7 @@ use etf::{AtomEnum, Decode, Encode, Record};
 use kvs::{Span, Table, View};
 use n2o::Failure;
 use proto::ids::{DevKey, FeedId, Phone, PhoneId, RoomId};
-use proto::records::{ContactStatus, Feature, MemberStatus, Message, MessageStatus, Os, Room};
+use proto::records::{ContactStatus, Feature, MemberStatus, Message, MessageStatus, Os, Room, Tag};
 
 /// phone → `Profile`, rosters as ids. Writer: profile.
 pub const PROFILE: Table = Table("profile");
@@ -69,6 +69,15 @@ pub const FLEETING: Table = Table("fleeting");
 pub const LATER: Table = Table("later");
 /// time, feed → empty: when a conversation has something in [`LATER`]. Writer: conversation; the agenda reads it.
 pub const AGENDA: Table = Table("agenda");
+/// phone_id/name → `Tag` (FAV-1). Writer: roster.
+pub const TAG: Table = Table("tag");
+/// phone_id NUL star id → [`Favorite`] (FAV-4), and phone_id NUL message id → star id. Writer: roster.
+pub const STAR: Table = Table("star");
+pub const STAR_OF: Table = Table("star_of");
+/// feed NUL message id, phone_id → `Message`: the copy that the roster's star keeps. Writer: conversation.
+pub const STARRED: Table = Table("starred");
+/// feed NUL message id → empty: deleted for everyone, and some copies of it remain (FAV-6). Writer: conversation.
+pub const UNSTAR: Table = Table("unstar");
 /// client id NUL stream → [`mail::Cursor`](mail::cursor::Cursor). Writer: session.
 pub const CURSOR: Table = Table("cursor");
 /// phone NUL seq → [`Kept`] notice. Writer: whoever causes it (keys cannot meet); remover: mail.
@@ -81,7 +90,7 @@ pub const NOTICES: &[u8] = b"n";
 pub const TABLES: &[Table] = &[
     PROFILE, DEVICE, BINDING, PENDING, TRIES, INVITE, ROSTER, NICK, NICK_OF, BOOK, WANTED, RELATION, MESSAGE, CHANGE,
     CHANGED, DUPLICATE, READER, HIDDEN, ROOM, MEMBER, IN_ROOM, BANNED, NEWS, READ_BY, MENTION, REPLY, KIND, FLEETING,
-    LATER, AGENDA, CURSOR, NOTICE,
+    LATER, AGENDA, TAG, STAR, STAR_OF, STARRED, UNSTAR, CURSOR, NOTICE,
 ];
 
 /// A device's session row (ID-8).
@@ -260,6 +269,16 @@ pub struct News {
     pub merge: Option<Bytes>,
 }
 
+/// What a roster says of a star; the message itself is in [`STARRED`], and without it there is no star.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Favorite {
+    pub client_id: Option<Bytes>,
+    /// Key of the feed that the message is of.
+    pub feed: Bytes,
+    pub message: u64,
+    pub tags: Vec<Tag>,
+}
+
 /// A durable notice of an account (DLV-1).
 #[derive(Debug, Clone, PartialEq, Default, Record)]
 pub struct Kept {
@@ -312,6 +331,11 @@ pub fn duplicate_key(feed: &[u8], from: &[u8], msg_id: &[u8]) -> Bytes {
 
 pub fn hidden_key(feed: &FeedId, who: &PhoneId, id: u64) -> Bytes {
     numbered(&reader_key(feed, who), id)
+}
+
+/// The copies of a message, one for each roster that keeps it, begin with [`numbered`] of its feed and number.
+pub fn starred_key(feed: &[u8], message: u64, holder: &PhoneId) -> Bytes {
+    [&numbered(feed, message), holder.as_str().as_bytes()].concat().into()
 }
 
 pub fn cursor_key(client_id: &str, stream: &[u8]) -> Bytes {

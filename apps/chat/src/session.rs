@@ -89,6 +89,8 @@ impl Session {
             | Input::Taken
             | Input::Agenda { .. }
             | Input::GoOn
+            | Input::Starred(_)
+            | Input::Unstar { .. }
             | Input::Worked { .. } => {}
         }
         if self.link.is_none() && self.asking.is_none() {

@@ -135,6 +135,8 @@ pub const SEARCH_RESULTS: usize = 50;
 pub const SEARCH_PHONES: usize = 500;
 /// Stars of a roster.
 pub const STARS: usize = 1000;
+/// Characters of a tag's name (FAV-1).
+pub const TAG_NAME: RangeInclusive<usize> = 1..=32;
 /// Tags of a roster.
 pub const TAGS: usize = 100;
 /// A chunk of a file.

@@ -68,6 +68,7 @@ macro_rules! every_file {
             roster = "roster.chat",
             friend = "friend.chat",
             presence = "presence.chat",
+            favorite = "favorite.chat",
             message = "message.chat",
             upload = "upload.chat",
             reply = "reply.chat",

@@ -13,7 +13,7 @@ use proto::{Record, Refusal};
 
 use super::room::Room;
 use crate::protocol::rights::Right;
-use crate::protocol::{Halt, friend, history, later, message, presence, settle, typing};
+use crate::protocol::{Halt, favorite, friend, history, later, message, presence, settle, typing};
 use crate::rows::{self, Membership, READER, RELATION, ROSTER, Reader, Relation};
 use crate::{Call, Chat, Cx, Fx, Group, Input, Letter, Transient, Who};
 
@@ -53,7 +53,7 @@ pub struct Side {
 }
 
 impl Conversation {
-    pub fn load(cx: &Cx<'_>, feed: &FeedId) -> Result<Conversation, Failure> {
+    pub fn load(cx: &Cx<'_>, fx: &mut Fx, feed: &FeedId) -> Result<Conversation, Failure> {
         let key = feed.key();
         let parties = match feed {
             FeedId::P2p(one, other) if one == other => Parties::Pair(vec![Side::of_pair(cx, feed, one, other)?]),
@@ -64,19 +64,23 @@ impl Conversation {
         };
         let last = history::last_kept(cx, &key, u64::MAX)?;
         let name = Topic::from(feed).to_string().into();
-        Ok(Conversation { feed: feed.clone(), key, name, last, parties, typed: HashMap::new() })
+        let conversation = Conversation { feed: feed.clone(), key, name, last, parties, typed: HashMap::new() };
+        favorite::go_on(&conversation, cx, fx)?;
+        Ok(conversation)
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         let Call { who, record } = match input {
             Input::Call(call) => *call,
             Input::Due { when } => return later::due(self, cx, fx, when),
+            Input::Unstar { id } => return favorite::erase(self, cx, fx, id),
             // Meant for other kinds of process.
             _ => return Ok(()),
         };
         let done = match record {
             Record::Message(message) => message::call(self, chat, cx, fx, &who, *message),
             Record::History(history) => history::call(self, cx, fx, &who, *history),
+            Record::Star(star) => favorite::keep(self, cx, fx, &who, *star),
             Record::Friend(friend) => friend::call(self, chat, cx, fx, &who, *friend),
             Record::Typing(typing) => typing::typing(self, chat, cx, fx, &who, *typing),
             _ => Err(Refusal::InvalidData.into()),

@@ -1,10 +1,10 @@
-//! A roster: the one owner of its names and its phone book (PM-4). All it owns is in the store.
+//! A roster: the one owner of its names, its phone book, its tags and stars (PM-4). All it owns is in the store.
 
 use n2o::Failure;
 use proto::ids::PhoneId;
 use proto::{Record, Refusal};
 
-use crate::protocol::{roster, settle};
+use crate::protocol::{favorite, roster, settle};
 use crate::{Call, Chat, Cx, Fx, Input};
 
 /// The owner of one roster's rows.
@@ -13,13 +13,15 @@ pub struct Roster {
 }
 
 impl Roster {
-    pub fn load(_cx: &Cx<'_>, own: &PhoneId) -> Result<Roster, Failure> {
+    pub fn load(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<Roster, Failure> {
+        favorite::heal(cx, fx, own)?;
         Ok(Roster { own: own.clone() })
     }
 
     pub fn step(&mut self, _chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         match input {
             Input::Call(call) => self.call(cx, fx, *call),
+            Input::Starred(news) => favorite::starred(cx, fx, &self.own, *news),
             Input::Registered { phone, roster } => roster::registered(cx, fx, &self.own, &phone, &roster),
             _ => Ok(()),
         }
@@ -29,6 +31,9 @@ impl Roster {
         let Call { who, record } = call;
         let done = match record {
             Record::Roster(record) => roster::call(cx, fx, &who, &self.own, *record),
+            Record::Tag(tag) => favorite::tag(cx, fx, &who, &self.own, *tag),
+            Record::Star(star) => favorite::star(cx, fx, &who, &self.own, *star),
+            Record::History(request) => favorite::list(cx, fx, &who, &self.own, *request),
             _ => Err(Refusal::InvalidData.into()),
         };
         settle(fx, &who, done)

@@ -74,6 +74,22 @@ pub(crate) fn seen(
     })
 }
 
+/// `peer` as `own` knows it, without what belongs to their feed: who it is, and what the two are to each other.
+pub(crate) fn brief(cx: &Cx<'_>, own: &PhoneId, peer: &PhoneId) -> Result<Contact, Failure> {
+    let key = rows::pair_key(own, peer.as_str().as_bytes());
+    let relation: Option<Relation> = rows::read(cx.store, RELATION, &key)?;
+    let entry: Option<Entry> = rows::read(cx.store, BOOK, &key)?;
+    let status = Some(status(peer.as_str().as_bytes(), relation.as_ref(), entry.as_ref()));
+    // What is no contact any more, and oneself, are nothing.
+    let status = status.filter(|status| *status != ContactStatus::Deleted);
+    let presence = match status {
+        Some(ContactStatus::Friend) => Some(presence::to_friend(cx, peer.phone())?),
+        Some(_) | None => None,
+    };
+    let services = services(cx, peer)?;
+    Ok(Contact { presence, services, status, ..face(cx, peer, entry.as_ref())? })
+}
+
 /// Names, nick and avatar of a roster, as it gives them itself; what the phone book says where it gives none.
 fn face(cx: &Cx<'_>, peer: &PhoneId, entry: Option<&Entry>) -> Result<Contact, Failure> {
     let key = peer.to_bytes();

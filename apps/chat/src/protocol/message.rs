@@ -17,7 +17,7 @@ use proto::{Outcome, Refusal};
 
 use super::history::{self, Reach, kinds};
 use super::rights::Right;
-use super::{Halt, contact, later};
+use super::{Halt, contact, favorite, later};
 use crate::effects::{Seen, answer, contact_merge, notify, ses};
 use crate::process::conversation::{Conversation, Side};
 use crate::rows::{self, CHANGE, CHANGED, Change, Chore, DUPLICATE, HIDDEN, Later, MESSAGE, Reader, Sent};
@@ -386,6 +386,7 @@ fn erase(
         ..Message::default()
     };
     let seq = change(conversation, cx, fx, id, rows::encode(&stone), stone.status)?;
+    favorite::erase(conversation, cx, fx, id)?;
     if conversation.last == Some(id) {
         conversation.last = history::last_kept(cx, &conversation.key, id - 1)?;
     }

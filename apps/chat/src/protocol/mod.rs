@@ -2,12 +2,14 @@
 
 pub(crate) mod auth;
 pub(crate) mod contact;
+pub(crate) mod favorite;
 pub(crate) mod feature;
 pub(crate) mod friend;
 mod halt;
 pub(crate) mod history;
 pub(crate) mod later;
 pub(crate) mod message;
+pub(crate) mod pages;
 pub(crate) mod presence;
 pub(crate) mod profile;
 pub(crate) mod rights;

@@ -8,7 +8,7 @@ use proto::topic::{Owner, Topic};
 
 use super::presence::{self, Audience};
 use super::roster::{self, PART_BYTES};
-use super::{Halt, auth, contact, feature};
+use super::{Halt, auth, feature};
 use crate::effects::{self, Seen};
 use crate::rows::{self, PROFILE};
 use crate::{Cx, Fx, Who};
@@ -81,8 +81,7 @@ pub(crate) fn full(
     let head = Profile { rosters: Vec::new(), update: None, presence, status: Some(status), ..row.clone() };
     let mut pieces = Vec::new();
     for (id, row) in rosters {
-        let contacts = contact::all(cx, id, since)?;
-        pieces.extend(roster::cut(roster::whole(cx, id, row.clone())?, contacts, roster::synced(cx)));
+        pieces.extend(roster::full(cx, id, roster::whole(cx, id, row.clone())?, since)?);
     }
     Ok(pack(head, pieces, roster::synced(cx)))
 }

@@ -7,15 +7,16 @@ mod parts;
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{Address, PhoneId};
-use proto::limits::{NAMES, SURNAMES};
+use proto::limits::{NAMES, SURNAMES, TAGS};
 use proto::records::{Contact, Io, Roster, RosterId, RosterStatus};
 use proto::{Outcome, Refusal, text};
 
 pub(crate) use book::registered;
 pub(crate) use nick::{claim, index, nick};
-pub(crate) use parts::{PART_BYTES, cut};
+pub(crate) use parts::PART_BYTES;
+use parts::cut;
 
-use super::{Halt, contact, presence};
+use super::{Halt, contact, favorite, presence};
 use crate::effects::{self, Seen};
 use crate::rows::{self, NICK_OF, ROSTER};
 use crate::{Account, Call, Cx, Fx, Input, Name, Who};
@@ -75,11 +76,17 @@ fn by_name(account: &Account, name: &[u8]) -> Option<PhoneId> {
 /// ROSTER-1: the whole roster, or what has changed in it since.
 fn get(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, since: Option<u64>) -> Result<(), Halt> {
     let row = row(cx, own)?.ok_or(Refusal::RosterNotFound)?;
-    let contacts = contact::all(cx, own, delta(cx, since))?;
     let base = Roster { status: Some(RosterStatus::Get), ..whole(cx, own, row)? };
-    let parts = cut(base, contacts, synced(cx));
+    let parts = full(cx, own, base, delta(cx, since))?;
     effects::answer(fx, who, parts.iter().map(etf::encode).collect());
     Ok(())
+}
+
+/// The roster with its lists, as one record or several; with `since`, only the contacts that have changed.
+pub(crate) fn full(cx: &Cx<'_>, own: &PhoneId, base: Roster, since: Option<u64>) -> Result<Vec<Roster>, Failure> {
+    let contacts = contact::all(cx, own, since)?;
+    let (stars, tags) = favorite::of(cx, own)?;
+    Ok(cut(Roster { tags, ..base }, contacts, stars, synced(cx)))
 }
 
 /// What a roster says of itself, without lists: a brief record of it is made of this.
@@ -113,13 +120,14 @@ pub(crate) fn list(fx: &mut Fx, who: &Who, roster: &Roster) -> Result<(), Halt> 
     Ok(())
 }
 
-/// ROSTER-6, and its synonym ROSTER-9: names, e-mail and avatar. Tags are changed by FAV-1 to 3 alone.
+/// ROSTER-6, and its synonym ROSTER-9: names, e-mail, avatar and tags.
 fn patch(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, wanted: Roster, status: RosterStatus) -> Result<(), Halt> {
     let row = row(cx, own)?.ok_or(Refusal::RosterNotFound)?;
     let change = check(wanted)?;
+    let is_retagged = favorite::merge_tags(cx, fx, own, &change.tags)?;
 
     let after = apply(&row, &change);
-    let is_changed = after != row;
+    let is_changed = is_retagged || after != row;
     let update = if is_changed { Some(cx.now.0) } else { row.update };
     let after = Roster { update, ..after };
     let brief = Roster { id: Some(RosterId::Number(own.roster())), update, status: Some(status), ..change };
@@ -146,7 +154,11 @@ fn check(wanted: Roster) -> Result<Roster, Refusal> {
         Some(text) if text.len() > bytes || std::str::from_utf8(&text).is_err() => Err(Refusal::InvalidData),
         other => Ok(other),
     };
+    if wanted.tags.len() > TAGS {
+        return Err(Refusal::InvalidData);
+    }
     Ok(Roster {
+        tags: wanted.tags.into_iter().map(favorite::check_tag).collect::<Result<_, _>>()?,
         names: named(wanted.names, NAMES)?,
         surnames: named(wanted.surnames, SURNAMES)?,
         email: bounded(wanted.email, EMAIL_BYTES)?,

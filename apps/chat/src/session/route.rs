@@ -31,7 +31,12 @@ pub(super) fn owner(cx: &Cx<'_>, who: &Who, record: &Record, topic: Option<&Feed
         Record::Roster(roster) => roster_owner(who, roster),
         Record::Friend(friend) => friend_feed(cx, who, friend).map(Name::Conversation),
         Record::Message(message) => message_feed(cx, who, message, topic).map(conversation)?,
+        Record::History(history) if matches!(history.feed, Some(HistoryFeed::Act(_))) => {
+            own_roster(who, history.roster_id.as_deref()).map(Name::Roster)
+        }
         Record::History(history) => history_feed(who, history).map(conversation)?,
+        Record::Tag(tag) => own_roster(who, tag.roster_id.as_deref()).map(Name::Roster),
+        Record::Star(star) => own_roster_by_number(who, star.roster_id).map(Name::Roster),
         Record::Typing(typing) => match topic {
             Some(feed) => conversation(feed.clone()),
             None => typing_feed(cx, who, typing.phone_id.as_deref().unwrap_or_default()).map(conversation)?,
@@ -40,8 +45,6 @@ pub(super) fn owner(cx: &Cx<'_>, who: &Who, record: &Record, topic: Option<&Feed
         | Record::Member(_)
         | Record::Link(_)
         | Record::Search(_)
-        | Record::Tag(_)
-        | Record::Star(_)
         | Record::Loc(_)
         | Record::Person(_)
         | Record::Ftp(_)
@@ -142,6 +145,19 @@ fn own_roster(who: &Who, named: Option<&[u8]>) -> Result<PhoneId, Halt> {
     }
 }
 
+/// The same where it is named by its number.
+fn own_roster_by_number(who: &Who, roster: Option<u64>) -> Result<PhoneId, Halt> {
+    let account = who.account.as_ref().ok_or(Refusal::PermissionDenied)?;
+    let own = match roster {
+        None => account.default_roster().ok_or(Refusal::RosterNotFound)?,
+        Some(roster) => account.phone.roster(roster),
+    };
+    match account.owns(&own) {
+        true => Ok(own),
+        false => Err(Refusal::PermissionDenied.into()),
+    }
+}
+
 /// A roster named in full, or the default one of a bare phone (ID-4).
 fn anyone(cx: &Cx<'_>, name: &[u8]) -> Result<PhoneId, Halt> {
     match Address::parse(name).map_err(|_| Refusal::InvalidData)? {
@@ -210,7 +226,7 @@ fn history_feed(who: &Who, history: &History) -> Result<FeedId, Halt> {
         Some(HistoryFeed::Act(_) | HistoryFeed::StickerPack(_)) => Err(Refusal::NotSupported.into()),
         None => match history.data.first() {
             Some(HistoryItem::Message(message)) => feed_id(who, message.feed_id.as_ref().ok_or(Refusal::InvalidData)?),
-            Some(HistoryItem::StickerPack(_)) | None => Err(Refusal::InvalidData.into()),
+            Some(HistoryItem::StickerPack(_) | HistoryItem::RoomStar(_)) | None => Err(Refusal::InvalidData.into()),
         },
     }
 }

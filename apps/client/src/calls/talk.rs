@@ -105,7 +105,7 @@ impl Client {
             .flatten()
             .filter_map(|item| match item {
                 HistoryItem::Message(message) => Some(*message),
-                HistoryItem::StickerPack(_) => None,
+                HistoryItem::StickerPack(_) | HistoryItem::RoomStar(_) => None,
             })
             .collect())
     }

@@ -2,7 +2,7 @@
 use bytes::Bytes;
 use etf::{AtomEnum, Choice, Record};
 
-use super::{HistoryFeed, Message, StickerPack};
+use super::{HistoryFeed, Message, RoomStar, StickerPack};
 
 #[derive(Debug, Clone, PartialEq, Record)]
 pub struct History {
@@ -27,6 +27,8 @@ impl Default for History {
 pub enum HistoryItem {
     Message(Box<Message>),
     StickerPack(Box<StickerPack>),
+    /// Of the computed feed of stars (HISTORY-12).
+    RoomStar(Box<RoomStar>),
 }
 
 /// From `image` on: kinds of parts to list (HISTORY-10).

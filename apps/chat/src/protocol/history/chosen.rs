@@ -17,7 +17,7 @@ const IDS_MAX: usize = 100;
 pub(super) fn named(request: &History) -> Vec<u64> {
     let id = |item: &HistoryItem| match item {
         HistoryItem::Message(message) => message.id,
-        HistoryItem::StickerPack(_) => None,
+        HistoryItem::StickerPack(_) | HistoryItem::RoomStar(_) => None,
     };
     request.data.iter().filter_map(id).collect()
 }
