@@ -75,7 +75,7 @@ pub(crate) fn seen(
 }
 
 /// `peer` as `own` knows it, without what belongs to their feed: who it is, and what the two are to each other.
-pub(crate) fn brief(cx: &Cx<'_>, own: &PhoneId, peer: &PhoneId) -> Result<Contact, Failure> {
+pub(crate) fn person(cx: &Cx<'_>, own: &PhoneId, peer: &PhoneId) -> Result<Contact, Failure> {
     let key = rows::pair_key(own, peer.as_str().as_bytes());
     let relation: Option<Relation> = rows::read(cx.store, RELATION, &key)?;
     let entry: Option<Entry> = rows::read(cx.store, BOOK, &key)?;

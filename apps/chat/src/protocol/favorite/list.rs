@@ -88,7 +88,7 @@ fn read(cx: &Cx<'_>, span: kvs::Span) -> Result<Vec<(u64, Favorite)>, Failure> {
 fn origin(cx: &Cx<'_>, own: &PhoneId, kept: &Favorite) -> Result<Option<StarFrom>, Failure> {
     Ok(match FeedId::from_key(&kept.feed) {
         Ok(feed @ FeedId::P2p(..)) => match feed.peer(own) {
-            Some(peer) => Some(StarFrom::Contact(Box::new(contact::brief(cx, own, peer)?))),
+            Some(peer) => Some(StarFrom::Contact(Box::new(contact::person(cx, own, peer)?))),
             None => None,
         },
         Ok(FeedId::Room(_)) | Err(_) => None,
@@ -142,7 +142,7 @@ pub(crate) fn of(cx: &Cx<'_>, own: &PhoneId) -> Result<(Vec<Star>, Vec<Tag>), Fa
                     continue;
                 };
                 bytes += row.len();
-                contact::without_bulk(rows::decode(&row)?)
+                *contact::brief(rows::decode(&row)?)
             }
             false => {
                 let feed = FeedId::from_key(&kept.feed).ok();
