@@ -4,8 +4,9 @@ mod support;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use scene::{Daemon, SERVICE_HASH, Version, live_file};
+use scene::{Daemon, Hello, Live, SERVICE_HASH, Stage, Version, live_file};
 use support::Server;
 
 /// The real program as a stage.
@@ -46,3 +47,27 @@ macro_rules! scenes {
 }
 
 scene::every_file!(scenes);
+
+/// With limits: what comes faster than it may is taken when it is due, and all of it is.
+#[test]
+fn sec_13_beyond_their_rate_messages_wait_and_none_is_refused() {
+    const ACKS: usize = 12_400;
+    let mut real = Real(Server::start_with("limits = true"));
+    let mut live = Live::new(&mut real, Version::V5);
+    let hello = Hello { client_id: "reg_flood".to_owned(), ..Hello::default() };
+    assert_eq!(live.connect("flood", &hello), Ok(0));
+    let ack = etf::encode(&proto::records::Ack { id: Some("none".into()), ..Default::default() });
+
+    let began = Instant::now();
+    let mut codes = Vec::new();
+    while codes.len() < ACKS {
+        for _ in 0..usize::from(proto::limits::RECEIVE_MAX).min(ACKS - codes.len()) {
+            live.publish("flood", "events/1//api/anon//", ack.clone()).expect("it is connected");
+        }
+        codes.extend(live.acknowledged("flood").expect("it is connected"));
+        assert_eq!(live.closed("flood"), Ok(None));
+    }
+    assert!(codes.iter().all(|code| *code == 0), "one was refused");
+    let due = Duration::from_millis((ACKS as u64 - 10_000) / 2);
+    assert!(began.elapsed() >= due, "{ACKS} in {:?}, not before {due:?}", began.elapsed());
+}

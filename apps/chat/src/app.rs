@@ -6,8 +6,8 @@ use std::sync::Arc;
 use n2o::{App, Bounce, Failure};
 
 use crate::door::{Bye, Denied, Out};
-use crate::process::{agenda, conversation, mail, nicks, profile, roster};
-use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, effects, session};
+use crate::process::{agenda, conversation, mail, nicks, profile, roster, source};
+use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, WorkError, WorkResult, effects, session};
 
 /// One chat server: its settings, and the sequence of roster ids (C-11).
 pub struct Chat {
@@ -31,6 +31,7 @@ pub enum Process {
     Mail(mail::Mail),
     Nicks(nicks::Nicks),
     Agenda(agenda::Agenda),
+    Source(source::Source),
 }
 
 impl App for Chat {
@@ -64,6 +65,7 @@ impl App for Chat {
             Name::Mail(phone) => Process::Mail(mail::Mail::load(phone)),
             Name::Nicks => Process::Nicks(nicks::Nicks),
             Name::Agenda => Process::Agenda(agenda::Agenda::load(cx, fx)?),
+            Name::Source(_) => Process::Source(source::Source::default()),
         })
     }
 
@@ -76,6 +78,7 @@ impl App for Chat {
             Process::Mail(mail) => mail.step(cx, fx, input),
             Process::Nicks(nicks) => nicks.step(cx, fx, input),
             Process::Agenda(agenda) => agenda.step(cx, fx, input),
+            Process::Source(source) => source.step(cx, fx, input),
         }
     }
 
@@ -95,6 +98,10 @@ impl App for Chat {
             }
             // A session that may not run now (it failed too often) closes whoever speaks to it.
             Input::Request { port, .. } => Some(Bounce::Emit(Output::Port(port.clone(), Out::Close(Bye::Fault)))),
+            Input::Pass(job) => {
+                let worked = Input::Worked { job: job.number, result: WorkResult::Failed(WorkError::Broken) };
+                Some(Bounce::Tell(job.from.clone(), worked))
+            }
             Input::Confirmed { .. }
             | Input::MayReceive { .. }
             | Input::Gone { .. }
@@ -132,7 +139,8 @@ impl App for Chat {
             | Process::Conversation(_)
             | Process::Mail(_)
             | Process::Nicks(_)
-            | Process::Agenda(_) => Vec::new(),
+            | Process::Agenda(_)
+            | Process::Source(_) => Vec::new(),
         }
     }
 }

@@ -20,12 +20,25 @@ pub struct Hello {
     pub password: Option<Bytes>,
     /// The verified client certificate of the TLS connection, if any (ID-9).
     pub certificate: Option<Arc<Certificate>>,
+    /// Where it comes from, unless that is loopback (section 11).
+    pub source: Option<Source>,
     /// Client version (CON-6), 101 when the client says none.
     pub version: u32,
     /// How many durable items may be unconfirmed on this connection (the client's Receive Maximum, at most ours).
     pub window: u16,
     /// Largest payload that the client takes, in bytes (DLV-14).
     pub item_max: usize,
+}
+
+/// An address that limits count for: one of IPv4, or the first half of one of IPv6, which is one network. It is never kept, and not
+/// written to a log (SEC-10).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Source(pub [u8; 16]);
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Source")
+    }
 }
 
 /// What a verified certificate says of its holder; who trusts it has been decided by the TLS stack.

@@ -8,7 +8,8 @@ use proto::ids::{DevKey, FeedId, Phone, PhoneId};
 use proto::records::Star;
 use proto::topic::Topic;
 
-use crate::door::{Bye, Certificate, Denied, Gone, Hello, Origin, Role, Verdict};
+use crate::door::{Bye, Certificate, Denied, Gone, Hello, Origin, Role, Source, Verdict};
+use crate::output::Job;
 use crate::port::Port;
 
 /// One letter in a process's mailbox.
@@ -112,6 +113,8 @@ pub enum Input {
     },
     /// The next part of long work that this process does in steps.
     GoOn,
+    /// Slow work for a client of a source address, which decides whether it is done (section 11). To the source.
+    Pass(Box<Job>),
     /// Slow work that this process asked for has ended.
     Worked {
         job: u64,
@@ -154,6 +157,12 @@ pub enum Tick {
     AgendaDue,
     /// DLV-6: devices have acknowledged since the last look.
     SweepDue,
+    /// SEC-13: a request that came too early is due.
+    GoOn { connection: u64 },
+    /// The hour in which codes of a source address count (section 11).
+    SourceOver,
+    /// The hour in which an account's requests to strangers count (section 11).
+    RequestsOver,
 }
 
 /// What an account's own connection has proved, for the profile to judge (CON-3, ID-9, ID-10).
@@ -215,6 +224,8 @@ pub struct Who {
     /// The device of a verified connection.
     pub device: Option<DevKey>,
     pub certificate: Option<Arc<Certificate>>,
+    /// Where the request comes from, if that is limited (section 11).
+    pub source: Option<Source>,
 }
 
 impl Who {
@@ -314,6 +325,8 @@ pub enum WorkError {
     Unsupported,
     /// It was tried and failed.
     Broken,
+    /// It was asked for too often from one address.
+    TooOften,
 }
 
 /// What an operator may ask of a process; the reply goes through a port.

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proto::ids::{FeedId, Phone, PhoneId, RoomId};
 
+use crate::door::Source;
+use crate::rows;
+
 /// Names one process; the ring finds its node by [`Name::key`] (SPEC PM-2, PM-4).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Name {
@@ -24,6 +27,8 @@ pub enum Name {
     Nicks,
     /// One: wakes conversations when something is due.
     Agenda,
+    /// One per source address from which codes were asked for.
+    Source(Source),
 }
 
 impl Name {
@@ -41,6 +46,7 @@ impl Name {
             Name::Conversation(feed) => Cow::Owned(feed.key().to_vec()),
             Name::Nicks => Cow::Borrowed(b"nicks"),
             Name::Agenda => Cow::Borrowed(b"agenda"),
+            Name::Source(source) => Cow::Borrowed(&source.0),
         }
     }
 
@@ -54,6 +60,7 @@ impl Name {
             Name::Mail(_) => "mail",
             Name::Nicks => "index",
             Name::Agenda => "agenda",
+            Name::Source(_) => "source",
         }
     }
 }
@@ -69,6 +76,8 @@ impl fmt::Display for Name {
             Name::Mail(phone) => write!(f, "mail/{phone}"),
             Name::Nicks => write!(f, "index/nick"),
             Name::Agenda => write!(f, "agenda"),
+            // It may be written to the log, so it does not say the address (SEC-10).
+            Name::Source(source) => write!(f, "source/{:016x}", rows::fingerprint(&source.0)),
         }
     }
 }

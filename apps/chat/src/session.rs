@@ -13,6 +13,9 @@ mod receive;
 mod requests;
 mod route;
 
+pub(crate) use route::friend_feed;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,6 +28,7 @@ use crate::{Chat, Cx, Fx, Name, Output, Port, Who};
 use calls::Calls;
 use queue::Queue;
 use rate::Rate;
+use requests::Asked;
 
 /// A client id, and its connection while there is one.
 pub struct Session {
@@ -46,6 +50,8 @@ struct Link {
     /// What is due to the device; absent before [`Input::Begin`] and for all but devices.
     queue: Option<Box<Queue>>,
     rate: Rate,
+    /// Requests that came too early (SEC-13), at most [`crate::CALLS_MAX`] with those that have not ended.
+    late: VecDeque<Asked>,
     /// DLV-13: items are acknowledged by the transport.
     puback: bool,
     birth: u64,
@@ -76,9 +82,20 @@ impl Session {
             Input::Transient(transient) => self.transient(fx, transient),
             Input::Account(account) => self.account_changed(account),
             Input::Tick(Tick::RegistrationOver { connection }) => self.registration_over(fx, connection),
-            Input::Command(_) => self.kick(fx),
+            Input::Tick(Tick::GoOn { connection }) => self.go_on(cx, fx, connection)?,
+            // The operator closes it.
+            Input::Command(_) => self.close(fx, Bye::Ended),
             // Meant for other kinds of process.
-            Input::Tick(Tick::PendingOver | Tick::PresenceDue | Tick::WorkOver | Tick::AgendaDue | Tick::SweepDue)
+            Input::Tick(
+                Tick::PendingOver
+                | Tick::PresenceDue
+                | Tick::WorkOver
+                | Tick::AgendaDue
+                | Tick::SweepDue
+                | Tick::SourceOver
+                | Tick::RequestsOver,
+            )
+            | Input::Pass(_)
             | Input::Admit(_)
             | Input::Left { .. }
             | Input::Call(_)
@@ -145,6 +162,7 @@ impl Link {
             calls: Calls::default(),
             queue: None,
             rate,
+            late: VecDeque::new(),
             puback: false,
             birth: 0,
             gone: None,
@@ -173,6 +191,7 @@ impl Link {
             account: self.account.clone(),
             device: self.device.clone(),
             certificate: self.hello.certificate.clone(),
+            source: self.hello.source.filter(|_| self.rate.is_limited()),
         }
     }
 

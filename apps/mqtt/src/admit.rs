@@ -1,9 +1,11 @@
 //! Who may knock: connections without an accepted CONNECT are counted, in all and by address (SEC-13, section 11).
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+
+use chat::door::Source;
 
 use crate::settings::Settings;
 
@@ -52,7 +54,7 @@ impl Gate {
 
     /// `None`: close it without a word. Loopback is never refused, nor counted.
     pub(crate) fn admit(self: &Arc<Gate>, address: IpAddr, now: Instant) -> Option<Ticket> {
-        let address = address.to_canonical();
+        let address = network(address.to_canonical());
         if !address.is_loopback() {
             self.count(address, now)?;
         }
@@ -87,6 +89,25 @@ impl Gate {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+}
+
+/// One network of IPv6 counts as one address: its holder has 2^64 of them.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(own) if !own.is_loopback() => Ipv6Addr::from_bits(own.to_bits() >> 64 << 64).into(),
+        IpAddr::V4(_) | IpAddr::V6(_) => address,
+    }
+}
+
+impl Ticket {
+    /// What the chat counts by; nothing for loopback.
+    pub(crate) fn source(&self) -> Option<Source> {
+        let bytes = match self.address {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        };
+        (!self.address.is_loopback()).then_some(Source(bytes))
     }
 }
 
@@ -139,5 +160,19 @@ mod tests {
         assert!(gate.admit(one, now).is_none());
         assert!(gate.admit(one, now + MINUTE).is_some());
         assert!((0..50).all(|_| gate.admit(IpAddr::from([127, 0, 0, 1]), now).is_some()));
+    }
+
+    #[test]
+    fn sec_13_a_network_of_ipv6_counts_as_one_address_and_loopback_as_none() {
+        let gate = gate(100, 2, 100);
+        let now = Instant::now();
+        let of = |text: &str| text.parse::<IpAddr>().unwrap();
+        let one = gate.admit(of("2001:db8:0:1::1"), now);
+        let other = gate.admit(of("2001:db8:0:1:ffff::2"), now);
+        assert!(one.is_some() && gate.admit(of("2001:db8:0:1::3"), now).is_none());
+        assert!(gate.admit(of("2001:db8:0:2::1"), now).is_some());
+        assert_eq!(one.and_then(|ticket| ticket.source()), other.and_then(|ticket| ticket.source()));
+        assert!(gate.admit(of("::1"), now).is_some_and(|ticket| ticket.source().is_none()));
+        assert!(gate.admit(of("::ffff:127.0.0.1"), now).is_some_and(|ticket| ticket.source().is_none()));
     }
 }

@@ -34,6 +34,8 @@ pub const STRANGERS: usize = 1000;
 pub const STRANGERS_PER_ADDRESS: usize = 20;
 /// Codes asked from one address in an hour.
 pub const CODES_PER_ADDRESS_HOUR: u32 = 20;
+/// Window of [`CODES_PER_ADDRESS_HOUR`].
+pub const CODES_PER_ADDRESS_MS: u64 = HOUR_MS;
 /// Codes for one account key in [`CODE_WINDOW_MS`].
 pub const CODES_PER_PHONE: u32 = 3;
 /// Window of [`CODES_PER_PHONE`].
@@ -123,6 +125,8 @@ pub const CONTACTS: usize = 10_000;
 pub const LOOKUPS_PER_DAY: u32 = 20_000;
 /// Friend requests to strangers an account may make in an hour.
 pub const REQUESTS_PER_HOUR: u32 = 100;
+/// Window of [`REQUESTS_PER_HOUR`].
+pub const REQUESTS_MS: u64 = HOUR_MS;
 /// Members of a group.
 pub const GROUP_MEMBERS: usize = 1000;
 /// Members of a call.

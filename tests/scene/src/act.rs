@@ -38,6 +38,7 @@ impl Player<'_> {
             "closed" => self.closed(who, rest),
             ">" => self.says(who, rest, true),
             ">>" => self.says(who, rest, false),
+            "repeats" => self.repeats(who, rest),
             "<" => self.hears(who, rest),
             "<~" => {
                 let wanted = self.wanted(rest)?;
@@ -79,6 +80,7 @@ impl Player<'_> {
                 "holding" => hello.holding = true,
                 "version" => hello.version = Some(number(&value)?),
                 "window" => hello.window = Some(number(&value)?),
+                "from" => hello.from = Some(value.parse().map_err(|_| format!("no address: {value}"))?),
                 "takes" => hello.takes = Some(number(&value)?),
                 "certified" => hello.certified = Some(known.phone.clone()),
                 "certificate" => hello.certified = Some(value),
@@ -134,6 +136,13 @@ impl Player<'_> {
             Some(came) => same("PUBACK", wanted, *came),
             None => Err("was not acknowledged".to_owned()),
         }
+    }
+
+    /// `x repeats 500 topic term => code`
+    fn repeats(&mut self, who: &str, rest: &str) -> Result<(), String> {
+        let (count, rest) = word(rest);
+        (0..number::<usize>(count)?).try_for_each(|_| self.says(who, rest, true))?;
+        self.forget(who)
     }
 
     fn learn_codes(&mut self) -> Result<(), String> {

@@ -5,14 +5,15 @@
 //!
 //! | Line | Means |
 //! |---|---|
-//! | `# MESSAGE-1: title [sim] [live] [v5] [limited]` | a scene; the marks say where alone it is played; `limited` = with limits per time |
+//! | `# MESSAGE-1: title [sim] [live] [v5] [limited] [few]` | a scene; the marks say where alone it is played; `limited` = with limits per time, `few` = under few seeds |
 //! | `people ann ann/2 ben` | they are registered by fake numbers and connected; what came of that is forgotten |
 //! | `friends ann ben` | people who are friends |
 //! | `number n` | a fresh telephone number: `@n.phone` |
-//! | `x connects as "id" token T version N window N takes N certificate P holding => 0x86` | all but `connects` as needed |
+//! | `x connects as "id" token T version N window N takes N certificate P from ADDRESS holding => 0x86` | all but `connects` as needed |
 //! | `x connects as "sys_a" service` | a trusted service, by the secret of the configuration |
 //! | `x disconnects`, `x vanishes`, `x closed 0x98` | ends well, ends badly, is ended by the server |
 //! | `x > topic Message{…} => 0x87` | publishes: on the events topic if none is named; bytes are `bytes "…"` or `bytes <<1,2>>` |
+//! | `x repeats 500 topic Message{…} => 0x87` | publishes it so often, each with that result, and forgets what comes of it |
 //! | `x >> …` | publishes and does not wait for the acknowledgement |
 //! | `x < topic Message{…}` | that comes next; other things before it are passed over. Fields not shown may be anything |
 //! | `x <~ topic Message{…}` | that has come or comes, wherever among the others |
@@ -77,6 +78,7 @@ macro_rules! every_file {
             kinds = "kinds.chat",
             delivery = "delivery.chat",
             failure = "failure.chat",
+            limits = "limits.chat",
         }
     };
 }

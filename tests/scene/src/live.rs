@@ -160,6 +160,9 @@ impl Stage for Live<'_> {
     }
 
     fn connect(&mut self, name: &str, hello: &Hello) -> Result<u8, String> {
+        if hello.from.is_some() {
+            return Err("everybody comes from loopback here: mark the scene [sim]".to_owned());
+        }
         if hello.certified.is_some() {
             return Err("certificates are shown over TLS only: mark the scene [sim]".to_owned());
         }

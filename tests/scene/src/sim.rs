@@ -1,10 +1,11 @@
 //! The simulator as a stage: the chat without sockets, with a seed, a clock that is moved and crashes on demand.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chat::door::{Bye, Certificate, Denied, Gone, Hello as Door, Origin, Out, Role, Verdict};
+use chat::door::{Bye, Certificate, Denied, Gone, Hello as Door, Origin, Out, Role, Source, Verdict};
 use chat::rows::TABLES;
 use chat::{Chat, Input, Job, Name, Output, Port, Settings, Work, WorkError, WorkResult};
 use kvs::{Memory, Sequence, Table};
@@ -239,6 +240,7 @@ impl Stage for Simulated {
             client_id: Bytes::copy_from_slice(hello.client_id.as_bytes()),
             password: hello.password.clone(),
             certificate: hello.certified.as_deref().map(certificate),
+            source: hello.from.map(source),
             version: hello.version.unwrap_or(101),
             window: hello.window.unwrap_or(WINDOW).min(WINDOW),
             item_max: hello.takes.map_or(1 << 20, |takes| takes as usize),
@@ -375,6 +377,13 @@ impl Stage for Simulated {
         let waiting = std::mem::replace(&mut self.asleep, sleeps.then(Vec::new));
         waiting.into_iter().flatten().for_each(|job| self.work(job));
         Ok(())
+    }
+}
+
+fn source(from: IpAddr) -> Source {
+    match from {
+        IpAddr::V4(address) => Source(address.to_ipv6_mapped().octets()),
+        IpAddr::V6(address) => Source(address.octets()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where scenes are played: the simulator, or a running server.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 
 /// What a CONNECT says.
@@ -15,6 +17,8 @@ pub struct Hello {
     pub takes: Option<u32>,
     /// Items are not confirmed as they come.
     pub holding: bool,
+    /// The address that it comes from, if not loopback.
+    pub from: Option<IpAddr>,
     /// The account key that the certificate presented names.
     pub certified: Option<String>,
 }

@@ -7,3 +7,4 @@ pub(crate) mod nicks;
 pub(crate) mod profile;
 pub(crate) mod room;
 pub(crate) mod roster;
+pub(crate) mod source;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use n2o::{Bounce, Failure, Time};
 use proto::ids::{DevKey, Phone};
-use proto::records::{Online, PresenceStatus, Profile as Row};
+use proto::limits::{REQUESTS_MS, REQUESTS_PER_HOUR};
+use proto::records::{Friend, Online, PresenceStatus, Profile as Row};
 use proto::{Record, Refusal};
 
 use crate::door::Out;
@@ -12,7 +13,8 @@ use crate::protocol::auth::{self, Waiting};
 use crate::protocol::presence::{self, Audience};
 use crate::protocol::{Halt, profile, roster, settle};
 use crate::rows::{self, PROFILE};
-use crate::{Admit, Call, Chat, Command, Cx, Friendship, Fx, Group, Input, Name, Output, Port, Tick, effects};
+use crate::session::friend_feed;
+use crate::{Admit, Call, Chat, Command, Cx, Friendship, Fx, Group, Input, Name, Output, Port, Tick, Who, effects};
 
 /// PRESENCE-5: friends are told of an account at most once in this time.
 const TELL_MS: u64 = 1000;
@@ -22,6 +24,8 @@ pub struct Profile {
     phone: Phone,
     waiting: Waiting,
     told: Told,
+    /// When its rosters asked strangers to be friends, in the last hour, oldest first (section 11). Not kept.
+    asked: Vec<Time>,
 }
 
 /// What friends have been told last (PRESENCE-5).
@@ -35,7 +39,12 @@ struct Told {
 
 impl Profile {
     pub fn load(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<Profile, Failure> {
-        Ok(Profile { phone: phone.clone(), waiting: Waiting::load(cx, fx, phone)?, told: Told::default() })
+        Ok(Profile {
+            phone: phone.clone(),
+            waiting: Waiting::load(cx, fx, phone)?,
+            told: Told::default(),
+            asked: Vec::new(),
+        })
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
@@ -48,6 +57,10 @@ impl Profile {
             Input::Tick(Tick::PendingOver) => auth::clear_pending(cx, fx, &self.phone, &mut self.waiting),
             Input::Tick(Tick::PresenceDue) => self.presence_due(cx, fx),
             Input::Tick(Tick::WorkOver) => auth::work_over(&self.phone, &mut self.waiting, chat, cx, fx),
+            Input::Tick(Tick::RequestsOver) => {
+                self.forget_asked(cx);
+                Ok(())
+            }
             Input::Command(command) => self.command(cx, fx, *command),
             // Meant for other kinds of process.
             _ => Ok(()),
@@ -104,9 +117,38 @@ impl Profile {
                 Err(halt) => Err(halt),
             },
             Record::Roster(asked) => roster::list(fx, &who, &asked),
+            Record::Friend(friend) => self.ask_stranger(chat, cx, fx, &who, friend),
             _ => Err(Refusal::InvalidData.into()),
         };
         settle(fx, &who, done)
+    }
+
+    /// Section 11: a request to a stranger is counted here, and judged where it belongs.
+    fn ask_stranger(
+        &mut self,
+        chat: &Chat,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        who: &Who,
+        friend: Box<Friend>,
+    ) -> Result<(), Halt> {
+        let feed = friend_feed(cx, who, &friend)?;
+        self.forget_asked(cx);
+        if chat.settings.limits {
+            if self.asked.len() >= REQUESTS_PER_HOUR as usize {
+                return Err(Refusal::Limit.into());
+            }
+            self.asked.push(cx.now);
+            // As long as it is set, the process stays.
+            fx.timer(cx.now + REQUESTS_MS, Input::Tick(Tick::RequestsOver));
+        }
+        let call = Call { who: who.clone(), record: Record::Friend(friend) };
+        fx.tell(Name::Conversation(feed), Input::Call(Box::new(call)));
+        Ok(())
+    }
+
+    fn forget_asked(&mut self, cx: &Cx<'_>) {
+        self.asked.retain(|at| cx.now.since(*at) < REQUESTS_MS);
     }
 
     /// PRESENCE-1: others are told, own devices too.

@@ -162,6 +162,7 @@ pub(crate) fn worked(
         (Job::Certificate { registration, .. }, WorkResult::Issued(certificate)) => {
             verify::finish(&mut ask, *registration, Some(certificate))
         }
+        (Job::Code { .. }, WorkResult::Failed(WorkError::TooOften)) => pending::not_sent(&mut ask),
         (Job::Code { .. } | Job::Resend { .. }, WorkResult::Failed(why)) => Err(unsent(why).into()),
         (Job::Certificate { .. }, WorkResult::Failed(why)) => Err(not_issued(why).into()),
         (Job::Code { .. } | Job::Resend { .. }, WorkResult::Issued(_))
@@ -192,6 +193,7 @@ fn unsent(why: WorkError) -> Refusal {
     match why {
         WorkError::Unsupported => Refusal::NumberNotAllowed,
         WorkError::Invalid | WorkError::Broken => Refusal::SmsSend,
+        WorkError::TooOften => Refusal::AttemptsExpired,
     }
 }
 
@@ -199,7 +201,7 @@ fn not_issued(why: WorkError) -> Refusal {
     match why {
         WorkError::Invalid => Refusal::InvalidData,
         WorkError::Unsupported => Refusal::NotSupported,
-        WorkError::Broken => Refusal::Internal,
+        WorkError::Broken | WorkError::TooOften => Refusal::Internal,
     }
 }
 

@@ -8,7 +8,7 @@ use proto::records::{ContactStatus, PublishService};
 use proto::topic::{Owner, Topic};
 use proto::{Outcome, Record, Refusal};
 
-use super::requests::is_term;
+use super::requests::Content;
 use super::{Link, Session};
 use crate::door::{Out, Role, Verdict};
 use crate::effects::{done, refused, show};
@@ -24,22 +24,24 @@ impl Session {
         fx: &mut Fx,
         call: u64,
         topic: Topic,
+        content: Content,
         payload: Bytes,
     ) -> Result<(), Failure> {
         if !self.may_publish(cx, &topic)? {
             return self.conclude(cx, fx, call, Vec::new(), Verdict::NoRight);
         }
-        if is_term(&payload) {
-            let feed = feed_of(&topic);
-            return match (etf::decode::<Record>(&payload), feed) {
-                (Ok(record @ (Record::Message(_) | Record::Typing(_))), Some(feed)) => {
-                    self.perform(cx, fx, call, record, Some(feed))
-                }
-                (Ok(record @ (Record::Typing(_) | Record::Presence(_) | Record::Loc(_))), _) => {
-                    self.perform(cx, fx, call, record, None)
-                }
-                _ => self.conclude(cx, fx, call, Vec::new(), Verdict::BadPayload),
-            };
+        let feed = feed_of(&topic);
+        match (content, feed) {
+            (Content::Record(record @ (Record::Message(_) | Record::Typing(_))), Some(feed)) => {
+                return self.perform(cx, fx, call, record, Some(feed));
+            }
+            (Content::Record(record @ (Record::Typing(_) | Record::Presence(_) | Record::Loc(_))), _) => {
+                return self.perform(cx, fx, call, record, None);
+            }
+            (Content::Record(_) | Content::Junk, _) => {
+                return self.conclude(cx, fx, call, Vec::new(), Verdict::BadPayload);
+            }
+            (Content::Nothing | Content::Bytes, _) => {}
         }
         let verdict = match payload.len() > RELAY_BYTES {
             true => Verdict::TooMuch,

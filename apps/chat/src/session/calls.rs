@@ -220,8 +220,8 @@ impl Link {
         }
     }
 
-    /// How many requests have not ended.
+    /// How many requests have not ended, or not begun.
     pub(super) fn unfinished(&self) -> usize {
-        self.calls.open.len()
+        self.calls.open.len() + self.late.len()
     }
 }

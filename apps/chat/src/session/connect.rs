@@ -178,10 +178,10 @@ impl Session {
         }
     }
 
-    /// The operator closes the connection; the client may come again.
-    pub(super) fn kick(&mut self, fx: &mut Fx) {
+    /// The server ends the connection; the client may come again.
+    pub(super) fn close(&mut self, fx: &mut Fx, bye: Bye) {
         if let Some(link) = &self.link {
-            link.emit(fx, Out::Close(Bye::Ended));
+            link.emit(fx, Out::Close(bye));
         }
         self.leave(fx, Gone::Left);
     }

@@ -1,5 +1,6 @@
 //! A request comes in: decoded once, here, and from then on a typed record.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,15 +9,33 @@ use proto::ids::FeedId;
 use proto::records::{Ack, Io, Token};
 use proto::{Record, Refusal};
 
+use super::rate::{Class, Turn};
 use super::{Session, behalf, route};
-use crate::door::{Bye, Origin, Role, Verdict};
+use crate::door::{Bye, Origin, Out, Role, Verdict};
 use crate::effects::refused;
-use crate::input::Call;
+use crate::input::{Call, Input, Tick};
 use crate::protocol::{Halt, auth};
 use crate::{CALLS_MAX, Cx, Fx, Output, Port};
 
 /// Every Erlang term begins with it (C-1).
 const ETF_VERSION: u8 = 131;
+
+/// A request as it came.
+pub(super) struct Asked {
+    call: u64,
+    origin: Origin,
+    payload: Bytes,
+}
+
+/// What is in a payload.
+pub(super) enum Content {
+    Nothing,
+    Record(Record),
+    /// A term that is no record, or bytes that begin like a term.
+    Junk,
+    /// Other bytes.
+    Bytes,
+}
 
 impl Session {
     pub(super) fn request(
@@ -30,20 +49,62 @@ impl Session {
     ) -> Result<(), Failure> {
         let Some(link) = self.link(port.number()) else {
             // Its state was lost with a failed step, or it has been closed already: the client comes again.
-            fx.emit(Output::Port(port.clone(), crate::door::Out::Close(Bye::Fault)));
+            fx.emit(Output::Port(port.clone(), Out::Close(Bye::Fault)));
             return Ok(());
         };
         if link.unfinished() >= CALLS_MAX {
             // The transport promised not to.
-            link.emit(fx, crate::door::Out::Close(Bye::Fault));
+            link.emit(fx, Out::Close(Bye::Fault));
             return Ok(());
         }
-        if !link.rate.take(cx.now) {
-            return self.too_often(cx, fx, call);
+        let asked = Asked { call, origin, payload };
+        if !link.late.is_empty() {
+            // It keeps its turn (G-5).
+            link.late.push_back(asked);
+            return Ok(());
         }
+        self.take_up(cx, fx, asked).map(drop)
+    }
+
+    /// SEC-13: what came too early is due by now. While it waits it is unfinished, and a transport reads no further than
+    /// [`CALLS_MAX`] unfinished requests.
+    pub(super) fn go_on(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
+        while let Some(asked) = self.link(connection).and_then(|link| link.late.pop_front()) {
+            if !self.take_up(cx, fx, asked)? {
+                return Ok(());
+            }
+        }
+        if let Some(link) = self.link(connection) {
+            link.late = VecDeque::new();
+        }
+        Ok(())
+    }
+
+    /// Executes a request, or refuses it; false: it is too early, and waits.
+    fn take_up(&mut self, cx: &Cx<'_>, fx: &mut Fx, asked: Asked) -> Result<bool, Failure> {
+        let content = Content::of(&asked.payload);
+        let Some(link) = &mut self.link else { return Ok(true) };
+        match link.rate.turn(cx.now, content.class()) {
+            Turn::Now => self.execute(cx, fx, asked, content)?,
+            Turn::At(time) => {
+                fx.timer(time, Input::Tick(Tick::GoOn { connection: link.connection() }));
+                link.late.push_front(asked);
+                return Ok(false);
+            }
+            Turn::Refused => self.conclude(cx, fx, asked.call, Vec::new(), Verdict::TooMuch)?,
+            Turn::RefusedForGood => {
+                self.conclude(cx, fx, asked.call, Vec::new(), Verdict::TooMuch)?;
+                self.close(fx, Bye::TooOften);
+            }
+        }
+        Ok(true)
+    }
+
+    fn execute(&mut self, cx: &Cx<'_>, fx: &mut Fx, asked: Asked, content: Content) -> Result<(), Failure> {
+        let Asked { call, origin, payload } = asked;
         match origin {
-            Origin::Events { token } => self.event(cx, fx, call, token, &payload),
-            Origin::Broadcast(topic) => self.broadcast(cx, fx, call, topic, payload),
+            Origin::Events { token } => self.event(cx, fx, call, token, content),
+            Origin::Broadcast(topic) => self.broadcast(cx, fx, call, topic, content, payload),
         }
     }
 
@@ -54,19 +115,19 @@ impl Session {
         fx: &mut Fx,
         call: u64,
         token: Option<Bytes>,
-        payload: &Bytes,
+        content: Content,
     ) -> Result<(), Failure> {
         if let Some(token) = token
             && !self.knows_token(cx, &token)?
         {
             return self.conclude(cx, fx, call, Vec::new(), Verdict::NoRight);
         }
-        if payload.is_empty() {
-            return self.conclude(cx, fx, call, Vec::new(), Verdict::Done);
-        }
-        match etf::decode::<Record>(payload) {
-            Ok(record) => self.perform(cx, fx, call, record, None),
-            Err(_) => self.conclude(cx, fx, call, vec![refused(Refusal::InvalidData)], Verdict::Done),
+        match content {
+            Content::Nothing => self.conclude(cx, fx, call, Vec::new(), Verdict::Done),
+            Content::Record(record) => self.perform(cx, fx, call, record, None),
+            Content::Junk | Content::Bytes => {
+                self.conclude(cx, fx, call, vec![refused(Refusal::InvalidData)], Verdict::Done)
+            }
         }
     }
 
@@ -132,20 +193,23 @@ impl Session {
         }
         self.conclude(cx, fx, call, Vec::new(), Verdict::Done)
     }
-
-    /// SEC-13: refused without being executed; a client that goes on is closed.
-    fn too_often(&mut self, cx: &Cx<'_>, fx: &mut Fx, call: u64) -> Result<(), Failure> {
-        if let Some(link) = &mut self.link
-            && link.rate.is_stubborn()
-        {
-            link.emit(fx, crate::door::Out::Close(Bye::TooOften));
-        }
-        self.conclude(cx, fx, call, Vec::new(), Verdict::TooMuch)
-    }
 }
 
-pub(super) fn is_term(payload: &[u8]) -> bool {
-    payload.first() == Some(&ETF_VERSION)
+impl Content {
+    fn of(payload: &Bytes) -> Content {
+        match payload.first() {
+            None => Content::Nothing,
+            Some(&ETF_VERSION) => etf::decode::<Record>(payload).map_or(Content::Junk, Content::Record),
+            Some(_) => Content::Bytes,
+        }
+    }
+
+    fn class(&self) -> Class {
+        match self {
+            Content::Record(record) => Class::of(record),
+            Content::Nothing | Content::Junk | Content::Bytes => Class::Other,
+        }
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -3,14 +3,14 @@
 use n2o::Failure;
 use proto::ids::{Address, FeedId, Phone, PhoneId, RoomId};
 use proto::records::{
-    Auth, AuthAct, AuthPhone, Feed, Friend, History, HistoryFeed, HistoryItem, Message, P2p, Roster, RosterId,
-    RosterStatus,
+    Auth, AuthAct, AuthPhone, Feed, Friend, FriendStatus, History, HistoryFeed, HistoryItem, Message, P2p, Roster,
+    RosterId, RosterStatus,
 };
 use proto::{Record, Refusal};
 
 use crate::door::Role;
 use crate::protocol::Halt;
-use crate::rows::{self, PENDING, Pending};
+use crate::rows::{self, PENDING, Pending, RELATION, Relation};
 use crate::{Cx, Name, Who};
 
 /// The owner of a request, once its addresses are understood. `topic` is the feed of the topic it came on (TOPIC-10).
@@ -29,7 +29,7 @@ pub(super) fn owner(cx: &Cx<'_>, who: &Who, record: &Record, topic: Option<&Feed
     match record {
         Record::Profile(_) | Record::Presence(_) => Ok(Name::Profile(account.phone.clone())),
         Record::Roster(roster) => roster_owner(who, roster),
-        Record::Friend(friend) => friend_feed(cx, who, friend).map(Name::Conversation),
+        Record::Friend(friend) => friend_owner(cx, who, friend),
         Record::Message(message) => message_feed(cx, who, message, topic).map(conversation)?,
         Record::History(history) if matches!(history.feed, Some(HistoryFeed::Act(_))) => {
             own_roster(who, history.roster_id.as_deref()).map(Name::Roster)
@@ -171,7 +171,25 @@ fn default_roster(cx: &Cx<'_>, phone: &Phone) -> Result<Option<PhoneId>, Failure
     Ok(rows::roster_ids(cx.store, phone)?.first().map(|roster| phone.roster(*roster)))
 }
 
-fn friend_feed(cx: &Cx<'_>, who: &Who, friend: &Friend) -> Result<FeedId, Halt> {
+/// The conversation of the two; a request to a stranger goes by the asking account, which counts them (section 11).
+fn friend_owner(cx: &Cx<'_>, who: &Who, friend: &Friend) -> Result<Name, Halt> {
+    let feed = friend_feed(cx, who, friend)?;
+    let own = own_roster(who, friend.phone_id.as_deref())?;
+    if friend.status == Some(FriendStatus::Request) && is_stranger(cx, &own, &feed)? {
+        return Ok(Name::Profile(own.phone().clone()));
+    }
+    Ok(Name::Conversation(feed))
+}
+
+/// Nobody that `own` has had to do with, and not in its phone book.
+fn is_stranger(cx: &Cx<'_>, own: &PhoneId, feed: &FeedId) -> Result<bool, Failure> {
+    let FeedId::P2p(one, other) = feed else { return Ok(false) };
+    let other = if one == own { other } else { one };
+    let relation: Option<Relation> = rows::read(cx.store, RELATION, &rows::pair_key(own, other.as_str().as_bytes()))?;
+    Ok(relation.is_none_or(|relation| relation.status.is_none()))
+}
+
+pub(crate) fn friend_feed(cx: &Cx<'_>, who: &Who, friend: &Friend) -> Result<FeedId, Halt> {
     let own = own_roster(who, friend.phone_id.as_deref())?;
     let other = anyone(cx, friend.friend_id.as_deref().unwrap_or_default())?;
     match own == other {

@@ -25,8 +25,8 @@ pub(crate) async fn serve(
     certificate: Option<Arc<Certificate>>,
     ticket: Ticket,
 ) {
-    let accepted =
-        tokio::time::timeout(shared.settings.connect_timeout, opening::open(stream, &shared, certificate)).await;
+    let opening = opening::open(stream, &shared, certificate, ticket.source());
+    let accepted = tokio::time::timeout(shared.settings.connect_timeout, opening).await;
     drop(ticket);
     if let Ok(Some(live)) = accepted {
         actix_rt::spawn(live.run());

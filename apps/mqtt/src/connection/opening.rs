@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use chat::Port;
-use chat::door::{self, Certificate, Out};
+use chat::door::{self, Certificate, Out, Source};
 use tokio::time::{Duration, timeout};
 
 use super::Stream;
@@ -26,6 +26,7 @@ pub(super) async fn open<S: Stream>(
     stream: S,
     shared: &Arc<Shared>,
     certificate: Option<Arc<Certificate>>,
+    source: Option<Source>,
 ) -> Option<Live<S>> {
     let mut socket = Socket::new(stream);
     let (connect, rest) = match connect(&mut socket, shared.settings.packet_max).await {
@@ -35,7 +36,12 @@ pub(super) async fn open<S: Stream>(
     let version = connect.version;
     let settings = &shared.settings;
     let greeting = match greet::greet(*connect, certificate, settings, random) {
-        Ok(greeting) => greeting,
+        Ok(mut greeting) => {
+            if let Some(hello) = &mut greeting.hello {
+                hello.source = source;
+            }
+            greeting
+        }
         Err(code) => return deny(socket, version, code).await,
     };
     match enter(greeting, shared).await {

@@ -90,6 +90,7 @@ pub(crate) fn greet(
         client_id: Bytes::copy_from_slice(client_id.as_bytes()),
         password: connect.password.clone().filter(|password| !password.is_empty()),
         certificate,
+        source: None,
         version: version(&connect),
         window: limits.window.min(settings.receive_max),
         item_max: (limits.packet_max as usize).min(settings.packet_max).saturating_sub(ITEM_OVERHEAD),

@@ -24,6 +24,14 @@ pub(super) fn sent(ask: &mut Ask<'_>, pending: Pending, code: Bytes) -> Result<(
     wait(ask, count, pending)
 }
 
+/// Section 11: too many codes were asked for from one address. The number has had none, so none is counted against it.
+pub(super) fn not_sent(ask: &mut Ask<'_>) -> Result<(), Halt> {
+    let mut count = tries_of(ask.cx, ask.phone)?;
+    count.codes.pop();
+    put_tries(ask.fx, ask.phone, &count);
+    Err(Refusal::AttemptsExpired.into())
+}
+
 /// Keeps the registration, in the place of an earlier one of this client id, and answers.
 pub(super) fn wait(ask: &mut Ask<'_>, mut count: Tries, pending: Pending) -> Result<(), Halt> {
     if let Some(oldest) = tries::wait(&mut count, ask.client()) {
@@ -181,8 +189,11 @@ impl Ask<'_> {
         let number = self.cx.id()?;
         self.waiting.jobs.insert(number, (self.cx.now + CALL_MS, job));
         self.waiting.time_work(self.fx);
-        let from = Name::Profile(self.phone.clone());
-        self.fx.emit(Output::Work(crate::Job { from, number, work }));
+        let work = crate::Job { from: Name::Profile(self.phone.clone()), number, work };
+        match (&work.work, self.who.source) {
+            (Work::SendCode { .. }, Some(source)) => self.fx.tell(Name::Source(source), Input::Pass(Box::new(work))),
+            _ => self.fx.emit(Output::Work(work)),
+        }
         Ok(())
     }
 }
