@@ -59,8 +59,8 @@ fn rooms_and_messages_are_named_by_words_quotes_and_numbers() {
 fn help_names_every_command() {
     for word in [
         "register", "friend", "accept", "revoke", "ban", "unban", "who", "search", "write", "send", "history", "reply",
-        "edit", "delete", "star", "stars", "room", "link", "join", "me", "nick", "name", "devices", "end", "call",
-        "help", "quit",
+        "edit", "delete", "star", "stars", "unstar", "room", "link", "join", "me", "nick", "name", "devices", "end",
+        "call", "help", "quit",
     ] {
         assert!(HELP.split(|letter: char| !letter.is_alphabetic()).any(|said| said == word), "{word}");
         let says = Command::parse(word, false).err().map(|error| error.to_string()).unwrap_or_default();

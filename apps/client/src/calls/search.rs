@@ -63,14 +63,15 @@ impl Client {
 
     /// FAV-4: keeps a message among the favourites.
     pub async fn star(&self, feed: Feed, id: u64) -> Result<Star, Error> {
-        let message = Some(Box::new(Message { id: Some(id), feed_id: Some(feed), ..Message::default() }));
         let client_id = Some(fresh_msg_id()?);
+        let message = keyed(feed, id);
         self.star_call(Star { client_id, message, status: Some(StarStatus::Add), ..Star::default() }).await
     }
 
-    /// FAV-5: no favourite any more; by its own id.
-    pub async fn unstar(&self, id: u64) -> Result<Star, Error> {
-        self.star_call(Star { id: Some(id), status: Some(StarStatus::Remove), ..Star::default() }).await
+    /// FAV-5: it is no favourite any more.
+    pub async fn unstar(&self, feed: Feed, id: u64) -> Result<Star, Error> {
+        let message = keyed(feed, id);
+        self.star_call(Star { message, status: Some(StarStatus::Remove), ..Star::default() }).await
     }
 
     async fn star_call(&self, star: Star) -> Result<Star, Error> {
@@ -80,6 +81,10 @@ impl Client {
             _ => Err(unexpected(&answers)),
         }
     }
+}
+
+fn keyed(feed: Feed, id: u64) -> Option<Box<Message>> {
+    Some(Box::new(Message { id: Some(id), feed_id: Some(feed), ..Message::default() }))
 }
 
 fn people(found: Roster) -> Vec<Contact> {

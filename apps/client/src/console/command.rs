@@ -57,6 +57,9 @@ pub enum Command {
     Star {
         number: Option<u64>,
     },
+    Unstar {
+        number: Option<u64>,
+    },
     Stars,
     Who,
     Search {
@@ -138,7 +141,7 @@ send WHO TEXT              one message
 history [WHO] [COUNT]      the last messages (20)
 reply [#N] TEXT            to that message, or to the last one
 edit [#N] TEXT, delete [#N]   that message, or your last one
-star [#N], stars           keep a message; show what is kept
+star [#N], unstar [#N]     keep a message; stars: show what is kept
 
 room create NAME [WHO...]  a group of you and others; \"two words\" in quotes
 room add|remove|admin ROOM WHO...   (ROOM may be left out while you write to it)
@@ -186,6 +189,7 @@ impl Command {
             "edit" => numbered(rest).map(|(number, text)| Command::Edit { number, text }),
             "delete" => number(rest).map(|number| Command::Delete { number }),
             "star" => number(rest).map(|number| Command::Star { number }),
+            "unstar" => number(rest).map(|number| Command::Unstar { number }),
             "stars" => Ok(Command::Stars),
             "who" | "friends" | "rooms" => Ok(Command::Who),
             "search" | "find" => search(rest),

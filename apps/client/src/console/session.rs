@@ -225,6 +225,7 @@ impl Session {
             Command::Edit { number, text } => self.edit(number, &text).await,
             Command::Delete { number } => self.delete(number).await,
             Command::Star { number } => self.star(number).await,
+            Command::Unstar { number } => self.unstar(number).await,
             Command::Stars => self.stars().await,
             Command::Room { what, words } => self.room(what, words).await,
             Command::Link { words } => self.link(words).await,

@@ -92,14 +92,22 @@ impl Session {
         said(format!("#{} is kept; stars shows what is", one.id))
     }
 
-    pub(super) async fn stars(&self) -> Result<Vec<String>, Error> {
+    pub(super) async fn unstar(&self, number: Option<u64>) -> Result<Vec<String>, Error> {
+        let one = self.meant(number, false)?;
+        self.client()?.unstar(one.feed, one.id).await?;
+        said(format!("#{} is kept no more", one.id))
+    }
+
+    pub(super) async fn stars(&mut self) -> Result<Vec<String>, Error> {
         let profile = self.client()?.profile().await?;
         let rosters = profile.rosters.iter().filter_map(|entry| match entry {
             RosterEntry::Roster(roster) => Some(roster),
             RosterEntry::Id(_) | RosterEntry::Name(_) => None,
         });
         let messages = rosters.flat_map(|roster| &roster.favorite).filter_map(|star| star.message.as_deref());
-        match messages.filter_map(|message| show::message(message, &self.book)).collect::<Vec<_>>() {
+        let messages: Vec<_> = messages.collect();
+        messages.iter().for_each(|message| self.seen.note(message, &self.book.own));
+        match messages.iter().filter_map(|message| show::message(message, &self.book)).collect::<Vec<_>>() {
             none if none.is_empty() => said("nothing is kept: star #N"),
             lines => Ok(lines),
         }
