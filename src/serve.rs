@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ca::Authority;
 use chat::Chat;
-use kvs::{Disk, Sequence};
+use kvs::{Disk, Sequence, Store};
 use mqtt::{Front, Kind, Listen};
 use n2o::{Handle, Host, Options, Part, Ring};
 use tokio::signal::unix::{SignalKind, signal};
@@ -148,6 +148,7 @@ impl Inside {
         let handle = host(home, settings, store.clone(), outputs.clone())?;
         outputs.attach(handle.clone());
         worker.run(handle.clone())?;
+        resume(&store, &handle)?;
         Ok(Inside { authority, tls, store, handle })
     }
 
@@ -191,6 +192,13 @@ fn host(home: &Home, settings: &Settings, store: Arc<Disk>, outputs: Arc<Outputs
     let (name, input) = Chat::begin();
     handle.tell_always(&name, input);
     Ok(handle)
+}
+
+/// Work that an earlier run of the server has left goes on, though nobody connects (PM-6).
+fn resume(store: &Disk, handle: &Handle<Chat>) -> Result<(), Failure> {
+    let unfinished = chat::unfinished(&*store.snapshot()).map_err(Failure::Start)?;
+    unfinished.iter().for_each(|home| handle.tell_always(home, chat::Input::Resume));
+    Ok(())
 }
 
 /// The listeners of MQTT that this machine can have, TLS ones last.

@@ -89,6 +89,15 @@ impl App for Chat {
         match input {
             Input::Call(call) => Some(effects::failed(&call.who)),
             Input::Starred(news) => news.who.as_ref().map(effects::failed),
+            Input::Reading(reading) => reading.who().map(effects::failed),
+            Input::Refresh(refresh) => Some(effects::failed(&refresh.who)),
+            Input::Found(founding) => Some(effects::failed(&founding.who)),
+            Input::Work { who, .. } => who.as_deref().map(effects::failed),
+            // Work is never given up: its account begins the round again.
+            Input::Errand(errand) => {
+                let stuck = Input::Stuck { who: errand.who.clone(), work: errand.work };
+                Some(Bounce::Tell(Name::Profile(errand.home.clone()), stuck))
+            }
             Input::Admit(admit) => {
                 let refused = Input::Refused { connection: admit.connection, denied: Denied::Unavailable };
                 Some(Bounce::Tell(Name::Session(admit.session.clone()), refused))
@@ -110,6 +119,11 @@ impl App for Chat {
             | Input::Begin { .. }
             | Input::Left { .. }
             | Input::Answer(_)
+            | Input::Shown { .. }
+            | Input::Show { .. }
+            | Input::Telling(_)
+            | Input::Stuck { .. }
+            | Input::Resume
             | Input::Failed { .. }
             | Input::Letter(_)
             | Input::Notice(_)

@@ -30,6 +30,14 @@ pub(crate) fn answer(fx: &mut Fx, who: &Who, records: Vec<Bytes>) {
     answer_also(fx, who, records, Also::Nothing);
 }
 
+/// A part of an answer; more follows, and ends the call.
+pub(crate) fn answer_part(fx: &mut Fx, who: &Who, records: Vec<Bytes>) {
+    if !records.is_empty() {
+        let part = Answer { connection: who.connection, call: who.call, records, end: None, also: Also::Nothing };
+        fx.tell(Name::Session(who.session.clone()), Input::Answer(Box::new(part)));
+    }
+}
+
 /// Ends a call with a refusal.
 pub(crate) fn refuse(fx: &mut Fx, who: &Who, refusal: Refusal) {
     answer(fx, who, vec![refused(refusal)]);
@@ -43,7 +51,7 @@ pub(crate) fn failed(who: &Who) -> Bounce<Chat> {
 
 /// Ends a call, with something for the session to do besides.
 pub(crate) fn answer_also(fx: &mut Fx, who: &Who, records: Vec<Bytes>, also: Also) {
-    let answer = Answer { connection: who.connection, call: who.call, records, end: Verdict::Done, also };
+    let answer = Answer { connection: who.connection, call: who.call, records, end: Some(Verdict::Done), also };
     fx.tell(Name::Session(who.session.clone()), Input::Answer(Box::new(answer)));
 }
 

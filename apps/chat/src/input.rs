@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proto::Record;
-use proto::ids::{DevKey, FeedId, Phone, PhoneId};
-use proto::records::Star;
+use proto::ids::{DevKey, FeedId, Nick, Phone, PhoneId};
+use proto::records::{Roster, Star};
 use proto::topic::Topic;
 
 use crate::door::{Bye, Certificate, Denied, Gone, Hello, Origin, Role, Source, Verdict};
 use crate::output::Job;
 use crate::port::Port;
+use crate::protocol::presence::Telling;
+use crate::protocol::reading::Reading;
+use crate::protocol::work::Errand;
 
 /// One letter in a process's mailbox.
 #[derive(Debug, Clone)]
@@ -62,6 +65,12 @@ pub enum Input {
     Call(Box<Call>),
     /// What the owner answers. To the session.
     Answer(Box<Answer>),
+    /// A part of the account's Profile for a connection that is sent it without asking (CON-5). To the session.
+    Shown {
+        connection: u64,
+        records: Vec<Bytes>,
+        done: bool,
+    },
     /// The owner has failed at it (G-2, `internal`). To the session.
     Failed {
         connection: u64,
@@ -86,6 +95,33 @@ pub enum Input {
     },
 
     // --- to owners, from others ---
+    /// A connection is to be sent its account's Profile (CON-5). To the profile.
+    Show {
+        session: Arc<str>,
+        connection: u64,
+    },
+    /// A round of durable work (PM-6). To the owners on its way.
+    Errand(Box<Errand>),
+    /// Work of this account begins, or its round is over. To the profile.
+    Work {
+        work: u64,
+        who: Option<Box<Who>>,
+    },
+    /// An owner has failed at its part of a round. To the profile.
+    Stuck {
+        who: Option<Box<Who>>,
+        work: u64,
+    },
+    /// The server has started, or the profile: what is left of its work goes on.
+    Resume,
+    /// A roster is to be founded with this nick (ROSTER-2). To the nicks.
+    Found(Box<Founding>),
+    /// A long answer goes on. To itself.
+    Reading(Box<Reading>),
+    /// News of presence goes on. To itself.
+    Telling(Box<Telling>),
+    /// PROFILE-2: the friends are told again what the roster looks like. To each roster of the account in turn.
+    Refresh(Box<Refresh>),
     /// Notices up to here were taken by one more device. To the mail process.
     Trim,
     /// An account came into being for a phone that this roster has in its book (AUTH-4). To the roster.
@@ -126,6 +162,24 @@ pub enum Input {
     Command(Box<Command>),
 }
 
+/// ROSTER-2 on its way to the index of nicks.
+#[derive(Debug, Clone)]
+pub struct Founding {
+    pub who: Who,
+    pub own: PhoneId,
+    pub row: Roster,
+    pub nick: Nick,
+}
+
+/// PROFILE-2 on its way through the rosters of an account; the last one answers.
+#[derive(Debug, Clone)]
+pub struct Refresh {
+    pub who: Who,
+    /// The rosters that come after this one, the next one last.
+    pub left: Vec<PhoneId>,
+    pub answer: Bytes,
+}
+
 /// What became of two rosters, for the profile of `own` to tell the other side of its presence.
 #[derive(Debug, Clone)]
 pub struct Friendship {
@@ -149,6 +203,8 @@ pub enum Tick {
     RegistrationOver { connection: u64 },
     /// AUTH-4: a pending registration dies.
     PendingOver,
+    /// Work that was stuck is tried again.
+    WorkDue,
     /// PRESENCE-5: the second is over, tell the latest.
     PresenceDue,
     /// Slow work has had its time (SPEC section 9).
@@ -242,13 +298,14 @@ pub struct Call {
     pub record: Record,
 }
 
-/// An owner's answer; it ends the call.
+/// An owner's answer, or a part of it.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub connection: u64,
     pub call: u64,
     pub records: Vec<Bytes>,
-    pub end: Verdict,
+    /// Absent while more is to come.
+    pub end: Option<Verdict>,
     pub also: Also,
 }
 

@@ -19,12 +19,13 @@ mod settings;
 
 pub use app::{Chat, Process};
 pub use input::{
-    Account, Admit, Admitted, Also, Answer, Call, Command, Friendship, Input, Letter, Notice, Starred, Tick, Transient,
-    Who, WorkError, WorkResult,
+    Account, Admit, Admitted, Also, Answer, Call, Command, Founding, Friendship, Input, Letter, Notice, Refresh,
+    Starred, Tick, Transient, Who, WorkError, WorkResult,
 };
 pub use name::{Group, Name};
 pub use output::{Job, Output, Work};
 pub use port::{OUTS_MAX, Port, TRANSIENT_MAX};
+pub use protocol::work::unfinished;
 pub use settings::{Provider, Settings};
 
 /// Requests of one connection that may be unfinished; then its transport stops reading (SPEC section 11, Receive Maximum).

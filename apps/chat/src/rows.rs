@@ -4,11 +4,11 @@
 //! bytes: text parts separated by `/` (which no part contains) or NUL, numbers as eight bytes, big end first.
 
 use bytes::Bytes;
-use etf::{AtomEnum, Decode, Encode, Record};
+use etf::{AtomEnum, Choice, Decode, Encode, Record};
 use kvs::{Span, Table, View};
 use n2o::Failure;
 use proto::ids::{DevKey, FeedId, Phone, PhoneId, RoomId};
-use proto::records::{ContactStatus, Feature, MemberStatus, Message, MessageStatus, Os, Room, Tag};
+use proto::records::{Contact, ContactStatus, Feature, MemberStatus, Message, MessageStatus, Os, Room, Roster, Tag};
 
 /// phone → `Profile`, rosters as ids. Writer: profile.
 pub const PROFILE: Table = Table("profile");
@@ -29,7 +29,7 @@ pub const NICK: Table = Table("nick");
 pub const NICK_OF: Table = Table("nick_of");
 /// phone_id/address → [`Entry`] of the phone book (ROSTER-4). Writer: roster.
 pub const BOOK: Table = Table("book");
-/// bare phone/phone_id of the holder → empty: who waits for a number to register. Writer: roster of the holder.
+/// bare phone/phone_id of the holder → empty: who has a number, or a roster of it, in the phone book. Writer: roster of the holder.
 pub const WANTED: Table = Table("wanted");
 /// phone_id/peer → [`Relation`] (FRIEND-10). Writer: conversation of the two.
 pub const RELATION: Table = Table("relation");
@@ -82,6 +82,8 @@ pub const UNSTAR: Table = Table("unstar");
 pub const CURSOR: Table = Table("cursor");
 /// phone NUL seq → [`Kept`] notice. Writer: whoever causes it (keys cannot meet); remover: mail.
 pub const NOTICE: Table = Table("notice");
+/// phone NUL seq → [`Work`] that touches several owners (PM-6). Writer: whoever begins it (keys cannot meet); remover: profile.
+pub const WORK: Table = Table("work");
 
 /// The stream of an account's notices, where others are feeds.
 pub const NOTICES: &[u8] = b"n";
@@ -90,7 +92,7 @@ pub const NOTICES: &[u8] = b"n";
 pub const TABLES: &[Table] = &[
     PROFILE, DEVICE, BINDING, PENDING, TRIES, INVITE, ROSTER, NICK, NICK_OF, BOOK, WANTED, RELATION, MESSAGE, CHANGE,
     CHANGED, DUPLICATE, READER, HIDDEN, ROOM, MEMBER, IN_ROOM, BANNED, NEWS, READ_BY, MENTION, REPLY, KIND, FLEETING,
-    LATER, AGENDA, TAG, STAR, STAR_OF, STARRED, UNSTAR, CURSOR, NOTICE,
+    LATER, AGENDA, TAG, STAR, STAR_OF, STARRED, UNSTAR, CURSOR, NOTICE, WORK,
 ];
 
 /// A device's session row (ID-8).
@@ -288,6 +290,51 @@ pub struct Kept {
     pub merge: Option<Bytes>,
 }
 
+/// Work that touches several owners (PM-6): what is to be done, and how far it is where the store does not show that.
+#[derive(Debug, Clone, PartialEq, Choice)]
+pub enum Work {
+    Forget(Forget),
+    Leave(Leave),
+    Found(Found),
+    Face(Face),
+}
+
+/// ROSTER-5: a roster removes contacts.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Forget {
+    pub roster: Bytes,
+    pub list: Vec<Bytes>,
+}
+
+/// ROSTER-8, PROFILE-8: a roster is no more.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Leave {
+    pub roster: Bytes,
+    /// 1 when it goes with its account.
+    pub account: u64,
+    /// Client ids whose queues go with it.
+    pub clients: Vec<Bytes>,
+    /// Holders of the number up to this one have been told.
+    pub told: Bytes,
+}
+
+/// ROSTER-2: a roster that has its nick comes into being.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Found {
+    pub roster: u64,
+    pub row: Roster,
+}
+
+/// PRESENCE-3, 4: the friends that one step could not tell of a change.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Face {
+    pub roster: Bytes,
+    pub face: Contact,
+    /// Friends up to this one have been told, and of them this account last.
+    pub at: Bytes,
+    pub told: Bytes,
+}
+
 /// `parts` with `/` between.
 pub fn path(parts: &[&[u8]]) -> Bytes {
     parts.join(&b'/').into()
@@ -340,6 +387,36 @@ pub fn starred_key(feed: &[u8], message: u64, holder: &PhoneId) -> Bytes {
 
 pub fn cursor_key(client_id: &str, stream: &[u8]) -> Bytes {
     [client_id.as_bytes(), stream].join(&0).into()
+}
+
+/// The rows below `prefix`, which ends with a byte of its own, whose keys end with something greater than `last`, in order.
+pub fn beyond(prefix: &[u8], last: &[u8]) -> Span {
+    let from = if last.is_empty() { Bytes::copy_from_slice(prefix) } else { [prefix, last, b"\0"].concat().into() };
+    match prefix.split_last() {
+        Some((last, rest)) => Span::range(from, [rest, &[last.saturating_add(1)]].concat()),
+        // No key of ours begins with that byte.
+        None => Span::range(from, &b"\xff"[..]),
+    }
+}
+
+/// Gives every row below `prefix` to `act`, in order.
+pub fn each(
+    store: &dyn View,
+    table: Table,
+    prefix: &[u8],
+    mut act: impl FnMut(&Bytes, &Bytes) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut last = Bytes::new();
+    loop {
+        let rows = store.scan(table, &beyond(prefix, &last))?;
+        for (key, row) in &rows {
+            act(key, row)?;
+        }
+        match rows.last() {
+            Some((key, _)) if rows.len() == kvs::SCAN_DEFAULT => last = key.slice(prefix.len()..),
+            Some(_) | None => return Ok(()),
+        }
+    }
 }
 
 /// Reads one row. A row that does not decode is a failure of ours: the store is damaged.

@@ -74,6 +74,7 @@ impl Session {
             Input::End { bye, record, forget } => self.end(cx, fx, bye, record, forget)?,
             Input::Request { port, call, origin, payload } => self.request(cx, fx, &port, call, origin, payload)?,
             Input::Answer(answer) => self.answer(cx, fx, *answer)?,
+            Input::Shown { connection, records, done } => self.shown(cx, fx, connection, records, done)?,
             Input::Failed { connection, call } => self.failed(cx, fx, connection, call)?,
             Input::Confirmed { connection, delivery } => self.confirmed(cx, fx, connection, delivery)?,
             Input::MayReceive { connection, ask, topic } => self.may_receive(cx, fx, connection, ask, &topic)?,
@@ -85,11 +86,19 @@ impl Session {
             Input::Tick(Tick::GoOn { connection }) => self.go_on(cx, fx, connection)?,
             // The operator closes it.
             Input::Command(_) => self.close(fx, Bye::Ended),
+            // The device is no more, or it is there again, with another queue.
+            Input::Errand(errand) => {
+                if self.link.is_none() {
+                    self.forget(cx, fx)?;
+                }
+                errand.go_on(fx);
+            }
             // Meant for other kinds of process.
             Input::Tick(
                 Tick::PendingOver
                 | Tick::PresenceDue
                 | Tick::WorkOver
+                | Tick::WorkDue
                 | Tick::AgendaDue
                 | Tick::SweepDue
                 | Tick::SourceOver
@@ -99,6 +108,14 @@ impl Session {
             | Input::Admit(_)
             | Input::Left { .. }
             | Input::Call(_)
+            | Input::Show { .. }
+            | Input::Reading(_)
+            | Input::Telling(_)
+            | Input::Refresh(_)
+            | Input::Work { .. }
+            | Input::Stuck { .. }
+            | Input::Resume
+            | Input::Found(_)
             | Input::Trim
             | Input::Registered { .. }
             | Input::Friends(_)

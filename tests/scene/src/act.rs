@@ -15,6 +15,7 @@ impl Player<'_> {
         match (first, rest) {
             ("people", names) => self.people(names),
             ("friends", names) => self.friends(names),
+            ("roster", names) => self.roster(names),
             ("number", who) => {
                 self.names.number(who);
                 Ok(())

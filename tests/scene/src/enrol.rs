@@ -3,6 +3,7 @@
 use etf::Term;
 
 use crate::act::text_of;
+use crate::names::Known;
 use crate::player::Player;
 use crate::stage::Hello;
 
@@ -54,6 +55,20 @@ impl Player<'_> {
         self.act(&format!("{other} > Friend{{phone_id=@{other} friend_id=@{one} status=confirm}}"))?;
         self.act(&format!("{other} < io{{code=ok{{code=added}}}}"))?;
         self.act(&format!("{one} < Contact{{phone_id=@{other} status=friend}}"))?;
+        self.all_forget()
+    }
+
+    /// ROSTER-2: `ann ann2`, a second face of hers under a name of its own.
+    pub(crate) fn roster(&mut self, names: &str) -> Result<(), String> {
+        let Some((who, face)) = names.split_once(' ') else {
+            return Err("whose roster, and its name".to_owned());
+        };
+        self.bound.remove("?roster");
+        self.act(&format!("{who} > Roster{{status=create}}"))?;
+        self.act(&format!("{who} < Roster{{id=?roster status=create}}"))?;
+        let roster = self.bound.get("?roster").and_then(Term::as_int).and_then(|id| u64::try_from(id).ok());
+        let known = self.names.get(who).cloned().unwrap_or_default();
+        *self.names.entry(face) = Known { roster: roster.ok_or("the roster has no number")?, ..known };
         self.all_forget()
     }
 

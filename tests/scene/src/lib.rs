@@ -8,6 +8,7 @@
 //! | `# MESSAGE-1: title [sim] [live] [v5] [limited] [few]` | a scene; the marks say where alone it is played; `limited` = with limits per time, `few` = under few seeds |
 //! | `people ann ann/2 ben` | they are registered by fake numbers and connected; what came of that is forgotten |
 //! | `friends ann ben` | people who are friends |
+//! | `roster ann ann2` | she makes another roster: `@ann2` is its phone_id; what came of that is forgotten |
 //! | `number n` | a fresh telephone number: `@n.phone` |
 //! | `x connects as "id" token T version N window N takes N certificate P from ADDRESS holding => 0x86` | all but `connects` as needed |
 //! | `x connects as "sys_a" service` | a trusted service, by the secret of the configuration |

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use chat::door::{Bye, Certificate, Denied, Gone, Hello as Door, Origin, Out, Role, Source, Verdict};
 use chat::rows::TABLES;
 use chat::{Chat, Input, Job, Name, Output, Port, Settings, Work, WorkError, WorkResult};
-use kvs::{Memory, Sequence, Table};
+use kvs::{Memory, Sequence, Store, Table};
 use n2o::Sim;
 use proto::Refusal;
 use proto::records::Io;
@@ -124,6 +124,12 @@ impl Simulated {
             Work::Issue { .. } => WorkResult::Failed(WorkError::Unsupported),
         };
         self.tell(&job.from, Input::Worked { job: job.number, result });
+    }
+
+    /// What a server does when it starts: unfinished work goes on.
+    pub fn resume(&mut self) {
+        let unfinished = chat::unfinished(&*self.sim.store().snapshot()).expect("memory does not fail");
+        unfinished.iter().for_each(|home| self.tell(home, Input::Resume));
     }
 
     fn link(&mut self, name: &str) -> Result<&mut Link, String> {
@@ -350,6 +356,7 @@ impl Stage for Simulated {
 
     fn crash(&mut self) -> Result<(), String> {
         self.sim.crash();
+        self.resume();
         self.links.values_mut().for_each(|link| link.open = false);
         self.begin();
         Ok(())

@@ -74,6 +74,11 @@ impl Conversation {
             Input::Call(call) => *call,
             Input::Due { when } => return later::due(self, cx, fx, when),
             Input::Unstar { id } => return favorite::erase(self, cx, fx, id),
+            Input::Errand(errand) => {
+                friend::errand(self, cx, fx, &errand)?;
+                errand.go_on(fx);
+                return Ok(());
+            }
             // Meant for other kinds of process.
             _ => return Ok(()),
         };

@@ -4,6 +4,7 @@ use mail::Cursor;
 use n2o::Failure;
 use proto::ids::{ClientId, DevKey, Phone};
 
+use crate::protocol::work::Task;
 use crate::rows::{self, CURSOR, DEVICE, Device, NOTICE};
 use crate::{Cx, Fx, Input};
 
@@ -20,7 +21,22 @@ impl Mail {
     }
 
     pub fn step(&mut self, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
-        let Input::Trim = input else { return Ok(()) };
+        match input {
+            Input::Trim => self.trim(cx, fx),
+            // The account that they were for is no more.
+            Input::Errand(errand) => {
+                if let Task::Unnotify { upto } = errand.task {
+                    let span = rows::numbers(self.phone.as_str().as_bytes(), 0, upto).limit(TRIM_MAX);
+                    cx.store.scan(NOTICE, &span)?.into_iter().for_each(|(key, _)| fx.delete(NOTICE, key));
+                }
+                errand.go_on(fx);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn trim(&self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
         let cursors = self.cursors(cx)?;
         let owner = self.phone.as_str().as_bytes();
         for (key, _) in cx.store.scan(NOTICE, &rows::numbers(owner, 0, u64::MAX).limit(TRIM_MAX))? {

@@ -13,6 +13,12 @@ impl Nicks {
     pub fn step(&mut self, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         let call = match input {
             Input::Call(call) => *call,
+            Input::Found(founding) => return roster::claim_first(cx, fx, &founding),
+            Input::Errand(errand) => {
+                roster::unname(cx, fx, &errand)?;
+                errand.go_on(fx);
+                return Ok(());
+            }
             Input::Registered { roster, .. } => return roster::claim(cx, fx, &roster),
             _ => return Ok(()),
         };

@@ -1,23 +1,27 @@
 //! A profile: the one owner of an account and its devices (PM-4), and of the registrations of its number before there is an account.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use n2o::{Bounce, Failure, Time};
 use proto::ids::{DevKey, Phone};
 use proto::limits::{REQUESTS_MS, REQUESTS_PER_HOUR};
-use proto::records::{Friend, Online, PresenceStatus, Profile as Row};
+use proto::records::{Friend, Online, PresenceStatus, Profile as Row, RosterStatus};
 use proto::{Record, Refusal};
 
 use crate::door::Out;
 use crate::protocol::auth::{self, Waiting};
 use crate::protocol::presence::{self, Audience};
-use crate::protocol::{Halt, profile, roster, settle};
+use crate::protocol::{Halt, profile, roster, settle, work};
 use crate::rows::{self, PROFILE};
 use crate::session::friend_feed;
 use crate::{Admit, Call, Chat, Command, Cx, Friendship, Fx, Group, Input, Name, Output, Port, Tick, Who, effects};
 
 /// PRESENCE-5: friends are told of an account at most once in this time.
 const TELL_MS: u64 = 1000;
+
+/// Work that was stuck is tried again after this time.
+const RETRY_MS: u64 = 10_000;
 
 /// The account of one key. All it owns is in the store; what it holds besides may be lost.
 pub struct Profile {
@@ -26,6 +30,8 @@ pub struct Profile {
     told: Told,
     /// When its rosters asked strangers to be friends, in the last hour, oldest first (section 11). Not kept.
     asked: Vec<Time>,
+    /// Work that is under way (PM-6).
+    busy: BTreeSet<u64>,
 }
 
 /// What friends have been told last (PRESENCE-5).
@@ -39,11 +45,15 @@ struct Told {
 
 impl Profile {
     pub fn load(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<Profile, Failure> {
+        if !work::left(cx.store, phone)?.is_empty() {
+            fx.tell(Name::Profile(phone.clone()), Input::Resume);
+        }
         Ok(Profile {
             phone: phone.clone(),
             waiting: Waiting::load(cx, fx, phone)?,
             told: Told::default(),
             asked: Vec::new(),
+            busy: BTreeSet::new(),
         })
     }
 
@@ -52,6 +62,15 @@ impl Profile {
             Input::Admit(admit) => self.admit(chat, cx, fx, &admit),
             Input::Left { device, .. } => self.left(cx, fx, &device),
             Input::Call(call) => self.call(chat, cx, fx, *call),
+            Input::Work { work, who } => self.work(chat, cx, fx, work, who),
+            Input::Resume | Input::Tick(Tick::WorkDue) => self.resume(chat, cx, fx),
+            Input::Stuck { work, who } => {
+                self.stuck(cx, fx, work, who);
+                Ok(())
+            }
+            Input::Reading(reading) => reading.step(cx, fx),
+            Input::Telling(telling) => telling.step(cx, fx),
+            Input::Show { session, connection } => profile::show(cx, fx, &self.phone, session, connection),
             Input::Worked { job, result } => auth::worked(&self.phone, &mut self.waiting, chat, cx, fx, job, result),
             Input::Friends(news) => self.friends(cx, fx, &news),
             Input::Tick(Tick::PendingOver) => auth::clear_pending(cx, fx, &self.phone, &mut self.waiting),
@@ -78,7 +97,7 @@ impl Profile {
         let Some(account) = auth::admit(&self.phone, chat, cx, fx, admit)? else {
             return Ok(());
         };
-        presence::tell_device(cx, fx, &account, &Name::Session(admit.session.clone()))?;
+        presence::tell_device(cx, fx, &account, &admit.session)?;
         if is_first {
             // What was set before lasted until the last device left, also if the server ended before it did.
             self.forget_presence(cx, fx)?;
@@ -116,7 +135,11 @@ impl Profile {
                 Ok(Some(status)) => self.changed(cx, fx, status, who.connection).map_err(Halt::from),
                 Err(halt) => Err(halt),
             },
-            Record::Roster(asked) => roster::list(fx, &who, &asked),
+            Record::Roster(asked) => match asked.status {
+                Some(RosterStatus::Create) => profile::create(chat, cx, fx, &who, &self.phone, *asked),
+                Some(RosterStatus::Remove) => profile::drop_roster(cx, fx, &who, &self.phone, &asked),
+                _ => roster::list(fx, &who, &asked),
+            },
             Record::Friend(friend) => self.ask_stranger(chat, cx, fx, &who, friend),
             _ => Err(Refusal::InvalidData.into()),
         };
@@ -189,6 +212,35 @@ impl Profile {
         }
         self.told = Told { status: Some(status), at: Some(cx.now), is_due: false };
         Ok(())
+    }
+
+    /// The next step of a piece of work.
+    fn work(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, work: u64, who: Option<Box<Who>>) -> Result<(), Failure> {
+        match work::step(&self.phone, chat, cx, fx, work, who)? {
+            true => self.busy.remove(&work),
+            false => self.busy.insert(work),
+        };
+        Ok(())
+    }
+
+    /// What an earlier life of this process, or of the server, has left.
+    fn resume(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+        for work in work::left(cx.store, &self.phone)? {
+            if !self.busy.contains(&work) {
+                self.work(chat, cx, fx, work, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An owner has failed at its part; who waits is told, the work goes on later.
+    fn stuck(&mut self, cx: &Cx<'_>, fx: &mut Fx, work: u64, who: Option<Box<Who>>) {
+        self.busy.remove(&work);
+        fx.timer(cx.now + RETRY_MS, Input::Tick(Tick::WorkDue));
+        if let Some(who) = who {
+            let failed = Input::Failed { connection: who.connection, call: who.call };
+            fx.tell(Name::Session(who.session), failed);
+        }
     }
 
     /// FRIEND-2 to 4: a friendship began or ended.

@@ -22,6 +22,13 @@ impl Roster {
         match input {
             Input::Call(call) => self.call(cx, fx, *call),
             Input::Starred(news) => favorite::starred(cx, fx, &self.own, *news),
+            Input::Reading(reading) => reading.step(cx, fx),
+            Input::Refresh(refresh) => roster::refresh(cx, fx, &self.own, *refresh),
+            Input::Errand(errand) => {
+                roster::errand(cx, fx, &self.own, &errand)?;
+                errand.go_on(fx);
+                Ok(())
+            }
             Input::Registered { phone, roster } => roster::registered(cx, fx, &self.own, &phone, &roster),
             _ => Ok(()),
         }

@@ -21,7 +21,7 @@ use proto::Refusal;
 use proto::ids::Phone;
 use proto::records::{Auth, AuthAct, AuthType};
 
-pub(crate) use device::{has_token, rosters};
+pub(crate) use device::{end_all, facts as account, has_token, rosters};
 pub(crate) use invite::issue as issue_invite;
 pub(crate) use login::{admit, left};
 pub(crate) use pending::clear as clear_pending;

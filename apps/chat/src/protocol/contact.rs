@@ -1,9 +1,11 @@
 //! `Contact`: a roster as another sees it. Nothing of it is kept as such; it is put together from what its owners keep.
 
+use std::collections::{BTreeMap, HashSet};
+
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{FeedId, PhoneId};
-use proto::limits::LAST_MSG_BYTES;
+use proto::limits::{self, LAST_MSG_BYTES};
 use proto::records::{
     Contact, ContactReader, ContactStatus, Message, Online, Roster, Service, ServiceStatus, ServiceType,
 };
@@ -13,33 +15,130 @@ use super::presence;
 use crate::Cx;
 use crate::rows::{self, BOOK, DEVICE, Device, Entry, NICK_OF, READER, RELATION, ROSTER, Reader, Relation};
 
-/// Contacts of a roster that one scan of a range returns; a roster has at most `limits::CONTACTS` in each of its two ranges.
-const SCAN_MAX: usize = 2 * proto::limits::CONTACTS;
+/// What the rows of a roster say of one address.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) address: Bytes,
+    relation: Option<Relation>,
+    entry: Option<Entry>,
+}
 
-/// All contacts of a roster, full; with `since` those that changed later, removed ones as `deleted` (PROFILE-1).
-pub(crate) fn all(cx: &Cx<'_>, own: &PhoneId, since: Option<u64>) -> Result<Vec<Contact>, Failure> {
-    let mut addresses = std::collections::BTreeMap::<Bytes, (Option<Relation>, Option<Entry>)>::new();
+/// Some of a roster's contacts, in the order of their addresses.
+pub(crate) struct Page {
+    pub(crate) known: Vec<Known>,
+    /// Where to go on, unless these were the last.
+    pub(crate) upto: Option<Bytes>,
+}
+
+/// The contacts of a roster beyond an address, about `most` of them; those removed are among them, for PROFILE-1's delta.
+pub(crate) fn page(cx: &Cx<'_>, own: &PhoneId, after: &[u8], most: usize) -> Result<Page, Failure> {
     let prefix = rows::pair_key(own, b"");
-    for (key, row) in cx.store.scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(SCAN_MAX))? {
-        addresses.entry(key.slice(prefix.len()..)).or_default().0 = Some(rows::decode(&row)?);
-    }
-    for (key, row) in cx.store.scan(BOOK, &kvs::Span::prefix(prefix.clone()).limit(SCAN_MAX))? {
-        addresses.entry(key.slice(prefix.len()..)).or_default().1 = Some(rows::decode(&row)?);
-    }
-    let since = since.unwrap_or(0);
-    let mut contacts = Vec::new();
-    for (address, (relation, entry)) in addresses {
-        let update = relation.as_ref().map_or(0, |row| row.update).max(entry.as_ref().map_or(0, |row| row.update));
-        let status = status(&address, relation.as_ref(), entry.as_ref());
-        if update <= since && since > 0 || status == ContactStatus::Deleted && since == 0 {
-            continue;
+    let span = rows::beyond(&prefix, after).limit(most.max(1));
+    let (relations, entries) = (cx.store.scan(RELATION, &span)?, cx.store.scan(BOOK, &span)?);
+    // Beyond the last row of a full table's part, the other's may be missing their counterparts.
+    let full = [&relations, &entries].into_iter().filter(|rows| rows.len() >= most.max(1));
+    let upto = full.filter_map(|rows| rows.last()).map(|(key, _)| key.slice(prefix.len()..)).min();
+
+    let mut addresses = BTreeMap::<Bytes, Known>::new();
+    let at = |key: &Bytes| {
+        let address = key.slice(prefix.len()..);
+        let within = upto.as_ref().is_none_or(|upto| address <= *upto);
+        within.then_some(address)
+    };
+    let blank = |address: &Bytes| Known { address: address.clone(), relation: None, entry: None };
+    for (key, row) in &relations {
+        if let Some(address) = at(key) {
+            addresses.entry(address.clone()).or_insert_with(|| blank(&address)).relation = Some(rows::decode(row)?);
         }
-        contacts.push(match PhoneId::parse(&address) {
-            Ok(peer) => seen(cx, own, &peer, relation.as_ref(), entry.as_ref())?,
-            Err(_) => stranger(address, entry.as_ref()),
-        });
     }
-    Ok(contacts)
+    for (key, row) in &entries {
+        if let Some(address) = at(key) {
+            addresses.entry(address.clone()).or_insert_with(|| blank(&address)).entry = Some(rows::decode(row)?);
+        }
+    }
+    Ok(Page { known: addresses.into_values().collect(), upto })
+}
+
+/// What the rows of a roster say of an address now; none when nothing is or ever was there.
+pub(crate) fn known(cx: &Cx<'_>, own: &PhoneId, address: &Bytes) -> Result<Option<Known>, Failure> {
+    let key = rows::pair_key(own, address);
+    let (relation, entry) = (rows::read(cx.store, RELATION, &key)?, rows::read(cx.store, BOOK, &key)?);
+    let is_known = relation.is_some() || entry.is_some();
+    Ok(is_known.then(|| Known { address: address.clone(), relation, entry }))
+}
+
+impl Known {
+    /// Whether it is part of an answer: a contact, or, where changes since a time are asked for, one that changed later.
+    pub(crate) fn is_told(&self, since: Option<u64>) -> bool {
+        match since.filter(|since| *since > 0) {
+            Some(since) => updated(self.relation.as_ref(), self.entry.as_ref()) > since,
+            None => status(&self.address, self.relation.as_ref(), self.entry.as_ref()) != ContactStatus::Deleted,
+        }
+    }
+
+    pub(crate) fn peer(&self) -> Option<PhoneId> {
+        PhoneId::parse(&self.address).ok()
+    }
+}
+
+/// The contact in full, personal to `own`.
+pub(crate) fn full(cx: &Cx<'_>, own: &PhoneId, known: &Known) -> Result<Contact, Failure> {
+    match known.peer() {
+        Some(peer) => seen(cx, own, &peer, known.relation.as_ref(), known.entry.as_ref()),
+        None => Ok(stranger(known.address.clone(), known.entry.as_ref())),
+    }
+}
+
+/// ROSTER-10: whether name, surname or nick contain `needle`, which is in lower case.
+pub(crate) fn is_named(cx: &Cx<'_>, known: &Known, needle: &str) -> Result<bool, Failure> {
+    let face = match known.peer() {
+        Some(peer) => face(cx, &peer, known.entry.as_ref())?,
+        None => stranger(known.address.clone(), known.entry.as_ref()),
+    };
+    let names = [face.names, face.surnames, face.nick].into_iter().flatten();
+    Ok(names.into_iter().any(|name| String::from_utf8_lossy(&name).to_lowercase().contains(needle)))
+}
+
+/// Number of the last message that passed between the two and that `own` sees, 0 if there is none.
+pub(crate) fn last_id(cx: &Cx<'_>, own: &PhoneId, known: &Known) -> Result<u64, Failure> {
+    let Some(peer) = known.peer() else { return Ok(0) };
+    let feed = FeedId::p2p(own.clone(), peer);
+    let mine: Reader = rows::read(cx.store, READER, &rows::reader_key(&feed, own))?.unwrap_or_default();
+    Ok(Reach::all(cx, &feed, own, mine)?.last(cx)?.and_then(|message| message.id).unwrap_or(0))
+}
+
+/// How full a roster is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// Its phone book and those it stands in a relation to, each address once.
+    pub(crate) contacts: usize,
+    /// Requests of others that it has not answered: they are no contacts yet (FRIEND-1).
+    pub(crate) unanswered: usize,
+}
+
+impl Count {
+    pub(crate) fn is_full(self) -> bool {
+        self.contacts >= limits::CONTACTS
+    }
+}
+
+/// Counts a roster's contacts, for everyone who adds one: the phone book, a friend request, a first message (section 11).
+pub(crate) fn count(cx: &Cx<'_>, own: &PhoneId) -> Result<Count, Failure> {
+    let prefix = rows::pair_key(own, b"");
+    let (mut unanswered, mut contacts) = (0, HashSet::new());
+    rows::each(cx.store, RELATION, &prefix, |key, row| {
+        match rows::decode::<Relation>(row)?.status {
+            None => {}
+            Some(ContactStatus::Authorization) => unanswered += 1,
+            Some(_) => drop(contacts.insert(key.clone())),
+        }
+        Ok(())
+    })?;
+    rows::each(cx.store, BOOK, &prefix, |key, _| {
+        contacts.insert(key.clone());
+        Ok(())
+    })?;
+    Ok(Count { contacts: contacts.len(), unanswered })
 }
 
 /// `peer` as `own` sees it by these rows, full and personal to `own`.
@@ -65,7 +164,7 @@ pub(crate) fn seen(
             ContactStatus::Friend => presence::to_friend(cx, peer.phone())?,
             _ => Online::Offline.into(),
         }),
-        update: Some(relation.map_or(0, |row| row.update).max(entry.map_or(0, |row| row.update))),
+        update: Some(updated(relation, entry)),
         created: Some(relation.map(|row| row.created).or(entry.map(|row| row.created)).unwrap_or(0)),
         settings: relation.map(|row| row.settings.clone()).unwrap_or_default(),
         services: services(cx, peer)?,
@@ -88,6 +187,10 @@ pub(crate) fn person(cx: &Cx<'_>, own: &PhoneId, peer: &PhoneId) -> Result<Conta
     };
     let services = services(cx, peer)?;
     Ok(Contact { presence, services, status, ..face(cx, peer, entry.as_ref())? })
+}
+
+fn updated(relation: Option<&Relation>, entry: Option<&Entry>) -> u64 {
+    relation.map_or(0, |row| row.update).max(entry.map_or(0, |row| row.update))
 }
 
 /// Names, nick and avatar of a roster, as it gives them itself; what the phone book says where it gives none.
@@ -132,7 +235,7 @@ fn status(address: &[u8], relation: Option<&Relation>, entry: Option<&Entry>) ->
 fn services(cx: &Cx<'_>, peer: &PhoneId) -> Result<Vec<Service>, Failure> {
     let prefix = rows::path(&[peer.phone().as_str().as_bytes(), b""]);
     let mut services = Vec::new();
-    for (_, row) in cx.store.scan(DEVICE, &kvs::Span::prefix(prefix).limit(proto::limits::DEVICES))? {
+    for (_, row) in cx.store.scan(DEVICE, &kvs::Span::prefix(prefix).limit(limits::DEVICES))? {
         let device: Device = rows::decode(&row)?;
         let Some(certificate) = device.certificate else {
             continue;

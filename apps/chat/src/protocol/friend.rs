@@ -1,16 +1,18 @@
 //! FRIEND: what two rosters are to each other. Both sides are one row each of one owner, so no half-state is ever seen.
 
+mod part;
+
 use etf::Term;
 use n2o::Failure;
-use proto::ids::PhoneId;
-use proto::limits::CONTACTS;
 use proto::records::{Contact, ContactStatus, Data, Feature, Friend, FriendStatus, Io};
 use proto::{Outcome, Refusal};
+
+pub(crate) use part::errand;
 
 use super::{Halt, contact, feature};
 use crate::effects::{Seen, answer, contact_merge, notify, ses};
 use crate::process::conversation::{Conversation, Side};
-use crate::rows::{self, BOOK, Entry, RELATION, ROSTER, Relation};
+use crate::rows::{self, BOOK, Entry, ROSTER, Relation};
 use crate::{Chat, Cx, Friendship, Fx, Input, Name, Who};
 
 /// Requests unanswered at one roster (FRIEND-1).
@@ -89,10 +91,8 @@ impl Pair<'_, '_> {
     }
 
     fn ask(&mut self) -> Result<(), Halt> {
-        if self.count(&self.own.who.clone(), CONTACTS, |_| true)? >= CONTACTS
-            || self.count(&self.other.who.clone(), CONTACTS, |status| status == Some(ContactStatus::Authorization))?
-                >= UNANSWERED_MAX
-        {
+        self.has_room()?;
+        if contact::count(self.cx, &self.other.who)?.unanswered >= UNANSWERED_MAX {
             return Err(Refusal::Limit.into());
         }
         self.set(Some(ContactStatus::Request), Some(ContactStatus::Authorization));
@@ -100,15 +100,16 @@ impl Pair<'_, '_> {
         self.tell_both()
     }
 
-    /// How many contacts of a roster, unanswered requests of others left out, are in such a state.
-    fn count(&self, roster: &PhoneId, limit: usize, counts: impl Fn(State) -> bool) -> Result<usize, Failure> {
-        let span = kvs::Span::prefix(rows::pair_key(roster, b"")).limit(2 * limit);
-        let mut count = 0;
-        for (_, row) in self.cx.store.scan(RELATION, &span)? {
-            let relation: Relation = rows::decode(&row)?;
-            count += usize::from(relation.status.is_some() && counts(relation.status));
+    /// Section 11: the own book takes one more contact, or has this one already.
+    fn has_room(&self) -> Result<(), Halt> {
+        let is_contact = match self.own.relation.status {
+            Some(ContactStatus::Authorization) | None => self.entry(&self.own, &self.other)?.is_some(),
+            Some(_) => true,
+        };
+        match is_contact || !contact::count(self.cx, &self.own.who)?.is_full() {
+            true => Ok(()),
+            false => Err(Refusal::Limit.into()),
         }
-        Ok(count)
     }
 
     /// FRIEND-2.
@@ -130,12 +131,14 @@ impl Pair<'_, '_> {
     }
 
     fn befriend(&mut self) -> Result<(), Halt> {
+        self.has_room()?;
         self.set(Some(ContactStatus::Friend), Some(ContactStatus::Friend));
         answer(self.fx, self.who, Vec::new());
         self.tell_friends()
     }
 
     fn befriend_and(&mut self, io: Io) -> Result<(), Halt> {
+        self.has_room()?;
         self.set(Some(ContactStatus::Friend), Some(ContactStatus::Friend));
         answer(self.fx, self.who, vec![etf::encode(&io)]);
         self.tell_friends()
@@ -167,6 +170,7 @@ impl Pair<'_, '_> {
     /// FRIEND-4.
     fn ban(&mut self) -> Result<(), Halt> {
         if self.own.relation.status != Some(ContactStatus::Ban) {
+            self.has_room()?;
             let theirs = match self.other.relation.status {
                 Some(ContactStatus::Ban) => Some(ContactStatus::Ban),
                 _ => Some(ContactStatus::Banned),
@@ -279,9 +283,12 @@ impl Pair<'_, '_> {
     }
 
     fn seen(&self, side: &Side, peer: &Side) -> Result<Contact, Failure> {
-        let book = rows::pair_key(&side.who, peer.who.as_str().as_bytes());
-        let entry: Option<Entry> = rows::read(self.cx.store, BOOK, &book)?;
-        contact::seen(self.cx, &side.who, &peer.who, Some(&side.relation), entry.as_ref())
+        contact::seen(self.cx, &side.who, &peer.who, Some(&side.relation), self.entry(side, peer)?.as_ref())
+    }
+
+    /// What the phone book of `side` says of the other.
+    fn entry(&self, side: &Side, peer: &Side) -> Result<Option<Entry>, Failure> {
+        rows::read(self.cx.store, BOOK, &rows::pair_key(&side.who, peer.who.as_str().as_bytes()))
     }
 
     /// Presence of each to the other (FRIEND-2), or offline from now on (FRIEND-3, 4).

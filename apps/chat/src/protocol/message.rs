@@ -96,6 +96,9 @@ fn send(
     let link = message.link.map(|link| about(conversation, cx, who, own, forwards, link)).transpose()?;
 
     let id = cx.id()?;
+    if !acquainted {
+        check_room(conversation, cx)?;
+    }
     let msg_id = given.clone().unwrap_or_else(|| format!("srv-{id}").into());
     let kept = Message {
         id: Some(id),
@@ -206,6 +209,18 @@ fn repeat(
 ) -> Result<(), Halt> {
     let stored = cx.store.get(MESSAGE, &rows::numbered(&conversation.key, id))?;
     answer(fx, who, msg_id.map(accepted).into_iter().chain(stored).collect());
+    Ok(())
+}
+
+/// Section 11: a first message makes contacts, for which both books have room, or which they hold already.
+fn check_room(conversation: &Conversation, cx: &Cx<'_>) -> Result<(), Halt> {
+    for side in conversation.sides().iter().filter(|side| side.relation.status.is_none()) {
+        let other = conversation.other(side).who.to_bytes();
+        let is_contact = cx.store.get(rows::BOOK, &rows::pair_key(&side.who, &other))?.is_some();
+        if !is_contact && contact::count(cx, &side.who)?.is_full() {
+            return Err(Refusal::Limit.into());
+        }
+    }
     Ok(())
 }
 

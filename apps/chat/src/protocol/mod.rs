@@ -12,8 +12,10 @@ pub(crate) mod message;
 pub(crate) mod pages;
 pub(crate) mod presence;
 pub(crate) mod profile;
+pub(crate) mod reading;
 pub(crate) mod rights;
 pub(crate) mod roster;
 pub(crate) mod typing;
+pub(crate) mod work;
 
 pub(crate) use halt::{Halt, settle};

@@ -5,11 +5,11 @@ mod tell;
 use bytes::Bytes;
 use n2o::Failure;
 use proto::Refusal;
-use proto::ids::{Address, Phone, PhoneId};
+use proto::ids::{Address, BadId, Phone, PhoneId};
 use proto::limits::PRESENCE_CHARS;
 use proto::records::{ContactStatus, Feature, Online, Presence, PresenceStatus, Profile};
 
-pub(crate) use tell::{friends, tell_device, tell_face, tell_friends, tell_one, tell_own};
+pub(crate) use tell::{Telling, friends, tell_device, tell_face, tell_face_on, tell_friends, tell_one, tell_own};
 
 use super::Halt;
 use super::feature::{self, PRIVACY};
@@ -58,7 +58,7 @@ fn ask(cx: &Cx<'_>, fx: &mut Fx, who: &Who, uid: Option<&Bytes>) -> Result<(), H
     let account = who.account.as_deref().ok_or(Refusal::PermissionDenied)?;
     let status = match uid.filter(|uid| !uid.is_empty()) {
         None => of(cx, &account.phone)?,
-        Some(uid) => match Address::parse_own(uid, &account.phone) {
+        Some(uid) => match asked(account, uid) {
             Ok(Address::Roster(_)) => of(cx, &account.phone)?,
             Ok(Address::Phone(phone)) if phone == account.phone => of(cx, &phone)?,
             Ok(Address::Full(peer)) if account.owns(&peer) => of(cx, peer.phone())?,
@@ -73,6 +73,14 @@ fn ask(cx: &Cx<'_>, fx: &mut Fx, who: &Who, uid: Option<&Bytes>) -> Result<(), H
     let uid = uid.filter(|uid| !uid.is_empty()).cloned().or_else(|| Some(account.default_roster()?.to_bytes()));
     effects::answer(fx, who, vec![etf::encode(&Presence { uid, status: Some(status) })]);
     Ok(())
+}
+
+/// A number alone is one of the own rosters, or else a telephone.
+fn asked(account: &Account, uid: &[u8]) -> Result<Address, BadId> {
+    match Address::parse_own(uid, &account.phone)? {
+        Address::Roster(roster) if !account.rosters.contains(&roster) => Address::parse(uid),
+        address => Ok(address),
+    }
 }
 
 /// Presence of `peer` for an account that may be its friend.

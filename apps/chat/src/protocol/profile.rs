@@ -1,17 +1,24 @@
 //! PROFILE (SPEC 6.4): the account as a whole.
 
+mod rosters;
+
+use std::sync::Arc;
+
 use n2o::Failure;
 use proto::Refusal;
 use proto::ids::{Phone, PhoneId};
-use proto::records::{PresenceStatus, Profile, ProfileStatus, Roster, RosterEntry};
+use proto::records::{Feature, PresenceStatus, Profile, ProfileStatus, Roster};
 use proto::topic::{Owner, Topic};
 
+pub(crate) use rosters::{create, drop_roster, found};
+
 use super::presence::{self, Audience};
-use super::roster::{self, PART_BYTES};
-use super::{Halt, auth, feature};
+use super::reading::{Reading, To, What};
+use super::roster::{self, Frame};
+use super::{Halt, auth, favorite, feature};
 use crate::effects::{self, Seen};
 use crate::rows::{self, PROFILE};
-use crate::{Cx, Fx, Who};
+use crate::{Cx, Fx, Input, Name, Refresh, Who};
 
 /// One PROFILE call, judged by the profile `own`.
 pub(crate) fn call(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, profile: Profile) -> Result<(), Halt> {
@@ -23,11 +30,11 @@ pub(crate) fn call(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, profile: Pr
         ProfileStatus::Init => get(cx, fx, who, own, &profile, status),
         // PROFILE-7: no provider.
         ProfileStatus::Aws => Err(Refusal::Aws.into()),
-        ProfileStatus::Remove
-        | ProfileStatus::Update
-        | ProfileStatus::Delete
-        | ProfileStatus::Create
-        | ProfileStatus::Set
+        ProfileStatus::Update => update(cx, fx, who, own, &profile),
+        ProfileStatus::Set => set(cx, fx, who, own, profile),
+        ProfileStatus::Remove => rosters::remove(cx, fx, who, own, &profile),
+        ProfileStatus::Delete => rosters::delete(cx, fx, who, own, &profile),
+        ProfileStatus::Create
         | ProfileStatus::Link
         | ProfileStatus::Email
         | ProfileStatus::Migrate
@@ -50,65 +57,79 @@ fn own_row(cx: &Cx<'_>, who: &Who, own: &Phone, profile: &Profile) -> Result<Pro
 /// PROFILE-1: everything the account may see, or what has changed since.
 fn get(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: &Profile, status: ProfileStatus) -> Result<(), Halt> {
     let row = own_row(cx, who, own, asked)?;
-    let parts = match asked
-        .settings
-        .iter()
-        .any(|option| option.key.as_deref() == Some(b"ROSTERS") && option.text() == b"ids")
-    {
-        true => vec![Profile {
-            presence: Some(presence::of(cx, own)?),
-            update: Some(roster::synced(cx)),
-            status: Some(status),
-            ..row
-        }],
-        false => full(cx, &row, &auth::rosters(cx, own)?, roster::delta(cx, asked.update), status)?,
-    };
-    effects::answer(fx, who, parts.iter().map(etf::encode).collect());
-    Ok(())
+    let by_id = |option: &Feature| option.key.as_deref() == Some(b"ROSTERS") && option.text() == b"ids";
+    if asked.settings.iter().any(by_id) {
+        let presence = Some(presence::of(cx, own)?);
+        let brief = Profile { presence, update: Some(roster::synced(cx)), status: Some(status), ..row };
+        effects::answer(fx, who, vec![etf::encode(&brief)]);
+        return Ok(());
+    }
+    let to = To::Caller(Box::new(who.clone()));
+    Ok(full(cx, fx, to, &row, &auth::rosters(cx, own)?, roster::delta(cx, asked.update), status)?)
 }
 
 /// A full Profile, as one record or several; `update` in the last one only (PROFILE-1, notes). `row` and `rosters` may be newer than
 /// the store.
 pub(crate) fn full(
     cx: &Cx<'_>,
+    fx: &mut Fx,
+    to: To,
     row: &Profile,
     rosters: &[(PhoneId, Roster)],
     since: Option<u64>,
     status: ProfileStatus,
-) -> Result<Vec<Profile>, Failure> {
+) -> Result<(), Failure> {
     let own = rosters.first().map(|(id, _)| id.phone());
     let presence = own.map(|own| presence::of(cx, own)).transpose()?;
     let head = Profile { rosters: Vec::new(), update: None, presence, status: Some(status), ..row.clone() };
-    let mut pieces = Vec::new();
-    for (id, row) in rosters {
-        pieces.extend(roster::full(cx, id, roster::whole(cx, id, row.clone())?, since)?);
-    }
-    Ok(pack(head, pieces, roster::synced(cx)))
+    let whole = |(id, row): &(PhoneId, Roster)| {
+        Ok((id.clone(), Roster { tags: favorite::tags(cx, id)?, ..roster::whole(cx, id, row.clone())? }))
+    };
+    let rosters = rosters.iter().map(whole).collect::<Result<Vec<_>, Failure>>()?;
+    let frame = Frame::Profile(Box::new(head));
+    let reading = Reading::new(to, frame, rosters, What::Contacts { since }, roster::synced(cx));
+    Box::new(reading).step(cx, fx)
 }
 
-/// Puts as many pieces into a record as fit. Of the account itself the first record tells, the others name it.
-fn pack(head: Profile, pieces: Vec<Roster>, update: u64) -> Vec<Profile> {
-    let next = Profile {
-        phone: head.phone.clone(),
-        date: head.date,
-        balance: head.balance,
-        presence: head.presence.clone(),
-        status: head.status,
-        ..Profile::default()
-    };
-    let (mut bytes, mut part, mut parts) = (etf::encode(&head).len(), head, Vec::new());
-    for piece in pieces {
-        let size = etf::encode(&piece).len();
-        if bytes + size > PART_BYTES && (bytes > size || !part.rosters.is_empty()) {
-            parts.push(std::mem::replace(&mut part, next.clone()));
-            bytes = etf::encode(&next).len();
+/// CON-6: a client of the first versions is sent its Profile.
+pub(crate) fn show(cx: &Cx<'_>, fx: &mut Fx, own: &Phone, session: Arc<str>, connection: u64) -> Result<(), Failure> {
+    match rows::read::<Profile>(cx.store, PROFILE, own.as_str().as_bytes())? {
+        Some(row) => {
+            let to = To::Connection { session, connection };
+            full(cx, fx, to, &row, &auth::rosters(cx, own)?, None, ProfileStatus::Get)
         }
-        bytes += size;
-        part.rosters.push(RosterEntry::Roster(Box::new(piece)));
+        None => Ok(()),
     }
-    part.update = Some(update);
-    parts.push(part);
-    parts
+}
+
+/// PROFILE-2: the friends of all rosters are told again what they look like.
+fn update(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: &Profile) -> Result<(), Halt> {
+    let row = own_row(cx, who, own, asked)?;
+    let update = Some(cx.now.0);
+    fx.put(PROFILE, own.to_bytes(), rows::encode(&Profile { update, ..row }));
+    let status = Some(ProfileStatus::Update);
+    let answer = etf::encode(&Profile { phone: Some(own.to_bytes()), update, status, ..Profile::default() });
+    let mut left: Vec<PhoneId> = rows::roster_ids(cx.store, own)?.iter().map(|id| own.roster(*id)).rev().collect();
+    match left.pop() {
+        Some(first) => {
+            fx.tell(Name::Roster(first), Input::Refresh(Box::new(Refresh { who: who.clone(), left, answer })));
+        }
+        None => effects::answer(fx, who, vec![answer]),
+    }
+    Ok(())
+}
+
+/// PROFILE-3: other settings in the place of those that are there.
+fn set(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: Profile) -> Result<(), Halt> {
+    let row = own_row(cx, who, own, &asked)?;
+    if !asked.services.is_empty() {
+        // SERVICE-1 and 2 come with linked accounts.
+        return Err(Refusal::NotSupported.into());
+    }
+    let mut settings = Vec::new();
+    feature::merge(&mut settings, &asked.settings)?;
+    let after = Profile { settings, ..row.clone() };
+    change(cx, fx, who, own, &row, after, ProfileStatus::Set)
 }
 
 /// PROFILE-4: merges settings; a balance is set by services alone (D-55).
@@ -126,14 +147,28 @@ fn patch(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: Profile) -> Re
     let balance = if who.is_service() { asked.balance.or(row.balance) } else { row.balance };
 
     let after = Profile { settings, balance, ..row.clone() };
-    let is_changed = after != row;
+    change(cx, fx, who, own, &row, after, ProfileStatus::Patch)
+}
+
+/// Keeps services, settings and balance, and tells the own devices; what was so already is answered the same and told nobody (G-7).
+fn change(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Phone,
+    row: &Profile,
+    after: Profile,
+    status: ProfileStatus,
+) -> Result<(), Halt> {
+    let is_changed = after != *row;
     let update = if is_changed { Some(cx.now.0) } else { row.update };
     let brief = Profile {
         phone: Some(own.to_bytes()),
+        services: after.services.clone(),
         settings: after.settings.clone(),
-        balance,
+        balance: after.balance,
         update,
-        status: Some(ProfileStatus::Patch),
+        status: Some(status),
         ..Profile::default()
     };
     effects::answer(fx, who, vec![etf::encode(&brief)]);
@@ -141,7 +176,7 @@ fn patch(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: Profile) -> Re
         fx.put(PROFILE, own.to_bytes(), rows::encode(&Profile { update, ..after.clone() }));
         let topic = Topic::Ses(Owner::Account(own.clone()));
         effects::notify(fx, cx, own, &topic, &brief, None, Seen::by(who))?;
-        tell_privacy(cx, fx, own, &row, &after)?;
+        tell_privacy(cx, fx, own, row, &after)?;
     }
     Ok(())
 }
@@ -153,25 +188,5 @@ fn tell_privacy(cx: &Cx<'_>, fx: &mut Fx, own: &Phone, before: &Profile, after: 
         (false, true) => presence::tell_friends(cx, fx, own, &PresenceStatus::Is(proto::Online::Offline)),
         (true, false) => presence::tell_friends(cx, fx, own, &presence::of(cx, own)?),
         (true, true) | (false, false) => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use bytes::Bytes;
-
-    fn roster(bytes: usize) -> Roster {
-        Roster { names: Some(Bytes::from(vec![b'n'; bytes])), update: None, ..Roster::default() }
-    }
-
-    #[test]
-    fn profile_1_parts_are_bounded_and_the_last_alone_has_update() {
-        let head = Profile { update: None, ..Profile::default() };
-        let parts = pack(head.clone(), vec![roster(200_000), roster(100_000), roster(100_000), roster(200_000)], 7);
-        assert_eq!(parts.iter().map(|part| part.rosters.len()).collect::<Vec<_>>(), [1, 2, 1]);
-        assert_eq!(parts.iter().map(|part| part.update).collect::<Vec<_>>(), [None, None, Some(7)]);
-        assert!(parts.iter().all(|part| etf::encode(part).len() <= PART_BYTES));
-        assert_eq!(pack(head, vec![roster(10); 5], 7).len(), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! ROSTER (SPEC 6.6): names, phone book and nick of one face of an account.
 
 mod book;
+mod leave;
 mod nick;
 mod parts;
 
@@ -12,14 +13,15 @@ use proto::records::{Contact, Io, Roster, RosterId, RosterStatus};
 use proto::{Outcome, Refusal, text};
 
 pub(crate) use book::registered;
-pub(crate) use nick::{claim, index, nick};
-pub(crate) use parts::PART_BYTES;
-use parts::cut;
+pub(crate) use leave::{errand, forget, leave};
+pub(crate) use nick::{claim, claim_first, index, nick, unname, wanted};
+pub(crate) use parts::{Element, Frame, Parts};
 
-use super::{Halt, contact, favorite, presence};
+use super::reading::{Reading, To, What};
+use super::{Halt, favorite, presence};
 use crate::effects::{self, Seen};
 use crate::rows::{self, NICK_OF, ROSTER};
-use crate::{Account, Call, Cx, Fx, Input, Name, Who};
+use crate::{Account, Call, Cx, Fx, Input, Name, Refresh, Who};
 
 /// A reference to an avatar at most, bytes.
 const AVATAR_BYTES: usize = 1024;
@@ -44,8 +46,11 @@ pub(crate) fn call(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, roster: R
             fx.tell(Name::Nicks, Input::Call(Box::new(Call { who: who.clone(), record: roster.into() })));
             Ok(())
         }
-        RosterStatus::Create | RosterStatus::Del | RosterStatus::Remove => Err(Refusal::NotSupported.into()),
-        RosterStatus::Search | RosterStatus::LastMsg => Err(Refusal::NotSupported.into()),
+        RosterStatus::Del => leave::del(cx, fx, who, own, roster.userlist),
+        // Which rosters there are is the account's.
+        RosterStatus::Create | RosterStatus::Remove => Err(Refusal::InvalidData.into()),
+        RosterStatus::Search => search(cx, fx, who, own, roster.names),
+        RosterStatus::LastMsg => last_msg(cx, fx, who, own),
         RosterStatus::List => list(fx, who, &roster),
         // ROSTER-12. Nickid and set have been read as nick and patch.
         RosterStatus::Contact | RosterStatus::Nickid | RosterStatus::Set => Err(Refusal::InvalidData.into()),
@@ -76,17 +81,32 @@ fn by_name(account: &Account, name: &[u8]) -> Option<PhoneId> {
 /// ROSTER-1: the whole roster, or what has changed in it since.
 fn get(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, since: Option<u64>) -> Result<(), Halt> {
     let row = row(cx, own)?.ok_or(Refusal::RosterNotFound)?;
-    let base = Roster { status: Some(RosterStatus::Get), ..whole(cx, own, row)? };
-    let parts = full(cx, own, base, delta(cx, since))?;
-    effects::answer(fx, who, parts.iter().map(etf::encode).collect());
-    Ok(())
+    let tags = favorite::tags(cx, own)?;
+    let base = Roster { tags, status: Some(RosterStatus::Get), ..whole(cx, own, row)? };
+    read(cx, fx, who, own, base, What::Contacts { since: delta(cx, since) })
 }
 
-/// The roster with its lists, as one record or several; with `since`, only the contacts that have changed.
-pub(crate) fn full(cx: &Cx<'_>, own: &PhoneId, base: Roster, since: Option<u64>) -> Result<Vec<Roster>, Failure> {
-    let contacts = contact::all(cx, own, since)?;
-    let (stars, tags) = favorite::of(cx, own)?;
-    Ok(cut(Roster { tags, ..base }, contacts, stars, synced(cx)))
+/// ROSTER-10: contacts whose names contain a text, in whatever case.
+fn search(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, names: Option<Bytes>) -> Result<(), Halt> {
+    let wanted = names.filter(|names| !names.is_empty()).ok_or(Refusal::InvalidData)?;
+    let needle = text::name(&wanted, 1..=*NAMES.end()).map_err(|_| Refusal::InvalidData)?;
+    let needle = String::from_utf8_lossy(&needle).to_lowercase();
+    read(cx, fx, who, own, brief(own, RosterStatus::Search), What::Named(needle))
+}
+
+/// ROSTER-11: the last message of every contact, newest first.
+fn last_msg(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId) -> Result<(), Halt> {
+    read(cx, fx, who, own, brief(own, RosterStatus::LastMsg), What::Latest(Vec::new()))
+}
+
+fn read(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, base: Roster, what: What) -> Result<(), Halt> {
+    let to = To::Caller(Box::new(who.clone()));
+    let reading = Reading::new(to, Frame::Roster, vec![(own.clone(), base)], what, synced(cx));
+    Ok(Box::new(reading).step(cx, fx)?)
+}
+
+fn brief(own: &PhoneId, status: RosterStatus) -> Roster {
+    Roster { id: Some(RosterId::Number(own.roster())), status: Some(status), ..Roster::default() }
 }
 
 /// What a roster says of itself, without lists: a brief record of it is made of this.
@@ -144,8 +164,31 @@ fn patch(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, wanted: Roster, sta
     }
 }
 
+/// PROFILE-2: the friends are told how the roster looks, changed or not.
+pub(crate) fn refresh(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, mut refresh: Refresh) -> Result<(), Failure> {
+    if let Some(row) = row(cx, own)? {
+        let row = Roster { update: Some(cx.now.0), ..row };
+        fx.put(ROSTER, own.to_bytes(), rows::encode(&row));
+        let face = Contact {
+            phone_id: Some(own.to_bytes()),
+            avatar: row.avatar,
+            names: row.names,
+            surnames: row.surnames,
+            nick: cx.store.get(NICK_OF, own.as_str().as_bytes())?,
+            update: row.update,
+            ..Contact::default()
+        };
+        presence::tell_face(cx, fx, own, &face)?;
+    }
+    match refresh.left.pop() {
+        Some(next) => fx.tell(Name::Roster(next), Input::Refresh(Box::new(refresh))),
+        None => effects::answer(fx, &refresh.who, vec![refresh.answer]),
+    }
+    Ok(())
+}
+
 /// The fields that ROSTER-6 changes, in normal form; `None` = leave, empty = clear (C-5).
-fn check(wanted: Roster) -> Result<Roster, Refusal> {
+pub(crate) fn check(wanted: Roster) -> Result<Roster, Refusal> {
     let named = |text: Option<Bytes>, length| match text {
         Some(text) if !text.is_empty() => text::name(&text, length).map(Some).map_err(|_| Refusal::InvalidData),
         other => Ok(other),
@@ -168,7 +211,7 @@ fn check(wanted: Roster) -> Result<Roster, Refusal> {
 }
 
 /// The row with a change applied (C-5).
-fn apply(row: &Roster, change: &Roster) -> Roster {
+pub(crate) fn apply(row: &Roster, change: &Roster) -> Roster {
     let merged = |kept: &Option<Bytes>, given: &Option<Bytes>| match given {
         None => kept.clone(),
         Some(text) => Some(text.clone()).filter(|text| !text.is_empty()),

@@ -85,7 +85,7 @@ impl Session {
             return Ok(());
         };
         open.records.extend(answer.records);
-        open.end = Some(answer.end);
+        open.end = answer.end;
         if answer.also != Also::Nothing {
             open.also = answer.also;
         }
@@ -95,7 +95,7 @@ impl Session {
     /// The owner has failed at it: nothing was changed.
     pub(super) fn failed(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64, call: u64) -> Result<(), Failure> {
         let records = vec![refused(Refusal::Internal)];
-        self.answer(cx, fx, Answer { connection, call, records, end: Verdict::Done, also: Also::Nothing })
+        self.answer(cx, fx, Answer { connection, call, records, end: Some(Verdict::Done), also: Also::Nothing })
     }
 
     /// Sends what is next in order, and starts what waited for it.

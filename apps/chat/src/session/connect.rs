@@ -6,14 +6,14 @@ use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{ClientId, ClientKind, DevKey, Phone};
 use proto::limits::REGISTRATION_MS;
-use proto::records::{ProfileStatus, VnodeMax};
+use proto::records::VnodeMax;
 
 use super::queue::Queue;
 use super::{Link, Rate, Session};
 use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
 use crate::input::{Admit, Admitted, Input, Tick};
-use crate::protocol::{auth, profile};
-use crate::rows::{self, CURSOR, PROFILE};
+use crate::protocol::auth;
+use crate::rows::{self, CURSOR};
 use crate::{Chat, Cx, Fx, Group, Name, Output, Port};
 
 /// Clients up to this version get their Profile at connect (CON-6).
@@ -104,14 +104,43 @@ impl Session {
         fx.tell(Name::Session(self.client.clone()), Input::Begin { connection: admitted.connection });
     }
 
-    /// The session hears news from now on; what came before is read from the store.
+    /// The session hears news from now on; what came before is read from the store. CON-6: clients of the first versions are sent their
+    /// Profile before it, without asking.
     pub(super) fn begin(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
         let client = self.client.clone();
         let Some(link) = self.link(connection) else {
             return Ok(());
         };
+        match (link.hello.version <= PROFILE_VERSION_MAX, &link.account) {
+            (true, Some(account)) => {
+                fx.tell(Name::Profile(account.phone.clone()), Input::Show { session: client, connection });
+                Ok(())
+            }
+            (false, _) | (_, None) => self.deliver(cx, fx, connection),
+        }
+    }
+
+    /// A part of the Profile for a client of the first versions; behind the last one comes what is due.
+    pub(super) fn shown(
+        &mut self,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        connection: u64,
+        records: Vec<Bytes>,
+        done: bool,
+    ) -> Result<(), Failure> {
+        if let Some(link) = self.link(connection) {
+            records.into_iter().for_each(|payload| link.emit(fx, Out::Notice { payload }));
+        }
+        if done { self.deliver(cx, fx, connection) } else { Ok(()) }
+    }
+
+    fn deliver(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
+        let client = self.client.clone();
+        let Some(link) = self.link(connection) else {
+            return Ok(());
+        };
         if let Some(account) = link.account.clone() {
-            link.show_profile(cx, fx, &account.phone)?;
             link.queue = Some(Box::new(Queue::load(cx, &client, &account, link.birth, link.hello.window)?));
             link.pump(&client, cx, fx)?;
         }
@@ -197,18 +226,4 @@ fn loop_delete(cx: &Cx<'_>, fx: &mut Fx, prefix: &Bytes) -> Result<(), Failure> 
 
 fn deny(fx: &mut Fx, port: &Arc<Port>, denied: Denied) {
     fx.emit(Output::Port(port.clone(), Out::Denied(denied)));
-}
-
-impl Link {
-    /// CON-6: clients of the first versions are sent their Profile without asking.
-    fn show_profile(&self, cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<(), Failure> {
-        if self.hello.version > PROFILE_VERSION_MAX {
-            return Ok(());
-        }
-        let Some(row) = rows::read(cx.store, PROFILE, phone.as_str().as_bytes())? else { return Ok(()) };
-        for part in profile::full(cx, &row, &auth::rosters(cx, phone)?, None, ProfileStatus::Get)? {
-            self.emit(fx, Out::Notice { payload: etf::encode(&part) });
-        }
-        Ok(())
-    }
 }

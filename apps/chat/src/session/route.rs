@@ -104,7 +104,8 @@ fn pending(cx: &Cx<'_>, who: &Who) -> Result<Phone, Halt> {
 
 fn roster_owner(who: &Who, roster: &Roster) -> Result<Name, Halt> {
     let account = who.account.as_ref().ok_or(Refusal::PermissionDenied)?;
-    if roster.status == Some(RosterStatus::List) {
+    // Which rosters there are is the account's.
+    if let Some(RosterStatus::List | RosterStatus::Create | RosterStatus::Remove) = roster.status {
         return Ok(Name::Profile(account.phone.clone()));
     }
     let own = match &roster.id {

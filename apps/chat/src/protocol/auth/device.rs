@@ -11,7 +11,7 @@ use proto::text;
 
 use crate::door::{Bye, Certificate};
 use crate::rows::{self, BINDING, Binding, DEVICE, Device, PROFILE, ROSTER, WANTED};
-use crate::{Account, Chat, Cx, Fx, Input, Name};
+use crate::{Account, Chat, Cx, Fx, Input, Name, Who};
 
 /// Session rows of one account; AUTH-4 refuses a further one. Connected at once may be 20 (section 11).
 pub(super) const DEVICES_MAX: usize = 1000;
@@ -170,6 +170,23 @@ pub(super) fn end(
     Ok(())
 }
 
+/// PROFILE-8: all devices of an account end, with their keys. Those that are connected are told by `record`, but for the one that asked;
+/// the client ids of all are given back.
+pub(crate) fn end_all(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    phone: &Phone,
+    who: &Who,
+    record: &Bytes,
+) -> Result<Vec<Bytes>, Failure> {
+    let devices = all(cx, phone)?;
+    for device in &devices {
+        let bye = (device.client_id != who.session.as_bytes()).then(|| (Bye::Ended, Some(record.clone())));
+        end(fx, phone, device, Unbind::Block, bye)?;
+    }
+    Ok(devices.into_iter().map(|device| device.client_id).collect())
+}
+
 /// AUTH-14: what an ended device is told.
 pub(super) fn deleted(device: &Device) -> Auth {
     Auth { client_id: Some(device.client_id.clone()), r#type: Some(AuthAct::Deleted.into()), ..Auth::default() }
@@ -195,6 +212,11 @@ pub(super) fn shown(device: &Device, default: Option<&PhoneId>, act: AuthAct) ->
 pub(super) fn account(phone: &Phone, rosters: Vec<u64>, devices: &[Device]) -> Result<Arc<Account>, Failure> {
     let devices = devices.iter().map(dev_key).collect::<Result<Vec<_>, _>>()?;
     Ok(Arc::new(Account { phone: phone.clone(), rosters, devices }))
+}
+
+/// The facts that sessions hold, with the devices that are in the store.
+pub(crate) fn facts(cx: &Cx<'_>, phone: &Phone, rosters: Vec<u64>) -> Result<Arc<Account>, Failure> {
+    account(phone, rosters, &all(cx, phone)?)
 }
 
 /// Whether this is the device's token, or the one before that is still valid (AUTH-5).

@@ -19,6 +19,7 @@ use crate::door::{Bye, Certificate};
 use crate::effects::{self, Seen, answer};
 use crate::output::Work;
 use crate::protocol::profile;
+use crate::protocol::reading::To;
 use crate::rows::{Device, INVITE, PENDING, Pending};
 use crate::{Group, Input, Name};
 
@@ -223,11 +224,9 @@ fn answer_login(
         Some(certificate) => login.with(Cert { der: Some(certificate.der.clone()) }),
         None => login,
     };
-    let mut records = vec![etf::encode(&login)];
-    let parts = profile::full(ask.cx, &opened.profile, &opened.rosters, None, ProfileStatus::Init)?;
-    records.extend(parts.iter().map(etf::encode));
-    answer(ask.fx, ask.who, records);
-    Ok(())
+    effects::answer_part(ask.fx, ask.who, vec![etf::encode(&login)]);
+    let to = To::Caller(Box::new(ask.who.clone()));
+    profile::full(ask.cx, ask.fx, to, &opened.profile, &opened.rosters, None, ProfileStatus::Init)
 }
 
 /// A connection that still uses the former row is closed (0x8E); what was due to it is forgotten (DLV-11).

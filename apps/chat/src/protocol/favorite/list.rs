@@ -130,9 +130,15 @@ fn painted(
     }
 }
 
-/// The lists `favorite` and `tags` of a Roster. A large message is given without its parts there (HISTORY-12 has it whole), and
+/// The list `tags` of a Roster.
+pub(crate) fn tags(cx: &Cx<'_>, own: &PhoneId) -> Result<Vec<Tag>, Failure> {
+    let owned = |tag: Tag| Tag { roster_id: Some(own.to_bytes()), ..tag };
+    Ok(tag::all(cx, own)?.into_iter().map(owned).collect())
+}
+
+/// The list `favorite` of a Roster. A large message is given without its parts there (HISTORY-12 has it whole), and
 /// beyond [`REQUEST_BYTES`] of stored messages by its keys alone.
-pub(crate) fn of(cx: &Cx<'_>, own: &PhoneId) -> Result<(Vec<Star>, Vec<Tag>), Failure> {
+pub(crate) fn stars(cx: &Cx<'_>, own: &PhoneId) -> Result<Vec<Star>, Failure> {
     let palette = tag::all(cx, own)?;
     let (mut stars, mut bytes) = (Vec::new(), 0);
     for (number, kept) in all(cx, own)? {
@@ -151,6 +157,5 @@ pub(crate) fn of(cx: &Cx<'_>, own: &PhoneId) -> Result<(Vec<Star>, Vec<Tag>), Fa
         };
         stars.push(painted(own, number, &kept, Some(message), None, &palette));
     }
-    let owned = |tag: Tag| Tag { roster_id: Some(own.to_bytes()), ..tag };
-    Ok((stars, palette.into_iter().map(owned).collect()))
+    Ok(stars)
 }

@@ -1,5 +1,7 @@
 //! PRESENCE-3 to 5: who is told of an account's presence and of its faces.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{Phone, PhoneId};
@@ -9,11 +11,14 @@ use proto::topic::Topic;
 
 use super::to_friend;
 use crate::effects::{self, Seen, contact_merge, show};
-use crate::rows::{self, RELATION, Relation};
+use crate::protocol::work::{self, Next};
+use crate::rows::{self, Face, RELATION, Relation, Work};
 use crate::{Account, Cx, Fx, Input, Name, Transient};
 
 /// Friends that a connecting device is told of (PRESENCE-5); of the others PROFILE-1 tells.
 const ONLINE_TOLD: usize = 200;
+/// Relations looked at in one step.
+const STEP: usize = 256;
 /// Relations of a roster that one scan returns: its contacts, and as many that have ended.
 const SCAN_MAX: usize = 2 * CONTACTS;
 
@@ -30,23 +35,102 @@ pub(crate) fn friends(cx: &Cx<'_>, own: &PhoneId) -> Result<Vec<PhoneId>, Failur
     Ok(friends)
 }
 
-/// The friends' addresses, one per account: a notice reaches each device once (G-8).
-fn friends_by_account(cx: &Cx<'_>, own: &PhoneId) -> Result<Vec<PhoneId>, Failure> {
-    let mut friends = friends(cx, own)?;
-    friends.dedup_by(|one, other| one.phone() == other.phone());
-    Ok(friends)
+/// News of presence that are being told: an account has up to 10,000 friends, so its profile goes on by letters to itself. Those who
+/// are told of two changes are told of them in order, since what began earlier stays ahead.
+#[derive(Debug, Clone)]
+pub struct Telling {
+    what: What,
+    /// The own rosters that are left; the friends of the last one are told.
+    rosters: Vec<PhoneId>,
+    /// Friends of that one up to this address have been told.
+    at: Bytes,
 }
 
-/// PRESENCE-5: to the friends of all rosters of `own`. Those who share a room get it from the rooms.
-pub(crate) fn tell_friends(cx: &Cx<'_>, fx: &mut Fx, own: &Phone, status: &PresenceStatus) -> Result<(), Failure> {
-    for roster in rows::roster_ids(cx.store, own)? {
-        let own = own.roster(roster);
-        let (topic, payload) = (Topic::Ac(own.clone()), notice(&own, status));
-        for friend in friends_by_account(cx, &own)? {
-            show(fx, friend.phone(), &topic, payload.clone(), None);
-        }
+#[derive(Debug, Clone)]
+enum What {
+    /// To the friends, what the account shows (PRESENCE-5). One notice for all rosters of a friend (G-8).
+    Changed { status: PresenceStatus, told: Option<Phone> },
+    /// To a device, which friends are there (CON-5), at most so many.
+    There { session: Arc<str>, left: usize },
+}
+
+impl Telling {
+    /// PRESENCE-5: to the friends of all rosters. Those who share a room get it from the rooms.
+    fn changed(rosters: Vec<PhoneId>, status: &PresenceStatus) -> Telling {
+        let what = What::Changed { status: status.clone(), told: None };
+        Telling { what, rosters, at: Bytes::new() }
     }
-    Ok(())
+
+    /// PRESENCE-5 at CON-5: the connecting device learns which friends are there.
+    fn there(rosters: Vec<PhoneId>, session: &Arc<str>) -> Telling {
+        let what = What::There { session: session.clone(), left: ONLINE_TOLD };
+        Telling { what, rosters, at: Bytes::new() }
+    }
+
+    /// Tells some, and comes again if there are more.
+    pub(crate) fn step(mut self: Box<Self>, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+        let Some(own) = self.rosters.last().cloned() else { return Ok(()) };
+        let prefix = rows::pair_key(&own, b"");
+        let page = cx.store.scan(RELATION, &rows::beyond(&prefix, &self.at).limit(STEP))?;
+        for (key, row) in &page {
+            let relation: Relation = rows::decode(row)?;
+            if relation.status == Some(ContactStatus::Friend)
+                && let Ok(friend) = PhoneId::parse(&key.slice(prefix.len()..))
+            {
+                self.tell(cx, fx, &own, &friend)?;
+            }
+        }
+        match page.last() {
+            Some((key, _)) if page.len() == STEP => self.at = key.slice(prefix.len()..),
+            Some(_) | None => {
+                self.rosters.pop();
+                self.at = Bytes::new();
+                if let What::Changed { told, .. } = &mut self.what {
+                    *told = None;
+                }
+            }
+        }
+        if !self.is_done() {
+            fx.tell(cx.name.clone(), Input::Telling(self));
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, friend: &PhoneId) -> Result<(), Failure> {
+        match &mut self.what {
+            What::Changed { status, told } => {
+                if told.replace(friend.phone().clone()).as_ref() != Some(friend.phone()) {
+                    show(fx, friend.phone(), &Topic::Ac(own.clone()), notice(own, status), None);
+                }
+            }
+            What::There { session, left } => {
+                let status = to_friend(cx, friend.phone())?;
+                if *left > 0 && status != PresenceStatus::Is(Online::Offline) {
+                    *left -= 1;
+                    let topic = Topic::Ac(friend.clone()).to_string().into();
+                    let transient = Transient { topic, payload: notice(friend, &status), except: None, origin: None };
+                    fx.tell(Name::Session(session.clone()), Input::Transient(transient.into()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.rosters.is_empty() || matches!(self.what, What::There { left: 0, .. })
+    }
+}
+
+/// PRESENCE-5: to the friends of all rosters of `own`.
+pub(crate) fn tell_friends(cx: &Cx<'_>, fx: &mut Fx, own: &Phone, status: &PresenceStatus) -> Result<(), Failure> {
+    let rosters = rows::roster_ids(cx.store, own)?.into_iter().rev().map(|roster| own.roster(roster)).collect();
+    Box::new(Telling::changed(rosters, status)).step(cx, fx)
+}
+
+/// PRESENCE-5 at CON-5, to the connecting device.
+pub(crate) fn tell_device(cx: &Cx<'_>, fx: &mut Fx, account: &Account, session: &Arc<str>) -> Result<(), Failure> {
+    let rosters = account.rosters.iter().rev().map(|roster| account.phone.roster(*roster)).collect();
+    Box::new(Telling::there(rosters, session)).step(cx, fx)
 }
 
 /// PRESENCE-5 to the account's own devices but the one that asked (G-9).
@@ -71,39 +155,54 @@ pub(crate) fn tell_one(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, other: &Phone, v
     Ok(())
 }
 
-/// PRESENCE-5 at CON-5: the connecting device learns which friends are there.
-pub(crate) fn tell_device(cx: &Cx<'_>, fx: &mut Fx, account: &Account, session: &Name) -> Result<(), Failure> {
-    let mut left = ONLINE_TOLD;
-    for roster in &account.rosters {
-        for friend in friends(cx, &account.phone.roster(*roster))? {
-            let status = to_friend(cx, friend.phone())?;
-            if status == PresenceStatus::Is(Online::Offline) {
-                continue;
-            }
-            if left == 0 {
-                return Ok(());
-            }
-            left -= 1;
-            let topic = Topic::Ac(friend.clone()).to_string().into();
-            let transient = Transient { topic, payload: notice(&friend, &status), except: None, origin: None };
-            fx.tell(session.clone(), Input::Transient(transient.into()));
-        }
-    }
-    Ok(())
-}
-
 fn notice(own: &PhoneId, status: &PresenceStatus) -> Bytes {
     let contact = Contact { phone_id: Some(own.to_bytes()), presence: Some(status.clone()), ..Contact::default() };
     etf::encode(&contact)
 }
 
-/// PRESENCE-3, 4: what a roster shows of itself has changed; to its friends, kept for their devices. Those who share a room get it
-/// from the rooms.
+/// PRESENCE-3, 4: what a roster shows of itself has changed; to its friends, kept for their devices. Whom one step does not tell is told
+/// by durable work. Those who share a room get it from the rooms.
 pub(crate) fn tell_face(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, face: &Contact) -> Result<(), Failure> {
-    let topic = Topic::Ac(own.clone());
-    for friend in friends_by_account(cx, own)? {
-        let merge = contact_merge(&friend, own.as_str().as_bytes());
-        effects::notify(fx, cx, friend.phone(), &topic, face, merge, Seen::ByNobody)?;
+    let mut news = Face { roster: own.to_bytes(), face: face.clone(), ..Face::default() };
+    match tell_some(cx, fx, own, &mut news)? {
+        true => Ok(()),
+        false => work::begin(cx, fx, own.phone(), &Work::Face(news), None),
     }
-    Ok(())
+}
+
+/// The next of those who are told of a changed face.
+pub(crate) fn tell_face_on(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    home: &Phone,
+    number: u64,
+    mut news: Face,
+) -> Result<Next, Failure> {
+    let Ok(own) = PhoneId::parse(&news.roster) else { return Ok(Next::Done(Vec::new())) };
+    if tell_some(cx, fx, &own, &mut news)? {
+        return Ok(Next::Done(Vec::new()));
+    }
+    work::keep(fx, home, number, &Work::Face(news));
+    Ok(Next::Again)
+}
+
+/// Keeps the notice for some friends, one per account (G-8); whether these were the last.
+fn tell_some(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, news: &mut Face) -> Result<bool, Failure> {
+    let (prefix, topic) = (rows::pair_key(own, b""), Topic::Ac(own.clone()));
+    let page = cx.store.scan(RELATION, &rows::beyond(&prefix, &news.at).limit(STEP))?;
+    for (key, row) in &page {
+        let relation: Relation = rows::decode(row)?;
+        let Ok(friend) = PhoneId::parse(&key.slice(prefix.len()..)) else { continue };
+        let phone = friend.phone().to_bytes();
+        if relation.status == Some(ContactStatus::Friend) && news.told != phone {
+            let merge = contact_merge(&friend, own.as_str().as_bytes());
+            effects::notify(fx, cx, friend.phone(), &topic, &news.face, merge, Seen::ByNobody)?;
+            news.told = phone;
+        }
+    }
+    match page.last() {
+        Some((key, _)) if page.len() == STEP => news.at = key.slice(prefix.len()..),
+        Some(_) | None => return Ok(true),
+    }
+    Ok(false)
 }

@@ -11,7 +11,7 @@ use proto::{Outcome, Refusal, text};
 
 use super::Halt;
 use crate::effects::{self, Seen, contact_merge};
-use crate::protocol::presence;
+use crate::protocol::{contact, presence};
 use crate::rows::{self, BOOK, Entry, RELATION, Relation, WANTED};
 use crate::{Cx, Fx, Who};
 
@@ -59,7 +59,7 @@ pub(super) fn add(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, list: Vec<
     }
     let wanted = list.into_iter().map(|entry| check(cx, own, entry)).collect::<Result<Vec<_>, Halt>>()?;
     let (known, new) = sort(cx, own, wanted)?;
-    if !new.is_empty() && size(cx, own)? + new.len() > CONTACTS {
+    if !new.is_empty() && contact::count(cx, own)?.contacts + new.len() > CONTACTS {
         return Err(Refusal::Limit.into());
     }
 
@@ -76,9 +76,7 @@ pub(super) fn add(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, list: Vec<
     }
     for wanted in new {
         let entry = Entry { names: wanted.names, surnames: wanted.surnames, created: cx.now.0, update: cx.now.0 };
-        if let Where::Number(phone) = &wanted.address {
-            fx.put(WANTED, wanted_key(phone, own), Bytes::new());
-        }
+        fx.put(WANTED, wanted_by(&wanted.address.key(), own), Bytes::new());
         keep(cx, fx, own, &wanted.address, entry, Seen::after(who))?;
     }
     Ok(())
@@ -141,19 +139,6 @@ fn sort(cx: &Cx<'_>, own: &PhoneId, wanted: Vec<Wanted>) -> Result<(Known, Vec<W
     Ok((known, new))
 }
 
-/// How many contacts the roster has: those of its phone book and those it stands in a relation to.
-fn size(cx: &Cx<'_>, own: &PhoneId) -> Result<usize, Failure> {
-    let span = kvs::Span::prefix(rows::pair_key(own, b"")).limit(2 * CONTACTS);
-    let mut addresses: BTreeSet<Bytes> = cx.store.scan(BOOK, &span)?.into_iter().map(|(key, _)| key).collect();
-    for (key, row) in cx.store.scan(RELATION, &span)? {
-        let relation: Relation = rows::decode(&row)?;
-        if relation.status.is_some() {
-            addresses.insert(key);
-        }
-    }
-    Ok(addresses.len())
-}
-
 /// New names for an entry of the phone book. A contact that is not in it has the names it gives itself.
 fn rename(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, wanted: &Wanted, entry: Option<Entry>) {
     let Some(entry) = entry else { return };
@@ -198,7 +183,6 @@ pub(crate) fn registered(
     roster: &PhoneId,
 ) -> Result<(), Failure> {
     let number = rows::pair_key(own, phone.as_str().as_bytes());
-    fx.delete(WANTED, wanted_key(phone, own));
     let Some(entry) = rows::read::<Entry>(cx.store, BOOK, &number)? else {
         return Ok(());
     };
@@ -213,6 +197,54 @@ pub(crate) fn registered(
     keep(cx, fx, own, &Where::Roster(roster.clone()), Entry { update: cx.now.0, ..entry }, Seen::ByNobody)
 }
 
-fn wanted_key(phone: &Phone, holder: &PhoneId) -> Bytes {
-    rows::path(&[phone.as_str().as_bytes(), holder.as_str().as_bytes()])
+/// ROSTER-8, PROFILE-8: a roster of this phone book is no more. What is left is its number, or the roster that stands for that now.
+pub(super) fn lose(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    own: &PhoneId,
+    lost: &PhoneId,
+    instead: Option<&PhoneId>,
+) -> Result<(), Failure> {
+    let key = rows::pair_key(own, &lost.to_bytes());
+    let Some(entry) = rows::read::<Entry>(cx.store, BOOK, &key)? else {
+        return Ok(());
+    };
+    fx.delete(BOOK, key);
+    let gone = Contact {
+        phone_id: Some(lost.to_bytes()),
+        update: Some(cx.now.0),
+        status: Some(ContactStatus::Deleted),
+        ..Contact::default()
+    };
+    tell(cx, fx, own, &gone, Seen::ByNobody)?;
+    let left = match instead {
+        Some(roster) => Where::Roster(roster.clone()),
+        None => Where::Number(lost.phone().clone()),
+    };
+    let known = rows::pair_key(own, &left.key());
+    let relation: Option<Relation> = rows::read(cx.store, RELATION, &known)?;
+    match relation.is_some_and(|row| row.status.is_some()) || cx.store.get(BOOK, &known)?.is_some() {
+        true => Ok(()),
+        false => keep(cx, fx, own, &left, Entry { update: cx.now.0, ..entry }, Seen::ByNobody),
+    }
+}
+
+/// The row by which the account behind an address finds who has it in the phone book.
+pub(super) fn wanted_by(address: &[u8], holder: &PhoneId) -> Bytes {
+    rows::path(&[number(address), holder.as_str().as_bytes()])
+}
+
+/// Whether the phone book has other addresses of the same account.
+pub(super) fn has_others(cx: &Cx<'_>, own: &PhoneId, address: &[u8]) -> Result<bool, Failure> {
+    let number = number(address);
+    let whole = [number, b"_"].concat();
+    let rosters = cx.store.scan(BOOK, &kvs::Span::prefix(rows::pair_key(own, &whole)).limit(2))?;
+    let is_other = |key: &[u8]| !key.ends_with(&[b"/", address].concat());
+    Ok(rosters.iter().any(|(key, _)| is_other(key))
+        || number != address && cx.store.get(BOOK, &rows::pair_key(own, number))?.is_some())
+}
+
+/// The account key of an address.
+fn number(address: &[u8]) -> &[u8] {
+    address.rsplitn(2, |byte| *byte == b'_').last().unwrap_or_default()
 }

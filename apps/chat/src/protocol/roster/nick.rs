@@ -9,9 +9,10 @@ use proto::records::{Contact, Index, Roster, RosterId, RosterStatus};
 
 use super::{Halt, named};
 use crate::effects::{self, Seen};
-use crate::protocol::presence;
-use crate::rows::{NICK, NICK_OF};
-use crate::{Cx, Fx, Who};
+use crate::protocol::work::{self, Errand, Task};
+use crate::protocol::{presence, settle};
+use crate::rows::{Found, NICK, NICK_OF, Work};
+use crate::{Cx, Founding, Fx, Who};
 
 /// ROSTER-7: takes a nick, or with an empty one gives it back.
 pub(crate) fn nick(cx: &Cx<'_>, fx: &mut Fx, who: &Who, roster: Roster) -> Result<(), Halt> {
@@ -65,7 +66,30 @@ pub(crate) fn index(cx: &Cx<'_>, fx: &mut Fx, who: &Who, asked: Index) -> Result
     Ok(())
 }
 
-fn wanted(nick: &Bytes) -> Result<Option<Nick>, Refusal> {
+/// ROSTER-2: the nick of a roster that is to be founded; taken, it is founded whatever happens.
+pub(crate) fn claim_first(cx: &Cx<'_>, fx: &mut Fx, founding: &Founding) -> Result<(), Failure> {
+    let Founding { who, own, row, nick } = founding;
+    match take(cx, fx, own, Some(nick)) {
+        Ok(_) => {
+            let found = Found { roster: own.roster(), row: row.clone() };
+            work::begin(cx, fx, own.phone(), &Work::Found(found), Some(who))
+        }
+        Err(halt) => settle(fx, who, Err(halt)),
+    }
+}
+
+/// ROSTER-8: the nick of a roster that is no more is free.
+pub(crate) fn unname(cx: &Cx<'_>, fx: &mut Fx, errand: &Errand) -> Result<(), Failure> {
+    match &errand.task {
+        Task::Leave { own, .. } => match take(cx, fx, own, None) {
+            Ok(_) | Err(Halt::Refused(_)) => Ok(()),
+            Err(Halt::Failed(failure)) => Err(failure),
+        },
+        Task::Forget { .. } | Task::Unstar { .. } | Task::Lose { .. } | Task::Unqueue | Task::Unnotify { .. } => Ok(()),
+    }
+}
+
+pub(crate) fn wanted(nick: &Bytes) -> Result<Option<Nick>, Refusal> {
     match nick.is_empty() {
         true => Ok(None),
         false => Nick::parse(nick).map(Some).map_err(|_| Refusal::InvalidNick),

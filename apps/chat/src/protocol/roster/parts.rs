@@ -1,78 +1,194 @@
 //! Large answers in parts (PROFILE-1, notes): no record of a roster is beyond 256 KiB.
 
-use etf::Encode;
-use proto::records::{Contact, Roster, Star, UserEntry};
+use bytes::Bytes;
+use proto::records::{Contact, Profile, Roster, RosterEntry, Star, UserEntry};
 
-/// A part at most, bytes encoded.
-pub(crate) const PART_BYTES: usize = 256 * 1024;
+/// A part at most, bytes encoded. An element is far smaller.
+const PART_BYTES: usize = 256 * 1024;
 
-/// The roster with its lists, as one record or several; `update` is set in the last one only, so that a client which was cut off
-/// asks again from where it was. An element is far smaller than a part. Tags are in the first part.
-pub(crate) fn cut(base: Roster, contacts: Vec<Contact>, stars: Vec<Star>, update: u64) -> Vec<Roster> {
-    let mut parts = Parts::begin(Roster { update: None, ..base });
-    for contact in contacts {
-        parts.place(&contact);
-        parts.part.userlist.push(UserEntry::Contact(Box::new(contact)));
-    }
-    for star in stars {
-        parts.place(&star);
-        parts.part.favorite.push(star);
-    }
-    parts.end(update)
+/// What the records of an answer are.
+#[derive(Debug, Clone)]
+pub(crate) enum Frame {
+    /// The roster itself (ROSTER-1).
+    Roster,
+    /// The account, with its rosters inside. The first record tells of the account, the others name it.
+    Profile(Box<Profile>),
 }
 
-struct Parts {
-    empty: Roster,
-    done: Vec<Roster>,
-    part: Roster,
-    /// Of the part, and how many of them it had when it was empty.
+/// Rosters and their lists on their way into records; `update` is set in the last one only, so that a client which was cut off
+/// asks again from where it was.
+#[derive(Debug, Clone)]
+pub(crate) struct Parts {
+    frame: Frame,
+    /// What every part of the open roster says.
+    base: Roster,
+    open: Option<Roster>,
+    /// Rosters of the open record before the open one.
+    closed: Vec<Roster>,
+    /// Of the open record.
     bytes: usize,
-    least: usize,
+    records: Vec<Bytes>,
+}
+
+/// One of a roster's list.
+#[derive(Debug, Clone)]
+pub(crate) enum Element {
+    Contact(Box<Contact>),
+    Star(Box<Star>),
 }
 
 impl Parts {
-    fn begin(base: Roster) -> Parts {
-        let least = etf::encode(&base).len();
-        let empty = Roster { tags: Vec::new(), ..base.clone() };
-        Parts { empty, done: Vec::new(), part: base, bytes: least, least }
+    pub(crate) fn new(frame: Frame) -> Parts {
+        let bytes = frame.bytes();
+        Parts { frame, base: Roster::default(), open: None, closed: Vec::new(), bytes, records: Vec::new() }
     }
 
-    /// Makes room for an element; one that does not fit into this part begins the next.
-    fn place(&mut self, element: &impl Encode) {
-        let size = etf::encode(element).len();
-        if self.bytes + size > PART_BYTES && self.bytes > self.least {
-            self.done.push(std::mem::replace(&mut self.part, self.empty.clone()));
-            self.least = etf::encode(&self.empty).len();
-            self.bytes = self.least;
+    /// A roster, to which its elements are added.
+    pub(crate) fn begin(&mut self, roster: Roster) {
+        self.base = Roster { update: None, ..roster };
+        let bytes = etf::encode(&self.base).len();
+        if self.bytes + bytes > PART_BYTES && !self.closed.is_empty() {
+            self.flush(None);
         }
-        self.bytes += size;
+        self.bytes += bytes;
+        self.open = Some(self.base.clone());
+        // Tags are in the first part.
+        self.base.tags.clear();
     }
 
-    fn end(mut self, update: u64) -> Vec<Roster> {
-        self.part.update = Some(update);
-        self.done.push(self.part);
-        self.done
+    pub(crate) fn add(&mut self, element: Element) {
+        let bytes = element.bytes();
+        let has_some = self.open.as_ref().is_some_and(has_elements) || !self.closed.is_empty();
+        if self.bytes + bytes > PART_BYTES && has_some {
+            self.flush(None);
+            self.bytes += etf::encode(&self.base).len();
+            self.open = Some(self.base.clone());
+        }
+        self.bytes += bytes;
+        if let Some(open) = &mut self.open {
+            match element {
+                Element::Contact(contact) => open.userlist.push(UserEntry::Contact(contact)),
+                Element::Star(star) => open.favorite.push(*star),
+            }
+        }
+    }
+
+    /// All of the open roster has been added.
+    pub(crate) fn end(&mut self, update: u64) {
+        self.closed.extend(self.open.take().map(|open| Roster { update: Some(update), ..open }));
+    }
+
+    /// The last record.
+    pub(crate) fn finish(&mut self, update: u64) {
+        self.flush(Some(update));
+    }
+
+    /// The records that are complete.
+    pub(crate) fn take(&mut self) -> Vec<Bytes> {
+        std::mem::take(&mut self.records)
+    }
+
+    fn flush(&mut self, update: Option<u64>) {
+        let mut rosters = std::mem::take(&mut self.closed);
+        rosters.extend(self.open.take());
+        match &mut self.frame {
+            Frame::Roster => self.records.extend(rosters.iter().map(etf::encode)),
+            Frame::Profile(head) => {
+                let rosters = rosters.into_iter().map(|roster| RosterEntry::Roster(Box::new(roster))).collect();
+                let next = Profile {
+                    phone: head.phone.clone(),
+                    date: head.date,
+                    balance: head.balance,
+                    presence: head.presence.clone(),
+                    update: None,
+                    status: head.status,
+                    ..Profile::default()
+                };
+                let record = Profile { rosters, update, ..std::mem::replace(&mut **head, next) };
+                self.records.push(etf::encode(&record));
+            }
+        }
+        self.bytes = self.frame.bytes();
+    }
+}
+
+fn has_elements(roster: &Roster) -> bool {
+    !roster.userlist.is_empty() || !roster.favorite.is_empty()
+}
+
+impl Element {
+    fn bytes(&self) -> usize {
+        match self {
+            Element::Contact(contact) => etf::encode(&**contact).len(),
+            Element::Star(star) => etf::encode(&**star).len(),
+        }
+    }
+}
+
+impl Frame {
+    fn bytes(&self) -> usize {
+        match self {
+            Frame::Roster => 0,
+            Frame::Profile(head) => etf::encode(&**head).len(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
+    use proto::Record;
     use proto::records::Tag;
+
+    fn contact(bytes: usize) -> Element {
+        let names = Some(Bytes::from(vec![b'n'; bytes]));
+        Element::Contact(Box::new(Contact { names, ..Contact::default() }))
+    }
+
+    fn star(bytes: usize) -> Element {
+        let client_id = Some(Bytes::from(vec![b'c'; bytes]));
+        Element::Star(Box::new(Star { client_id, ..Star::default() }))
+    }
+
+    fn records(mut parts: Parts) -> Vec<Record> {
+        let records = parts.take();
+        assert!(records.iter().all(|record| record.len() <= PART_BYTES));
+        records.iter().map(|record| etf::decode(record).unwrap()).collect()
+    }
 
     #[test]
     fn roster_1_parts_are_bounded_and_the_last_alone_has_update() {
-        let contact = Contact { names: Some(Bytes::from(vec![b'n'; 1000])), ..Contact::default() };
-        let star = Star { client_id: Some(Bytes::from(vec![b'c'; 1000])), ..Star::default() };
-        let base = Roster { tags: vec![Tag::default()], ..Roster::default() };
-        let parts = cut(base, vec![contact; 400], vec![star; 200], 7);
-        assert_eq!(parts.len(), 3);
-        assert_eq!(parts.iter().map(|part| part.userlist.len()).sum::<usize>(), 400);
-        assert_eq!(parts.iter().map(|part| part.favorite.len()).sum::<usize>(), 200);
-        assert_eq!(parts.iter().map(|part| part.tags.len()).collect::<Vec<_>>(), [1, 0, 0]);
-        assert!(parts.iter().all(|part| etf::encode(part).len() <= PART_BYTES));
-        assert_eq!(parts.iter().map(|part| part.update).collect::<Vec<_>>(), [None, None, Some(7)]);
-        assert_eq!(cut(Roster::default(), Vec::new(), Vec::new(), 7).len(), 1);
+        let mut parts = Parts::new(Frame::Roster);
+        parts.begin(Roster { tags: vec![Tag::default()], ..Roster::default() });
+        (0..400).for_each(|_| parts.add(contact(1000)));
+        (0..200).for_each(|_| parts.add(star(1000)));
+        parts.end(7);
+        parts.finish(7);
+        let rosters = records(parts).into_iter().map(|record| match record {
+            Record::Roster(roster) => roster,
+            _ => panic!("no roster"),
+        });
+        let rosters: Vec<_> = rosters.collect();
+        assert_eq!(rosters.iter().map(|roster| roster.userlist.len()).sum::<usize>(), 400);
+        assert_eq!(rosters.iter().map(|roster| roster.favorite.len()).sum::<usize>(), 200);
+        assert_eq!(rosters.iter().map(|roster| roster.tags.len()).collect::<Vec<_>>(), [1, 0, 0]);
+        assert_eq!(rosters.iter().map(|roster| roster.update).collect::<Vec<_>>(), [None, None, Some(7)]);
+    }
+
+    #[test]
+    fn profile_1_rosters_share_records_and_only_the_first_tells_of_the_account() {
+        let head = Profile { phone: Some("ann".into()), services: vec![Default::default()], ..Profile::default() };
+        let mut parts = Parts::new(Frame::Profile(Box::new(head)));
+        for contacts in [200, 100, 0] {
+            parts.begin(Roster::default());
+            (0..contacts).for_each(|_| parts.add(contact(1000)));
+            parts.end(7);
+        }
+        parts.finish(7);
+        let profiles = records(parts).into_iter().map(|record| match record {
+            Record::Profile(profile) => (profile.rosters.len(), profile.services.len(), profile.update),
+            _ => panic!("no profile"),
+        });
+        assert_eq!(profiles.collect::<Vec<_>>(), [(2, 1, None), (2, 0, Some(7))]);
     }
 }

@@ -1,0 +1,145 @@
+//! A conversation loses a party: it removes the other from its contacts (ROSTER-5), or is no more (ROSTER-8, PROFILE-8).
+
+use n2o::Failure;
+use proto::ids::PhoneId;
+use proto::records::{Contact, ContactStatus};
+use proto::topic::Topic;
+
+use crate::effects::{self, Seen, contact_merge};
+use crate::process::conversation::{Conversation, Side};
+use crate::protocol::work::{Errand, Task};
+use crate::rows::{
+    self, CHANGE, CHANGED, DUPLICATE, FLEETING, HIDDEN, KIND, MESSAGE, READER, RELATION, REPLY, Relation, STARRED,
+};
+use crate::{Cx, Friendship, Fx, Input, Name};
+
+/// Rows of a feed that one part of a round erases.
+const ERASED: usize = 256;
+
+/// The part of a round that is this conversation's.
+pub(crate) fn errand(
+    conversation: &mut Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    errand: &Errand,
+) -> Result<(), Failure> {
+    let seen = errand.who.as_deref().map(Seen::after).unwrap_or_default();
+    match &errand.task {
+        Task::Forget { own, .. } => forget(conversation, cx, fx, own, seen),
+        Task::Leave { own, account } => leave(conversation, cx, fx, own, *account),
+        Task::Unstar { own, stars } => {
+            for (_, feed, message) in stars.iter().filter(|(_, feed, _)| *feed == conversation.key) {
+                fx.delete(STARRED, rows::starred_key(feed, *message, own));
+            }
+            Ok(())
+        }
+        Task::Lose { .. } | Task::Unqueue | Task::Unnotify { .. } => Ok(()),
+    }
+}
+
+/// ROSTER-5: as FRIEND-3, and what the phone book made of the other is gone as well. A ban of the other side stays.
+fn forget(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, seen: Seen) -> Result<(), Failure> {
+    let Some((own, other)) = pair(conversation, own) else { return Ok(()) };
+    let Some(status) = own.relation.status else { return Ok(()) };
+    let theirs = match (status, other.relation.status) {
+        (_, Some(ContactStatus::Ban)) => other.relation.status,
+        (ContactStatus::Internal, theirs) => theirs,
+        (_, _) => None,
+    };
+    set(conversation, cx, fx, &own.who, None);
+    gone(cx, fx, &effects::ses(cx, &own.who)?, &own.who, &other.who, seen)?;
+    if theirs != other.relation.status {
+        set(conversation, cx, fx, &other.who, theirs);
+        gone(cx, fx, &effects::ses(cx, &other.who)?, &other.who, &own.who, Seen::ByNobody)?;
+    }
+    if status == ContactStatus::Friend {
+        for (own, other) in [(&own, &other), (&other, &own)] {
+            let news = Friendship { own: own.who.clone(), other: other.who.clone(), visible: false };
+            fx.tell(Name::Profile(own.who.phone().clone()), Input::Friends(Box::new(news)));
+        }
+    }
+    Ok(())
+}
+
+/// ROSTER-8: the other side has one contact less; what was written stays with it. Of the one that goes nothing stays, and notes to
+/// oneself go as a whole.
+fn leave(
+    conversation: &mut Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    own: &PhoneId,
+    account: bool,
+) -> Result<(), Failure> {
+    let hidden = rows::numbers(&rows::reader_key(&conversation.feed, own), 0, u64::MAX).limit(ERASED);
+    let hidden = cx.store.scan(HIDDEN, &hidden)?;
+    // The rows by which this conversation is found go last.
+    let is_last = hidden.len() < ERASED;
+    hidden.into_iter().for_each(|(key, _)| fx.delete(HIDDEN, key));
+    let Some((own, other)) = pair(conversation, own) else {
+        return erase(conversation, cx, fx, own, is_last);
+    };
+    if let Some(status) = other.relation.status {
+        set(conversation, cx, fx, &other.who, None);
+        let topic = match status == ContactStatus::Friend && !account {
+            true => Topic::Ac(own.who.clone()),
+            false => effects::ses(cx, &other.who)?,
+        };
+        gone(cx, fx, &topic, &other.who, &own.who, Seen::ByNobody)?;
+    }
+    if is_last {
+        fx.delete(READER, rows::reader_key(&conversation.feed, &own.who));
+        fx.delete(RELATION, rows::pair_key(&own.who, other.who.as_str().as_bytes()));
+    }
+    if let Some(side) = conversation.side(&own.who) {
+        (side.relation, side.reader) = Default::default();
+    }
+    Ok(())
+}
+
+/// Notes to oneself, some rows at a time.
+fn erase(
+    conversation: &mut Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    own: &PhoneId,
+    is_last: bool,
+) -> Result<(), Failure> {
+    let span = kvs::Span::prefix([&conversation.key[..], b"\0"].concat()).limit(ERASED);
+    let mut count = 0;
+    for table in [CHANGE, CHANGED, DUPLICATE, REPLY, KIND, FLEETING, MESSAGE] {
+        let rows = cx.store.scan(table, &span)?;
+        count = count.max(rows.len());
+        rows.into_iter().for_each(|(key, _)| fx.delete(table, key));
+    }
+    if is_last && count < ERASED {
+        fx.delete(READER, rows::reader_key(&conversation.feed, own));
+    }
+    conversation.last = None;
+    Ok(())
+}
+
+/// The party that this is about, and the other one; none in notes to oneself.
+fn pair(conversation: &Conversation, own: &PhoneId) -> Option<(Side, Side)> {
+    let own = conversation.sides().iter().find(|side| side.who == *own)?;
+    let other = conversation.other(own);
+    (other.who != own.who).then(|| (own.clone(), other.clone()))
+}
+
+fn set(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &PhoneId, status: Option<ContactStatus>) {
+    if let Some(side) = conversation.side(who) {
+        side.relation = Relation { status, before: None, update: cx.now.0, ..side.relation.clone() };
+        let side = side.clone();
+        conversation.put_relation(fx, &side);
+    }
+}
+
+/// Tells `own` that the other is no contact any more.
+fn gone(cx: &Cx<'_>, fx: &mut Fx, topic: &Topic, own: &PhoneId, other: &PhoneId, seen: Seen) -> Result<(), Failure> {
+    let news = Contact {
+        phone_id: Some(other.to_bytes()),
+        update: Some(cx.now.0),
+        status: Some(ContactStatus::Deleted),
+        ..Contact::default()
+    };
+    effects::notify(fx, cx, own.phone(), topic, &news, contact_merge(own, other.as_str().as_bytes()), seen)
+}

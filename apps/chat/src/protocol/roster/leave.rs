@@ -1,0 +1,230 @@
+//! Rosters and contacts that go: ROSTER-5 and, of ROSTER-8, what the roster, the nicks and the round of its work have to do.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::ids::{Address, FeedId, Phone, PhoneId};
+use proto::records::{Contact, ContactStatus, Io, UserEntry};
+use proto::{Outcome, Refusal};
+
+use super::book;
+use crate::effects::{self, Seen, contact_merge};
+use crate::protocol::Halt;
+use crate::protocol::work::{self, Errand, Next, ROUND, Task, between};
+use crate::rows::{
+    self, BOOK, CURSOR, DEVICE, Favorite, Forget, Leave, MESSAGE, NICK_OF, NOTICE, READER, RELATION, Relation, STAR,
+    STAR_OF, TAG, WANTED, Work,
+};
+use crate::{Cx, Fx, Name, Who};
+
+/// Contacts of one ROSTER-5.
+const DEL_MAX: usize = 500;
+/// Rows of a phone book that one part of a round erases.
+const ERASED: usize = 256;
+
+/// ROSTER-5: contacts go, with what they are to the roster. The call ends when all of it is done.
+pub(super) fn del(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, list: Vec<UserEntry>) -> Result<(), Halt> {
+    if list.is_empty() || list.len() > DEL_MAX {
+        return Err(Refusal::InvalidData.into());
+    }
+    let addresses = list.into_iter().map(address).collect::<Result<BTreeSet<_>, _>>()?;
+    let mut present = Vec::new();
+    for address in addresses {
+        if is_contact(cx, own, &address)? {
+            present.push(address);
+        }
+    }
+    if present.is_empty() {
+        return Err(Refusal::ContactsNotFound.into());
+    }
+    let forget = Forget { roster: own.to_bytes(), list: present };
+    Ok(work::begin(cx, fx, own.phone(), &Work::Forget(forget), Some(who))?)
+}
+
+/// A contact by its phone_id, or a number that is not registered.
+fn address(entry: UserEntry) -> Result<Bytes, Refusal> {
+    let named = match entry {
+        UserEntry::Contact(contact) => contact.phone_id.ok_or(Refusal::InvalidData)?,
+        UserEntry::Id(number) => number.to_string().into(),
+    };
+    match Address::parse(&named).map_err(|_| Refusal::InvalidData)? {
+        Address::Full(roster) => Ok(roster.to_bytes()),
+        Address::Phone(phone) => Ok(phone.to_bytes()),
+        Address::Roster(_) => Err(Refusal::InvalidData),
+    }
+}
+
+fn is_contact(cx: &Cx<'_>, own: &PhoneId, address: &[u8]) -> Result<bool, Failure> {
+    Ok(is_related(cx, own, address)? || cx.store.get(BOOK, &rows::pair_key(own, address))?.is_some())
+}
+
+fn is_related(cx: &Cx<'_>, own: &PhoneId, address: &[u8]) -> Result<bool, Failure> {
+    let row: Option<Relation> = rows::read(cx.store, RELATION, &rows::pair_key(own, address))?;
+    Ok(row.is_some_and(|row| row.status.is_some()))
+}
+
+/// ROSTER-5: the phone book first, so that what is left of a relation is nothing; then the conversations.
+pub(crate) fn forget(cx: &Cx<'_>, forget: &Forget) -> Result<Next, Failure> {
+    let own = parse(&forget.roster)?;
+    let mut way = Vec::new();
+    for address in &forget.list {
+        if is_related(cx, &own, address)? {
+            way.extend(PhoneId::parse(address).map(|peer| between(&own, peer)));
+        }
+    }
+    let mut in_book = false;
+    for address in &forget.list {
+        in_book |= cx.store.get(BOOK, &rows::pair_key(&own, address))?.is_some();
+    }
+    if way.is_empty() && !in_book {
+        let removed = Io::ok_src(Outcome::Removed, forget.list.clone());
+        return Ok(Next::Done(vec![etf::encode(&removed)]));
+    }
+    way.push(Name::Roster(own.clone()));
+    Ok(Next::Round { task: Task::Forget { own, list: forget.list.clone() }, way })
+}
+
+/// ROSTER-8: whatever is left of a roster that is no more, a round at a time. Those who had it in their phone book come last.
+pub(crate) fn leave(cx: &Cx<'_>, fx: &mut Fx, home: &Phone, number: u64, mut leave: Leave) -> Result<Next, Failure> {
+    let own = parse(&leave.roster)?;
+    let round = |way| {
+        let task = Task::Leave { own: own.clone(), account: leave.account != 0 };
+        Ok(Next::Round { task, way })
+    };
+    let way = conversations(cx, &own)?;
+    if !way.is_empty() {
+        return round(way);
+    }
+    if has_notes(cx, &own)? {
+        return round(vec![between(&own, own.clone())]);
+    }
+    if let Some(next) = stars(cx, &own)? {
+        return Ok(next);
+    }
+    for table in [BOOK, TAG] {
+        if !cx.store.scan(table, &kvs::Span::prefix(rows::pair_key(&own, b"")).limit(1))?.is_empty() {
+            return round(vec![Name::Roster(own.clone())]);
+        }
+    }
+    if cx.store.get(NICK_OF, own.as_str().as_bytes())?.is_some() {
+        return round(vec![Name::Nicks]);
+    }
+    if let Some(client) = queued(cx, &leave.clients)? {
+        return Ok(Next::Round { task: Task::Unqueue, way: vec![Name::session(&client)] });
+    }
+    let unseen = rows::numbers(home.as_str().as_bytes(), 0, number).limit(1);
+    if leave.account != 0 && !cx.store.scan(NOTICE, &unseen)?.is_empty() {
+        return Ok(Next::Round { task: Task::Unnotify { upto: number }, way: vec![Name::Mail(home.clone())] });
+    }
+
+    let prefix = rows::path(&[home.as_str().as_bytes(), b""]);
+    let holders = cx.store.scan(WANTED, &rows::beyond(&prefix, &leave.told).limit(ROUND))?;
+    let Some((last, _)) = holders.last() else { return Ok(Next::Done(Vec::new())) };
+    leave.told = last.slice(prefix.len()..);
+    work::keep(fx, home, number, &Work::Leave(leave));
+    let holders = holders.iter().filter_map(|(key, _)| PhoneId::parse(&key.slice(prefix.len()..)).ok());
+    let instead = rows::roster_ids(cx.store, home)?.first().map(|default| home.roster(*default));
+    Ok(Next::Round { task: Task::Lose { lost: own, instead }, way: holders.map(Name::Roster).collect() })
+}
+
+/// Some of its stars, whose copies go first.
+fn stars(cx: &Cx<'_>, own: &PhoneId) -> Result<Option<Next>, Failure> {
+    let span = rows::numbers(own.as_str().as_bytes(), 0, u64::MAX).limit(ROUND);
+    let (mut stars, mut way) = (Vec::new(), vec![Name::Roster(own.clone())]);
+    for (key, row) in cx.store.scan(STAR, &span)? {
+        let kept: Favorite = rows::decode(&row)?;
+        way.extend(FeedId::from_key(&kept.feed).map(Name::Conversation));
+        stars.push((rows::number(&key).unwrap_or_default(), kept.feed, kept.message));
+    }
+    Ok((!stars.is_empty()).then(|| Next::Round { task: Task::Unstar { own: own.clone(), stars }, way }))
+}
+
+/// Conversations that know the roster as a party, some of them.
+fn conversations(cx: &Cx<'_>, own: &PhoneId) -> Result<Vec<Name>, Failure> {
+    let prefix = rows::pair_key(own, b"");
+    let related = cx.store.scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(ROUND))?;
+    let peers = related.iter().filter_map(|(key, _)| PhoneId::parse(&key.slice(prefix.len()..)).ok());
+    Ok(peers.map(|peer| between(own, peer)).collect())
+}
+
+fn has_notes(cx: &Cx<'_>, own: &PhoneId) -> Result<bool, Failure> {
+    let notes = FeedId::p2p(own.clone(), own.clone());
+    let written = cx.store.scan(MESSAGE, &rows::numbers(&notes.key(), 0, u64::MAX).limit(1))?;
+    Ok(!written.is_empty() || cx.store.get(READER, &rows::reader_key(&notes, own))?.is_some())
+}
+
+/// A device that is no more and whose queue is still there. One that has registered again has a queue of its own.
+fn queued(cx: &Cx<'_>, clients: &[Bytes]) -> Result<Option<Bytes>, Failure> {
+    for client in clients {
+        let name = String::from_utf8_lossy(client);
+        let cursors = kvs::Span::prefix(rows::cursor_key(&name, b"")).limit(1);
+        if !cx.store.scan(CURSOR, &cursors)?.is_empty() && cx.store.get(DEVICE, &device_row(client))?.is_none() {
+            return Ok(Some(client.clone()));
+        }
+    }
+    Ok(None)
+}
+
+fn device_row(client: &[u8]) -> Bytes {
+    use proto::ids::{ClientId, ClientKind};
+    match ClientId::parse(client).map(|client| client.kind()) {
+        Ok(ClientKind::Device(phone, device)) => rows::device_key(&phone, &device),
+        Ok(ClientKind::Reg | ClientKind::Guest | ClientKind::Sys | ClientKind::Plain) | Err(_) => Bytes::new(),
+    }
+}
+
+/// The part of a round that is this roster's.
+pub(crate) fn errand(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, errand: &Errand) -> Result<(), Failure> {
+    match &errand.task {
+        Task::Forget { list, .. } => {
+            let seen = errand.who.as_deref().map(Seen::after).unwrap_or_default();
+            list.iter().try_for_each(|address| erase(cx, fx, own, address, seen))
+        }
+        Task::Leave { .. } => {
+            let prefix = rows::pair_key(own, b"");
+            for (key, _) in cx.store.scan(BOOK, &kvs::Span::prefix(prefix.clone()).limit(ERASED))? {
+                fx.delete(WANTED, book::wanted_by(&key.slice(prefix.len()..), own));
+                fx.delete(BOOK, key);
+            }
+            let tags = cx.store.scan(TAG, &kvs::Span::prefix(prefix).limit(ERASED))?;
+            tags.into_iter().for_each(|(key, _)| fx.delete(TAG, key));
+            Ok(())
+        }
+        Task::Unstar { stars, .. } => {
+            for (number, _, message) in stars {
+                fx.delete(STAR, rows::numbered(own.as_str().as_bytes(), *number));
+                fx.delete(STAR_OF, rows::numbered(own.as_str().as_bytes(), *message));
+            }
+            Ok(())
+        }
+        Task::Lose { lost, instead } => book::lose(cx, fx, own, lost, instead.as_ref()),
+        Task::Unqueue | Task::Unnotify { .. } => Ok(()),
+    }
+}
+
+/// Takes an address out of the phone book. Where it stands in a relation too, its conversation tells of it.
+fn erase(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, address: &Bytes, seen: Seen) -> Result<(), Failure> {
+    let key = rows::pair_key(own, address);
+    if cx.store.get(BOOK, &key)?.is_none() {
+        return Ok(());
+    }
+    fx.delete(BOOK, key);
+    if !book::has_others(cx, own, address)? {
+        fx.delete(WANTED, book::wanted_by(address, own));
+    }
+    if is_related(cx, own, address)? {
+        return Ok(());
+    }
+    let gone = Contact {
+        phone_id: Some(address.clone()),
+        update: Some(cx.now.0),
+        status: Some(ContactStatus::Deleted),
+        ..Contact::default()
+    };
+    effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &gone, contact_merge(own, address), seen)
+}
+
+pub(super) fn parse(roster: &[u8]) -> Result<PhoneId, Failure> {
+    PhoneId::parse(roster).map_err(|_| Failure::new("work about a roster that has no address"))
+}

@@ -1,0 +1,157 @@
+//! Durable work (PM-6): what touches several owners, done in repeatable steps that complete after a crash.
+//!
+//! Whoever begins it writes a row of [`WORK`] in the very batch that makes it inevitable. From there on the account's profile sees to
+//! it: it looks in the store for what is left, and sends an [`Errand`] round the owners concerned, a bounded number at a time. Each
+//! does its part in one batch of its own and hands the errand on; back at home the next round begins, until nothing is left and the
+//! row goes. No part minds being done twice, so a round that was lost, with a process or with the whole server, is made again.
+
+use bytes::Bytes;
+use kvs::View;
+use n2o::Failure;
+use proto::Refusal;
+use proto::ids::{FeedId, Phone, PhoneId};
+
+use super::{presence, profile, roster};
+use crate::rows::{self, WORK, Work};
+use crate::{Chat, Cx, Fx, Input, Name, Who, effects};
+
+/// Owners visited in one round.
+pub(crate) const ROUND: usize = 64;
+
+/// A round of a piece of work.
+#[derive(Debug, Clone)]
+pub struct Errand {
+    /// Whose work it is, and its number.
+    pub(crate) home: Phone,
+    pub(crate) work: u64,
+    pub(crate) task: Task,
+    /// Owners still to be visited, the next one last.
+    pub(crate) way: Vec<Name>,
+    /// Who waits for the work to be done.
+    pub(crate) who: Option<Box<Who>>,
+}
+
+/// What the owners on the way have to do.
+#[derive(Debug, Clone)]
+pub(crate) enum Task {
+    /// ROSTER-5: `own` removes these from its contacts. To the roster, then to its conversations with them.
+    Forget { own: PhoneId, list: Vec<Bytes> },
+    /// ROSTER-8, PROFILE-8: `own` is no more. To its conversations, its roster, the nicks.
+    Leave { own: PhoneId, account: bool },
+    /// The same, and these of its stars: number, feed, number of the message. To the conversations that keep the copies, then to
+    /// the roster.
+    Unstar { own: PhoneId, stars: Vec<(u64, Bytes, u64)> },
+    /// Who has `lost` in its phone book keeps the number, or the roster that stands for it now. To the roster that has it.
+    Lose { lost: PhoneId, instead: Option<PhoneId> },
+    /// The queue of a device that is no more is forgotten (DLV-12). To its session.
+    Unqueue,
+    /// Notices up to here have nobody to go to. To the mail process.
+    Unnotify { upto: u64 },
+}
+
+/// How a piece of work stands.
+pub(crate) enum Next {
+    Round {
+        task: Task,
+        way: Vec<Name>,
+    },
+    /// This step did a part; there is more.
+    Again,
+    /// Nothing is left; whoever waits gets these records.
+    Done(Vec<Bytes>),
+    /// It cannot be done, and nothing of it was.
+    Refused(Refusal),
+}
+
+impl Errand {
+    /// To the next owner, or home.
+    pub(crate) fn go_on(mut self: Box<Self>, fx: &mut Fx) {
+        match self.way.pop() {
+            Some(next) => fx.tell(next, Input::Errand(self)),
+            None => fx.tell(Name::Profile(self.home), Input::Work { work: self.work, who: self.who }),
+        }
+    }
+}
+
+/// Keeps a piece of work of an account; it begins when this batch is in the store.
+pub(crate) fn begin(cx: &Cx<'_>, fx: &mut Fx, home: &Phone, work: &Work, who: Option<&Who>) -> Result<(), Failure> {
+    let number = cx.id()?;
+    fx.put(WORK, key(home, number), rows::encode(work));
+    fx.tell(Name::Profile(home.clone()), Input::Work { work: number, who: who.cloned().map(Box::new) });
+    Ok(())
+}
+
+/// Keeps how far it is.
+pub(crate) fn keep(fx: &mut Fx, home: &Phone, number: u64, work: &Work) {
+    fx.put(WORK, key(home, number), rows::encode(work));
+}
+
+/// Does what can be done now, and sends the next round; whether all is done.
+pub(crate) fn step(
+    home: &Phone,
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    number: u64,
+    who: Option<Box<Who>>,
+) -> Result<bool, Failure> {
+    let Some(work) = rows::read::<Work>(cx.store, WORK, &key(home, number))? else {
+        return Ok(true);
+    };
+    let next = match work {
+        Work::Forget(forget) => roster::forget(cx, &forget)?,
+        Work::Leave(leave) => roster::leave(cx, fx, home, number, leave)?,
+        Work::Found(found) => profile::found(chat, cx, fx, home, who.as_deref(), found)?,
+        Work::Face(face) => presence::tell_face_on(cx, fx, home, number, face)?,
+    };
+    match next {
+        Next::Round { task, way } => {
+            Box::new(Errand { home: home.clone(), work: number, task, way, who }).go_on(fx);
+            return Ok(false);
+        }
+        Next::Again => {
+            fx.tell(Name::Profile(home.clone()), Input::Work { work: number, who });
+            return Ok(false);
+        }
+        Next::Done(records) => {
+            if let Some(who) = who {
+                effects::answer(fx, &who, records);
+            }
+        }
+        Next::Refused(refusal) => {
+            if let Some(who) = who {
+                effects::refuse(fx, &who, refusal);
+            }
+        }
+    }
+    fx.delete(WORK, key(home, number));
+    Ok(true)
+}
+
+/// Numbers of the work of an account that is not done.
+pub(crate) fn left(store: &dyn View, home: &Phone) -> Result<Vec<u64>, Failure> {
+    let rows = store.scan(WORK, &rows::numbers(home.as_str().as_bytes(), 0, u64::MAX))?;
+    Ok(rows.iter().filter_map(|(key, _)| rows::number(key)).collect())
+}
+
+/// The accounts whose work is not done. At the start of the server each is told [`Input::Resume`], so that it completes though nobody
+/// connects.
+pub fn unfinished(store: &dyn View) -> Result<Vec<Name>, Failure> {
+    let mut homes = Vec::new();
+    rows::each(store, WORK, b"", |key, _| {
+        let phone = key.split(|byte| *byte == 0).next().unwrap_or_default();
+        homes.extend(Phone::parse(phone).map(Name::Profile));
+        Ok(())
+    })?;
+    homes.dedup();
+    Ok(homes)
+}
+
+/// The conversation of two rosters.
+pub(crate) fn between(own: &PhoneId, other: PhoneId) -> Name {
+    Name::Conversation(FeedId::p2p(own.clone(), other))
+}
+
+fn key(home: &Phone, number: u64) -> Bytes {
+    rows::numbered(home.as_str().as_bytes(), number)
+}
