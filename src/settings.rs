@@ -33,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) mqtt: Mqtt,
     pub(crate) ring: Ring,
     pub(crate) queue: Queue,
+    pub(crate) history: History,
 }
 
 /// Where the defaults come from (SPEC section 11).
@@ -119,6 +120,20 @@ pub(crate) enum Ack {
     Puback,
 }
 
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct History {
+    pub(crate) mode: Mode,
+}
+
+/// DLV-6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    Keep,
+    Transient,
+}
+
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
@@ -132,6 +147,7 @@ impl Default for Settings {
             mqtt: Mqtt::default(),
             ring: Ring::default(),
             queue: Queue::default(),
+            history: History::default(),
         }
     }
 }
@@ -188,6 +204,12 @@ impl Default for Queue {
     }
 }
 
+impl Default for History {
+    fn default() -> History {
+        History { mode: Mode::Keep }
+    }
+}
+
 impl Settings {
     /// What concerns the chat.
     pub(crate) fn chat(&self) -> chat::Settings {
@@ -200,6 +222,7 @@ impl Settings {
             ring_nodes: self.ring.nodes,
             limits: self.limits,
             puback: self.queue.ack == Ack::Puback,
+            transient: self.history.mode == Mode::Transient,
             packet_max: self.mqtt.packet_max,
         }
     }

@@ -334,6 +334,8 @@ pub struct Letter {
     pub id: u64,
     /// The message itself, whose arrival its author is told of (MESSAGE-12); not its announcement or a change.
     pub whole: bool,
+    /// The conversation is told when it is acknowledged (DLV-6).
+    pub fleeting: bool,
     /// [`rows::fingerprint`](crate::rows::fingerprint) of msg_id, by which an Ack record finds it.
     pub print: u64,
     pub payload: Bytes,

@@ -21,6 +21,8 @@ pub struct Settings {
     pub limits: bool,
     /// `queue.ack=puback` for all devices (DLV-13).
     pub puback: bool,
+    /// `history.mode=transient` (DLV-6): what all devices have acknowledged goes, unless a room says otherwise.
+    pub transient: bool,
     /// Largest record, in bytes.
     pub packet_max: usize,
 }
@@ -46,6 +48,7 @@ impl Default for Settings {
             ring_nodes: 4,
             limits: true,
             puback: false,
+            transient: false,
             packet_max: limits::PACKET_BYTES,
         }
     }

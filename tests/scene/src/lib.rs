@@ -5,7 +5,7 @@
 //!
 //! | Line | Means |
 //! |---|---|
-//! | `# MESSAGE-1: title [sim] [live] [v5] [limited] [few]` | a scene; the marks say where alone it is played; `limited` = with limits per time, `few` = under few seeds |
+//! | `# MESSAGE-1: title [sim] [live] [v5] [limited] [transient] [few]` | a scene; the marks say where alone it is played; `limited` = with limits per time, `transient` = with `history.mode=transient`, both in the simulator; `few` = under few seeds |
 //! | `people ann ann/2 ben` | they are registered by fake numbers and connected; what came of that is forgotten |
 //! | `friends ann ben` | people who are friends |
 //! | `roster ann ann2` | she makes another roster: `@ann2` is its phone_id; what came of that is forgotten |
@@ -78,6 +78,7 @@ macro_rules! every_file {
             history = "history.chat",
             kinds = "kinds.chat",
             delivery = "delivery.chat",
+            transient = "transient.chat",
             failure = "failure.chat",
             limits = "limits.chat",
         }

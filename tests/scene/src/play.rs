@@ -28,12 +28,15 @@ pub fn sim_file(path: &Path) {
     let scenes: Vec<Scene> = scenes(path).into_iter().filter(|scene| !scene.has("live")).collect();
     let wrong = scenes.iter().filter_map(|scene| {
         let few = if scene.has("few") { FEW } else { usize::MAX };
-        seeds
-            .clone()
-            .take(few)
-            .find_map(|seed| play_file(scene, &mut Simulated::new(seed, scene.has("limited")), FIRST))
+        let mut seeds = seeds.clone().take(few);
+        seeds.find_map(|seed| play_file(scene, &mut Simulated::with(seed, settings(scene)), FIRST))
     });
     report(wrong.collect(), scenes.len());
+}
+
+/// What a simulated server is set to for a scene.
+fn settings(scene: &Scene) -> chat::Settings {
+    chat::Settings { limits: scene.has("limited"), transient: scene.has("transient"), ..Simulated::settings() }
 }
 
 /// Plays a file against a running server, all scenes on one.
@@ -41,7 +44,8 @@ pub fn sim_file(path: &Path) {
 /// # Panics
 /// With all that went wrong.
 pub fn live_file(path: &Path, daemon: &mut dyn Daemon, version: Version) {
-    let scenes = scenes(path).into_iter().filter(|scene| !scene.has("sim") && !scene.has("limited"));
+    let alone = ["sim", "limited", "transient"];
+    let scenes = scenes(path).into_iter().filter(|scene| !alone.iter().any(|mark| scene.has(mark)));
     let scenes: Vec<Scene> = scenes.filter(|scene| version == Version::V5 || !scene.has("v5")).collect();
     let mut live = Live::new(daemon, version);
     let numbers = (FIRST..).step_by(APART);

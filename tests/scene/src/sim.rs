@@ -59,10 +59,15 @@ struct Link {
 impl Simulated {
     /// As the `dev` profile has it, but for the limits per time if they are asked for.
     pub fn new(seed: u64, limits: bool) -> Simulated {
-        Simulated::with(seed, Settings { limits, sys_secret: Some(SERVICE_HASH), ..Settings::dev() })
+        Simulated::with(seed, Settings { limits, ..Simulated::settings() })
     }
 
-    fn with(seed: u64, settings: Settings) -> Simulated {
+    /// The `dev` profile, and the secret of services.
+    pub fn settings() -> Settings {
+        Settings { sys_secret: Some(SERVICE_HASH), ..Settings::dev() }
+    }
+
+    pub fn with(seed: u64, settings: Settings) -> Simulated {
         let store = Arc::new(Memory::new(&[ROSTERS]));
         let rosters = Sequence::open(store, ROSTERS, b"last").expect("memory does not fail");
         let chat = Chat { settings, rosters: Arc::new(rosters) };

@@ -12,7 +12,7 @@ use crate::{Cx, Fx, Input, Name, Tick};
 /// Conversations woken in one step.
 const WAKES_MAX: usize = 256;
 /// It looks again at least this often while anything is entered: for what a conversation failed at, and so that timers stay few.
-const LOOK_MS: u64 = 600_000;
+const LOOK_MS: u64 = 3_600_000;
 
 /// The one reader of the table; conversations write it. All it holds besides may be lost.
 #[derive(Default)]

@@ -12,10 +12,11 @@ use proto::topic::Topic;
 use proto::{Record, Refusal};
 
 use super::room::Room;
+use crate::protocol::fleeting::{self, Fleeting};
 use crate::protocol::rights::Right;
 use crate::protocol::{Halt, favorite, friend, history, later, message, presence, settle, typing};
 use crate::rows::{self, Membership, READER, RELATION, ROSTER, Reader, Relation};
-use crate::{Call, Chat, Cx, Fx, Group, Input, Letter, Transient, Who};
+use crate::{Call, Chat, Cx, Fx, Group, Input, Letter, Tick, Transient, Who};
 
 /// One feed, and those whose it is.
 pub struct Conversation {
@@ -27,6 +28,8 @@ pub struct Conversation {
     /// The last message that is not deleted.
     pub last: Option<u64>,
     pub parties: Parties,
+    /// Its messages that will go (DLV-6).
+    pub fleeting: Fleeting,
     /// When each roster's last two Typing records came (PRESENCE-7), milliseconds; not kept.
     pub typed: HashMap<PhoneId, [u64; 2]>,
 }
@@ -63,8 +66,10 @@ impl Conversation {
             FeedId::Room(room) => Parties::Room(Box::new(Room::load(cx, room)?)),
         };
         let last = history::last_kept(cx, &key, u64::MAX)?;
+        let fleeting = Fleeting::load(cx, &key)?;
         let name = Topic::from(feed).to_string().into();
-        let conversation = Conversation { feed: feed.clone(), key, name, last, parties, typed: HashMap::new() };
+        let conversation =
+            Conversation { feed: feed.clone(), key, name, last, parties, fleeting, typed: HashMap::new() };
         favorite::go_on(&conversation, cx, fx)?;
         Ok(conversation)
     }
@@ -79,6 +84,9 @@ impl Conversation {
                 errand.go_on(fx);
                 return Ok(());
             }
+            Input::Taken => return fleeting::look(self, cx, fx),
+            Input::Tick(Tick::SweepDue) => return fleeting::begin(self, cx, fx),
+            Input::GoOn => return fleeting::go_on(self, cx, fx),
             // Meant for other kinds of process.
             _ => return Ok(()),
         };
@@ -193,6 +201,7 @@ impl Conversation {
             seq,
             id,
             whole: message.status.is_none(),
+            fleeting: self.fleeting.is_on,
             print: rows::fingerprint(message.msg_id.as_deref().unwrap_or_default()),
             payload,
             origin: who.map(|who| (who.connection, who.call)),

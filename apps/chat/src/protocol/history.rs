@@ -15,7 +15,7 @@ use proto::records::{
 };
 
 use super::message::reply;
-use super::{Halt, contact, presence};
+use super::{Halt, contact, fleeting, presence};
 use crate::effects::{Seen, answer, answer_also, contact_merge, notify, ses};
 use crate::process::conversation::{Conversation, Side};
 use crate::rows::{self, HIDDEN, MESSAGE, Reader};
@@ -115,7 +115,10 @@ pub(crate) fn update(
         phone_id: Some(other.who.to_bytes()),
         reader: Some(ContactReader::Both(vec![reader, other.reader.reader])),
         nread: Some(reach.unread(cx, &own.who, reader)?),
-        last_msg: reach.last(cx)?.map(contact::brief),
+        last_msg: reach.last(cx)?.map(|last| match conversation.fleeting.is_on {
+            true => Box::new(fleeting::bare(last)),
+            false => contact::brief(last),
+        }),
         status: Some(ContactStatus::LastMsg),
         ..Contact::default()
     };

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use n2o::Failure;
 
-use super::message;
+use super::{fleeting, history, message};
 use crate::process::agenda;
 use crate::process::conversation::Conversation;
 use crate::rows::{self, AGENDA, Chore, DUPLICATE, LATER, Later, Sent};
@@ -45,10 +45,15 @@ fn id_of(key: &[u8]) -> u64 {
 /// The agenda says that a time has come: does what was entered up to now, in steps, and is then done with that time.
 pub(crate) fn due(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, when: u64) -> Result<(), Failure> {
     let chores = cx.store.scan(LATER, &rows::numbers(&conversation.key, 0, cx.now.0).limit(CHORES_MAX))?;
+    let mut gone = Vec::new();
     for (key, row) in &chores {
         fx.delete(LATER, key.clone());
-        perform(conversation, cx, fx, id_of(key), rows::decode(row)?)?;
+        let id = id_of(key);
+        if perform(conversation, cx, fx, id, rows::decode(row)?)? {
+            gone.push(id);
+        }
     }
+    step_back(conversation, cx, &gone)?;
     match chores.len() {
         CHORES_MAX => fx.tell(Name::Conversation(conversation.feed.clone()), Input::Due { when }),
         _ => fx.delete(AGENDA, agenda::key(when, &conversation.key)),
@@ -56,12 +61,22 @@ pub(crate) fn due(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, whe
     Ok(())
 }
 
-fn perform(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, id: u64, later: Later) -> Result<(), Failure> {
+/// Whether the message is gone by this.
+fn perform(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, id: u64, later: Later) -> Result<bool, Failure> {
     match later.chore {
         Chore::Withdraw => message::withdraw(conversation, cx, fx, id),
-        Chore::Sweep | Chore::Vanish => Ok(()),
-        Chore::Forget => forget(cx, fx, id, later.keys),
+        Chore::Sweep => fleeting::look(conversation, cx, fx).map(|()| false),
+        Chore::Vanish => fleeting::vanish(conversation, cx, fx, id).map(|()| true),
+        Chore::Forget => forget(cx, fx, id, later.keys).map(|()| false),
     }
+}
+
+/// The feed's last message may be one that is gone: then it is the one before, of those that are in the store for this step still.
+fn step_back(conversation: &mut Conversation, cx: &Cx<'_>, gone: &[u64]) -> Result<(), Failure> {
+    while let Some(last) = conversation.last.filter(|last| gone.contains(last)) {
+        conversation.last = history::last_kept(cx, &conversation.key, last - 1)?;
+    }
+    Ok(())
 }
 
 /// DLV-5: the message is long gone. A key that stands for a later message by now stays.

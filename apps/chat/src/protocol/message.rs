@@ -17,7 +17,7 @@ use proto::{Outcome, Refusal};
 
 use super::history::{self, Reach, kinds};
 use super::rights::Right;
-use super::{Halt, contact, favorite, later};
+use super::{Halt, contact, favorite, fleeting, later};
 use crate::effects::{Seen, answer, contact_merge, notify, ses};
 use crate::process::conversation::{Conversation, Side};
 use crate::rows::{self, CHANGE, CHANGED, Change, Chore, DUPLICATE, HIDDEN, Later, MESSAGE, Reader, Sent};
@@ -126,6 +126,9 @@ fn send(
         fx.put(DUPLICATE, key, rows::encode(&sent));
     }
     kinds::enter(fx, &conversation.key, id, &kept);
+    if fleeting::is_transient(conversation, chat) {
+        fleeting::sent(conversation, fx, id, cx.now);
+    }
     if rows::is_pending(&kept) {
         pending::announced(conversation, fx, id, cx.now.0);
     }
@@ -411,7 +414,7 @@ fn erase(
 }
 
 /// DLV-5: the message is gone at this time; for 30 days more its repeats are known.
-pub(super) fn forget_later(conversation: &Conversation, fx: &mut Fx, id: u64, gone: u64, stored: &Message) {
+pub(crate) fn forget_later(conversation: &Conversation, fx: &mut Fx, id: u64, gone: u64, stored: &Message) {
     let author = stored.from.as_deref().unwrap_or_default();
     let by_id = stored.msg_id.as_ref().map(|msg_id| rows::duplicate_key(&conversation.key, author, msg_id));
     let by_call = cdr::call_id(stored).ok().flatten();

@@ -5,6 +5,7 @@ pub(crate) mod contact;
 pub(crate) mod favorite;
 pub(crate) mod feature;
 pub(crate) mod friend;
+pub(crate) mod fleeting;
 mod halt;
 pub(crate) mod history;
 pub(crate) mod later;

@@ -10,6 +10,7 @@ use proto::ids::{FeedId, Phone, PhoneId};
 
 use super::due::{self, Due};
 use super::limit::{self, Dropped};
+use crate::protocol::fleeting;
 use crate::rows::{self, CURSOR, NOTICES, RELATION};
 use crate::{Account, Cx};
 
@@ -79,6 +80,8 @@ pub(super) struct Line {
     pub(super) receipts: Option<Arc<str>>,
     /// More may be in the store.
     pub(super) waits: bool,
+    /// Its conversation is told what is acknowledged (DLV-6).
+    pub(super) fleeting: bool,
 }
 
 /// An item that is out.
@@ -124,7 +127,11 @@ impl Queue {
             let before = cursors.remove(&key).unwrap_or(Cursor::at(birth));
             if let Some(first) = due::first_letter(cx, &key, &before)? {
                 let topic = proto::topic::Topic::from(&feed).to_string().into();
+                let fleeting = fleeting::any(cx, &key)?;
                 let line = queue.line(key, feed, topic, before, false);
+                if let Some(line) = queue.lines.get_mut(line) {
+                    line.fleeting = fleeting;
+                }
                 queue.wait(Place::Line(line), first);
             }
         }
@@ -153,6 +160,7 @@ impl Queue {
             peer,
             receipts: None,
             waits: false,
+            fleeting: false,
         });
         line
     }

@@ -93,6 +93,7 @@ impl Link {
         let Some(stream) = queue.lines.get_mut(line) else {
             return;
         };
+        stream.fleeting |= letter.fleeting;
         if letter.seq <= stream.known() {
             return;
         }
@@ -257,6 +258,9 @@ impl Link {
             return Ok(());
         };
         fx.put(CURSOR, rows::cursor_key(client, &line.key), rows::encode(&line.stream.cursor()));
+        if line.fleeting {
+            fx.tell(Name::Conversation(line.feed.clone()), Input::Taken);
+        }
         let (Some(peer), Some(account)) = (line.peer.clone().filter(|_| open.receipt), &self.account) else {
             return Ok(());
         };

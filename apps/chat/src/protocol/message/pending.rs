@@ -96,9 +96,9 @@ pub(super) fn completed(
 }
 
 /// MESSAGE-4: its day is over.
-pub(crate) fn withdraw(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, id: u64) -> Result<(), Failure> {
+pub(crate) fn withdraw(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, id: u64) -> Result<bool, Failure> {
     match rows::message(cx.store, &conversation.key, id)?.filter(rows::is_pending) {
-        Some(stored) => erase(conversation, cx, fx, id, stored, None),
-        None => Ok(()),
+        Some(stored) => erase(conversation, cx, fx, id, stored, None).map(|()| true),
+        None => Ok(false),
     }
 }

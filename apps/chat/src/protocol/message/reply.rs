@@ -46,7 +46,7 @@ pub(super) fn entered(
 }
 
 /// A message is deleted: it replies no longer.
-pub(super) fn withdrawn(fx: &mut Fx, feed: &[u8], message: &Message) {
+pub(crate) fn withdrawn(fx: &mut Fx, feed: &[u8], message: &Message) {
     if let (true, Some(MessageLink::Id(to)), Some(id)) =
         (message.r#type.contains(&Mark::Reply), &message.link, message.id)
     {
