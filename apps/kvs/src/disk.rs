@@ -11,10 +11,14 @@ mod open;
 
 mod journal;
 
+mod writer;
+
 mod error;
 
 /// A store in a folder. One process has it open at a time.
 pub struct Disk {
+    // Before the database, which it has a part in: first the one ends, then the other.
+    writer: writer::Writer,
     db: Database,
     journal: journal::Journal,
     tables: Tables,
@@ -31,10 +35,11 @@ impl Disk {
     /// [`Error::Corrupted`], [`Error::Format`], and those of the disk.
     pub fn open(path: &Path, tables: &[Table]) -> Result<Disk, Error> {
         tables.iter().try_for_each(|table| table.check())?;
-        let db = open::database(path)?;
-        let tables = open::tables(&db, tables)?.into();
-        let journal = journal::Journal::open(path)?;
-        Ok(Disk { db, journal, tables })
+        let (db, fresh) = open::database(path)?;
+        let tables: Tables = open::tables(&db, tables)?.into();
+        let journal = journal::Journal::open(path, fresh)?;
+        let writer = writer::Writer::start(tables.values().cloned().collect())?;
+        Ok(Disk { writer, db, journal, tables })
     }
 }
 
@@ -59,6 +64,7 @@ impl Store for Disk {
                 None => out.remove(table, op.key.clone()),
             }
         }
+        let _alone = self.journal.writing(batch);
         out.commit()?;
         Ok(self.applied())
     }
@@ -66,6 +72,7 @@ impl Store for Disk {
     fn flush(&self) -> Result<Ticket, Error> {
         let applied = self.applied();
         self.journal.sync(&self.db)?;
+        self.writer.look();
         Ok(applied)
     }
 

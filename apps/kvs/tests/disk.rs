@@ -115,9 +115,10 @@ fn journals_are_numbered_files_that_follow_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     let disk = open(&path).unwrap();
-    assert!(path.join("0.jnl").is_file());
-    let (mut written, mut random) = (0, 1_u64);
-    while !path.join("1.jnl").exists() {
+    assert!(path.join("1.jnl").is_file());
+    let mut random = 1_u64;
+    let mut written = 0;
+    while !path.join("2.jnl").exists() {
         let noise = std::iter::repeat_with(|| {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (random >> 56) as u8
@@ -131,4 +132,40 @@ fn journals_are_numbered_files_that_follow_each_other() {
     disk.flush().unwrap();
     drop(disk);
     assert_eq!(open(&path).unwrap().get(T, b"k").unwrap().unwrap(), "beyond");
+}
+
+/// Zeros are written ahead into the journal while others write to it: no row may be under them, in the first journal, in one that fjall
+/// has made since, and in one that it goes on with.
+#[test]
+fn zeros_written_ahead_cover_no_row() {
+    const THREADS: u32 = 3;
+    const BYTES: usize = 700;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let mut rows = 0_u32;
+    for count in [110_000, 8_000, 110_000] {
+        let disk = open(&path).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let disk = &disk;
+                scope.spawn(move || {
+                    for row in (rows..rows + count).filter(|row| row % THREADS == thread) {
+                        let mut batch = Batch::default();
+                        batch.put(T, row.to_be_bytes().to_vec(), vec![row as u8; BYTES]);
+                        disk.apply(&batch).unwrap();
+                        if row % 64 == thread {
+                            disk.flush().unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        rows += count;
+        drop(disk);
+        let disk = open(&path).unwrap();
+        for row in 0..rows {
+            let found = disk.get(T, &row.to_be_bytes()).unwrap();
+            assert_eq!(found.as_deref(), Some(&[row as u8; BYTES][..]), "row {row}");
+        }
+    }
 }

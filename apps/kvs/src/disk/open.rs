@@ -5,29 +5,49 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    thread::{self, Builder, ScopedJoinHandle},
 };
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use rustix::process::setpriority_process;
 
+use super::journal;
 use crate::{Error, Table};
 
 /// Blocks of table files kept in memory, bytes, for all tables together.
 const CACHE: u64 = 64 << 20;
 /// A table's rows in memory before they become a table file, bytes.
-const MEMTABLE: u64 = 32 << 20;
+pub(super) const MEMTABLE: u64 = 24 << 20;
+/// The same as fjall itself sees to it, at every write beyond it: never reached, since we are first.
+const MEMTABLE_FJALL: u64 = 2 * MEMTABLE;
 /// Sealed journals kept, bytes; beyond it the tables that hold back the oldest are written out. It bounds the replay.
 const JOURNAL: u64 = 64 << 20;
-/// Threads that write and merge table files.
-const WORKERS: usize = 2;
+/// Threads that write and merge table files. With more, the first of them takes and puts back the others' work without a pause as long
+/// as there is any (fjall 3.1, `worker_pool.rs`): a core for nothing.
+const WORKERS: usize = 1;
+/// How much less urgent their work is than answering clients (nice(2)).
+const WORKERS_NICE: i32 = 5;
 /// The file by which fjall knows a folder of its own.
 const MARKER: &str = "version";
+/// What fjall makes beside it.
+const FIRST_JOURNAL: &str = "0.jnl";
 
-/// Opens the database in `path`, making it first where there is none.
-pub(super) fn database(path: &Path) -> Result<Database, Error> {
+/// Opens the database in `path`, making it first where there is none. True when its journal has just been made.
+pub(super) fn database(path: &Path) -> Result<(Database, bool), Error> {
     if !path.join(MARKER).try_exists()? {
         make(path)?;
     }
-    start(path).map_err(damaged)
+    let fresh = journal::highest(path)?.is_none();
+    // The workers take over the priority of the thread that starts them.
+    let opened = thread::scope(|scope| {
+        let open = || {
+            // Where it is not allowed they compete as equals.
+            let _ = setpriority_process(None, WORKERS_NICE);
+            start(path)
+        };
+        Builder::new().name("store".into()).spawn_scoped(scope, open).map(ScopedJoinHandle::join)
+    })?;
+    Ok((opened.unwrap_or(Err(Error::Stopped)).map_err(damaged)?, fresh))
 }
 
 /// A file of a store that is missing or cut is damage, whatever the system calls it.
@@ -48,6 +68,8 @@ fn make(path: &Path) -> Result<(), Error> {
         _ => {}
     }
     drop(start(&fresh)?);
+    // Nothing is in it, and fjall appends to a journal that it finds: the first one, too, is to be of a kind that can be filled ahead.
+    fs::remove_file(fresh.join(FIRST_JOURNAL))?;
     fs::rename(&fresh, path).map_err(|error| match error.kind() {
         io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory => Error::NotAStore,
         _ => error.into(),
@@ -80,5 +102,5 @@ pub(super) fn tables(db: &Database, tables: &[Table]) -> Result<HashMap<&'static
 /// Taken when a table is made, and kept with it: a later release that changes them changes new tables only.
 /// fjall's Bloom filters are on for every level, so that asking for an absent key costs no read.
 fn options() -> KeyspaceCreateOptions {
-    KeyspaceCreateOptions::default().manual_journal_persist(true).max_memtable_size(MEMTABLE)
+    KeyspaceCreateOptions::default().manual_journal_persist(true).max_memtable_size(MEMTABLE_FJALL)
 }
