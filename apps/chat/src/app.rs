@@ -128,6 +128,7 @@ impl App for Chat {
             | Input::Letter(_)
             | Input::Notice(_)
             | Input::Transient(_)
+            | Input::Receipt { .. }
             | Input::Account(_)
             | Input::End { .. }
             | Input::Trim

@@ -84,6 +84,11 @@ pub enum Input {
     Notice(Arc<Notice>),
     /// For those who are connected now (`[T]`).
     Transient(Arc<Transient>),
+    /// A device of the other party has a message (MESSAGE-12).
+    Receipt {
+        topic: Arc<str>,
+        payload: Bytes,
+    },
     /// The account has changed: rosters or the number of devices.
     Account(Arc<Account>),
     /// The session has been ended from elsewhere (AUTH-9, 10, 14); `record` is its last notice. A device without connection just

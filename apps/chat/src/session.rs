@@ -81,6 +81,7 @@ impl Session {
             Input::Letter(letter) => self.letter(cx, fx, letter)?,
             Input::Notice(notice) => self.notice(cx, fx, notice)?,
             Input::Transient(transient) => self.transient(fx, transient),
+            Input::Receipt { topic, payload } => self.receipt(fx, topic, payload),
             Input::Account(account) => self.account_changed(account),
             Input::Tick(Tick::RegistrationOver { connection }) => self.registration_over(fx, connection),
             Input::Tick(Tick::GoOn { connection }) => self.go_on(cx, fx, connection)?,
@@ -192,6 +193,11 @@ impl Link {
 
     fn emit(&self, fx: &mut Fx, out: Out) {
         fx.emit(Output::Port(self.port.clone(), out));
+    }
+
+    /// For what no person waits for.
+    fn emit_patiently(&self, fx: &mut Fx, out: Out) {
+        fx.emit_patiently(Output::Port(self.port.clone(), out));
     }
 
     fn phone(&self) -> Option<&Phone> {

@@ -73,7 +73,7 @@ impl<A: App> Node<A> {
 
     fn send(&mut self, post: Post<A>, ticket: Ticket) {
         match post {
-            Post::Emit(output) => self.gate.push(ticket, output),
+            Post::Emit { output, patient } => self.gate.push(ticket, output, patient.then_some(self.now)),
             Post::Tell { name, letter } => {
                 let Some(entry) = self.net.registry.admit(&name, usize::MAX) else {
                     return;

@@ -25,7 +25,7 @@ pub struct Effects<A: App> {
 pub(crate) enum Post<A: App> {
     Tell { name: A::Name, letter: Letter<A::Input> },
     Publish { group: A::Group, input: A::Input, copy: fn(&A::Input) -> A::Input },
-    Emit(A::Output),
+    Emit { output: A::Output, patient: bool },
 }
 
 /// An input in a mailbox.
@@ -72,7 +72,13 @@ impl<A: App> Effects<A> {
 
     /// Sends out of the server, once everything applied so far is durable.
     pub fn emit(&mut self, output: A::Output) {
-        self.posts.push(Post::Emit(output));
+        self.posts.push(Post::Emit { output, patient: false });
+    }
+
+    /// The same for what nobody waits for: it leaves with the next flush that others ask for, or asks for one itself after
+    /// [`crate::PATIENCE_MS`].
+    pub fn emit_patiently(&mut self, output: A::Output) {
+        self.posts.push(Post::Emit { output, patient: true });
     }
 
     /// Tells this process itself at a time, not before. Not kept in the store: gone when the process ends, so
@@ -98,7 +104,7 @@ impl<A: App> Effects<A> {
     pub(crate) fn bounce(&mut self, bounce: Bounce<A>) {
         self.posts.push(match bounce {
             Bounce::Tell(name, input) => Post::Tell { name, letter: Letter { input, bounced: true } },
-            Bounce::Emit(output) => Post::Emit(output),
+            Bounce::Emit(output) => Post::Emit { output, patient: false },
         });
     }
 

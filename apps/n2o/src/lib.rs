@@ -44,7 +44,7 @@ mod sim;
 pub use app::{App, Bounce, Failure};
 pub use cx::{Cx, Time};
 pub use effects::{Effects, GROUPS_MAX, TIMERS_MAX};
-pub use gate::GATE_MAX;
+pub use gate::{GATE_MAX, PATIENCE_MS};
 pub use host::{Handle, Host, Options, Performer};
 pub use net::{Full, MAILBOX_MAX};
 pub use node::{DRAIN_INPUTS, IDLE_MS, LAZY_FLUSH_MS, TURN_INPUTS};

@@ -281,7 +281,7 @@ impl<A: App> Node<A> {
 
     /// Moves out what may leave the server, given what is durable.
     pub(crate) fn release(&mut self, durable: Ticket, outputs: &mut Vec<A::Output>) {
-        self.gate.release(durable, outputs);
+        self.gate.release(self.now, durable, outputs);
         self.unflushed = self.unflushed.filter(|(ticket, _)| *ticket > durable);
         if !self.has_work() && self.gate.awaited().is_none() {
             self.settle();
@@ -294,10 +294,15 @@ impl<A: App> Node<A> {
         }
     }
 
-    /// What the disk should have now: for outputs at once, for other writes a little later.
-    pub(crate) fn awaited(&self) -> Option<Ticket> {
+    /// What the disk should have now: for outputs in a hurry at once, for others and for other writes a little later.
+    pub(crate) fn wanted(&self) -> Option<Ticket> {
         let lazy = || self.unflushed.filter(|(_, since)| self.now.since(*since) >= LAZY_FLUSH_MS);
-        self.gate.awaited().or_else(|| lazy().map(|(ticket, _)| ticket))
+        self.gate.wanted(self.now).or_else(|| lazy().map(|(ticket, _)| ticket))
+    }
+
+    /// What the disk must have before all outputs may leave.
+    pub(crate) fn awaited(&self) -> Option<Ticket> {
+        self.gate.awaited()
     }
 
     /// Whether a drain would step something of what was taken already.
@@ -316,8 +321,8 @@ impl<A: App> Node<A> {
         self.timers.next().into_iter().chain(sweep).min()
     }
 
-    /// When writes that no output waits for are to be flushed.
+    /// When writes that no output, or none in a hurry, waits for are to be flushed.
     pub(crate) fn flush_due(&self) -> Option<Time> {
-        self.unflushed.map(|(_, since)| since + LAZY_FLUSH_MS)
+        self.unflushed.map(|(_, since)| since + LAZY_FLUSH_MS).into_iter().chain(self.gate.patient_until()).min()
     }
 }

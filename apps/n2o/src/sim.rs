@@ -174,7 +174,7 @@ impl<A: App> Sim<A> {
     }
 
     fn awaits_disk(&self) -> bool {
-        !self.hold && self.server.nodes.iter().any(|node| node.awaited().is_some())
+        !self.hold && self.server.nodes.iter().any(|node| node.awaited().or(node.wanted()).is_some())
     }
 
     fn flush(&mut self) {

@@ -25,6 +25,8 @@ struct Open {
     /// Answers that wait for earlier calls.
     records: Vec<Bytes>,
     end: Option<Verdict>,
+    /// Nobody waits for its end.
+    patient: bool,
     also: Also,
     /// What this call caused and its sender sees behind the answer.
     behind: Vec<Behind>,
@@ -76,6 +78,14 @@ impl Session {
         self.release(cx, fx)
     }
 
+    /// The same for one whose client has nothing to wait for.
+    pub(super) fn conclude_patiently(&mut self, cx: &Cx<'_>, fx: &mut Fx, call: u64) -> Result<(), Failure> {
+        let Some(link) = &mut self.link else { return Ok(()) };
+        let end = Some(Verdict::Done);
+        link.calls.open.push_back(Open { end, patient: true, ..Open::new(call, Stage::Alone) });
+        self.release(cx, fx)
+    }
+
     /// An owner has answered.
     pub(super) fn answer(&mut self, cx: &Cx<'_>, fx: &mut Fx, answer: Answer) -> Result<(), Failure> {
         let Some(link) = self.link(answer.connection) else {
@@ -112,7 +122,12 @@ impl Session {
             let Some(ended) = link.calls.open.pop_front() else {
                 break;
             };
-            link.emit(fx, Out::Done { call, verdict });
+            let done = Out::Done { call, verdict };
+            if ended.patient {
+                link.emit_patiently(fx, done)
+            } else {
+                link.emit(fx, done)
+            }
             for behind in ended.behind {
                 match behind {
                     Behind::Letter(letter) => link.letter(fx, letter),
@@ -164,7 +179,7 @@ impl Session {
 
 impl Open {
     fn new(call: u64, stage: Stage) -> Open {
-        Open { call, stage, records: Vec::new(), end: None, also: Also::Nothing, behind: Vec::new() }
+        Open { call, stage, records: Vec::new(), end: None, patient: false, also: Also::Nothing, behind: Vec::new() }
     }
 
     /// Whether a later call may begin beside this one: it has ended, or both belong to conversations.

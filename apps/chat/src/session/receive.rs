@@ -47,6 +47,13 @@ impl Session {
         }
     }
 
+    /// A receipt comes soon enough with what others wait for.
+    pub(super) fn receipt(&mut self, fx: &mut Fx, topic: Arc<str>, payload: Bytes) {
+        if let Some(link) = self.link.as_ref().filter(|link| link.queue.is_some() && link.shows(&payload)) {
+            link.emit_patiently(fx, Out::Item { topic, payload, delivery: None });
+        }
+    }
+
     /// The transport has handed an item over: room for the next.
     pub(super) fn confirmed(
         &mut self,
@@ -280,8 +287,7 @@ impl Link {
             None => line.receipts.insert(effects::ses(cx, &peer)?.to_string().into()).clone(),
         };
         let payload = etf::encode(&Ack { id: Some(msg_id.clone()), ..Ack::default() });
-        let receipt = Transient { topic, payload, except: None, origin: None };
-        fx.publish(Group::Account(peer.phone().clone()), Input::Transient(Arc::new(receipt)));
+        fx.publish(Group::Account(peer.phone().clone()), Input::Receipt { topic, payload });
         Ok(())
     }
 }

@@ -191,7 +191,7 @@ impl Session {
         {
             link.received(&client, cx, fx, msg_id)?;
         }
-        self.conclude(cx, fx, call, Vec::new(), Verdict::Done)
+        self.conclude_patiently(cx, fx, call)
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
-use kvs::Ticket;
 
 use super::Shared;
 use crate::node::{DRAIN_INPUTS, Limits, Node};
@@ -74,20 +73,23 @@ impl<A: App> NodeActor<A> {
                 self.shared.performer.perform(self.node.index, &mut self.outputs);
                 self.outputs.clear();
             }
-            let Some(ticket) = self.node.awaited() else { return };
-            if !self.wait_for(ticket) {
+            if !self.is_more_durable() {
                 return;
             }
         }
     }
 
-    /// Arranges to be woken when `ticket` is durable; true when it is already.
-    fn wait_for(&self, ticket: Ticket) -> bool {
+    /// Asks the disk for what is wanted and arranges to be woken when it has more; true when it has enough already.
+    fn is_more_durable(&self) -> bool {
+        let (wanted, awaited) = (self.node.wanted(), self.node.awaited());
+        let Some(next) = wanted.or(awaited) else { return false };
         let waiting: Option<&AtomicBool> = self.shared.waiting.get(self.node.index);
         waiting.inspect(|waits| waits.store(true, Ordering::Release));
         fence(Ordering::SeqCst);
-        self.shared.flusher.request(ticket);
-        self.shared.flusher.durable() >= ticket
+        if let Some(ticket) = wanted {
+            self.shared.flusher.request(ticket);
+        }
+        self.shared.flusher.durable() >= next
     }
 
     fn set_alarm(&mut self, ctx: &mut Context<Self>) {
