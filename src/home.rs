@@ -54,6 +54,11 @@ impl Home {
         self.0.join("store.schema")
     }
 
+    /// The key under which secrets in the store are encrypted (SEC-12).
+    pub(crate) fn store_key(&self) -> PathBuf {
+        self.0.join("store.key")
+    }
+
     pub(crate) fn authority(&self) -> PathBuf {
         self.0.join("ca")
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use ca::{Authority, Issued, Subject, Zeroizing};
+use chat::KEY_BYTES;
 use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -53,6 +54,24 @@ fn load_authority(home: &Home) -> Result<Authority, Failure> {
     let certificate = fs::read_to_string(&path).map_err(Failure::file(&path))?;
     let key = text(ca::files::read_secret(home.authority().join("root.key"))?)?;
     Ok(Authority::load(&certificate, &key)?)
+}
+
+/// The key under which secrets in the store are encrypted (SEC-12), made where there is none.
+pub(crate) fn storage(home: &Home, first: bool) -> Result<Zeroizing<[u8; KEY_BYTES]>, Failure> {
+    let path = home.store_key();
+    if path.exists() {
+        let bytes = ca::files::read_secret(&path)?;
+        let damaged = || Failure::Damaged { path: path.clone(), what: format!("a storage key has {KEY_BYTES} bytes") };
+        return Ok(Zeroizing::new(bytes.as_slice().try_into().map_err(|_| damaged())?));
+    }
+    if !first {
+        tracing::warn!(file = %path.display(), "makes a new storage key: secrets kept under an earlier one stay unread until it is put back");
+    }
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    aws_lc_rs::rand::fill(key.as_mut_slice())
+        .map_err(|_| Failure::Refused("the system gives no random bytes".into()))?;
+    ca::files::write_secret(&path, key.as_slice())?;
+    Ok(key)
 }
 
 /// The server's certificate, issued anew when it ends soon, is another authority's or lacks a name.
@@ -166,4 +185,22 @@ pub(crate) fn paths(folder: &Path, name: &str) -> (std::path::PathBuf, std::path
 fn text(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, Failure> {
     let text = std::str::from_utf8(&bytes).map_err(|_| ca::Error::Key)?;
     Ok(Zeroizing::new(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_12_the_storage_key_is_made_once_for_its_owner_alone_and_kept() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::find(Some(folder.path().into())).unwrap();
+        let made = storage(&home, true).unwrap();
+        assert_ne!(*made, [0; KEY_BYTES]);
+        assert_eq!(storage(&home, false).unwrap(), made);
+        assert_eq!(fs::metadata(home.store_key()).unwrap().permissions().mode() & 0o777, 0o600);
+        ca::files::write_secret(home.store_key(), b"short").unwrap();
+        assert!(storage(&home, false).is_err());
+    }
 }

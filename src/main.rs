@@ -3,11 +3,13 @@
 mod cli;
 mod failure;
 mod home;
+mod http;
 mod settings;
 mod logging;
 mod keys;
 mod tls;
 mod store;
+mod webhook;
 mod work;
 mod clock;
 mod serve;

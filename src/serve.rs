@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ca::Authority;
-use chat::Chat;
+use chat::{Chat, Vault};
 use kvs::{Disk, Sequence, Store};
 use mqtt::{Front, Kind, Listen};
 use n2o::{Handle, Host, Options, Part, Ring};
@@ -23,6 +23,7 @@ use crate::settings::Settings;
 use crate::store;
 use crate::terminal::say;
 use crate::tls::{self, Tls};
+use crate::webhook::Webhook;
 use crate::work::Outputs;
 
 /// Threads of the ring at most; beyond, they would only steal work from each other's caches.
@@ -144,8 +145,10 @@ impl Inside {
         keys::admin(home, &authority)?;
 
         let store = store::open(home)?;
-        let (outputs, worker) = Outputs::start(authority.clone(), &home.outbox());
-        let handle = host(home, settings, store.clone(), outputs.clone())?;
+        let webhook = Webhook::new(home, settings)?;
+        let (outputs, worker) = Outputs::start(authority.clone(), &home.outbox(), webhook);
+        let vault = Vault::new(&*keys::storage(home, first)?);
+        let handle = host(home, settings, vault, store.clone(), outputs.clone())?;
         outputs.attach(handle.clone());
         worker.run(handle.clone())?;
         resume(&store, &handle)?;
@@ -172,11 +175,17 @@ impl Inside {
     }
 }
 
-fn host(home: &Home, settings: &Settings, store: Arc<Disk>, outputs: Arc<Outputs>) -> Result<Handle<Chat>, Failure> {
+fn host(
+    home: &Home,
+    settings: &Settings,
+    vault: Vault,
+    store: Arc<Disk>,
+    outputs: Arc<Outputs>,
+) -> Result<Handle<Chat>, Failure> {
     let failed = |source| Failure::Store { path: home.store(), source };
     let rosters =
         Sequence::open_in_blocks(store.clone(), store::META, store::ROSTERS, 1).map(Arc::new).map_err(failed)?;
-    let app = Arc::new(Chat { settings: settings.chat(), rosters });
+    let app = Arc::new(Chat { settings: settings.chat(home)?, rosters, vault });
     let names = (1..=settings.ring.nodes).map(|node| format!("{RING_NAME}{node}")).collect();
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let options = Options {

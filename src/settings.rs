@@ -1,6 +1,7 @@
 //! The configuration: one file, read once. Each option is explained in priv/chat.toml, which is the file that is shipped.
 
 mod load;
+mod auth;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -8,6 +9,10 @@ use std::ops::RangeInclusive;
 use clap::ValueEnum;
 use proto::limits;
 use serde::Deserialize;
+
+use crate::failure::Failure;
+use crate::home::Home;
+pub(crate) use auth::Auth;
 
 /// The configuration that is shipped: all options, with the defaults of the profile `embedded`.
 #[cfg(test)]
@@ -29,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) listen: Listen,
     pub(crate) server: Server,
     pub(crate) auth: Auth,
+    pub(crate) session: Session,
+    pub(crate) http: Http,
     pub(crate) x509: X509,
     pub(crate) mqtt: Mqtt,
     pub(crate) ring: Ring,
@@ -61,21 +68,18 @@ pub(crate) struct Server {
     pub(crate) names: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// N2O sessions (INIT-2).
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Auth {
-    pub(crate) providers: Vec<Provider>,
-    pub(crate) fake_numbers: bool,
-    pub(crate) min_version: u32,
-    pub(crate) sys_secret: String,
+pub(crate) struct Session {
+    pub(crate) prolong: bool,
 }
 
-/// ID-11.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Provider {
-    Invite,
-    Log,
+/// Requests to servers of others.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Http {
+    pub(crate) roots: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -143,6 +147,8 @@ impl Default for Settings {
             listen: Listen::default(),
             server: Server::default(),
             auth: Auth::default(),
+            session: Session::default(),
+            http: Http::default(),
             x509: X509::default(),
             mqtt: Mqtt::default(),
             ring: Ring::default(),
@@ -166,17 +172,6 @@ impl Default for Listen {
 impl Default for Server {
     fn default() -> Server {
         Server { organisation: "CHAT".into(), names: Vec::new() }
-    }
-}
-
-impl Default for Auth {
-    fn default() -> Auth {
-        Auth {
-            providers: vec![Provider::Invite, Provider::Log],
-            fake_numbers: false,
-            min_version: 0,
-            sys_secret: String::new(),
-        }
     }
 }
 
@@ -212,19 +207,23 @@ impl Default for History {
 
 impl Settings {
     /// What concerns the chat.
-    pub(crate) fn chat(&self) -> chat::Settings {
-        chat::Settings {
+    pub(crate) fn chat(&self, home: &Home) -> Result<chat::Settings, Failure> {
+        Ok(chat::Settings {
             fake_numbers: self.auth.fake_numbers,
-            providers: self.auth.providers.iter().map(|provider| provider.chat()).collect(),
+            providers: self.auth.providers.iter().filter_map(|provider| provider.chat()).collect(),
+            static_codes: self.auth.static_codes().map_err(Failure::Refused)?,
+            voice: self.auth.webhook.voice,
+            jwt: self.auth.jwt.chat(home)?,
             min_version: self.auth.min_version.into(),
             auto_bind: self.x509.auto_bind,
-            sys_secret: sha256(&self.auth.sys_secret),
+            sys_secret: auth::sha256(&self.auth.sys_secret),
+            session_prolong: self.session.prolong,
             ring_nodes: self.ring.nodes,
             limits: self.limits,
             puback: self.queue.ack == Ack::Puback,
             transient: self.history.mode == Mode::Transient,
             packet_max: self.mqtt.packet_max,
-        }
+        })
     }
 
     /// What concerns the connections.
@@ -238,22 +237,6 @@ impl Settings {
         match self.limits {
             true => held,
             false => mqtt::Settings { per_address_max: usize::MAX, connects_per_minute: None, ..held },
-        }
-    }
-}
-
-/// The 32 bytes of a hash in hexadecimal.
-fn sha256(text: &str) -> Option<[u8; 32]> {
-    let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-    let bytes: Vec<u8> = (0..text.len()).step_by(2).map(byte).collect::<Option<_>>()?;
-    bytes.try_into().ok()
-}
-
-impl Provider {
-    fn chat(self) -> chat::Provider {
-        match self {
-            Provider::Invite => chat::Provider::Invite,
-            Provider::Log => chat::Provider::Log,
         }
     }
 }

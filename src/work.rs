@@ -10,10 +10,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use ca::Authority;
-use chat::{Chat, Input, Job, Output, Work, WorkError, WorkResult};
+use chat::{Chat, Input, Job, Output, Sender, Work, WorkError, WorkResult};
 use n2o::{Handle, Performer};
 
 use crate::failure::Failure;
+use crate::webhook::Webhook;
 use crate::{clock, tls};
 
 /// Jobs that wait; further ones fail at once, and whoever asked is told.
@@ -26,13 +27,25 @@ const OUTBOX_MODE: u32 = 0o600;
 pub(crate) struct Outputs {
     jobs: SyncSender<Job>,
     handle: OnceLock<Handle<Chat>>,
+    web: Option<Web>,
+}
+
+/// What goes over the network waits there for its answers, on the main thread, and never holds up the thread for slow work.
+struct Web {
+    runtime: tokio::runtime::Handle,
+    webhook: Arc<Webhook>,
 }
 
 impl Outputs {
     /// The way to the thread for slow work, and the thread's side. Codes go to the file `codes` in `outbox`.
-    pub(crate) fn start(authority: Arc<Authority>, outbox: &Path) -> (Arc<Outputs>, Worker) {
+    pub(crate) fn start(
+        authority: Arc<Authority>,
+        outbox: &Path,
+        webhook: Option<Arc<Webhook>>,
+    ) -> (Arc<Outputs>, Worker) {
         let (jobs, waiting) = sync_channel(JOBS_MAX);
-        let outputs = Arc::new(Outputs { jobs, handle: OnceLock::new() });
+        let web = webhook.map(|webhook| Web { runtime: tokio::runtime::Handle::current(), webhook });
+        let outputs = Arc::new(Outputs { jobs, handle: OnceLock::new(), web });
         (outputs, Worker { waiting, authority, outbox: outbox.join("codes") })
     }
 
@@ -43,12 +56,33 @@ impl Outputs {
     }
 
     fn hand_over(&self, job: Job) {
+        if let (Some(web), Some(handle)) = (&self.web, self.handle.get())
+            && web.takes(&job, handle)
+        {
+            return;
+        }
         let Err(refused) = self.jobs.try_send(job) else { return };
         let (std::sync::mpsc::TrySendError::Full(job) | std::sync::mpsc::TrySendError::Disconnected(job)) = refused;
         tracing::warn!("too much slow work waits");
         if let Some(handle) = self.handle.get() {
             answer(handle, &job, WorkResult::Failed(WorkError::Broken));
         }
+    }
+}
+
+impl Web {
+    /// Starts the job if it is for the network. How many run at once the webhook bounds.
+    fn takes(&self, job: &Job, handle: &Handle<Chat>) -> bool {
+        let Work::SendCode { sender: Sender::Webhook, channel, phone, code, language } = &job.work else {
+            return false;
+        };
+        let (phone, code, language, channel) = (phone.clone(), code.clone(), language.clone(), *channel);
+        let (webhook, handle, from, number) = (self.webhook.clone(), handle.clone(), job.from.clone(), job.number);
+        self.runtime.spawn(async move {
+            let result = webhook.send(&phone, &code, language.as_deref(), channel).await;
+            handle.tell_always(&from, Input::Worked { job: number, result });
+        });
+        true
     }
 }
 
@@ -93,7 +127,9 @@ impl Worker {
 
     fn work(&self, work: &Work) -> WorkResult {
         match work {
-            Work::SendCode { phone, code, .. } => {
+            // The configuration has no webhook where there is no web.
+            Work::SendCode { sender: Sender::Webhook, .. } => WorkResult::Failed(WorkError::Unsupported),
+            Work::SendCode { sender: Sender::Log, phone, code, .. } => {
                 let line = format!("{} {phone} {}\n", clock::utc(SystemTime::now()), String::from_utf8_lossy(code));
                 match append(&self.outbox, &line) {
                     Ok(()) => WorkResult::Sent,
@@ -138,13 +174,14 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use bytes::Bytes;
+    use chat::Channel;
     use proto::ids::{DevKey, Phone};
 
     use super::*;
 
     fn worker(folder: &Path) -> Worker {
         let authority = Arc::new(Authority::create("Test", SystemTime::now()).unwrap());
-        Outputs::start(authority, folder).1
+        Outputs::start(authority, folder, None).1
     }
 
     fn phone() -> Phone {
@@ -156,7 +193,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let worker = worker(folder.path());
         for code in ["123456", "654321"] {
-            let work = Work::SendCode { phone: phone(), code: Bytes::from_static(code.as_bytes()), language: None };
+            let work = Work::SendCode {
+                sender: Sender::Log,
+                channel: Channel::Sms,
+                phone: phone(),
+                code: Bytes::from_static(code.as_bytes()),
+                language: None,
+            };
             assert!(matches!(worker.work(&work), WorkResult::Sent));
         }
         let path = folder.path().join("codes");

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{LISTENERS_MAX, PACKETS, Profile, RING_NODES, Settings, sha256};
+use super::{LISTENERS_MAX, PACKETS, Profile, RING_NODES, Settings};
 use crate::failure::Failure;
 
 const DEV: &str = include_str!("../../priv/dev.toml");
@@ -46,9 +46,10 @@ impl Settings {
         if [&listen.mqtt, &listen.mqtts, &listen.shell].iter().any(|listeners| listeners.len() > LISTENERS_MAX) {
             return Err(format!("at most {LISTENERS_MAX} listeners of a kind"));
         }
-        if !self.auth.sys_secret.is_empty() && sha256(&self.auth.sys_secret).is_none() {
-            return Err("auth.sys_secret is a SHA-256 in hexadecimal, not the secret itself".into());
+        if let Some(open) = all().find(|address| self.auth.jwt.self_issue && !address.ip().is_loopback()) {
+            return Err(format!("auth.jwt.self_issue needs every listener on loopback, and {open} is not"));
         }
+        self.auth.check()?;
         if !PACKETS.contains(&self.mqtt.packet_max) {
             return Err(format!("mqtt.packet_max is {} to {} bytes", PACKETS.start(), PACKETS.end()));
         }
@@ -99,7 +100,7 @@ mod tests {
     #[test]
     fn the_file_goes_over_the_profile_and_the_command_line_over_both() {
         let dev = Settings::parse("profile = 'dev'\n[listen]\nmqtt = ['127.0.0.1:0']", None).unwrap();
-        assert!(dev.auth.fake_numbers && !dev.limits);
+        assert!(dev.auth.fake_numbers && dev.auth.jwt.self_issue && !dev.limits);
         assert_eq!(dev.listen.mqtt, ["127.0.0.1:0".parse().unwrap()]);
         assert!(dev.listen.mqtts.iter().all(|address| address.ip().is_loopback()));
 
@@ -124,12 +125,20 @@ mod tests {
         assert!(error("listen.mqtt = ['nowhere']").contains("address"));
         assert!(error("mqtt.packet_max = 7").contains("packet_max"));
         assert!(error("auth.sys_secret = 'secret'").contains("not the secret itself"));
+        assert!(error("auth.providers = ['mail']").contains("mailboxes"));
+        assert!(error("auth.providers = ['webhook']").contains("auth.webhook.url"));
+        assert!(error("auth.webhook.url = 'http://example.org/'").contains("loopback"));
+        assert!(error("auth.webhook.url = 'ftp://example.org/'").contains("https"));
+        assert!(error("auth.static_codes = { '12' = '123456' }").contains("account key"));
+        assert!(error("auth.static_codes = { '380670000001' = '1' }").contains("characters"));
         assert!(error("ring.nodes = 0").contains("ring.nodes"));
     }
 
     #[test]
     fn id_15_fake_numbers_need_loopback() {
         let error = Settings::parse("auth.fake_numbers = true", None).unwrap_err();
+        assert!(error.contains("loopback") && error.contains("8883"));
+        let error = Settings::parse("auth.jwt.self_issue = true", None).unwrap_err();
         assert!(error.contains("loopback") && error.contains("8883"));
     }
 }

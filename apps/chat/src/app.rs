@@ -7,12 +7,14 @@ use n2o::{App, Bounce, Failure};
 
 use crate::door::{Bye, Denied, Out};
 use crate::process::{agenda, conversation, mail, nicks, profile, roster, source};
-use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, WorkError, WorkResult, effects, session};
+use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, Vault, WorkError, WorkResult, effects, session};
 
 /// One chat server: its settings, and the sequence of roster ids (C-11).
 pub struct Chat {
     pub settings: Settings,
     pub rosters: Arc<kvs::Sequence>,
+    /// What it keeps encrypted (SEC-12).
+    pub vault: Vault,
 }
 
 impl Chat {
@@ -139,6 +141,7 @@ impl App for Chat {
             | Input::Agenda { .. }
             | Input::GoOn
             | Input::Unstar { .. }
+            | Input::PushTaken { .. }
             | Input::Worked { .. }
             | Input::Tick(_)
             | Input::Command(_) => None,

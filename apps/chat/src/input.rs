@@ -156,6 +156,11 @@ pub enum Input {
     GoOn,
     /// Slow work for a client of a source address, which decides whether it is done (section 11). To the source.
     Pass(Box<Job>),
+    /// The device's push token is another's now (AUTH-7). To the profile.
+    PushTaken {
+        device: DevKey,
+        print: Bytes,
+    },
     /// Slow work that this process asked for has ended.
     Worked {
         job: u64,
@@ -206,6 +211,8 @@ pub struct Starred {
 pub enum Tick {
     /// CON-9: a registration connection has had its time.
     RegistrationOver { connection: u64 },
+    /// AUTH-13: the certificate that opened a connection ends.
+    SessionOver { connection: u64 },
     /// AUTH-4: a pending registration dies.
     PendingOver,
     /// Work that was stuck is tried again.
@@ -234,6 +241,8 @@ pub struct Admit {
     pub device: DevKey,
     pub password: Option<Bytes>,
     pub certificate: Option<Arc<Certificate>>,
+    /// The device is connected: its session is in use.
+    pub in_use: bool,
 }
 
 /// The profile's yes.
@@ -249,6 +258,8 @@ pub struct Admitted {
     pub renewed: Option<Bytes>,
     /// DLV-13: acknowledge by PUBACK instead of the Ack record.
     pub puback: bool,
+    /// When the certificate that opened it ends (AUTH-13).
+    pub until: Option<u64>,
 }
 
 /// Facts about an account that its sessions hold while connected.

@@ -16,6 +16,7 @@ mod protocol;
 pub mod rows;
 mod session;
 mod settings;
+mod vault;
 
 pub use app::{Chat, Process};
 pub use input::{
@@ -23,10 +24,11 @@ pub use input::{
     Starred, Tick, Transient, Who, WorkError, WorkResult,
 };
 pub use name::{Group, Name};
-pub use output::{Job, Output, Work};
+pub use output::{Channel, Job, Output, Sender, Work};
 pub use port::{OUTS_MAX, Port, TRANSIENT_MAX};
 pub use protocol::work::unfinished;
-pub use settings::{Provider, Settings};
+pub use settings::{BadIssuer, Issuer, Jwt, Provider, Settings};
+pub use vault::{KEY_BYTES, Vault};
 
 /// Requests of one connection that may be unfinished; then its transport stops reading (SPEC section 11, Receive Maximum).
 pub const CALLS_MAX: usize = 32;

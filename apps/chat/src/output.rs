@@ -26,8 +26,23 @@ pub struct Job {
 
 #[derive(Debug, Clone)]
 pub enum Work {
-    /// Hand a code to the provider (ID-11, provider `log` and others).
-    SendCode { phone: Phone, code: Bytes, language: Option<Bytes> },
+    /// Hand a code to its provider (ID-11).
+    SendCode { sender: Sender, channel: Channel, phone: Phone, code: Bytes, language: Option<Bytes> },
     /// Issue a certificate for a verified device (SEC-4).
     Issue { request: Bytes, phone: Phone, device: DevKey },
+}
+
+/// A provider that something is handed to; the others need nothing sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    Log,
+    Webhook,
+}
+
+/// How a code reaches its receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    Sms,
+    /// It is read out (AUTH-2).
+    Voice,
 }

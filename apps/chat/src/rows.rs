@@ -16,6 +16,8 @@ pub const PROFILE: Table = Table("profile");
 pub const DEVICE: Table = Table("device");
 /// SHA-256 of a public key → [`Binding`] (ID-9). Writer: the profile of the account it names.
 pub const BINDING: Table = Table("binding");
+/// SHA-256 of a push token → [`Holder`] (AUTH-7). Writer: the profile of the account it names.
+pub const HOLDER: Table = Table("holder");
 /// client id → [`Pending`] registration. Writer: the profile of the phone it names.
 pub const PENDING: Table = Table("pending");
 /// phone → [`Tries`]: codes sent and wrong codes (AUTH-1, AUTH-15). Writer: profile.
@@ -92,7 +94,7 @@ pub const NOTICES: &[u8] = b"n";
 pub const TABLES: &[Table] = &[
     PROFILE, DEVICE, BINDING, PENDING, TRIES, INVITE, ROSTER, NICK, NICK_OF, BOOK, WANTED, RELATION, MESSAGE, CHANGE,
     CHANGED, DUPLICATE, READER, HIDDEN, ROOM, MEMBER, IN_ROOM, BANNED, NEWS, READ_BY, MENTION, REPLY, KIND, FLEETING,
-    LATER, AGENDA, TAG, STAR, STAR_OF, STARRED, UNSTAR, CURSOR, NOTICE, WORK,
+    LATER, AGENDA, TAG, STAR, STAR_OF, STARRED, UNSTAR, CURSOR, NOTICE, HOLDER, WORK,
 ];
 
 /// A device's session row (ID-8).
@@ -102,7 +104,9 @@ pub struct Device {
     pub dev_key: Bytes,
     pub client_id: Bytes,
     pub os: Option<Os>,
+    /// Its push token, sealed, and the SHA-256 by which [`Holder`] knows it (AUTH-7).
     pub push: Option<Bytes>,
+    pub push_print: Option<Bytes>,
     pub settings: Vec<Feature>,
     pub created: u64,
     pub last_online: u64,
@@ -117,6 +121,8 @@ pub struct Device {
     /// SHA-256 of the bound public key (ID-9), and the end of its certificate.
     pub key: Option<Bytes>,
     pub key_until: u64,
+    /// The key before, which opens it until the present one has been used, or for its time (AUTH-17).
+    pub key_before: Option<Bytes>,
     /// DER of the bound certificate, as fellow people see it (SEC-9).
     pub certificate: Option<Bytes>,
 }
@@ -127,8 +133,15 @@ pub struct Binding {
     pub phone: Bytes,
     pub dev_key: Bytes,
     pub until: u64,
-    /// 1 when the binding was ended.
+    /// Since when it has been ended, or will be (AUTH-17), milliseconds; 0 while nothing ends it.
     pub ended: u64,
+}
+
+/// The one device that has a push token.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Holder {
+    pub phone: Bytes,
+    pub dev_key: Bytes,
 }
 
 /// A registration that waits for its code (SPEC 6.2).
@@ -136,11 +149,14 @@ pub struct Binding {
 pub struct Pending {
     pub phone: Bytes,
     pub dev_key: Bytes,
-    /// SHA-256 of the code; absent while an invite is the proof.
+    /// SHA-256 of the code; absent while an invite or a token is the proof.
     pub code: Option<Bytes>,
+    /// What the endorsement of its challenge says (ID-12).
+    pub nonce: Option<Bytes>,
     pub resends: u64,
     pub expires: u64,
     pub os: Option<Os>,
+    /// The push token that came with it, sealed by the number.
     pub push: Option<Bytes>,
     pub settings: Vec<Feature>,
     pub csr: Option<Bytes>,

@@ -72,7 +72,9 @@ impl Session {
             Input::Begin { connection } => self.begin(cx, fx, connection)?,
             Input::Gone { connection, how } => self.gone(fx, connection, how),
             Input::End { bye, record, forget } => self.end(cx, fx, bye, record, forget)?,
-            Input::Request { port, call, origin, payload } => self.request(cx, fx, &port, call, origin, payload)?,
+            Input::Request { port, call, origin, payload } => {
+                self.request(chat, cx, fx, &port, Asked { call, origin, payload })?
+            }
             Input::Answer(answer) => self.answer(cx, fx, *answer)?,
             Input::Shown { connection, records, done } => self.shown(cx, fx, connection, records, done)?,
             Input::Failed { connection, call } => self.failed(cx, fx, connection, call)?,
@@ -84,7 +86,8 @@ impl Session {
             Input::Receipt { topic, payload } => self.receipt(fx, topic, payload),
             Input::Account(account) => self.account_changed(account),
             Input::Tick(Tick::RegistrationOver { connection }) => self.registration_over(fx, connection),
-            Input::Tick(Tick::GoOn { connection }) => self.go_on(cx, fx, connection)?,
+            Input::Tick(Tick::GoOn { connection }) => self.go_on(chat, cx, fx, connection)?,
+            Input::Tick(Tick::SessionOver { connection }) => self.session_over(fx, connection),
             // The operator closes it.
             Input::Command(_) => self.close(fx, Bye::Ended),
             // The device is no more, or it is there again, with another queue.
@@ -126,6 +129,7 @@ impl Session {
             | Input::GoOn
             | Input::Starred(_)
             | Input::Unstar { .. }
+            | Input::PushTaken { .. }
             | Input::Worked { .. } => {}
         }
         if self.link.is_none() && self.asking.is_none() {

@@ -5,7 +5,8 @@
 //!
 //! | Line | Means |
 //! |---|---|
-//! | `# MESSAGE-1: title [sim] [live] [v5] [limited] [transient] [few]` | a scene; the marks say where alone it is played; `limited` = with limits per time, `transient` = with `history.mode=transient`, both in the simulator; `few` = under few seeds |
+//! | `# MESSAGE-1: title [sim] [live] [v5] [few]` | a scene; the marks say where alone it is played, `few` = under few seeds |
+//! | `[limited]` `[transient]` `[providers]` `[prolonged]` `[versioned]` | in the simulator, with limits per time; with `history.mode=transient`; with the providers static (380999000001: 246810) and webhook, no issuer of jwt; with `session.prolong`; with clients of version 100 at least |
 //! | `people ann ann/2 ben` | they are registered by fake numbers and connected; what came of that is forgotten |
 //! | `friends ann ben` | people who are friends |
 //! | `roster ann ann2` | she makes another roster: `@ann2` is its phone_id; what came of that is forgotten |

@@ -2,6 +2,10 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
+use chat::{Jwt, Provider};
+use proto::ids::Phone;
+
 use crate::live::{Daemon, Live};
 use crate::mqtt::Version;
 use crate::player::play;
@@ -15,6 +19,8 @@ const FEW: usize = 2;
 /// The first telephone number, and how many one scene may use.
 const FIRST: u64 = 380_100_000;
 const APART: usize = 50;
+/// Marks of scenes that need a server of other settings, which the simulator has.
+const SETTINGS: &[&str] = &["limited", "transient", "providers", "prolonged", "versioned"];
 
 /// Plays a file in the simulator, each scene on a server of its own, under many seeds.
 ///
@@ -36,7 +42,26 @@ pub fn sim_file(path: &Path) {
 
 /// What a simulated server is set to for a scene.
 fn settings(scene: &Scene) -> chat::Settings {
-    chat::Settings { limits: scene.has("limited"), transient: scene.has("transient"), ..Simulated::settings() }
+    let settings = chat::Settings {
+        limits: scene.has("limited"),
+        transient: scene.has("transient"),
+        session_prolong: scene.has("prolonged"),
+        min_version: if scene.has("versioned") { 100 } else { 0 },
+        ..Simulated::settings()
+    };
+    if scene.has("providers") { with_providers(settings) } else { settings }
+}
+
+/// A fixed code for one number, telephones by a webhook that calls too, nobody who endorses.
+fn with_providers(settings: chat::Settings) -> chat::Settings {
+    let number = Phone::parse(b"380999000001").expect("a number");
+    chat::Settings {
+        providers: vec![Provider::Static, Provider::Webhook],
+        static_codes: [(number, Bytes::from_static(b"246810"))].into(),
+        voice: true,
+        jwt: Jwt::default(),
+        ..settings
+    }
 }
 
 /// Plays a file against a running server, all scenes on one.
@@ -44,8 +69,8 @@ fn settings(scene: &Scene) -> chat::Settings {
 /// # Panics
 /// With all that went wrong.
 pub fn live_file(path: &Path, daemon: &mut dyn Daemon, version: Version) {
-    let alone = ["sim", "limited", "transient"];
-    let scenes = scenes(path).into_iter().filter(|scene| !alone.iter().any(|mark| scene.has(mark)));
+    let needs_settings = |scene: &Scene| SETTINGS.iter().any(|mark| scene.has(mark));
+    let scenes = scenes(path).into_iter().filter(|scene| !scene.has("sim") && !needs_settings(scene));
     let scenes: Vec<Scene> = scenes.filter(|scene| version == Version::V5 || !scene.has("v5")).collect();
     let mut live = Live::new(daemon, version);
     let numbers = (FIRST..).step_by(APART);

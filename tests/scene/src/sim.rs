@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chat::door::{Bye, Certificate, Denied, Gone, Hello as Door, Origin, Out, Role, Source, Verdict};
 use chat::rows::TABLES;
-use chat::{Chat, Input, Job, Name, Output, Port, Settings, Work, WorkError, WorkResult};
+use chat::{Chat, Input, Job, KEY_BYTES, Name, Output, Port, Settings, Vault, Work, WorkError, WorkResult};
 use kvs::{Memory, Sequence, Store, Table};
 use n2o::Sim;
 use proto::Refusal;
@@ -23,6 +23,8 @@ const NODES: usize = 3;
 /// Our own Receive Maximum (SPEC section 11).
 const WINDOW: u16 = 32;
 const SECOND: u64 = 1000;
+/// The simulated server's storage key.
+const STORAGE_KEY: [u8; KEY_BYTES] = [7; KEY_BYTES];
 /// What does not come within so many seconds does not come.
 const PATIENCE: u32 = 4;
 
@@ -70,7 +72,7 @@ impl Simulated {
     pub fn with(seed: u64, settings: Settings) -> Simulated {
         let store = Arc::new(Memory::new(&[ROSTERS]));
         let rosters = Sequence::open(store, ROSTERS, b"last").expect("memory does not fail");
-        let chat = Chat { settings, rosters: Arc::new(rosters) };
+        let chat = Chat { settings, rosters: Arc::new(rosters), vault: Vault::new(&STORAGE_KEY) };
         let sim = Sim::new(chat, TABLES, seed, NODES);
         let mut simulated = Simulated { seed, sim, links: HashMap::new(), codes: HashMap::new(), asleep: None };
         simulated.begin();
@@ -116,17 +118,20 @@ impl Simulated {
         }
     }
 
-    /// Codes are kept, certificates not issued: there is no authority in the simulator.
+    /// Codes are kept; a request for a certificate is `key:` and the name of a key.
     fn work(&mut self, job: Job) {
         if let Some(asleep) = &mut self.asleep {
             return asleep.push(job);
         }
         let result = match job.work {
-            Work::SendCode { phone, code, language: _ } => {
+            Work::SendCode { phone, code, .. } => {
                 self.codes.insert(phone.to_string(), code);
                 WorkResult::Sent
             }
-            Work::Issue { .. } => WorkResult::Failed(WorkError::Unsupported),
+            Work::Issue { request, phone, device } => match request.strip_prefix(b"key:") {
+                Some(key) => WorkResult::Issued(issued(key, phone.as_str(), device.as_str())),
+                None => WorkResult::Failed(WorkError::Invalid),
+            },
         };
         self.tell(&job.from, Input::Worked { job: job.number, result });
     }
@@ -250,7 +255,7 @@ impl Stage for Simulated {
         let door = Door {
             client_id: Bytes::copy_from_slice(hello.client_id.as_bytes()),
             password: hello.password.clone(),
-            certificate: hello.certified.as_deref().map(certificate),
+            certificate: hello.certified.as_deref().map(|key| certificate(key, self.sim.now().0)),
             source: hello.from.map(source),
             version: hello.version.unwrap_or(101),
             window: hello.window.unwrap_or(WINDOW).min(WINDOW),
@@ -400,7 +405,7 @@ fn source(from: IpAddr) -> Source {
 }
 
 /// The certificate of an account key, as the deployment's own authority would issue it to a person.
-fn certificate(key: &str) -> Arc<Certificate> {
+fn certificate(key: &str, now: u64) -> Arc<Certificate> {
     let mut public = [0; 32];
     public.iter_mut().zip(key.bytes()).for_each(|(byte, letter)| *byte = letter);
     Arc::new(Certificate {
@@ -413,8 +418,15 @@ fn certificate(key: &str) -> Arc<Certificate> {
         own_authority: true,
         sys: key == "sys",
         personal: key != "sys",
-        not_after: u64::MAX >> 1,
+        // One whose key is called `brief` ends in an hour.
+        not_after: if key.ends_with(":brief") { now + 3600 * SECOND } else { u64::MAX >> 1 },
     })
+}
+
+/// The certificate that [`certificate`] shows as `phone:key`, with the device that it was issued to.
+fn issued(key: &[u8], phone: &str, device: &str) -> Arc<Certificate> {
+    let shown = certificate(&format!("{phone}:{}", String::from_utf8_lossy(key)), 0);
+    Arc::new(Certificate { device: Some((phone.to_owned(), device.to_owned())), ..(*shown).clone() })
 }
 
 /// CON-3.

@@ -72,6 +72,7 @@ impl Profile {
             Input::Telling(telling) => telling.step(cx, fx),
             Input::Show { session, connection } => profile::show(cx, fx, &self.phone, session, connection),
             Input::Worked { job, result } => auth::worked(&self.phone, &mut self.waiting, chat, cx, fx, job, result),
+            Input::PushTaken { device, print } => auth::push_taken(cx, fx, &self.phone, &device, &print),
             Input::Friends(news) => self.friends(cx, fx, &news),
             Input::Tick(Tick::PendingOver) => auth::clear_pending(cx, fx, &self.phone, &mut self.waiting),
             Input::Tick(Tick::PresenceDue) => self.presence_due(cx, fx),

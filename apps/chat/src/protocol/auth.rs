@@ -1,17 +1,21 @@
 //! AUTH (SPEC 6.2): how a device proves its number, comes in, and goes.
 
 mod device;
+mod enrol;
 mod invite;
+mod jwt;
 mod key;
 mod login;
 mod pending;
 mod proof;
+mod push;
 mod register;
 mod secret;
 mod service;
 mod sessions;
 mod tries;
 mod verify;
+mod version;
 
 use std::collections::BTreeMap;
 
@@ -19,13 +23,15 @@ use bytes::Bytes;
 use n2o::{Failure, Time};
 use proto::Refusal;
 use proto::ids::Phone;
-use proto::records::{Auth, AuthAct, AuthType};
+use proto::records::{Auth, AuthAct, AuthType, Feature};
 
 pub(crate) use device::{end_all, facts as account, has_token, rosters};
 pub(crate) use invite::issue as issue_invite;
 pub(crate) use login::{admit, left};
 pub(crate) use pending::clear as clear_pending;
+pub(crate) use push::taken as push_taken;
 pub(crate) use service::is_service;
+pub(crate) use version::ver;
 
 use super::{Halt, settle};
 use crate::door::Role;
@@ -55,6 +61,10 @@ enum Job {
     Code { who: Who, pending: Box<Pending>, code: Bytes },
     /// AUTH-3.
     Resend { who: Who },
+    /// AUTH-2.
+    Voice { who: Who },
+    /// AUTH-17, with the settings that came beside the request.
+    Enrol { who: Who, settings: Vec<Feature> },
     /// ID-14: the authority makes the certificate that completes a registration.
     Certificate { who: Who, registration: Box<Registration> },
 }
@@ -62,7 +72,11 @@ enum Job {
 impl Job {
     fn who(&self) -> &Who {
         match self {
-            Job::Code { who, .. } | Job::Resend { who } | Job::Certificate { who, .. } => who,
+            Job::Code { who, .. }
+            | Job::Resend { who }
+            | Job::Voice { who }
+            | Job::Enrol { who, .. }
+            | Job::Certificate { who, .. } => who,
         }
     }
 }
@@ -96,7 +110,7 @@ pub(crate) fn call(
     match act {
         AuthAct::Reg if who.is_service() => service::invite(&mut ask, auth.service()),
         AuthAct::Reg => register::reg(&mut ask, auth),
-        AuthAct::Voice => pending::voice(&ask),
+        AuthAct::Voice => pending::voice(&mut ask, &auth),
         AuthAct::Resend => pending::resend(&mut ask, &auth),
         AuthAct::Verify => verify::verify(&mut ask, &auth),
         AuthAct::Logout => sessions::logout(&mut ask),
@@ -104,9 +118,11 @@ pub(crate) fn call(
         AuthAct::Clear => sessions::clear(&mut ask),
         AuthAct::Delete => sessions::delete(&mut ask, &auth),
         AuthAct::Update => sessions::update(&mut ask, auth),
-        // Push tokens have to be stored encrypted (SEC-12), which comes with push; ver comes with client versions.
-        AuthAct::Push | AuthAct::Ver => Err(Refusal::NotSupported.into()),
-        AuthAct::Deleted | AuthAct::Verified | AuthAct::Expired | AuthAct::Login => Err(Refusal::InvalidData.into()),
+        AuthAct::Push => push::push(&mut ask, &auth),
+        // Ver is the session's own.
+        AuthAct::Ver | AuthAct::Deleted | AuthAct::Verified | AuthAct::Expired | AuthAct::Login => {
+            Err(Refusal::InvalidData.into())
+        }
     }
 }
 
@@ -159,14 +175,18 @@ pub(crate) fn worked(
     let done = match (job, result) {
         (Job::Code { pending, code, .. }, WorkResult::Sent) => pending::sent(&mut ask, *pending, code),
         (Job::Resend { .. }, WorkResult::Sent) => pending::sent_again(&mut ask),
+        (Job::Voice { .. }, WorkResult::Sent) => pending::called(&mut ask),
+        (Job::Enrol { settings, .. }, WorkResult::Issued(certificate)) => {
+            enrol::enrolled(&mut ask, settings, &certificate)
+        }
         (Job::Certificate { registration, .. }, WorkResult::Issued(certificate)) => {
             verify::finish(&mut ask, *registration, Some(certificate))
         }
         (Job::Code { .. }, WorkResult::Failed(WorkError::TooOften)) => pending::not_sent(&mut ask),
-        (Job::Code { .. } | Job::Resend { .. }, WorkResult::Failed(why)) => Err(unsent(why).into()),
-        (Job::Certificate { .. }, WorkResult::Failed(why)) => Err(not_issued(why).into()),
-        (Job::Code { .. } | Job::Resend { .. }, WorkResult::Issued(_))
-        | (Job::Certificate { .. }, WorkResult::Sent) => Err(Refusal::Internal.into()),
+        (Job::Code { .. } | Job::Resend { .. } | Job::Voice { .. }, WorkResult::Failed(why)) => Err(unsent(why).into()),
+        (Job::Certificate { .. } | Job::Enrol { .. }, WorkResult::Failed(why)) => Err(not_issued(why).into()),
+        (Job::Code { .. } | Job::Resend { .. } | Job::Voice { .. }, WorkResult::Issued(_))
+        | (Job::Certificate { .. } | Job::Enrol { .. }, WorkResult::Sent) => Err(Refusal::Internal.into()),
     };
     settle(fx, &who, done)
 }

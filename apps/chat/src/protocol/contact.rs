@@ -234,22 +234,24 @@ fn status(address: &[u8], relation: Option<&Relation>, entry: Option<&Entry>) ->
 /// Certificates of a roster's devices (SEC-9).
 fn services(cx: &Cx<'_>, peer: &PhoneId) -> Result<Vec<Service>, Failure> {
     let prefix = rows::path(&[peer.phone().as_str().as_bytes(), b""]);
-    let mut services = Vec::new();
-    for (_, row) in cx.store.scan(DEVICE, &kvs::Span::prefix(prefix).limit(limits::DEVICES))? {
-        let device: Device = rows::decode(&row)?;
-        let Some(certificate) = device.certificate else {
-            continue;
-        };
-        services.push(Service {
-            id: Some(device.dev_key),
+    let found = cx.store.scan(DEVICE, &kvs::Span::prefix(prefix).limit(limits::DEVICES))?;
+    let devices = found.iter().map(|(_, row)| rows::decode(row)).collect::<Result<Vec<Device>, Failure>>()?;
+    Ok(certificates(&devices))
+}
+
+/// SEC-9: a Service for each device that has a certificate.
+pub(crate) fn certificates(devices: &[Device]) -> Vec<Service> {
+    let service = |device: &Device| {
+        Some(Service {
+            id: Some(device.dev_key.clone()),
             r#type: Some(ServiceType::Synrc),
-            data: etf::Term::binary(&certificate),
+            data: etf::Term::binary(device.certificate.as_ref()?),
             expiration: Some(device.key_until),
             status: Some(ServiceStatus::Verified),
             ..Service::default()
-        });
-    }
-    Ok(services)
+        })
+    };
+    devices.iter().filter_map(service).collect()
 }
 
 /// Field lists of a Contact hold no large message (SPEC section 5, "Counts and copies").

@@ -9,6 +9,7 @@ pub(crate) mod fleeting;
 mod halt;
 pub(crate) mod history;
 pub(crate) mod later;
+pub(crate) mod init;
 pub(crate) mod message;
 pub(crate) mod pages;
 pub(crate) mod presence;

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use n2o::Failure;
+use n2o::{Failure, Time};
 use proto::ids::{ClientId, ClientKind, DevKey, Phone};
 use proto::limits::REGISTRATION_MS;
-use proto::records::VnodeMax;
+use proto::records::{Auth, AuthAct, VnodeMax};
 
 use super::queue::Queue;
 use super::{Link, Rate, Session};
 use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
 use crate::input::{Admit, Admitted, Input, Tick};
-use crate::protocol::auth;
+use crate::protocol::{auth, init};
 use crate::rows::{self, CURSOR};
 use crate::{Chat, Cx, Fx, Group, Name, Output, Port};
 
@@ -23,6 +23,7 @@ impl Session {
     /// A CONNECT.
     pub(super) fn connect(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, hello: Box<Hello>, port: Arc<Port>) {
         let rate = Rate::new(chat.settings.limits, cx.now);
+        let hello = without_session_token(chat, cx, hello);
         let kind = ClientId::parse(&hello.client_id).map(|id| id.kind());
         match kind {
             Err(_) | Ok(ClientKind::Plain) => deny(fx, &port, Denied::BadClientId),
@@ -71,6 +72,7 @@ impl Session {
             device,
             password: link.hello.password.take(),
             certificate: link.hello.certificate.clone(),
+            in_use: self.link.is_some(),
         };
         if let Some(earlier) = self.asking.replace(link) {
             earlier.emit(fx, Out::Close(Bye::TakenOver));
@@ -95,6 +97,10 @@ impl Session {
             return self.open_registering(chat, cx, fx, link);
         };
         link.account = Some(account.clone());
+        if let Some(until) = admitted.until {
+            let over = Tick::SessionOver { connection: admitted.connection };
+            fx.timer(Time(until), Input::Tick(over));
+        }
         let port = link.port.clone();
         self.open(chat, fx, link);
         if let Some(payload) = admitted.renewed {
@@ -200,6 +206,17 @@ impl Session {
         loop_delete(cx, fx, &rows::cursor_key(&self.client, b""))
     }
 
+    /// AUTH-13: what opened the connection has ended. The device's row stays: it may come again by another certificate.
+    pub(super) fn session_over(&mut self, fx: &mut Fx, connection: u64) {
+        let client = Bytes::copy_from_slice(self.client.as_bytes());
+        if let Some(link) = self.link(connection) {
+            let expired = Auth { client_id: Some(client), r#type: Some(AuthAct::Expired.into()), ..Auth::default() };
+            link.emit(fx, Out::Notice { payload: etf::encode(&expired) });
+            link.emit(fx, Out::Close(Bye::Expired));
+            self.leave(fx, Gone::Left);
+        }
+    }
+
     pub(super) fn registration_over(&mut self, fx: &mut Fx, connection: u64) {
         if let Some(link) = self.link(connection).filter(|link| link.role == Role::Registering) {
             link.emit(fx, Out::Close(Bye::TimeUp));
@@ -214,6 +231,12 @@ impl Session {
         }
         self.leave(fx, Gone::Left);
     }
+}
+
+/// CON-3: a guest shows a valid N2O session token as one without password; to others it is worth nothing.
+fn without_session_token(chat: &Chat, cx: &Cx<'_>, mut hello: Box<Hello>) -> Box<Hello> {
+    hello.password.take_if(|token| init::is_session(&chat.vault, cx.now, token));
+    hello
 }
 
 /// Deletes every row below a prefix of the cursor table.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::FeedId;
-use proto::records::{Ack, Io, Token};
+use proto::records::{Ack, Auth, AuthAct};
 use proto::{Record, Refusal};
 
 use super::rate::{Class, Turn};
@@ -14,17 +14,17 @@ use super::{Session, behalf, route};
 use crate::door::{Bye, Origin, Out, Role, Verdict};
 use crate::effects::refused;
 use crate::input::{Call, Input, Tick};
-use crate::protocol::{Halt, auth};
-use crate::{CALLS_MAX, Cx, Fx, Output, Port};
+use crate::protocol::{Halt, auth, init};
+use crate::{CALLS_MAX, Chat, Cx, Fx, Output, Port};
 
 /// Every Erlang term begins with it (C-1).
 const ETF_VERSION: u8 = 131;
 
 /// A request as it came.
 pub(super) struct Asked {
-    call: u64,
-    origin: Origin,
-    payload: Bytes,
+    pub(super) call: u64,
+    pub(super) origin: Origin,
+    pub(super) payload: Bytes,
 }
 
 /// What is in a payload.
@@ -40,12 +40,11 @@ pub(super) enum Content {
 impl Session {
     pub(super) fn request(
         &mut self,
+        chat: &Chat,
         cx: &Cx<'_>,
         fx: &mut Fx,
         port: &Arc<Port>,
-        call: u64,
-        origin: Origin,
-        payload: Bytes,
+        asked: Asked,
     ) -> Result<(), Failure> {
         let Some(link) = self.link(port.number()) else {
             // Its state was lost with a failed step, or it has been closed already: the client comes again.
@@ -57,20 +56,19 @@ impl Session {
             link.emit(fx, Out::Close(Bye::Fault));
             return Ok(());
         }
-        let asked = Asked { call, origin, payload };
         if !link.late.is_empty() {
             // It keeps its turn (G-5).
             link.late.push_back(asked);
             return Ok(());
         }
-        self.take_up(cx, fx, asked).map(drop)
+        self.take_up(chat, cx, fx, asked).map(drop)
     }
 
     /// SEC-13: what came too early is due by now. While it waits it is unfinished, and a transport reads no further than
     /// [`CALLS_MAX`] unfinished requests.
-    pub(super) fn go_on(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
+    pub(super) fn go_on(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
         while let Some(asked) = self.link(connection).and_then(|link| link.late.pop_front()) {
-            if !self.take_up(cx, fx, asked)? {
+            if !self.take_up(chat, cx, fx, asked)? {
                 return Ok(());
             }
         }
@@ -81,11 +79,11 @@ impl Session {
     }
 
     /// Executes a request, or refuses it; false: it is too early, and waits.
-    fn take_up(&mut self, cx: &Cx<'_>, fx: &mut Fx, asked: Asked) -> Result<bool, Failure> {
+    fn take_up(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, asked: Asked) -> Result<bool, Failure> {
         let content = Content::of(&asked.payload);
         let Some(link) = &mut self.link else { return Ok(true) };
         match link.rate.turn(cx.now, content.class()) {
-            Turn::Now => self.execute(cx, fx, asked, content)?,
+            Turn::Now => self.execute(chat, cx, fx, asked, content)?,
             Turn::At(time) => {
                 fx.timer(time, Input::Tick(Tick::GoOn { connection: link.connection() }));
                 link.late.push_front(asked);
@@ -100,10 +98,17 @@ impl Session {
         Ok(true)
     }
 
-    fn execute(&mut self, cx: &Cx<'_>, fx: &mut Fx, asked: Asked, content: Content) -> Result<(), Failure> {
+    fn execute(
+        &mut self,
+        chat: &Chat,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        asked: Asked,
+        content: Content,
+    ) -> Result<(), Failure> {
         let Asked { call, origin, payload } = asked;
         match origin {
-            Origin::Events { token } => self.event(cx, fx, call, token, content),
+            Origin::Events { token } => self.event(chat, cx, fx, call, token, content),
             Origin::Broadcast(topic) => self.broadcast(cx, fx, call, topic, content, payload),
         }
     }
@@ -111,6 +116,7 @@ impl Session {
     /// C-9: what does not decode, or is no record, gets `invalid_data`; nothing at all is ignored.
     fn event(
         &mut self,
+        chat: &Chat,
         cx: &Cx<'_>,
         fx: &mut Fx,
         call: u64,
@@ -124,6 +130,13 @@ impl Session {
         }
         match content {
             Content::Nothing => self.conclude(cx, fx, call, Vec::new(), Verdict::Done),
+            Content::Record(Record::Init(asked)) => {
+                let token = init::init(chat, cx, asked.token.as_ref());
+                self.conclude(cx, fx, call, vec![token], Verdict::Done)
+            }
+            Content::Record(Record::Auth(asked)) if asked.act() == Some(AuthAct::Ver) && !self.is_service() => {
+                self.version(chat, cx, fx, call, &asked)
+            }
             Content::Record(record) => self.perform(cx, fx, call, record, None),
             Content::Junk | Content::Bytes => {
                 self.conclude(cx, fx, call, vec![refused(Refusal::InvalidData)], Verdict::Done)
@@ -151,15 +164,23 @@ impl Session {
     ) -> Result<(), Failure> {
         match record {
             Record::Ack(ack) => self.acknowledge(cx, fx, call, &ack),
-            // INIT-2 has no session variables yet: every token is unknown, so a fresh one is given.
-            Record::Init(_) => {
-                let token = Token { token: Some(hex(&cx.random::<32>()).into()) };
-                let io = Io::empty().with(token);
-                self.conclude(cx, fx, call, vec![etf::encode(&io)], Verdict::Done)
-            }
             Record::PublishService(asked) if self.is_service() => self.publish_service(cx, fx, call, &asked),
             record => self.hand_over(cx, fx, call, record, topic),
         }
+    }
+
+    /// AUTH-12.
+    fn version(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: u64, asked: &Auth) -> Result<(), Failure> {
+        let answer = match auth::ver(chat.settings.min_version, asked) {
+            Ok((answer, version)) => {
+                if let Some(link) = &mut self.link {
+                    link.hello.version = u32::try_from(version).unwrap_or(u32::MAX);
+                }
+                etf::encode(&answer)
+            }
+            Err(refusal) => refused(refusal),
+        };
+        self.conclude(cx, fx, call, vec![answer], Verdict::Done)
     }
 
     fn hand_over(
@@ -210,8 +231,4 @@ impl Content {
             Content::Nothing | Content::Junk | Content::Bytes => Class::Other,
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

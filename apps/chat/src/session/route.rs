@@ -90,7 +90,6 @@ fn auth_owner(cx: &Cx<'_>, who: &Who, auth: &Auth) -> Result<Name, Halt> {
             Ok(Name::Profile(Phone::parse(given).map_err(|_| Refusal::InvalidData)?))
         }
         Some(AuthAct::Resend | AuthAct::Verify | AuthAct::Voice) => Ok(Name::Profile(pending(cx, who)?)),
-        Some(AuthAct::Ver) => Err(Refusal::NotSupported.into()),
         Some(_) if who.role == Role::Registering => Err(Refusal::PermissionDenied.into()),
         _ => Err(Refusal::InvalidData.into()),
     }

@@ -42,7 +42,11 @@ pub(crate) fn host() -> n2o::Handle<Chat> {
     let tables: Vec<kvs::Table> = chat::rows::TABLES.iter().copied().chain([ROWS]).collect();
     let store: Arc<dyn kvs::Store> = Arc::new(kvs::Memory::new(&tables));
     let sequence = |key: &[u8]| Arc::new(kvs::Sequence::open(store.clone(), ROWS, key).unwrap());
-    let chat = Chat { settings: chat::Settings::dev(), rosters: sequence(b"rosters") };
+    let chat = Chat {
+        settings: chat::Settings::dev(),
+        rosters: sequence(b"rosters"),
+        vault: chat::Vault::new(&[7; chat::KEY_BYTES]),
+    };
     let options = n2o::Options {
         threads: 2,
         ring: n2o::Ring::new(4, "/mqtt/chat/"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{ClientId, DevKey, Phone, PhoneId};
-use proto::limits::NAMES;
+use proto::limits::{NAMES, TOKEN_OLD_MS};
 use proto::records::{Auth, AuthAct, AuthPhone, AuthSettings, Profile, Roster, RosterEntry, RosterId};
 use proto::text;
 
@@ -15,6 +15,8 @@ use crate::{Account, Chat, Cx, Fx, Input, Name, Who};
 
 /// Session rows of one account; AUTH-4 refuses a further one. Connected at once may be 20 (section 11).
 pub(super) const DEVICES_MAX: usize = 1000;
+/// Of a binding that has been ended, whenever that was.
+const ENDED: u64 = 1;
 /// Phone books that are told of a number that registers; the holders beyond find it when they ask again.
 const HOLDERS_MAX: usize = 65_536;
 
@@ -116,16 +118,40 @@ pub(super) fn bind(fx: &mut Fx, device: &mut Device, certificate: &Certificate) 
     if device.key.as_ref() != Some(&key) {
         unbind(fx, device, Unbind::Forget);
     }
-    let binding = Binding {
-        phone: device.phone.clone(),
-        dev_key: device.dev_key.clone(),
-        until: certificate.not_after,
-        ended: 0,
-    };
-    fx.put(BINDING, key.clone(), rows::encode(&binding));
+    put_binding(fx, device, key.clone(), certificate.not_after, 0);
+    device.key = Some(key);
+    device.key_before = None;
+    device.key_until = certificate.not_after;
+    device.certificate = Some(certificate.der.clone());
+}
+
+/// AUTH-17: a new certificate opens the device beside the one it has, which is left its time. One that was never used goes at once.
+pub(super) fn succeed(fx: &mut Fx, device: &mut Device, certificate: &Certificate, now: u64) {
+    let key = Bytes::copy_from_slice(&certificate.key);
+    match device.key.take().filter(|present| *present != key) {
+        Some(unused) if device.key_before.is_some() => put_binding(fx, device, unused, device.key_until, ENDED),
+        Some(present) => {
+            put_binding(fx, device, present.clone(), device.key_until, now.saturating_add(TOKEN_OLD_MS));
+            device.key_before = Some(present);
+        }
+        None => {}
+    }
+    put_binding(fx, device, key.clone(), certificate.not_after, 0);
     device.key = Some(key);
     device.key_until = certificate.not_after;
     device.certificate = Some(certificate.der.clone());
+}
+
+/// AUTH-17: the present certificate has been used; the one before is revoked as superseded.
+pub(super) fn supersede(fx: &mut Fx, device: &mut Device) {
+    if let Some(before) = device.key_before.take() {
+        put_binding(fx, device, before, device.key_until, ENDED);
+    }
+}
+
+fn put_binding(fx: &mut Fx, device: &Device, key: Bytes, until: u64, ended: u64) {
+    let (phone, dev_key) = (device.phone.clone(), device.dev_key.clone());
+    fx.put(BINDING, key, rows::encode(&Binding { phone, dev_key, until, ended }));
 }
 
 /// What becomes of the key of a device that ends.
@@ -138,23 +164,17 @@ pub(super) enum Unbind {
 }
 
 pub(super) fn unbind(fx: &mut Fx, device: &Device, how: Unbind) {
-    let Some(key) = device.key.clone() else { return };
-    match how {
-        Unbind::Forget => fx.delete(BINDING, key),
-        Unbind::Block => {
-            let binding = Binding {
-                phone: device.phone.clone(),
-                dev_key: device.dev_key.clone(),
-                until: device.key_until,
-                ended: 1,
-            };
-            fx.put(BINDING, key, rows::encode(&binding));
+    for key in [&device.key, &device.key_before].into_iter().flatten().cloned() {
+        match how {
+            Unbind::Forget => fx.delete(BINDING, key),
+            Unbind::Block => put_binding(fx, device, key, device.key_until, ENDED),
         }
     }
 }
 
 /// AUTH-6: the row and its binding go, its connection is closed, its queue is forgotten (DLV-12).
 pub(super) fn end(
+    cx: &Cx<'_>,
     fx: &mut Fx,
     phone: &Phone,
     device: &Device,
@@ -163,6 +183,7 @@ pub(super) fn end(
 ) -> Result<(), Failure> {
     let key = dev_key(device)?;
     unbind(fx, device, how);
+    super::push::let_go(cx, fx, device)?;
     fx.delete(DEVICE, rows::device_key(phone, &key));
     if let Some((bye, record)) = bye {
         fx.tell(Name::session(&client_id(phone, &key)), Input::End { bye, record, forget: true });
@@ -182,7 +203,7 @@ pub(crate) fn end_all(
     let devices = all(cx, phone)?;
     for device in &devices {
         let bye = (device.client_id != who.session.as_bytes()).then(|| (Bye::Ended, Some(record.clone())));
-        end(fx, phone, device, Unbind::Block, bye)?;
+        end(cx, fx, phone, device, Unbind::Block, bye)?;
     }
     Ok(devices.into_iter().map(|device| device.client_id).collect())
 }

@@ -23,7 +23,7 @@ pub(super) fn bound(cx: &Cx<'_>, certificate: &Certificate) -> Result<Bound, Fai
     let Some(binding) = rows::read::<Binding>(cx.store, BINDING, &certificate.key)? else {
         return Ok(Bound::Not);
     };
-    if binding.ended != 0 {
+    if binding.ended != 0 && binding.ended <= cx.now.0 {
         return Ok(Bound::Ended);
     }
     match (Phone::parse(&binding.phone), DevKey::parse(&binding.dev_key)) {

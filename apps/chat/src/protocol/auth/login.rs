@@ -28,7 +28,7 @@ pub(crate) fn admit(
 ) -> Result<Option<Arc<Account>>, Failure> {
     let row = device::read(cx, phone, &admit.device)?;
     let password = admit.password.as_deref().unwrap_or_default();
-    if let Some(row) = row.as_ref().filter(|row| is_over(row, password, cx.now.0)) {
+    if let Some(row) = row.as_ref().filter(|row| !admit.in_use && is_over(row, password, cx.now.0)) {
         refuse(fx, admit, Denied::BadCredentials);
         expire(cx, fx, phone, row)?;
         return Ok(None);
@@ -63,7 +63,7 @@ fn is_foreign(chat: &Chat, cx: &Cx<'_>, phone: &Phone, admit: &Admit, bound: &Bo
 
 /// The session that asks is the device's own: told to end, it forgets the device's queue, after it has heard the refusal.
 fn expire(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, row: &Device) -> Result<(), Failure> {
-    device::end(fx, phone, row, Unbind::Forget, Some((Bye::Expired, None)))?;
+    device::end(cx, fx, phone, row, Unbind::Forget, Some((Bye::Expired, None)))?;
     let mut devices = device::all(cx, phone)?;
     devices.retain(|kept| kept.dev_key != row.dev_key);
     let account = device::account(phone, roster_ids(cx.store, phone)?, &devices)?;
@@ -92,6 +92,10 @@ fn enter(
     let Some(mut row) = row else {
         return Ok(None);
     };
+    let until = opened_by(admit, &row).filter(|_| token.is_none());
+    if opened_by(admit, &row).is_some() {
+        device::supersede(fx, &mut row);
+    }
     let renewed = renew(cx, &mut row, token).map(|token| {
         let client = ClientId::device(phone, &admit.device).to_bytes();
         etf::encode(&Io::ok_src(Outcome::Login, (client, token)))
@@ -108,10 +112,17 @@ fn enter(
             birth: row.birth,
             renewed,
             puback: puback(&row),
+            until,
             ..admitted(admit, Role::Device)
         },
     );
     Ok(Some(account))
+}
+
+/// The end of the certificate shown, if it is the device's present one.
+fn opened_by(admit: &Admit, row: &Device) -> Option<u64> {
+    let certificate = admit.certificate.as_ref()?;
+    (row.key.as_deref() == Some(&certificate.key[..])).then_some(certificate.not_after)
 }
 
 /// AUTH-5: the new token, if it is time for one. The one before stays valid until the new one has been used, at most 30 days.
@@ -169,7 +180,8 @@ fn bind(
     let rosters = opened.rosters.iter().map(|(id, _)| id.roster()).collect();
     let account = device::account(phone, rosters, &devices)?;
     fx.publish(Group::Account(phone.clone()), Input::Account(account.clone()));
-    tell(fx, admit, Admitted { account: Some(account.clone()), birth, puback, ..admitted(admit, Role::Device) });
+    let until = Some(certificate.not_after);
+    tell(fx, admit, Admitted { account: Some(account.clone()), birth, puback, until, ..admitted(admit, Role::Device) });
     Ok(account)
 }
 
@@ -179,7 +191,7 @@ fn puback(row: &Device) -> bool {
 }
 
 fn admitted(admit: &Admit, role: Role) -> Admitted {
-    Admitted { connection: admit.connection, role, account: None, birth: 0, renewed: None, puback: false }
+    Admitted { connection: admit.connection, role, account: None, birth: 0, renewed: None, puback: false, until: None }
 }
 
 fn tell(fx: &mut Fx, admit: &Admit, admitted: Admitted) {

@@ -6,22 +6,22 @@ use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::Phone;
 use proto::limits::{CALL_MS, REGISTRATION_MS, RESENDS};
-use proto::records::{Auth, AuthPhone};
+use proto::records::{Auth, AuthPhone, AuthToken, Io};
 use proto::{Outcome, Refusal};
 
-use super::register::{check_own, given};
+use super::register::{check_own, given, sender};
 use super::{Ask, Halt, JOBS_MAX, Job, Waiting, secret, tries};
 use crate::effects::{answer, done};
-use crate::output::{Output, Work};
+use crate::output::{Channel, Output, Sender, Work};
 use crate::protocol::feature;
 use crate::rows::{self, PENDING, Pending, TRIES, Tries};
-use crate::{Cx, Fx, Input, Name, Tick, Who};
+use crate::{Cx, Fx, Input, Name, Provider, Tick, Who};
 
 /// AUTH-1: the code is on its way; from now on the registration waits for it.
 pub(super) fn sent(ask: &mut Ask<'_>, pending: Pending, code: Bytes) -> Result<(), Halt> {
     let count = tries_of(ask.cx, ask.phone)?;
     ask.waiting.codes.insert(ask.client(), code);
-    wait(ask, count, pending)
+    wait(ask, count, pending, done(Outcome::SmsSent))
 }
 
 /// Section 11: too many codes were asked for from one address. The number has had none, so none is counted against it.
@@ -33,7 +33,7 @@ pub(super) fn not_sent(ask: &mut Ask<'_>) -> Result<(), Halt> {
 }
 
 /// Keeps the registration, in the place of an earlier one of this client id, and answers.
-pub(super) fn wait(ask: &mut Ask<'_>, mut count: Tries, pending: Pending) -> Result<(), Halt> {
+pub(super) fn wait(ask: &mut Ask<'_>, mut count: Tries, pending: Pending, sent: Bytes) -> Result<(), Halt> {
     if let Some(oldest) = tries::wait(&mut count, ask.client()) {
         ask.waiting.codes.remove(&oldest);
         if of_client(ask.cx, ask.phone, &oldest)?.is_some() {
@@ -43,41 +43,81 @@ pub(super) fn wait(ask: &mut Ask<'_>, mut count: Tries, pending: Pending) -> Res
     ask.waiting.time(ask.cx, ask.fx);
     ask.fx.put(PENDING, ask.client(), rows::encode(&pending));
     put_tries(ask.fx, ask.phone, &count);
-    answer(ask.fx, ask.who, vec![done(Outcome::SmsSent)]);
+    answer(ask.fx, ask.who, vec![sent]);
     Ok(())
 }
 
-/// AUTH-2: no provider has a voice channel.
-pub(super) fn voice(ask: &Ask<'_>) -> Result<(), Halt> {
-    own(ask)?;
-    Err(Refusal::NotSupported.into())
+/// AUTH-2: the same code by a telephone call; it counts as a resend.
+pub(super) fn voice(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
+    let pending = own(ask)?;
+    check_same(ask, &pending, auth)?;
+    if pending.code.is_none() {
+        return Err(Refusal::SessionNotFound.into());
+    }
+    let calls = |provider: &Provider| match provider {
+        Provider::Webhook => sender(*provider, ask.phone).filter(|_| ask.chat.settings.voice),
+        Provider::Log | Provider::Static | Provider::Invite => None,
+    };
+    let sender = ask.chat.settings.providers.iter().find_map(calls).ok_or(Refusal::NotSupported)?;
+    let language = auth.service().map(|language| Bytes::copy_from_slice(language.as_bytes()));
+    send_again(ask, pending, Job::Voice { who: ask.who.clone() }, sender, Channel::Voice, language)
+}
+
+pub(super) fn called(ask: &mut Ask<'_>) -> Result<(), Halt> {
+    let calls = Io::ok(Outcome::CallInProgress).with(AuthToken { token: Some(Bytes::new()) });
+    answer(ask.fx, ask.who, vec![etf::encode(&calls)]);
+    Ok(())
 }
 
 /// AUTH-3: the same code once more, at most three times.
 pub(super) fn resend(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
-    let mut pending = own(ask)?;
+    let pending = own(ask)?;
     check_same(ask, &pending, auth)?;
+    if pending.nonce.is_some() {
+        // A challenge is no code; `reg` gives another.
+        return Err(Refusal::SessionNotFound.into());
+    }
+    let sender = ask.chat.settings.providers.iter().find_map(|provider| sender(*provider, ask.phone));
+    let is_fixed = ask.chat.settings.static_codes.contains_key(ask.phone);
+    match sender.filter(|_| pending.code.is_some() && !is_fixed) {
+        Some(sender) => {
+            let language = feature::language(&pending.settings).map(Bytes::copy_from_slice);
+            send_again(ask, pending, Job::Resend { who: ask.who.clone() }, sender, Channel::Sms, language)
+        }
+        // An invite or a fixed code is with its owner already.
+        None => {
+            let pending = resent(ask, pending)?;
+            ask.fx.put(PENDING, ask.client(), rows::encode(&pending));
+            sent_again(ask)
+        }
+    }
+}
+
+/// AUTH-3: counts a resend.
+fn resent(ask: &Ask<'_>, pending: Pending) -> Result<Pending, Halt> {
     tries::check_lock(&tries_of(ask.cx, ask.phone)?, ask.cx.now.0)?;
-    if pending.resends >= RESENDS {
-        return Err(Refusal::AttemptsExpired.into());
+    match pending.resends >= RESENDS {
+        true => Err(Refusal::AttemptsExpired.into()),
+        false => Ok(Pending { resends: pending.resends + 1, ..pending }),
     }
-    pending.resends += 1;
-    if pending.code.is_none() {
-        // An invite is with its owner already.
-        ask.fx.put(PENDING, ask.client(), rows::encode(&pending));
-        return sent_again(ask);
-    }
+}
+
+fn send_again(
+    ask: &mut Ask<'_>,
+    pending: Pending,
+    job: Job,
+    sender: Sender,
+    channel: Channel,
+    language: Option<Bytes>,
+) -> Result<(), Halt> {
+    let mut pending = resent(ask, pending)?;
     let code = match ask.waiting.codes.get(&ask.client()) {
         Some(code) => code.clone(),
         // Codes do not outlive the process: the registration gets another, and the one before is void.
         None => secret::code(ask.cx),
     };
     pending.code = Some(secret::hash(&code));
-    let language = feature::language(&pending.settings).map(Bytes::copy_from_slice);
-    ask.work(
-        Job::Resend { who: ask.who.clone() },
-        Work::SendCode { phone: ask.phone.clone(), code: code.clone(), language },
-    )?;
+    ask.work(job, Work::SendCode { sender, channel, phone: ask.phone.clone(), code: code.clone(), language })?;
     ask.waiting.codes.insert(ask.client(), code);
     ask.fx.put(PENDING, ask.client(), rows::encode(&pending));
     Ok(())

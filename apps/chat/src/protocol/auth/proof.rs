@@ -139,6 +139,7 @@ mod tests {
             device: DevKey::parse(b"d1").unwrap(),
             password: Some(Bytes::from(password)),
             certificate: has_certificate.then(|| Arc::new(certificate())),
+            in_use: false,
         };
         let anna = Phone::parse(b"anna").unwrap();
         let foreign = matches!(&bound, Bound::To(owner, _) if *owner != anna);

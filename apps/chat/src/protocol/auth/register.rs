@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use etf::Term;
-use proto::Refusal;
 use proto::ids::{ClientId, DevKey, Phone};
 use proto::limits::REGISTRATION_MS;
-use proto::records::{Auth, AuthPhone, Feature, Os};
+use proto::records::{Auth, AuthPhone, Feature, Io, Os};
+use proto::{Outcome, Refusal};
 
 use super::key::{self, Bound};
 use super::pending::{put_tries, tries_of, wait};
-use super::{Ask, Halt, Job, invite, secret, tries, verify};
+use super::{Ask, Halt, Job, invite, jwt, push, secret, tries, verify, version};
 use crate::Provider;
 use crate::door::Certificate;
-use crate::output::Work;
+use crate::effects::done;
+use crate::output::{Channel, Sender, Work};
 use crate::protocol::feature::{self, AUTH_DATA};
 use crate::rows::{PROFILE, Pending, Tries};
 
@@ -23,6 +23,8 @@ use crate::rows::{PROFILE, Pending, Tries};
 pub(super) struct Registration {
     pub(super) device: DevKey,
     pub(super) os: Option<Os>,
+    /// The device's push token (AUTH-7).
+    pub(super) push: Option<Bytes>,
     pub(super) settings: Vec<Feature>,
     /// A certificate request (ID-14).
     pub(super) request: Option<Bytes>,
@@ -34,6 +36,8 @@ pub(super) struct Registration {
 pub(super) enum Proof {
     /// By the code of the pending registration.
     Code,
+    /// By an endorsement of its challenge (ID-12).
+    Endorsed,
     /// By an invite, which is used up; its key.
     Invite(Bytes),
     /// ID-13.
@@ -45,6 +49,7 @@ pub(super) enum Proof {
 /// How the number is to be proved.
 enum Way {
     Code,
+    Jwt,
     Certificate,
     Fake,
 }
@@ -53,13 +58,15 @@ enum Way {
 pub(super) fn reg(ask: &mut Ask<'_>, auth: Auth) -> Result<(), Halt> {
     check_own(ask, &auth)?;
     let way = way(ask, &auth)?;
-    check_version(auth.version(), ask.chat.settings.min_version)?;
+    version::check(auth.version(), ask.chat.settings.min_version)?;
     check_certificate(ask)?;
     let device = dev_key(ask, &auth)?;
+    let push = push::checked(&auth.push)?;
     let (settings, request) = settings(&[], None, auth.features())?;
     let start = |proof| Registration {
         device: device.clone(),
         os: auth.os,
+        push: push.clone(),
         settings: settings.clone(),
         request: request.clone(),
         proof,
@@ -73,17 +80,21 @@ pub(super) fn reg(ask: &mut Ask<'_>, auth: Auth) -> Result<(), Halt> {
             let certificate = proves(ask, &device)?;
             verify::complete(ask, start(Proof::Certificate(certificate)))
         }
-        Way::Code => {
+        Way::Code | Way::Jwt => {
             let pending = Pending {
                 phone: ask.phone.to_bytes(),
                 dev_key: device.to_bytes(),
                 expires: ask.cx.now.0.saturating_add(REGISTRATION_MS),
                 os: auth.os,
+                push: push.map(|token| push::seal_pending(ask.chat, ask.cx, ask.phone, &token)),
                 settings,
                 csr: request,
                 ..Pending::default()
             };
-            by_code(ask, pending)
+            match way {
+                Way::Jwt => by_jwt(ask, &device, pending),
+                Way::Code | Way::Certificate | Way::Fake => by_code(ask, pending),
+            }
         }
     }
 }
@@ -109,25 +120,10 @@ fn way(ask: &Ask<'_>, auth: &Auth) -> Result<Way, Refusal> {
         (true, ..) => Err(Refusal::NumberNotAllowed),
         (false, None, _) => Ok(Way::Code),
         (false, _, Some("x509")) => Ok(Way::Certificate),
-        // ID-12: no issuer is configured.
+        (false, _, Some("jwt")) if jwt::is_possible(&ask.chat.settings.jwt) => Ok(Way::Jwt),
         (false, _, Some("jwt")) => Err(Refusal::NumberNotAllowed),
         (false, Some(_), _) => Err(Refusal::InvalidData),
     }
-}
-
-/// AUTH-1: a client that says no version counts as the oldest.
-fn check_version(version: Option<&Term>, least: u64) -> Result<(), Refusal> {
-    let number = match version {
-        None => 0,
-        Some(version) if version.is_nil() => 0,
-        Some(version) => version.to::<u64>().or_else(|_| decimal(version))?,
-    };
-    if number >= least { Ok(()) } else { Err(Refusal::InvalidVersion) }
-}
-
-fn decimal(version: &Term) -> Result<u64, Refusal> {
-    let digits = version.as_binary().and_then(|text| std::str::from_utf8(text).ok());
-    digits.and_then(|digits| digits.parse().ok()).ok_or(Refusal::InvalidData)
 }
 
 /// A connection whose certificate is another account's registers nothing here.
@@ -193,24 +189,60 @@ fn by_code(ask: &mut Ask<'_>, pending: Pending) -> Result<(), Halt> {
     tries::check_lock(&count, ask.cx.now.0)?;
     for provider in &ask.chat.settings.providers {
         match provider {
-            Provider::Invite if invite::exists(ask.cx, ask.phone)? => return wait(ask, count, pending),
+            Provider::Invite if invite::exists(ask.cx, ask.phone)? => {
+                return wait(ask, count, pending, done(Outcome::SmsSent));
+            }
             Provider::Invite => {}
-            Provider::Log => {
-                tries::take_code(&mut count, ask.cx.now.0)?;
-                return send(ask, &count, pending);
+            Provider::Static => {
+                if let Some(code) = ask.chat.settings.static_codes.get(ask.phone).cloned() {
+                    return by_fixed_code(ask, count, pending, code);
+                }
+            }
+            Provider::Webhook | Provider::Log => {
+                if let Some(sender) = sender(*provider, ask.phone) {
+                    tries::take_code(&mut count, ask.cx.now.0)?;
+                    return send(ask, &count, pending, sender);
+                }
             }
         }
     }
     Err(Refusal::NumberNotAllowed.into())
 }
 
+/// The provider, if it sends to this number: a webhook reaches telephones.
+pub(super) fn sender(provider: Provider, phone: &Phone) -> Option<Sender> {
+    match provider {
+        Provider::Log => Some(Sender::Log),
+        Provider::Webhook if phone.is_number() => Some(Sender::Webhook),
+        Provider::Webhook | Provider::Invite | Provider::Static => None,
+    }
+}
+
+/// A number with a code of its own: nothing is sent.
+fn by_fixed_code(ask: &mut Ask<'_>, mut count: Tries, pending: Pending, code: Bytes) -> Result<(), Halt> {
+    tries::take_code(&mut count, ask.cx.now.0)?;
+    let pending = Pending { code: Some(secret::hash(&code)), ..pending };
+    ask.waiting.codes.insert(ask.client(), code);
+    wait(ask, count, pending, done(Outcome::SmsSent))
+}
+
+/// ID-12: the challenge goes to the client, which has it endorsed.
+fn by_jwt(ask: &mut Ask<'_>, device: &DevKey, pending: Pending) -> Result<(), Halt> {
+    let mut count = tries_of(ask.cx, ask.phone)?;
+    tries::take_code(&mut count, ask.cx.now.0)?;
+    let (challenge, nonce) = jwt::challenge(ask.chat, ask.cx, ask.phone, device)?;
+    ask.waiting.codes.remove(&ask.client());
+    let sent = etf::encode(&Io::ok_src(Outcome::JwtSent, challenge));
+    wait(ask, count, Pending { nonce: Some(nonce), ..pending }, sent)
+}
+
 /// Makes the code and gives it to the provider.
-fn send(ask: &mut Ask<'_>, count: &Tries, pending: Pending) -> Result<(), Halt> {
+fn send(ask: &mut Ask<'_>, count: &Tries, pending: Pending, sender: Sender) -> Result<(), Halt> {
     let code = secret::code(ask.cx);
     let pending = Pending { code: Some(secret::hash(&code)), ..pending };
     let language = feature::language(&pending.settings).map(Bytes::copy_from_slice);
     let job = Job::Code { who: ask.who.clone(), pending: Box::new(pending), code: code.clone() };
-    ask.work(job, Work::SendCode { phone: ask.phone.clone(), code, language })?;
+    ask.work(job, Work::SendCode { sender, channel: Channel::Sms, phone: ask.phone.clone(), code, language })?;
     put_tries(ask.fx, ask.phone, count);
     Ok(())
 }
@@ -223,15 +255,6 @@ pub(super) fn given(field: &Option<Bytes>) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn auth_1_version_is_a_number_and_at_least_the_least() {
-        assert_eq!(check_version(None, 0), Ok(()));
-        assert_eq!(check_version(None, 1), Err(Refusal::InvalidVersion));
-        assert_eq!(check_version(Some(&Term::int(2)), 3), Err(Refusal::InvalidVersion));
-        assert_eq!(check_version(Some(&Term::binary(b"12")), 3), Ok(()));
-        assert_eq!(check_version(Some(&Term::atom("new")), 0), Err(Refusal::InvalidData));
-    }
 
     #[test]
     fn id_14_the_certificate_request_is_no_setting() {

@@ -9,7 +9,7 @@ use proto::{Outcome, Refusal};
 
 use super::device::{self, Unbind};
 use super::register::given;
-use super::{Ask, Halt};
+use super::{Ask, Halt, enrol};
 use crate::door::Bye;
 use crate::effects::{answer, answer_also, done, show};
 use crate::protocol::feature::{self, AUTH_DATA};
@@ -21,7 +21,7 @@ pub(super) fn logout(ask: &mut Ask<'_>) -> Result<(), Halt> {
     let own = own_key(ask)?;
     let row = device::read(ask.cx, ask.phone, &own)?.ok_or(Refusal::SessionNotFound)?;
 
-    device::end(ask.fx, ask.phone, &row, Unbind::Forget, None)?;
+    device::end(ask.cx, ask.fx, ask.phone, &row, Unbind::Forget, None)?;
     let bye = Io::ok(Outcome::Logout).with(AuthToken { token: Some(Bytes::new()) });
     answer_also(ask.fx, ask.who, vec![etf::encode(&bye)], Also::Close(Bye::Done));
     let news = Auth { dev_key: Some(row.dev_key.clone()), ..device::deleted(&row) };
@@ -84,14 +84,13 @@ fn named(ask: &Ask<'_>, auth: &Auth) -> Result<DevKey, Refusal> {
 /// AUTH-14: the device is told, closed (0x98) and forgotten; its key is refused from now on (ID-9).
 fn end(ask: &mut Ask<'_>, row: &Device) -> Result<(), Failure> {
     let record = etf::encode(&device::deleted(row));
-    device::end(ask.fx, ask.phone, row, Unbind::Block, Some((Bye::Ended, Some(record))))
+    device::end(ask.cx, ask.fx, ask.phone, row, Unbind::Block, Some((Bye::Ended, Some(record))))
 }
 
 /// AUTH-11: settings and system of this session.
 pub(super) fn update(ask: &mut Ask<'_>, auth: Auth) -> Result<(), Halt> {
-    if feature::value(auth.features(), AUTH_DATA, b"CSR").is_some() {
-        // AUTH-17 comes with renewal of certificates.
-        return Err(Refusal::NotSupported.into());
+    if let Some(request) = feature::value(auth.features(), AUTH_DATA, b"CSR").map(Bytes::copy_from_slice) {
+        return enrol::enrol(ask, &auth, request);
     }
     let own = own_key(ask)?;
     let mut row = device::read(ask.cx, ask.phone, &own)?.ok_or(Refusal::SessionNotFound)?;
@@ -111,10 +110,14 @@ fn own_key(ask: &Ask<'_>) -> Result<DevKey, Refusal> {
     ask.who.device.clone().ok_or(Refusal::PermissionDenied)
 }
 
-/// Tells the sessions which devices the account has left.
+/// Tells the sessions which devices the account has left, and friends which keys (SEC-9).
 fn tell_account(ask: &mut Ask<'_>, stays: impl Fn(&Device) -> bool) -> Result<(), Failure> {
     let mut devices = device::all(ask.cx, ask.phone)?;
+    let had_keys = devices.iter().any(|device| device.certificate.is_some() && !stays(device));
     devices.retain(stays);
+    if had_keys {
+        enrol::announce(ask.cx, ask.fx, ask.phone, &devices)?;
+    }
     let account = device::account(ask.phone, rows::roster_ids(ask.cx.store, ask.phone)?, &devices)?;
     ask.fx.publish(Group::Account(ask.phone.clone()), Input::Account(account));
     Ok(())

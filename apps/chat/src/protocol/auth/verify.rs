@@ -14,7 +14,7 @@ use super::key::{self, Bound};
 use super::pending::{check_same, own, put_tries, tries_of};
 use super::register::{self, Proof, Registration, given};
 use super::tries::{self, Wrong};
-use super::{Ask, Halt, Job, invite, secret};
+use super::{Ask, Halt, Job, enrol, invite, jwt, push, secret};
 use crate::door::{Bye, Certificate};
 use crate::effects::{self, Seen, answer};
 use crate::output::Work;
@@ -31,13 +31,17 @@ pub(super) fn verify(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
     let (settings, request) = register::settings(&pending.settings, pending.csr.clone(), auth.features())?;
     let code = given(&auth.sms_code).unwrap_or_default();
     let Some(proof) = proof(ask, &pending, &code)? else {
-        return wrong(ask);
+        return wrong(ask, pending.nonce.is_some());
     };
     let device = DevKey::parse(&pending.dev_key).map_err(|_| Refusal::SessionNotFound)?;
-    complete(ask, Registration { device, os: auth.os.or(pending.os), settings, request, proof })
+    let push = pending.push.as_ref().and_then(|sealed| push::open_pending(ask.chat, ask.phone, sealed));
+    complete(ask, Registration { device, os: auth.os.or(pending.os), push, settings, request, proof })
 }
 
 fn proof(ask: &Ask<'_>, pending: &Pending, code: &Bytes) -> Result<Option<Proof>, Halt> {
+    if pending.nonce.is_some() {
+        return Ok(jwt::proves(ask.chat, ask.cx.now, ask.phone, pending, code).then_some(Proof::Endorsed));
+    }
     match &pending.code {
         Some(kept) => Ok(secret::is_same(code, kept).then_some(Proof::Code)),
         None => Ok(invite::find(ask.cx, ask.phone, code)?.map(Proof::Invite)),
@@ -45,9 +49,10 @@ fn proof(ask: &Ask<'_>, pending: &Pending, code: &Bytes) -> Result<Option<Proof>
 }
 
 /// AUTH-15.
-fn wrong(ask: &mut Ask<'_>) -> Result<(), Halt> {
+fn wrong(ask: &mut Ask<'_>, is_jwt: bool) -> Result<(), Halt> {
     let mut count = tries_of(ask.cx, ask.phone)?;
     let refusal = match tries::count_wrong(&mut count, ask.cx.now.0) {
+        Wrong::Left(left) if is_jwt => Io::error_src(Refusal::InvalidJwtCode, left),
         Wrong::Left(left) => Io::error_src(Refusal::InvalidSmsCode, left),
         Wrong::Over => Io::error(Refusal::AttemptsExpired),
     };
@@ -85,12 +90,16 @@ pub(super) fn finish(
     let opened = device::open(ask.chat, ask.cx, ask.fx, ask.phone, face(&registration.proof))?;
     use_up(ask, &registration.proof, opened.is_new)?;
     let row = born(ask, &registration, !devices.is_empty())?;
-    let (row, token) = install(ask, row, before.as_ref(), bind.as_deref())?;
+    let (row, token) = install(ask, row, before.as_ref(), bind.as_deref(), registration.push.clone())?;
     answer_login(ask, &row, token, issued.as_deref(), &opened)?;
     if let Some(before) = &before {
         take_over(ask, before);
     }
+    let is_rekeyed = row.key != before.as_ref().and_then(|before| before.key.clone());
     devices.push(row);
+    if is_rekeyed {
+        enrol::announce(ask.cx, ask.fx, ask.phone, &devices)?;
+    }
     let rosters = opened.rosters.iter().map(|(id, _)| id.roster()).collect();
     let account = device::account(ask.phone, rosters, &devices)?;
     ask.fx.publish(Group::Account(ask.phone.clone()), Input::Account(account));
@@ -100,7 +109,7 @@ pub(super) fn finish(
 /// While the authority worked, the registration may have ended, or an invite been used.
 fn check_proof(ask: &Ask<'_>, proof: &Proof) -> Result<(), Halt> {
     match proof {
-        Proof::Code => own(ask).map(drop),
+        Proof::Code | Proof::Endorsed => own(ask).map(drop),
         Proof::Invite(key) => match (own(ask)?, ask.cx.store.get(INVITE, key)?) {
             (_, Some(_)) => Ok(()),
             (_, None) => Err(Refusal::SessionNotFound.into()),
@@ -119,7 +128,7 @@ fn binding(
     let certificate = match (issued, &registration.proof) {
         (Some(issued), _) => issued,
         (None, Proof::Certificate(certificate)) => certificate,
-        (None, Proof::Code | Proof::Invite(_) | Proof::Fake) => return Ok(None),
+        (None, Proof::Code | Proof::Endorsed | Proof::Invite(_) | Proof::Fake) => return Ok(None),
     };
     match key::bound(ask.cx, certificate)? {
         Bound::Not => Ok(Some(certificate.clone())),
@@ -137,7 +146,7 @@ fn binding(
 fn face(proof: &Proof) -> Option<&Certificate> {
     match proof {
         Proof::Certificate(certificate) => Some(certificate),
-        Proof::Code | Proof::Invite(_) | Proof::Fake => None,
+        Proof::Code | Proof::Endorsed | Proof::Invite(_) | Proof::Fake => None,
     }
 }
 
@@ -148,7 +157,7 @@ fn use_up(ask: &mut Ask<'_>, proof: &Proof, is_new: bool) -> Result<(), Failure>
         Proof::Fake if is_new => count.fake = 1,
         Proof::Fake => {}
         Proof::Certificate(_) => count.fake = 0,
-        Proof::Code | Proof::Invite(_) => {
+        Proof::Code | Proof::Endorsed | Proof::Invite(_) => {
             count.fake = 0;
             tries::stop_waiting(&mut count, ask.who.session.as_bytes());
             ask.waiting.codes.remove(&ask.client());
@@ -194,6 +203,7 @@ fn install(
     mut row: Device,
     before: Option<&Device>,
     bind: Option<&Certificate>,
+    push: Option<Bytes>,
 ) -> Result<(Device, Bytes), Failure> {
     let token = secret::token(ask.cx);
     row.token = Some(secret::hash(&token));
@@ -202,11 +212,16 @@ fn install(
     match (bind, before) {
         (Some(certificate), before) => {
             row.key = before.and_then(|before| before.key.clone());
+            row.key_before = before.and_then(|before| before.key_before.clone());
             device::bind(ask.fx, &mut row, certificate);
         }
         (None, Some(before)) => device::unbind(ask.fx, before, Unbind::Forget),
         (None, None) => {}
     }
+    if let Some(before) = before {
+        push::let_go(ask.cx, ask.fx, before)?;
+    }
+    push::hold(ask.chat, ask.cx, ask.fx, &mut row, push)?;
     device::put(ask.fx, ask.phone, &device::dev_key(&row)?, &row);
     Ok((row, token))
 }

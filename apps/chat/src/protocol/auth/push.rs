@@ -1,0 +1,124 @@
+//! AUTH-7: where a device is woken. Its push token is kept encrypted, and of all devices one at most has it.
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::Refusal;
+use proto::ids::{DevKey, Phone};
+use proto::records::{Auth, Io};
+
+use super::register::given;
+use super::{Ask, Halt, device, secret};
+use crate::effects::answer;
+use crate::rows::{self, Device, HOLDER, Holder};
+use crate::vault::Purpose;
+use crate::{Chat, Cx, Fx, Input, Name};
+
+/// Longest push token, in bytes: those of web push are small records.
+const TOKEN_BYTES: usize = 4096;
+
+/// AUTH-7: keeps the push token in the own session row, and nowhere else; an empty one removes it.
+pub(super) fn push(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
+    let own = ask.who.device.clone().ok_or(Refusal::PermissionDenied)?;
+    check_same(ask, &own, auth)?;
+    let token = checked(&auth.push)?;
+    let mut row = device::read(ask.cx, ask.phone, &own)?.ok_or(Refusal::SessionNotFound)?;
+    let before = row.clone();
+
+    row.os = auth.os.or(row.os);
+    hold(ask.chat, ask.cx, ask.fx, &mut row, token)?;
+    if row != before {
+        device::put(ask.fx, ask.phone, &own, &row);
+    }
+    answer(ask.fx, ask.who, vec![etf::encode(&Io::empty())]);
+    Ok(())
+}
+
+fn check_same(ask: &Ask<'_>, own: &DevKey, auth: &Auth) -> Result<(), Halt> {
+    let client = given(&auth.client_id).is_none_or(|client| client == ask.who.session.as_bytes());
+    let token = match given(&auth.token) {
+        Some(token) => device::has_token(ask.cx, ask.phone, own, &token)?,
+        None => true,
+    };
+    if client && token { Ok(()) } else { Err(Refusal::MismatchUserData.into()) }
+}
+
+/// A push token as a client gives it.
+pub(super) fn checked(token: &Option<Bytes>) -> Result<Option<Bytes>, Refusal> {
+    match given(token) {
+        Some(token) if token.len() > TOKEN_BYTES => Err(Refusal::InvalidData),
+        token => Ok(token),
+    }
+}
+
+/// Gives a session row a push token, or takes away the one that it has. Whoever had it before is told.
+pub(super) fn hold(
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    row: &mut Device,
+    token: Option<Bytes>,
+) -> Result<(), Failure> {
+    let print = token.as_deref().map(secret::hash);
+    if row.push_print == print {
+        return Ok(());
+    }
+    let_go(cx, fx, row)?;
+    row.push = None;
+    if let (Some(token), Some(print)) = (token, &print) {
+        if let Some(holder) = rows::read::<Holder>(cx.store, HOLDER, print)? {
+            tell_former(fx, holder, print)?;
+        }
+        let own = Holder { phone: row.phone.clone(), dev_key: row.dev_key.clone() };
+        fx.put(HOLDER, print.clone(), rows::encode(&own));
+        row.push = Some(chat.vault.seal(Purpose::Push, cx.random(), &owner(row), &token));
+    }
+    row.push_print = print;
+    Ok(())
+}
+
+fn tell_former(fx: &mut Fx, holder: Holder, print: &Bytes) -> Result<(), Failure> {
+    let no_device = |_| Failure::new("a push token of no device");
+    let device = DevKey::parse(&holder.dev_key).map_err(no_device)?;
+    let phone = Phone::parse(&holder.phone).map_err(no_device)?;
+    fx.tell(Name::Profile(phone), Input::PushTaken { device, print: print.clone() });
+    Ok(())
+}
+
+/// The row's push token is nobody's from now on, unless another device has it already.
+pub(super) fn let_go(cx: &Cx<'_>, fx: &mut Fx, row: &Device) -> Result<(), Failure> {
+    let Some(print) = &row.push_print else { return Ok(()) };
+    if is_holder(cx, row, print)? {
+        fx.delete(HOLDER, print.clone());
+    }
+    Ok(())
+}
+
+/// Another device has it now.
+pub(crate) fn taken(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, device: &DevKey, print: &Bytes) -> Result<(), Failure> {
+    match device::read(cx, phone, device)? {
+        Some(row) if row.push_print.as_ref() == Some(print) && !is_holder(cx, &row, print)? => {
+            device::put(fx, phone, device, &Device { push: None, push_print: None, ..row });
+        }
+        Some(_) | None => {}
+    }
+    Ok(())
+}
+
+fn is_holder(cx: &Cx<'_>, row: &Device, print: &[u8]) -> Result<bool, Failure> {
+    let holder: Option<Holder> = rows::read(cx.store, HOLDER, print)?;
+    Ok(holder.is_some_and(|holder| holder.phone == row.phone && holder.dev_key == row.dev_key))
+}
+
+/// For whom a push token is sealed.
+fn owner(row: &Device) -> Bytes {
+    rows::path(&[&row.phone, &row.dev_key])
+}
+
+/// A token that came with a registration waits with it, and is as secret there.
+pub(super) fn seal_pending(chat: &Chat, cx: &Cx<'_>, phone: &Phone, token: &[u8]) -> Bytes {
+    chat.vault.seal(Purpose::Push, cx.random(), phone.as_str().as_bytes(), token)
+}
+
+pub(super) fn open_pending(chat: &Chat, phone: &Phone, sealed: &[u8]) -> Option<Bytes> {
+    chat.vault.open(Purpose::Push, phone.as_str().as_bytes(), sealed)
+}
