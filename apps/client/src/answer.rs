@@ -41,7 +41,7 @@ pub enum Answer {
     Sessions,
     /// Profile in parts, `update` set in the last (PROFILE-1).
     ProfileParts,
-    /// Roster in parts, `update` set in the last (ROSTER-1).
+    /// Roster in parts, `update` set in the last (ROSTER-1, 10, 11).
     RosterParts,
     /// History in parts, `size` 0 in the last (HISTORY-14).
     HistoryParts,
@@ -148,7 +148,7 @@ fn of_auth(auth: &Auth) -> Answer {
 
 fn of_profile(profile: &Profile) -> Answer {
     match profile.status {
-        Some(ProfileStatus::Get) => Answer::ProfileParts,
+        Some(ProfileStatus::Get | ProfileStatus::Init) => Answer::ProfileParts,
         Some(ProfileStatus::Link | ProfileStatus::Email | ProfileStatus::Migrate) => Answer::Io,
         _ => Answer::First("Profile"),
     }
@@ -156,7 +156,7 @@ fn of_profile(profile: &Profile) -> Answer {
 
 fn of_roster(roster: &Roster) -> Answer {
     match roster.status {
-        Some(RosterStatus::Get) => Answer::RosterParts,
+        Some(RosterStatus::Get | RosterStatus::Search | RosterStatus::LastMsg) => Answer::RosterParts,
         Some(RosterStatus::List | RosterStatus::Add | RosterStatus::Del | RosterStatus::Remove) => Answer::Io,
         _ => Answer::First("Roster"),
     }

@@ -120,7 +120,7 @@ async fn interactive(session: &mut Session) -> Result<(), Error> {
         };
         match session.run(command, async |question: &str| terminal.ask(question).await).await {
             Ok(lines) => lines.into_iter().for_each(|line| terminal.print(line)),
-            Err(error) => terminal.print(format!("! {}", show::refusal(&error))),
+            Err(error) => terminal.print(format!("! {error}")),
         }
     }
     session.close().await;

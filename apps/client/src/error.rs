@@ -6,7 +6,7 @@ use crate::mqtt::Malformed;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The server turned the request down: an error atom of SPEC appendix C, with its detail.
-    #[error("refused: {code}{}", in_brackets(.detail))]
+    #[error("{}", refusal(code, .detail.as_deref()))]
     Refused { code: String, detail: Option<String> },
     /// CONNECT was not accepted (CON-3): reason (5.0) or return code (3.1.1).
     #[error("connection refused: {}", connect_reason(*.0))]
@@ -70,8 +70,32 @@ impl Error {
     }
 }
 
-fn in_brackets(detail: &Option<String>) -> String {
-    detail.as_ref().map(|text| format!(" ({text})")).unwrap_or_default()
+/// A refusal in words; the code stays, for whoever looks it up.
+fn refusal(code: &str, detail: Option<&str>) -> String {
+    let words = match code {
+        "permission_denied" => "you may not do that",
+        "contact_not_found" | "contacts_not_found" => "nobody has this address",
+        "room_not_found" => "there is no such room, or you are not in it",
+        "member_not_found" => "nobody like that is in the room, or may be added",
+        "message_not_found" => "there is no such message",
+        "link_not_found" => "there is no such link",
+        "link_invalid" => "a link has 2 to 48 letters, digits or _",
+        "link_not_available" | "nick" => "somebody else has this name",
+        "invalid_nick" => "that cannot be a nick",
+        "banned" => "you are blocked there",
+        "limit" => "there are as many as there may be",
+        "not_supported" => "this server does not offer that",
+        "invalid_data" => "the server cannot make sense of that",
+        "session_not_found" => "there is no such device",
+        "number_not_allowed" => "this number may not register here",
+        "invalid_sms_code" => "that is not the code",
+        "attempts_expired" => "too many tries; wait a quarter of an hour",
+        _ => "the server refuses",
+    };
+    match detail {
+        Some(detail) => format!("{words} ({code}: {detail})"),
+        None => format!("{words} ({code})"),
+    }
 }
 
 fn connect_reason(code: u8) -> String {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proto::ids::{Address, Phone, PhoneId};
-use proto::{Contact, ContactStatus, Feed, Member, Muc, Profile, Record, Room, RoomStatus, RosterEntry, UserEntry};
+use proto::{Contact, Feed, Member, Muc, Profile, Record, Room, RoomStatus, RosterEntry, UserEntry};
 
 use super::show::printable;
 use crate::calls::text;
@@ -81,13 +81,10 @@ impl Book {
         }
     }
 
-    /// A changed field is news, an absent one is not.
+    /// A changed field is news, an absent one is not. Who is no contact any more keeps the name here.
     pub(super) fn meet(&mut self, contact: &Contact) {
         let name = format!("{} {}", text(&contact.names), text(&contact.surnames));
         self.name(&text(&contact.phone_id), name.trim(), &text(&contact.nick));
-        if contact.status == Some(ContactStatus::Deleted) {
-            self.people.remove(&text(&contact.phone_id));
-        }
     }
 
     fn meet_member(&mut self, member: &Member) {

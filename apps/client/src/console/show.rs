@@ -8,7 +8,7 @@ pub(super) use message::message;
 
 use super::book::Book;
 use crate::calls::text;
-use crate::{Error, Event, Peer, State};
+use crate::{Event, Peer, State};
 
 /// One line for an event; `None` where people need none.
 pub(super) fn event(event: &Event, book: &Book) -> Option<String> {
@@ -139,32 +139,6 @@ pub(super) fn members(room: &Room) -> Vec<String> {
 
 fn kind(room: &Room) -> String {
     room.r#type.map_or_else(|| "room".into(), |kind| format!("{kind:?}").to_lowercase())
-}
-
-/// An error in words; the code stays, for whoever looks it up.
-pub(super) fn refusal(error: &Error) -> String {
-    let Error::Refused { code, .. } = error else { return error.to_string() };
-    let words = match code.as_str() {
-        "permission_denied" => "you may not do that",
-        "contact_not_found" | "contacts_not_found" => "nobody has this address",
-        "room_not_found" => "there is no such room, or you are not in it",
-        "member_not_found" => "nobody like that is in the room, or may be added",
-        "message_not_found" => "there is no such message",
-        "link_not_found" => "there is no such link",
-        "link_invalid" => "a link has 2 to 48 letters, digits or _",
-        "link_not_available" | "nick" => "somebody else has this name",
-        "invalid_nick" => "that cannot be a nick",
-        "banned" => "you are blocked there",
-        "limit" => "there are as many as there may be",
-        "not_supported" => "this server does not offer that",
-        "invalid_data" => "the server cannot make sense of that",
-        "session_not_found" => "there is no such device",
-        "number_not_allowed" => "this number may not register here",
-        "invalid_sms_code" => "that is not the code",
-        "attempts_expired" => "too many tries; wait a quarter of an hour",
-        _ => return error.to_string(),
-    };
-    format!("{words} ({code})")
 }
 
 /// A record as logs and scenes write it.

@@ -1,6 +1,6 @@
 //! Registering, the own face, the own devices.
 
-use proto::{Roster, RosterEntry, RosterId};
+use proto::{Feature, Roster, RosterEntry, RosterId};
 
 use super::{Session, said};
 use crate::calls::text;
@@ -47,6 +47,7 @@ impl Session {
                 lines.push(face(roster));
             }
         }
+        lines.extend(profile.settings.iter().map(setting));
         Ok(lines)
     }
 
@@ -78,6 +79,11 @@ impl Session {
         self.client()?.end_session(device).await?;
         said(format!("{} is logged out", show::printable(device)))
     }
+}
+
+fn setting(feature: &Feature) -> String {
+    let (group, key, value) = (text(&feature.group), text(&feature.key), String::from_utf8_lossy(feature.text()));
+    show::printable(&format!("setting {group} {key}: {value}"))
 }
 
 fn face(roster: &Roster) -> String {

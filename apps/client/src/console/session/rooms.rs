@@ -74,10 +74,14 @@ impl Session {
         }
     }
 
+    /// A new one under a name; without a name those that there are, or one that the server makes.
     pub(super) async fn link(&self, words: Vec<String>) -> Result<Vec<String>, Error> {
         let (id, rest) = self.which_room(&words)?;
-        let link = self.client()?.add_link(&id, rest.first().map(String::as_str)).await?;
-        said(format!("whoever types join {} is in {}", text(&link.id), self.book.room(&id)))
+        let name = rest.first().map(String::as_str);
+        let there = if name.is_none() { self.client()?.room(&id).await?.links } else { Vec::new() };
+        let links = if there.is_empty() { vec![self.client()?.add_link(&id, name).await?] } else { there };
+        let room = self.book.room(&id);
+        Ok(links.iter().map(|link| format!("whoever types join {} is in {room}", text(&link.id))).collect())
     }
 
     pub(super) async fn join(&mut self, link: &str) -> Result<Vec<String>, Error> {
