@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ca::Authority;
+use chat::door::Identify;
 use chat::{Chat, Vault};
 use kvs::{Disk, Sequence, Store};
 use mqtt::{Front, Kind, Listen};
@@ -148,7 +149,7 @@ impl Inside {
         let webhook = Webhook::new(home, settings)?;
         let (outputs, worker) = Outputs::start(authority.clone(), &home.outbox(), webhook);
         let vault = Vault::new(&*keys::storage(home, first)?);
-        let handle = host(home, settings, vault, store.clone(), outputs.clone())?;
+        let handle = host(home, settings, vault, authority.clone(), store.clone(), outputs.clone())?;
         outputs.attach(handle.clone());
         worker.run(handle.clone())?;
         resume(&store, &handle)?;
@@ -179,13 +180,15 @@ fn host(
     home: &Home,
     settings: &Settings,
     vault: Vault,
+    authority: Arc<Authority>,
     store: Arc<Disk>,
     outputs: Arc<Outputs>,
 ) -> Result<Handle<Chat>, Failure> {
     let failed = |source| Failure::Store { path: home.store(), source };
     let rosters =
         Sequence::open_in_blocks(store.clone(), store::META, store::ROSTERS, 1).map(Arc::new).map_err(failed)?;
-    let app = Arc::new(Chat { settings: settings.chat(home)?, rosters, vault });
+    let identify: Identify = Arc::new(move |der: &[u8]| tls::identify(&authority, der));
+    let app = Arc::new(Chat { settings: settings.chat(home)?, rosters, vault, identify });
     let names = (1..=settings.ring.nodes).map(|node| format!("{RING_NAME}{node}")).collect();
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let options = Options {

@@ -35,6 +35,7 @@ pub(crate) struct Settings {
     pub(crate) server: Server,
     pub(crate) auth: Auth,
     pub(crate) session: Session,
+    pub(crate) push: Push,
     pub(crate) http: Http,
     pub(crate) x509: X509,
     pub(crate) mqtt: Mqtt,
@@ -73,6 +74,13 @@ pub(crate) struct Server {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Session {
     pub(crate) prolong: bool,
+}
+
+/// PUSH-2.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Push {
+    pub(crate) preview: bool,
 }
 
 /// Requests to servers of others.
@@ -148,6 +156,7 @@ impl Default for Settings {
             server: Server::default(),
             auth: Auth::default(),
             session: Session::default(),
+            push: Push::default(),
             http: Http::default(),
             x509: X509::default(),
             mqtt: Mqtt::default(),
@@ -217,6 +226,7 @@ impl Settings {
             min_version: self.auth.min_version.into(),
             auto_bind: self.x509.auto_bind,
             sys_secret: auth::sha256(&self.auth.sys_secret),
+            push_preview: self.push.preview,
             session_prolong: self.session.prolong,
             ring_nodes: self.ring.nodes,
             limits: self.limits,

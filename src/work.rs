@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use ca::Authority;
 use chat::{Chat, Input, Job, Output, Sender, Work, WorkError, WorkResult};
+use etf::Atoms;
 use n2o::{Handle, Performer};
 
 use crate::failure::Failure;
@@ -46,7 +47,7 @@ impl Outputs {
         let (jobs, waiting) = sync_channel(JOBS_MAX);
         let web = webhook.map(|webhook| Web { runtime: tokio::runtime::Handle::current(), webhook });
         let outputs = Arc::new(Outputs { jobs, handle: OnceLock::new(), web });
-        (outputs, Worker { waiting, authority, outbox: outbox.join("codes") })
+        (outputs, Worker { waiting, authority, outbox: outbox.join("codes"), pushes: outbox.join("pushes") })
     }
 
     /// Does what cannot be done before the processes run: from now on jobs that find no room are answered.
@@ -106,6 +107,7 @@ pub(crate) struct Worker {
     waiting: Receiver<Job>,
     authority: Arc<Authority>,
     outbox: PathBuf,
+    pushes: PathBuf,
 }
 
 impl Worker {
@@ -134,6 +136,16 @@ impl Worker {
                 match append(&self.outbox, &line) {
                     Ok(()) => WorkResult::Sent,
                     Err(failure) => broken("the outbox of codes", &failure),
+                }
+            }
+            // The sender `log` (PUSH-7): when, device, system, the record in hexadecimal; never the token.
+            Work::Push(push) => {
+                let record: String = push.push.iter().map(|byte| format!("{byte:02x}")).collect();
+                let client = String::from_utf8_lossy(&push.client_id);
+                let line = format!("{} {client} {} {record}\n", clock::utc(SystemTime::now()), push.os.text());
+                match append(&self.pushes, &line) {
+                    Ok(()) => WorkResult::Sent,
+                    Err(failure) => broken("the outbox of pushes", &failure),
                 }
             }
             Work::Issue { request, phone, device } => {

@@ -23,6 +23,10 @@ impl Daemon for Real {
         Ok(())
     }
 
+    fn pushes(&self, client: &str) -> Vec<String> {
+        self.0.pushes(client)
+    }
+
     fn code(&self, phone: &str) -> Option<String> {
         self.0.codes(phone).pop()
     }

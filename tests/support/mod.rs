@@ -119,6 +119,16 @@ impl Server {
             .collect()
     }
 
+    /// The pushes to a device so far, in hexadecimal, oldest first (PUSH-7, sender `log`).
+    pub(crate) fn pushes(&self, client: &str) -> Vec<String> {
+        let outbox = fs::read_to_string(self.home().join("outbox/pushes")).unwrap_or_default();
+        let lines = outbox.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        lines
+            .filter(|parts| parts.get(1) == Some(&client))
+            .filter_map(|parts| Some((*parts.get(3)?).to_owned()))
+            .collect()
+    }
+
     /// Runs `chat ARGUMENTS --home <this server's>` to its end.
     pub(crate) fn chat(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(CHAT);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use n2o::{App, Bounce, Failure};
 
-use crate::door::{Bye, Denied, Out};
+use crate::door::{Bye, Denied, Identify, Out};
 use crate::process::{agenda, conversation, mail, nicks, profile, roster, source};
 use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, Vault, WorkError, WorkResult, effects, session};
 
@@ -15,6 +15,8 @@ pub struct Chat {
     pub rosters: Arc<kvs::Sequence>,
     /// What it keeps encrypted (SEC-12).
     pub vault: Vault,
+    /// What certificates say.
+    pub identify: Identify,
 }
 
 impl Chat {
@@ -141,6 +143,7 @@ impl App for Chat {
             | Input::Agenda { .. }
             | Input::GoOn
             | Input::Unstar { .. }
+            | Input::Wake { .. }
             | Input::PushTaken { .. }
             | Input::Worked { .. }
             | Input::Tick(_)

@@ -63,6 +63,10 @@ pub struct Certificate {
     pub not_after: u64,
 }
 
+/// Reads a certificate that a client names without showing it; `None` when it is none. That the authority has signed it is known by
+/// `own_authority`.
+pub type Identify = Arc<dyn Fn(&[u8]) -> Option<Certificate> + Send + Sync>;
+
 /// Who a connection is, once it is let in (ID-6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {

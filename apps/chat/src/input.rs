@@ -156,6 +156,10 @@ pub enum Input {
     GoOn,
     /// Slow work for a client of a source address, which decides whether it is done (section 11). To the source.
     Pass(Box<Job>),
+    /// Something of this feed was queued for the account, and a device may be away (PUSH-1). To the profile.
+    Wake {
+        feed: Bytes,
+    },
     /// The device's push token is another's now (AUTH-7). To the profile.
     PushTaken {
         device: DevKey,
@@ -219,6 +223,8 @@ pub enum Tick {
     WorkDue,
     /// PRESENCE-5: the second is over, tell the latest.
     PresenceDue,
+    /// PUSH-1: the time is over in which pushes of a feed are merged.
+    WakeDue,
     /// Slow work has had its time (SPEC section 9).
     WorkOver,
     /// The agenda's next time has come.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proto::ids::{DevKey, Phone};
+use proto::records::{Feature, Os};
 
 use crate::Name;
 use crate::door::Out;
@@ -26,6 +27,8 @@ pub struct Job {
 
 #[derive(Debug, Clone)]
 pub enum Work {
+    /// Wake a device that is away (PUSH-1). [`WorkError::Invalid`](crate::WorkError::Invalid) says that its token is dead (PUSH-7).
+    Push(Box<Push>),
     /// Hand a code to its provider (ID-11).
     SendCode { sender: Sender, channel: Channel, phone: Phone, code: Bytes, language: Option<Bytes> },
     /// Issue a certificate for a verified device (SEC-4).
@@ -45,4 +48,17 @@ pub enum Channel {
     Sms,
     /// It is read out (AUTH-2).
     Voice,
+}
+
+/// A push for one device.
+#[derive(Debug, Clone)]
+pub struct Push {
+    pub client_id: Bytes,
+    pub os: Os,
+    /// The push token, a secret.
+    pub token: Bytes,
+    /// The device's settings, of which PUSH_SETTINGS say how it is reached (FEATURE-2).
+    pub settings: Vec<Feature>,
+    /// The record `push` (PUSH-2), encoded.
+    pub push: Bytes,
 }

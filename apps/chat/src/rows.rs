@@ -18,6 +18,10 @@ pub const DEVICE: Table = Table("device");
 pub const BINDING: Table = Table("binding");
 /// SHA-256 of a push token → [`Holder`] (AUTH-7). Writer: the profile of the account it names.
 pub const HOLDER: Table = Table("holder");
+/// phone → [`Wakeable`], while one of its devices has a push token (PUSH-1). Writer: profile.
+pub const WAKEABLE: Table = Table("wakeable");
+/// phone NUL feed → [`Wake`]: the latest to tell those who are away. Writer: whoever queues it; remover: profile.
+pub const WAKE: Table = Table("wake");
 /// client id → [`Pending`] registration. Writer: the profile of the phone it names.
 pub const PENDING: Table = Table("pending");
 /// phone → [`Tries`]: codes sent and wrong codes (AUTH-1, AUTH-15). Writer: profile.
@@ -92,9 +96,9 @@ pub const NOTICES: &[u8] = b"n";
 
 /// Every table that the chat uses.
 pub const TABLES: &[Table] = &[
-    PROFILE, DEVICE, BINDING, PENDING, TRIES, INVITE, ROSTER, NICK, NICK_OF, BOOK, WANTED, RELATION, MESSAGE, CHANGE,
-    CHANGED, DUPLICATE, READER, HIDDEN, ROOM, MEMBER, IN_ROOM, BANNED, NEWS, READ_BY, MENTION, REPLY, KIND, FLEETING,
-    LATER, AGENDA, TAG, STAR, STAR_OF, STARRED, UNSTAR, CURSOR, NOTICE, HOLDER, WORK,
+    PROFILE, WAKEABLE, WAKE, DEVICE, BINDING, PENDING, TRIES, INVITE, ROSTER, NICK, NICK_OF, BOOK, WANTED, RELATION,
+    MESSAGE, CHANGE, CHANGED, DUPLICATE, READER, HIDDEN, ROOM, MEMBER, IN_ROOM, BANNED, NEWS, READ_BY, MENTION, REPLY,
+    KIND, FLEETING, LATER, AGENDA, TAG, STAR, STAR_OF, STARRED, UNSTAR, CURSOR, NOTICE, HOLDER, WORK,
 ];
 
 /// A device's session row (ID-8).
@@ -142,6 +146,25 @@ pub struct Binding {
 pub struct Holder {
     pub phone: Bytes,
     pub dev_key: Bytes,
+}
+
+/// An account that can be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Record)]
+pub struct Wakeable {
+    /// All its devices: when as many are connected, nobody is away.
+    pub devices: u64,
+}
+
+/// What is to be told of a feed (PUSH-2).
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Wake {
+    pub seq: u64,
+    /// phone_ids of who is told, and who caused it.
+    pub to: Bytes,
+    pub from: Bytes,
+    /// The push's type, and the record that it is about.
+    pub kind: Bytes,
+    pub model: Bytes,
 }
 
 /// A registration that waits for its code (SPEC 6.2).

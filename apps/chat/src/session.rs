@@ -102,6 +102,7 @@ impl Session {
                 Tick::PendingOver
                 | Tick::PresenceDue
                 | Tick::WorkOver
+                | Tick::WakeDue
                 | Tick::WorkDue
                 | Tick::AgendaDue
                 | Tick::SweepDue
@@ -129,6 +130,7 @@ impl Session {
             | Input::GoOn
             | Input::Starred(_)
             | Input::Unstar { .. }
+            | Input::Wake { .. }
             | Input::PushTaken { .. }
             | Input::Worked { .. } => {}
         }

@@ -25,6 +25,8 @@ pub struct Settings {
     pub auto_bind: bool,
     /// `auth.sys_secret` (CON-3): SHA-256 of the password by which services come in without a certificate.
     pub sys_secret: Option<[u8; 32]>,
+    /// `push.preview` (PUSH-2): pushes carry what was written.
+    pub push_preview: bool,
     /// `session.prolong` (INIT-2).
     pub session_prolong: bool,
     /// `ring.nodes` (INIT-1).
@@ -104,6 +106,7 @@ impl Default for Settings {
             min_version: 0,
             auto_bind: true,
             sys_secret: None,
+            push_preview: false,
             session_prolong: false,
             ring_nodes: 4,
             limits: true,

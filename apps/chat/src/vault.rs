@@ -16,6 +16,8 @@ pub const KEY_BYTES: usize = 32;
 pub(crate) enum Purpose {
     /// A device's push token (AUTH-7).
     Push,
+    /// The password of a linked service (SERVICE-1).
+    Password,
     /// An N2O session (INIT-2).
     Session,
 }
@@ -23,6 +25,7 @@ pub(crate) enum Purpose {
 /// Seals and opens by AES-256-GCM.
 pub struct Vault {
     push: LessSafeKey,
+    password: LessSafeKey,
     session: LessSafeKey,
     signing: [u8; KEY_BYTES],
 }
@@ -32,6 +35,7 @@ impl Vault {
     pub fn new(key: &[u8; KEY_BYTES]) -> Vault {
         Vault {
             push: sealing(key, b"chat push token"),
+            password: sealing(key, b"chat service password"),
             session: sealing(key, b"chat n2o session"),
             signing: derive(key, b"chat jwt signature"),
         }
@@ -64,6 +68,7 @@ impl Vault {
     fn key(&self, purpose: Purpose) -> &LessSafeKey {
         match purpose {
             Purpose::Push => &self.push,
+            Purpose::Password => &self.password,
             Purpose::Session => &self.session,
         }
     }
@@ -100,7 +105,7 @@ mod tests {
         assert!(!sealed.windows(5).any(|part| part == b"token"));
         assert_eq!(vault.open(Purpose::Push, b"ann/d1", &sealed).as_deref(), Some(&b"token"[..]));
         assert_eq!(vault.open(Purpose::Push, b"ann/d2", &sealed), None);
-        assert_eq!(vault.open(Purpose::Session, b"ann/d1", &sealed), None);
+        assert_eq!(vault.open(Purpose::Password, b"ann/d1", &sealed), None);
         assert_eq!(Vault::new(&[8; KEY_BYTES]).open(Purpose::Push, b"ann/d1", &sealed), None);
         let mut bent = sealed.to_vec();
         bent[NONCE_LEN] ^= 1;

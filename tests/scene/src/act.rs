@@ -45,6 +45,7 @@ impl Player<'_> {
                 let wanted = self.wanted(rest)?;
                 self.anywhere(who, &wanted)
             }
+            "is" => self.is_pushed(who, rest.strip_prefix("pushed").unwrap_or_default().trim()),
             "forgets" => self.forget(who),
             "subscribes" => self.subscribes(who, rest),
             "holds" => self.stage.confirm(who, false),
@@ -174,7 +175,7 @@ impl Player<'_> {
         let content = match literal(content)? {
             Some(bytes) => Content::Bytes(bytes),
             None if content.is_empty() || content == "_" => Content::Any,
-            None => Content::Pattern(self.notation.pattern(content)?),
+            None => Content::Pattern(self.notation.pattern(content, &self.names, &self.bound)?),
         };
         Ok(Wanted { topic, content })
     }

@@ -20,6 +20,7 @@
 //! | `x < topic Message{…}` | that comes next; other things before it are passed over. Fields not shown may be anything |
 //! | `x <~ topic Message{…}` | that has come or comes, wherever among the others |
 //! | `x < nothing`, `x < no topic Message{…}` | nothing more has come, or nothing like it |
+//! | `x is pushed push{…}`, `x is pushed nothing` | what its push service is handed next while it is away |
 //! | `x forgets` | what has come so far does not matter |
 //! | `x subscribes topic => 0x87` | asks for a topic |
 //! | `x holds`, `x confirms` | does not confirm items (PUBACK) from now on; confirms them all, and again at once |
@@ -33,7 +34,7 @@
 //! | `wait 1 s` | time passes; in the simulator only |
 //!
 //! Terms are in the notation of [`etf::text`], and besides: `@ann` her phone_id, `@ann.phone`, `@ann.client`, `@ann.token`,
-//! `@ann.roster`, `@ann.code`; in what is sent `@"ac/@ann"`, a text with names in it; `?i` whatever it was the first time; `_`
+//! `@ann.roster`, `@ann.code`; `@"ac/@ann"` is a text with names in it; `?i` whatever it was the first time; `_`
 //! anything; `...` at the end of a list, more elements.
 
 mod script;
@@ -67,6 +68,7 @@ macro_rules! every_file {
             connections = "connections.chat",
             service = "service.chat",
             topics = "topics.chat",
+            push = "push.chat",
             profile = "profile.chat",
             roster = "roster.chat",
             friend = "friend.chat",

@@ -12,6 +12,8 @@ use crate::stage::{Codes, Got, Hello, Stage, Victim};
 
 /// What does not come within this time does not come.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// How long to wait for what the server writes to a file.
+const MOMENT: Duration = Duration::from_millis(250);
 /// A topic that nobody may receive; the server's session is asked about it, so its answer comes behind all that the session
 /// had to send before.
 const FENCE: &str = "ses/00000";
@@ -24,6 +26,9 @@ pub trait Daemon {
     /// Kills it (SIGKILL) and starts it again on the same data.
     fn crash(&mut self) -> Result<(), String>;
 
+    /// All pushes that it handed to the `log` sender for a device, in hexadecimal (PUSH-7).
+    fn pushes(&self, client: &str) -> Vec<String>;
+
     /// The latest code that it handed to the `log` provider for a number (ID-11).
     fn code(&self, phone: &str) -> Option<String>;
 }
@@ -33,6 +38,8 @@ pub struct Live<'d> {
     daemon: &'d mut dyn Daemon,
     version: Version,
     links: HashMap<String, Link>,
+    /// How many pushes of a device the scene has seen.
+    pushed: HashMap<String, usize>,
 }
 
 struct Link {
@@ -53,7 +60,7 @@ struct Link {
 
 impl Live<'_> {
     pub fn new(daemon: &mut dyn Daemon, version: Version) -> Live<'_> {
-        Live { daemon, version, links: HashMap::new() }
+        Live { daemon, version, links: HashMap::new(), pushed: HashMap::new() }
     }
 
     fn link(&mut self, name: &str) -> Result<&mut Link, String> {
@@ -241,6 +248,19 @@ impl Stage for Live<'_> {
         Ok(())
     }
 
+    fn pushes(&mut self, client: &str) -> Result<Vec<Bytes>, String> {
+        let all = self.daemon.pushes(client);
+        let seen = self.pushed.entry(client.to_owned()).or_default();
+        let fresh = all.get(*seen..).unwrap_or_default().iter().map(|hex| unhex(hex)).collect();
+        *seen = all.len();
+        fresh
+    }
+
+    fn pass(&mut self) -> Result<(), String> {
+        std::thread::sleep(MOMENT);
+        self.settle()
+    }
+
     fn code(&mut self, phone: &str) -> Result<Option<Bytes>, String> {
         Ok(self.daemon.code(phone).map(Bytes::from))
     }
@@ -261,4 +281,9 @@ impl Stage for Live<'_> {
     fn work_sleeps(&mut self, _sleeps: bool) -> Result<(), String> {
         Err("slow work is held up in the simulator only: mark the scene [sim]".to_owned())
     }
+}
+
+fn unhex(text: &str) -> Result<Bytes, String> {
+    let byte = |at| text.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+    (0..text.len()).step_by(2).map(byte).collect::<Option<_>>().ok_or_else(|| format!("no bytes: {text}"))
 }

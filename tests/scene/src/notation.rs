@@ -39,8 +39,8 @@ impl Notation {
     }
 
     /// A term to compare with.
-    pub(crate) fn pattern(&self, text: &str) -> Result<Term, String> {
-        parse(&quoted(text), &self.shown).map_err(|why| why.to_string())
+    pub(crate) fn pattern(&self, text: &str, names: &Names, bound: &Bound) -> Result<Term, String> {
+        parse(&quoted(&named_texts(text, names, bound)?), &self.shown).map_err(|why| why.to_string())
     }
 
     pub(crate) fn print(&self, term: &Term) -> String {

@@ -9,6 +9,9 @@ use crate::notation::{Bound, Notation, fits};
 use crate::script::Scene;
 use crate::stage::{Got, Stage};
 
+/// How often a push is looked for before it counts as none.
+const MOMENTS: u32 = 6;
+
 /// The state of a play.
 pub(crate) struct Player<'s> {
     pub(crate) stage: &'s mut dyn Stage,
@@ -16,6 +19,8 @@ pub(crate) struct Player<'s> {
     pub(crate) bound: Bound,
     pub(crate) notation: &'static Notation,
     inboxes: HashMap<String, Inbox>,
+    /// Pushes to each device that the scene has not mentioned.
+    pushes: HashMap<String, Vec<Term>>,
 }
 
 /// What has come to one connection.
@@ -53,6 +58,7 @@ pub(crate) fn play(scene: &Scene, stage: &mut dyn Stage, first: u64) -> Result<(
         bound: Bound::new(),
         notation: Notation::get(),
         inboxes: HashMap::new(),
+        pushes: HashMap::new(),
     };
     let done = scene.lines.iter().try_for_each(|line| {
         player.act(&line.text).map_err(|why| format!("{}: {}\n  {}\n  {why}", line.place, scene.title, line.text))
@@ -128,6 +134,34 @@ impl Player<'_> {
         self.collect(who)?;
         *self.inbox(who) = Inbox::default();
         Ok(())
+    }
+
+    /// `x is pushed …`: that comes next, without a connection; what stands before is passed over. `nothing`: nothing more does.
+    pub(crate) fn is_pushed(&mut self, who: &str, wanted: &str) -> Result<(), String> {
+        let client =
+            self.names.get(who).map(|known| known.client.clone()).ok_or_else(|| format!("nobody knows {who}"))?;
+        let pattern =
+            (wanted != "nothing").then(|| self.notation.pattern(wanted, &self.names, &self.bound)).transpose()?;
+        for _ in 0..MOMENTS {
+            let fresh = self.stage.pushes(&client)?;
+            let terms = fresh.iter().map(|push| etf::decode::<Term>(push).map_err(|why| why.to_string()));
+            let terms = terms.collect::<Result<Vec<_>, _>>()?;
+            let waiting = self.pushes.entry(client.clone()).or_default();
+            waiting.extend(terms);
+            if let Some(pattern) = &pattern
+                && let Some(at) = waiting.iter().position(|push| fits(pattern, push, &self.names, &mut self.bound))
+            {
+                waiting.drain(..=at);
+                return Ok(());
+            }
+            self.stage.pass()?;
+        }
+        let waiting = self.pushes.remove(&client).unwrap_or_default();
+        let seen: String = waiting.iter().map(|push| format!("\n    {}", self.notation.print(push))).collect();
+        match pattern.is_none() && waiting.is_empty() {
+            true => Ok(()),
+            false => Err(format!("was pushed: {seen}")),
+        }
     }
 
     /// How many durable items have come that the scene has not mentioned.

@@ -34,6 +34,7 @@ pub struct Simulated {
     pub sim: Sim<Chat>,
     links: HashMap<String, Link>,
     codes: HashMap<String, Bytes>,
+    pushes: HashMap<String, Vec<Bytes>>,
     /// Slow work that does not end, while it sleeps.
     asleep: Option<Vec<Job>>,
 }
@@ -72,9 +73,11 @@ impl Simulated {
     pub fn with(seed: u64, settings: Settings) -> Simulated {
         let store = Arc::new(Memory::new(&[ROSTERS]));
         let rosters = Sequence::open(store, ROSTERS, b"last").expect("memory does not fail");
-        let chat = Chat { settings, rosters: Arc::new(rosters), vault: Vault::new(&STORAGE_KEY) };
+        let chat =
+            Chat { settings, rosters: Arc::new(rosters), vault: Vault::new(&STORAGE_KEY), identify: Arc::new(named) };
         let sim = Sim::new(chat, TABLES, seed, NODES);
-        let mut simulated = Simulated { seed, sim, links: HashMap::new(), codes: HashMap::new(), asleep: None };
+        let mut simulated =
+            Simulated { seed, sim, links: HashMap::new(), codes: HashMap::new(), pushes: HashMap::new(), asleep: None };
         simulated.begin();
         simulated
     }
@@ -127,6 +130,15 @@ impl Simulated {
             Work::SendCode { phone, code, .. } => {
                 self.codes.insert(phone.to_string(), code);
                 WorkResult::Sent
+            }
+            Work::Push(push) => {
+                let client = String::from_utf8_lossy(&push.client_id).into_owned();
+                self.pushes.entry(client).or_default().push(push.push);
+                // What PUSH-7 is about: a gateway that does not know the token any more.
+                match push.token.starts_with(b"dead") {
+                    true => WorkResult::Failed(WorkError::Invalid),
+                    false => WorkResult::Sent,
+                }
             }
             Work::Issue { request, phone, device } => match request.strip_prefix(b"key:") {
                 Some(key) => WorkResult::Issued(issued(key, phone.as_str(), device.as_str())),
@@ -359,6 +371,15 @@ impl Stage for Simulated {
         Ok(())
     }
 
+    fn pushes(&mut self, client: &str) -> Result<Vec<Bytes>, String> {
+        self.run();
+        Ok(self.pushes.remove(client).unwrap_or_default())
+    }
+
+    fn pass(&mut self) -> Result<(), String> {
+        self.advance(SECOND)
+    }
+
     fn code(&mut self, phone: &str) -> Result<Option<Bytes>, String> {
         self.run();
         Ok(self.codes.get(phone).cloned())
@@ -462,4 +483,10 @@ fn disconnect(bye: Bye) -> u8 {
         Bye::ShuttingDown => 0x8b,
         Bye::Fault => 0x83,
     }
+}
+
+/// What the certificate of [`certificate`] says, which is its own name.
+fn named(der: &[u8]) -> Option<Certificate> {
+    let key = std::str::from_utf8(der).ok()?;
+    Some((*certificate(key, 0)).clone())
 }

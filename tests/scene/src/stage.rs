@@ -117,6 +117,12 @@ pub trait Stage {
     /// Whether items are confirmed (PUBACK) as they come; if again, those held back are now.
     fn confirm(&mut self, link: &str, at_once: bool) -> Result<(), String>;
 
+    /// The pushes to a device since the last time (PUSH-2), encoded.
+    fn pushes(&mut self, client: &str) -> Result<Vec<Bytes>, String>;
+
+    /// A little time passes, for what no connection hears of.
+    fn pass(&mut self) -> Result<(), String>;
+
     /// The latest code that the provider sent to a number.
     fn code(&mut self, phone: &str) -> Result<Option<Bytes>, String>;
 

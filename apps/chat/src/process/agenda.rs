@@ -6,6 +6,7 @@ use kvs::Span;
 use n2o::{Failure, Time};
 use proto::ids::FeedId;
 
+use crate::protocol::push;
 use crate::rows::AGENDA;
 use crate::{Cx, Fx, Input, Name, Tick};
 
@@ -28,6 +29,7 @@ impl Agenda {
     pub fn load(cx: &Cx<'_>, fx: &mut Fx) -> Result<Agenda, Failure> {
         let mut agenda = Agenda::default();
         agenda.look(cx, fx)?;
+        push::resume(cx, fx)?;
         Ok(agenda)
     }
 

@@ -12,10 +12,13 @@ use proto::{Record, Refusal};
 use crate::door::Out;
 use crate::protocol::auth::{self, Waiting};
 use crate::protocol::presence::{self, Audience};
+use crate::protocol::push::Wakes;
 use crate::protocol::{Halt, profile, roster, settle, work};
 use crate::rows::{self, PROFILE};
 use crate::session::friend_feed;
-use crate::{Admit, Call, Chat, Command, Cx, Friendship, Fx, Group, Input, Name, Output, Port, Tick, Who, effects};
+use crate::{
+    Admit, Call, Chat, Command, Cx, Friendship, Fx, Group, Input, Name, Output, Port, Tick, Who, WorkResult, effects,
+};
 
 /// PRESENCE-5: friends are told of an account at most once in this time.
 const TELL_MS: u64 = 1000;
@@ -27,6 +30,7 @@ const RETRY_MS: u64 = 10_000;
 pub struct Profile {
     phone: Phone,
     waiting: Waiting,
+    wakes: Wakes,
     told: Told,
     /// When its rosters asked strangers to be friends, in the last hour, oldest first (section 11). Not kept.
     asked: Vec<Time>,
@@ -51,6 +55,7 @@ impl Profile {
         Ok(Profile {
             phone: phone.clone(),
             waiting: Waiting::load(cx, fx, phone)?,
+            wakes: Wakes::load(cx, fx, phone)?,
             told: Told::default(),
             asked: Vec::new(),
             busy: BTreeSet::new(),
@@ -70,8 +75,10 @@ impl Profile {
             }
             Input::Reading(reading) => reading.step(cx, fx),
             Input::Telling(telling) => telling.step(cx, fx),
-            Input::Show { session, connection } => profile::show(cx, fx, &self.phone, session, connection),
-            Input::Worked { job, result } => auth::worked(&self.phone, &mut self.waiting, chat, cx, fx, job, result),
+            Input::Show { session, connection } => profile::show(chat, cx, fx, &self.phone, session, connection),
+            Input::Worked { job, result } => self.worked(chat, cx, fx, job, result),
+            Input::Wake { feed } => self.wakes.wake(chat, cx, fx, &self.phone, feed),
+            Input::Tick(Tick::WakeDue) => self.wakes.due(chat, cx, fx, &self.phone),
             Input::PushTaken { device, print } => auth::push_taken(cx, fx, &self.phone, &device, &print),
             Input::Friends(news) => self.friends(cx, fx, &news),
             Input::Tick(Tick::PendingOver) => auth::clear_pending(cx, fx, &self.phone, &mut self.waiting),
@@ -90,6 +97,14 @@ impl Profile {
     /// It failed: who waits for slow work that it asked for is told.
     pub(crate) fn last_words(&self) -> Vec<Bounce<Chat>> {
         self.waiting.callers().map(effects::failed).collect()
+    }
+
+    /// Slow work has ended: a push, or what a caller waits for.
+    fn worked(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, job: u64, result: WorkResult) -> Result<(), Failure> {
+        match self.wakes.worked(cx, fx, &self.phone, job, &result)? {
+            true => Ok(()),
+            false => auth::worked(&self.phone, &mut self.waiting, chat, cx, fx, job, result),
+        }
     }
 
     /// CON-3, CON-5: with its first device the account comes online, and the device learns who else is.
@@ -130,7 +145,7 @@ impl Profile {
         let Call { who, record } = call;
         let done = match record {
             Record::Auth(auth) => auth::call(&self.phone, &mut self.waiting, chat, cx, fx, &who, *auth),
-            Record::Profile(profile) => profile::call(cx, fx, &who, &self.phone, *profile),
+            Record::Profile(profile) => profile::call(chat, cx, fx, &who, &self.phone, *profile),
             Record::Presence(asked) => match presence::call(cx, fx, &who, &self.phone, *asked) {
                 Ok(None) => Ok(()),
                 Ok(Some(status)) => self.changed(cx, fx, status, who.connection).map_err(Halt::from),

@@ -25,11 +25,13 @@ use proto::Refusal;
 use proto::ids::Phone;
 use proto::records::{Auth, AuthAct, AuthType, Feature};
 
-pub(crate) use device::{end_all, facts as account, has_token, rosters};
+pub(crate) use device::{bind_key, end_all, end_key, facts as account, has_token, rosters};
+pub(crate) use enrol::announce_keys;
 pub(crate) use invite::issue as issue_invite;
+pub(crate) use key::{Bound, bound, named};
 pub(crate) use login::{admit, left};
 pub(crate) use pending::clear as clear_pending;
-pub(crate) use push::taken as push_taken;
+pub(crate) use push::{Away, away, dead as push_dead, taken as push_taken};
 pub(crate) use service::is_service;
 pub(crate) use version::ver;
 

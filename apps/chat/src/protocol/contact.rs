@@ -11,7 +11,7 @@ use proto::records::{
 };
 
 use super::history::Reach;
-use super::presence;
+use super::{presence, service};
 use crate::Cx;
 use crate::rows::{self, BOOK, DEVICE, Device, Entry, NICK_OF, READER, RELATION, ROSTER, Reader, Relation};
 
@@ -193,6 +193,14 @@ fn updated(relation: Option<&Relation>, entry: Option<&Entry>) -> u64 {
     relation.map_or(0, |row| row.update).max(entry.map_or(0, |row| row.update))
 }
 
+/// What a roster is called by `own`, for people to read.
+pub(crate) fn name(cx: &Cx<'_>, own: &PhoneId, peer: &PhoneId) -> Result<Option<Bytes>, Failure> {
+    let entry: Option<Entry> = rows::read(cx.store, BOOK, &rows::pair_key(own, peer.as_str().as_bytes()))?;
+    let face = face(cx, peer, entry.as_ref())?;
+    let words: Vec<Bytes> = [face.names, face.surnames].into_iter().flatten().collect();
+    Ok(if words.is_empty() { face.nick } else { Some(words.join(&b' ').into()) })
+}
+
 /// Names, nick and avatar of a roster, as it gives them itself; what the phone book says where it gives none.
 fn face(cx: &Cx<'_>, peer: &PhoneId, entry: Option<&Entry>) -> Result<Contact, Failure> {
     let key = peer.to_bytes();
@@ -236,7 +244,9 @@ fn services(cx: &Cx<'_>, peer: &PhoneId) -> Result<Vec<Service>, Failure> {
     let prefix = rows::path(&[peer.phone().as_str().as_bytes(), b""]);
     let found = cx.store.scan(DEVICE, &kvs::Span::prefix(prefix).limit(limits::DEVICES))?;
     let devices = found.iter().map(|(_, row)| rows::decode(row)).collect::<Result<Vec<Device>, Failure>>()?;
-    Ok(certificates(&devices))
+    let mut services = certificates(&devices);
+    services.extend(service::certificates(&service::kept(cx, peer.phone())?));
+    Ok(services)
 }
 
 /// SEC-9: a Service for each device that has a certificate.

@@ -9,7 +9,7 @@ use proto::{Outcome, Refusal};
 
 pub(crate) use part::errand;
 
-use super::{Halt, contact, feature};
+use super::{Halt, contact, feature, push};
 use crate::effects::{Seen, answer, contact_merge, notify, ses};
 use crate::process::conversation::{Conversation, Side};
 use crate::rows::{self, BOOK, Entry, ROSTER, Relation};
@@ -97,7 +97,8 @@ impl Pair<'_, '_> {
         }
         self.set(Some(ContactStatus::Request), Some(ContactStatus::Authorization));
         answer(self.fx, self.who, Vec::new());
-        self.tell_both()
+        self.tell_both()?;
+        self.wake(push::Kind::Request)
     }
 
     /// Section 11: the own book takes one more contact, or has this one already.
@@ -147,7 +148,7 @@ impl Pair<'_, '_> {
     fn tell_friends(&mut self) -> Result<(), Halt> {
         self.tell_both()?;
         self.presence(true);
-        Ok(())
+        self.wake(push::Kind::Confirm)
     }
 
     /// FRIEND-3.
@@ -265,6 +266,13 @@ impl Pair<'_, '_> {
                 kept.relation = side.relation.clone();
             }
         }
+    }
+
+    /// PUSH-1: the other side, if it is away.
+    fn wake(&mut self, kind: push::Kind) -> Result<(), Halt> {
+        let news = self.seen(&self.other, &self.own)?;
+        let (to, from, feed) = (&self.other.who, &self.own.who, &self.conversation.key);
+        Ok(push::wake(self.cx, self.fx, to, from, feed, kind, || etf::encode(&news))?)
     }
 
     fn tell_both(&mut self) -> Result<(), Halt> {

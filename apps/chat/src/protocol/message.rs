@@ -17,7 +17,7 @@ use proto::{Outcome, Refusal};
 
 use super::history::{self, Reach, kinds};
 use super::rights::Right;
-use super::{Halt, contact, favorite, fleeting, later};
+use super::{Halt, contact, favorite, fleeting, later, push};
 use crate::effects::{Seen, answer, contact_merge, notify, ses};
 use crate::process::conversation::{Conversation, Side};
 use crate::rows::{self, CHANGE, CHANGED, Change, Chore, DUPLICATE, HIDDEN, Later, MESSAGE, Reader, Sent};
@@ -137,10 +137,31 @@ fn send(
     conversation.put_reader(fx, own, Reader { reader: id, ..own.reader });
     answer(fx, who, given.iter().map(accepted).collect());
     conversation.post(fx, &kept, id, id, payload, Some(who));
+    wake(conversation, chat, cx, fx, own, &kept)?;
     match kept.link {
         Some(MessageLink::Id(to)) => Ok(reply::entered(conversation, cx, fx, who, to, id)?),
         Some(MessageLink::Message(_)) | None => Ok(()),
     }
+}
+
+/// PUSH-1: the other of a pair, if it is away. What is announced and not there yet wakes nobody.
+fn wake(
+    conversation: &Conversation,
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    own: &Side,
+    kept: &Message,
+) -> Result<(), Failure> {
+    let other = conversation.other(own);
+    if rows::is_pending(kept) || push::is_muted(cx, &other.relation.settings) {
+        return Ok(());
+    }
+    let model = || match chat.settings.push_preview {
+        true => etf::encode(kept),
+        false => etf::encode(&Message { files: Vec::new(), ..kept.clone() }),
+    };
+    push::wake(cx, fx, &other.who, &own.who, &conversation.key, push::Kind::Message, model)
 }
 
 /// 1 to 64 parts; none only where another message is passed on (MESSAGE-9).

@@ -14,9 +14,11 @@ pub(crate) mod message;
 pub(crate) mod pages;
 pub(crate) mod presence;
 pub(crate) mod profile;
+pub(crate) mod push;
 pub(crate) mod reading;
 pub(crate) mod rights;
 pub(crate) mod roster;
+pub(crate) mod service;
 pub(crate) mod typing;
 pub(crate) mod work;
 

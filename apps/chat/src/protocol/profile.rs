@@ -15,23 +15,30 @@ pub(crate) use rosters::{create, drop_roster, found};
 use super::presence::{self, Audience};
 use super::reading::{Reading, To, What};
 use super::roster::{self, Frame};
-use super::{Halt, auth, favorite, feature};
+use super::{Halt, auth, favorite, feature, service};
 use crate::effects::{self, Seen};
 use crate::rows::{self, PROFILE};
-use crate::{Cx, Fx, Input, Name, Refresh, Who};
+use crate::{Chat, Cx, Fx, Input, Name, Refresh, Who};
 
 /// One PROFILE call, judged by the profile `own`.
-pub(crate) fn call(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, profile: Profile) -> Result<(), Halt> {
+pub(crate) fn call(
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Phone,
+    profile: Profile,
+) -> Result<(), Halt> {
     let status = profile.status.ok_or(Refusal::InvalidData)?;
     match status {
-        ProfileStatus::Get => get(cx, fx, who, own, &profile, status),
-        ProfileStatus::Patch => patch(cx, fx, who, own, profile),
+        ProfileStatus::Get => get(chat, cx, fx, who, own, &profile),
+        ProfileStatus::Patch => patch(chat, cx, fx, who, own, profile),
         // PROFILE-12, asked by a device.
-        ProfileStatus::Init => get(cx, fx, who, own, &profile, status),
+        ProfileStatus::Init => get(chat, cx, fx, who, own, &profile),
         // PROFILE-7: no provider.
         ProfileStatus::Aws => Err(Refusal::Aws.into()),
         ProfileStatus::Update => update(cx, fx, who, own, &profile),
-        ProfileStatus::Set => set(cx, fx, who, own, profile),
+        ProfileStatus::Set => set(chat, cx, fx, who, own, profile),
         ProfileStatus::Remove => rosters::remove(cx, fx, who, own, &profile),
         ProfileStatus::Delete => rosters::delete(cx, fx, who, own, &profile),
         ProfileStatus::Create
@@ -40,6 +47,19 @@ pub(crate) fn call(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, profile: Pr
         | ProfileStatus::Migrate
         | ProfileStatus::Phone => Err(Refusal::NotSupported.into()),
     }
+}
+
+/// Passwords of services are for own devices (section 5).
+fn seen_by(chat: &Chat, who: &Who, own: &Phone, row: Profile) -> Profile {
+    match who.is_service() {
+        true => Profile { services: service::without_passwords(&row.services), ..row },
+        false => opened(chat, own, row),
+    }
+}
+
+/// As the own devices see it.
+pub(crate) fn opened(chat: &Chat, own: &Phone, row: Profile) -> Profile {
+    Profile { services: row.services.iter().map(|kept| service::shown(chat, own, kept)).collect(), ..row }
 }
 
 /// G-3, G-4: PROFILE names the own account or none. A service acts for any.
@@ -55,17 +75,17 @@ fn own_row(cx: &Cx<'_>, who: &Who, own: &Phone, profile: &Profile) -> Result<Pro
 }
 
 /// PROFILE-1: everything the account may see, or what has changed since.
-fn get(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: &Profile, status: ProfileStatus) -> Result<(), Halt> {
-    let row = own_row(cx, who, own, asked)?;
+fn get(chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: &Profile) -> Result<(), Halt> {
+    let row = seen_by(chat, who, own, own_row(cx, who, own, asked)?);
     let by_id = |option: &Feature| option.key.as_deref() == Some(b"ROSTERS") && option.text() == b"ids";
     if asked.settings.iter().any(by_id) {
         let presence = Some(presence::of(cx, own)?);
-        let brief = Profile { presence, update: Some(roster::synced(cx)), status: Some(status), ..row };
+        let brief = Profile { presence, update: Some(roster::synced(cx)), status: asked.status, ..row };
         effects::answer(fx, who, vec![etf::encode(&brief)]);
         return Ok(());
     }
     let to = To::Caller(Box::new(who.clone()));
-    Ok(full(cx, fx, to, &row, &auth::rosters(cx, own)?, roster::delta(cx, asked.update), status)?)
+    Ok(full(cx, fx, to, &row, &auth::rosters(cx, own)?, roster::delta(cx, asked.update), asked.status)?)
 }
 
 /// A full Profile, as one record or several; `update` in the last one only (PROFILE-1, notes). `row` and `rosters` may be newer than
@@ -77,11 +97,11 @@ pub(crate) fn full(
     row: &Profile,
     rosters: &[(PhoneId, Roster)],
     since: Option<u64>,
-    status: ProfileStatus,
+    status: Option<ProfileStatus>,
 ) -> Result<(), Failure> {
     let own = rosters.first().map(|(id, _)| id.phone());
     let presence = own.map(|own| presence::of(cx, own)).transpose()?;
-    let head = Profile { rosters: Vec::new(), update: None, presence, status: Some(status), ..row.clone() };
+    let head = Profile { rosters: Vec::new(), update: None, presence, status, ..row.clone() };
     let whole = |(id, row): &(PhoneId, Roster)| {
         Ok((id.clone(), Roster { tags: favorite::tags(cx, id)?, ..roster::whole(cx, id, row.clone())? }))
     };
@@ -92,11 +112,18 @@ pub(crate) fn full(
 }
 
 /// CON-6: a client of the first versions is sent its Profile.
-pub(crate) fn show(cx: &Cx<'_>, fx: &mut Fx, own: &Phone, session: Arc<str>, connection: u64) -> Result<(), Failure> {
+pub(crate) fn show(
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    own: &Phone,
+    session: Arc<str>,
+    connection: u64,
+) -> Result<(), Failure> {
     match rows::read::<Profile>(cx.store, PROFILE, own.as_str().as_bytes())? {
         Some(row) => {
             let to = To::Connection { session, connection };
-            full(cx, fx, to, &row, &auth::rosters(cx, own)?, None, ProfileStatus::Get)
+            full(cx, fx, to, &opened(chat, own, row), &auth::rosters(cx, own)?, None, Some(ProfileStatus::Get))
         }
         None => Ok(()),
     }
@@ -120,33 +147,29 @@ fn update(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: &Profile) -> 
 }
 
 /// PROFILE-3: other settings in the place of those that are there.
-fn set(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: Profile) -> Result<(), Halt> {
+fn set(chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: Profile) -> Result<(), Halt> {
     let row = own_row(cx, who, own, &asked)?;
-    if !asked.services.is_empty() {
-        // SERVICE-1 and 2 come with linked accounts.
-        return Err(Refusal::NotSupported.into());
-    }
+    let services = service::replaced(chat, cx, who, own, &row, &asked.services)?;
     let mut settings = Vec::new();
     feature::merge(&mut settings, &asked.settings)?;
-    let after = Profile { settings, ..row.clone() };
+    services.perform(cx, fx, who, own)?;
+    let after = Profile { services: services.services, settings, ..row.clone() };
     change(cx, fx, who, own, &row, after, ProfileStatus::Set)
 }
 
 /// PROFILE-4: merges settings; a balance is set by services alone (D-55).
-fn patch(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: Profile) -> Result<(), Halt> {
+fn patch(chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: Profile) -> Result<(), Halt> {
     let row = own_row(cx, who, own, &asked)?;
     if asked.balance.is_some_and(|balance| balance < 0) {
         return Err(Refusal::InvalidData.into());
     }
-    if !asked.services.is_empty() {
-        // SERVICE-1 and 2 come with linked accounts.
-        return Err(Refusal::NotSupported.into());
-    }
+    let services = service::patched(chat, cx, who, own, &row, &asked.services)?;
     let mut settings = row.settings.clone();
     feature::merge(&mut settings, &asked.settings)?;
     let balance = if who.is_service() { asked.balance.or(row.balance) } else { row.balance };
 
-    let after = Profile { settings, balance, ..row.clone() };
+    services.perform(cx, fx, who, own)?;
+    let after = Profile { services: services.services, settings, balance, ..row.clone() };
     change(cx, fx, who, own, &row, after, ProfileStatus::Patch)
 }
 
@@ -164,7 +187,7 @@ fn change(
     let update = if is_changed { Some(cx.now.0) } else { row.update };
     let brief = Profile {
         phone: Some(own.to_bytes()),
-        services: after.services.clone(),
+        services: service::without_passwords(&after.services),
         settings: after.settings.clone(),
         balance: after.balance,
         update,

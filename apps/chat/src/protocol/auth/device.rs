@@ -11,7 +11,7 @@ use proto::text;
 
 use crate::door::{Bye, Certificate};
 use crate::rows::{self, BINDING, Binding, DEVICE, Device, PROFILE, ROSTER, WANTED};
-use crate::{Account, Chat, Cx, Fx, Input, Name, Who};
+use crate::{Account, Chat, Cx, Fx, Group, Input, Name, Who};
 
 /// Session rows of one account; AUTH-4 refuses a further one. Connected at once may be 20 (section 11).
 pub(super) const DEVICES_MAX: usize = 1000;
@@ -149,6 +149,23 @@ pub(super) fn supersede(fx: &mut Fx, device: &mut Device) {
     }
 }
 
+/// SERVICE-1: a further key opens this device.
+pub(crate) fn bind_key(fx: &mut Fx, phone: &Phone, device: &DevKey, certificate: &Certificate) {
+    let row = Device { phone: phone.to_bytes(), dev_key: device.to_bytes(), ..Device::default() };
+    put_binding(fx, &row, Bytes::copy_from_slice(&certificate.key), certificate.not_after, 0);
+}
+
+/// SERVICE-2: a key of the account opens nothing more. A device that has it as its own is left without.
+pub(crate) fn end_key(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, key: &Bytes) -> Result<(), Failure> {
+    let binding: Option<Binding> = rows::read(cx.store, BINDING, key)?;
+    let Some(binding) = binding.filter(|binding| binding.phone == phone.as_str().as_bytes()) else { return Ok(()) };
+    fx.put(BINDING, key.clone(), rows::encode(&Binding { ended: ENDED, ..binding }));
+    for row in all(cx, phone)?.into_iter().filter(|row| row.key.as_ref() == Some(key)) {
+        put(fx, phone, &dev_key(&row)?, &Device { key: None, certificate: None, ..row });
+    }
+    Ok(())
+}
+
 fn put_binding(fx: &mut Fx, device: &Device, key: Bytes, until: u64, ended: u64) {
     let (phone, dev_key) = (device.phone.clone(), device.dev_key.clone());
     fx.put(BINDING, key, rows::encode(&Binding { phone, dev_key, until, ended }));
@@ -205,6 +222,7 @@ pub(crate) fn end_all(
         let bye = (device.client_id != who.session.as_bytes()).then(|| (Bye::Ended, Some(record.clone())));
         end(cx, fx, phone, device, Unbind::Block, bye)?;
     }
+    super::push::mark(cx, fx, phone, &[])?;
     Ok(devices.into_iter().map(|device| device.client_id).collect())
 }
 
@@ -227,6 +245,20 @@ pub(super) fn shown(device: &Device, default: Option<&PhoneId>, act: AuthAct) ->
         r#type: Some(act.into()),
         ..Auth::default()
     }
+}
+
+/// The devices of an account have changed to these: its sessions are told, and whether it can be woken is kept.
+pub(super) fn changed(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    phone: &Phone,
+    rosters: Vec<u64>,
+    devices: &[Device],
+) -> Result<Arc<Account>, Failure> {
+    super::push::mark(cx, fx, phone, devices)?;
+    let account = account(phone, rosters, devices)?;
+    fx.publish(Group::Account(phone.clone()), Input::Account(account.clone()));
+    Ok(account)
 }
 
 /// The facts that sessions hold, with these devices.

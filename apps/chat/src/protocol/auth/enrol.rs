@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::Phone;
-use proto::records::{Auth, Cert, Contact, Feature, Io};
+use proto::records::{Auth, Cert, Contact, Feature, Io, Service};
 use proto::{Outcome, Refusal};
 
 use super::key::{self, Bound};
@@ -13,7 +13,7 @@ use super::{Ask, Halt, Job, device, register};
 use crate::door::Certificate;
 use crate::effects::answer;
 use crate::output::Work;
-use crate::protocol::{contact, presence};
+use crate::protocol::{contact, presence, service};
 use crate::rows::{self, Device};
 use crate::{Cx, Fx};
 
@@ -50,13 +50,32 @@ pub(super) fn enrolled(ask: &mut Ask<'_>, settings: Vec<Feature>, issued: &Arc<C
 
 /// SEC-9: the keys of an account's devices have changed; to the friends of each of its rosters. `devices` are those that it has now.
 pub(super) fn announce(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, devices: &[Device]) -> Result<(), Failure> {
-    let services = contact::certificates(devices);
+    let services = service::kept(cx, phone)?;
+    tell(cx, fx, phone, devices, &services)
+}
+
+/// The same when further certificates have changed to these (SERVICE-1, 2); `ended` are no device's any more.
+pub(crate) fn announce_keys(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    phone: &Phone,
+    services: &[Service],
+    ended: &[Bytes],
+) -> Result<(), Failure> {
+    let has_ended = |row: &Device| ended.iter().any(|gone| row.key.as_ref() == Some(gone));
+    let devices: Vec<Device> = device::all(cx, phone)?.into_iter().filter(|row| !has_ended(row)).collect();
+    tell(cx, fx, phone, &devices, services)
+}
+
+fn tell(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, devices: &[Device], services: &[Service]) -> Result<(), Failure> {
+    let mut keys = contact::certificates(devices);
+    keys.extend(service::certificates(services));
     for roster in rows::roster_ids(cx.store, phone)? {
         let own = phone.roster(roster);
         let face = Contact {
             phone_id: Some(own.to_bytes()),
             update: Some(cx.now.0),
-            services: services.clone(),
+            services: keys.clone(),
             ..Contact::default()
         };
         presence::tell_face(cx, fx, &own, &face)?;

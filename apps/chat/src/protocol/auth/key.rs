@@ -9,7 +9,7 @@ use crate::{Cx, Settings};
 
 /// What the server knows of a certificate's key (ID-9 rule 1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Bound {
+pub(crate) enum Bound {
     /// It opens this device.
     To(Phone, DevKey),
     /// Its binding was ended: it is refused as blocked.
@@ -19,7 +19,7 @@ pub(super) enum Bound {
 }
 
 /// ID-9 rule 1.
-pub(super) fn bound(cx: &Cx<'_>, certificate: &Certificate) -> Result<Bound, Failure> {
+pub(crate) fn bound(cx: &Cx<'_>, certificate: &Certificate) -> Result<Bound, Failure> {
     let Some(binding) = rows::read::<Binding>(cx.store, BINDING, &certificate.key)? else {
         return Ok(Bound::Not);
     };
@@ -33,7 +33,7 @@ pub(super) fn bound(cx: &Cx<'_>, certificate: &Certificate) -> Result<Bound, Fai
 }
 
 /// ID-9 rule 2: the account that a certificate of our own authority names.
-pub(super) fn named(settings: &Settings, certificate: &Certificate) -> Option<Phone> {
+pub(crate) fn named(settings: &Settings, certificate: &Certificate) -> Option<Phone> {
     let counts = settings.auto_bind && certificate.own_authority && certificate.personal && !certificate.sys;
     counts.then(|| certificate.names.iter().find_map(|name| Phone::parse(name.as_bytes()).ok()))?
 }

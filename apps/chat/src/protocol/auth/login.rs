@@ -66,8 +66,7 @@ fn expire(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, row: &Device) -> Result<(), F
     device::end(cx, fx, phone, row, Unbind::Forget, Some((Bye::Expired, None)))?;
     let mut devices = device::all(cx, phone)?;
     devices.retain(|kept| kept.dev_key != row.dev_key);
-    let account = device::account(phone, roster_ids(cx.store, phone)?, &devices)?;
-    fx.publish(Group::Account(phone.clone()), Input::Account(account));
+    device::changed(cx, fx, phone, roster_ids(cx.store, phone)?, &devices)?;
     Ok(())
 }
 
@@ -178,8 +177,7 @@ fn bind(
     let (birth, puback) = (row.birth, puback(&row));
     devices.push(row);
     let rosters = opened.rosters.iter().map(|(id, _)| id.roster()).collect();
-    let account = device::account(phone, rosters, &devices)?;
-    fx.publish(Group::Account(phone.clone()), Input::Account(account.clone()));
+    let account = device::changed(cx, fx, phone, rosters, &devices)?;
     let until = Some(certificate.not_after);
     tell(fx, admit, Admitted { account: Some(account.clone()), birth, puback, until, ..admitted(admit, Role::Device) });
     Ok(account)

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use n2o::Failure;
 use proto::Refusal;
 use proto::ids::{DevKey, Phone};
-use proto::records::{Auth, Io};
+use proto::records::{Auth, Feature, Io, Os};
 
 use super::register::given;
 use super::{Ask, Halt, device, secret};
 use crate::effects::answer;
-use crate::rows::{self, Device, HOLDER, Holder};
+use crate::rows::{self, Device, HOLDER, Holder, WAKEABLE, Wakeable};
 use crate::vault::Purpose;
 use crate::{Chat, Cx, Fx, Input, Name};
 
@@ -28,6 +28,7 @@ pub(super) fn push(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
     hold(ask.chat, ask.cx, ask.fx, &mut row, token)?;
     if row != before {
         device::put(ask.fx, ask.phone, &own, &row);
+        mark_with(ask.cx, ask.fx, ask.phone, row)?;
     }
     answer(ask.fx, ask.who, vec![etf::encode(&Io::empty())]);
     Ok(())
@@ -97,7 +98,9 @@ pub(super) fn let_go(cx: &Cx<'_>, fx: &mut Fx, row: &Device) -> Result<(), Failu
 pub(crate) fn taken(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, device: &DevKey, print: &Bytes) -> Result<(), Failure> {
     match device::read(cx, phone, device)? {
         Some(row) if row.push_print.as_ref() == Some(print) && !is_holder(cx, &row, print)? => {
-            device::put(fx, phone, device, &Device { push: None, push_print: None, ..row });
+            let row = Device { push: None, push_print: None, ..row };
+            device::put(fx, phone, device, &row);
+            mark_with(cx, fx, phone, row)?;
         }
         Some(_) | None => {}
     }
@@ -121,4 +124,64 @@ pub(super) fn seal_pending(chat: &Chat, cx: &Cx<'_>, phone: &Phone, token: &[u8]
 
 pub(super) fn open_pending(chat: &Chat, phone: &Phone, sealed: &[u8]) -> Option<Bytes> {
     chat.vault.open(Purpose::Push, phone.as_str().as_bytes(), sealed)
+}
+
+/// Whether the account can be woken, by the devices that it has now: what [`crate::protocol::push::wake`] looks at first.
+pub(super) fn mark(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, devices: &[Device]) -> Result<(), Failure> {
+    let key = phone.to_bytes();
+    let before: Option<Wakeable> = rows::read(cx.store, WAKEABLE, &key)?;
+    let has_token = devices.iter().any(|device| device.push.is_some());
+    let after = has_token.then_some(Wakeable { devices: devices.len() as u64 });
+    match after {
+        _ if after == before => {}
+        Some(after) => fx.put(WAKEABLE, key, rows::encode(&after)),
+        None => fx.delete(WAKEABLE, key),
+    }
+    Ok(())
+}
+
+fn mark_with(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, row: Device) -> Result<(), Failure> {
+    let mut devices = device::all(cx, phone)?;
+    devices.retain(|kept| kept.dev_key != row.dev_key);
+    devices.push(row);
+    mark(cx, fx, phone, &devices)
+}
+
+/// A device that is away and can be woken.
+pub(crate) struct Away {
+    pub(crate) client_id: Bytes,
+    pub(crate) os: Os,
+    pub(crate) settings: Vec<Feature>,
+    pub(crate) token: Bytes,
+    device: DevKey,
+    print: Bytes,
+}
+
+/// The devices of an account that are away and have a push token of a known system (PUSH-7).
+pub(crate) fn away(chat: &Chat, cx: &Cx<'_>, phone: &Phone) -> Result<Vec<Away>, Failure> {
+    let mut away = Vec::new();
+    for row in device::all(cx, phone)? {
+        if cx.is_alive(&Name::session(&row.client_id)) {
+            continue;
+        }
+        let device = device::dev_key(&row)?;
+        let token = row.push.as_ref().and_then(|sealed| chat.vault.open(Purpose::Push, &owner(&row), sealed));
+        if let (Some(os), Some(token), Some(print)) = (row.os, token, row.push_print) {
+            away.push(Away { client_id: row.client_id, os, settings: row.settings, token, device, print });
+        }
+    }
+    Ok(away)
+}
+
+/// PUSH-7: the gateway says that the token is dead.
+pub(crate) fn dead(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, away: &Away) -> Result<(), Failure> {
+    match device::read(cx, phone, &away.device)? {
+        Some(row) if row.push_print.as_ref() == Some(&away.print) => {
+            let_go(cx, fx, &row)?;
+            let row = Device { push: None, push_print: None, ..row };
+            device::put(fx, phone, &away.device, &row);
+            mark_with(cx, fx, phone, row)
+        }
+        Some(_) | None => Ok(()),
+    }
 }

@@ -10,11 +10,11 @@ use proto::{Outcome, Refusal};
 use super::device::{self, Unbind};
 use super::register::given;
 use super::{Ask, Halt, enrol};
+use crate::Also;
 use crate::door::Bye;
 use crate::effects::{answer, answer_also, done, show};
 use crate::protocol::feature::{self, AUTH_DATA};
 use crate::rows::{self, Device};
-use crate::{Also, Group, Input};
 
 /// AUTH-6: ends the own session.
 pub(super) fn logout(ask: &mut Ask<'_>) -> Result<(), Halt> {
@@ -118,7 +118,6 @@ fn tell_account(ask: &mut Ask<'_>, stays: impl Fn(&Device) -> bool) -> Result<()
     if had_keys {
         enrol::announce(ask.cx, ask.fx, ask.phone, &devices)?;
     }
-    let account = device::account(ask.phone, rows::roster_ids(ask.cx.store, ask.phone)?, &devices)?;
-    ask.fx.publish(Group::Account(ask.phone.clone()), Input::Account(account));
+    device::changed(ask.cx, ask.fx, ask.phone, rows::roster_ids(ask.cx.store, ask.phone)?, &devices)?;
     Ok(())
 }

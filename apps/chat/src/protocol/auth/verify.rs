@@ -21,7 +21,7 @@ use crate::output::Work;
 use crate::protocol::profile;
 use crate::protocol::reading::To;
 use crate::rows::{Device, INVITE, PENDING, Pending};
-use crate::{Group, Input, Name};
+use crate::{Input, Name};
 
 /// AUTH-4: the code of the pending registration, or the invite, proves the number.
 pub(super) fn verify(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
@@ -101,8 +101,7 @@ pub(super) fn finish(
         enrol::announce(ask.cx, ask.fx, ask.phone, &devices)?;
     }
     let rosters = opened.rosters.iter().map(|(id, _)| id.roster()).collect();
-    let account = device::account(ask.phone, rosters, &devices)?;
-    ask.fx.publish(Group::Account(ask.phone.clone()), Input::Account(account));
+    device::changed(ask.cx, ask.fx, ask.phone, rosters, &devices)?;
     Ok(())
 }
 
@@ -241,7 +240,8 @@ fn answer_login(
     };
     effects::answer_part(ask.fx, ask.who, vec![etf::encode(&login)]);
     let to = To::Caller(Box::new(ask.who.clone()));
-    profile::full(ask.cx, ask.fx, to, &opened.profile, &opened.rosters, None, ProfileStatus::Init)
+    let whole = profile::opened(ask.chat, ask.phone, opened.profile.clone());
+    profile::full(ask.cx, ask.fx, to, &whole, &opened.rosters, None, Some(ProfileStatus::Init))
 }
 
 /// A connection that still uses the former row is closed (0x8E); what was due to it is forgotten (DLV-11).

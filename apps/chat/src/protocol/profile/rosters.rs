@@ -12,7 +12,7 @@ use super::own_row;
 use crate::door::{Bye, Role};
 use crate::effects::{self, Seen};
 use crate::protocol::work::{self, Next};
-use crate::protocol::{Halt, auth, roster};
+use crate::protocol::{Halt, auth, roster, service};
 use crate::rows::{self, Found, Leave, PROFILE, ROSTER, Work};
 use crate::{Also, Chat, Cx, Founding, Fx, Group, Input, Name, Who};
 
@@ -210,6 +210,7 @@ fn end(
     effects::answer_also(fx, who, records, also);
 
     fx.delete(PROFILE, own.to_bytes());
+    service::end_keys(cx, fx, own, &profile.services)?;
     let mut clients = auth::end_all(cx, fx, own, who, &record)?;
     for entry in &profile.rosters {
         if let RosterEntry::Id(id) = entry {

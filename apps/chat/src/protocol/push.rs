@@ -1,0 +1,100 @@
+//! PUSH (SPEC 6.18): who is away is woken.
+//!
+//! Whoever queues something for an account asks [`wake`] in the same batch. Only where the account has a device with a push token that
+//! may be away does that cost more than one look into the store: then what to tell is kept, and the account's profile told. The profile
+//! knows its devices: it merges, builds the push, and hands it to the sender. None of that can fail a delivery.
+
+mod content;
+mod wakes;
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::ids::{Phone, PhoneId};
+use proto::records::Feature;
+
+pub(crate) use wakes::Wakes;
+
+use super::feature;
+use crate::rows::{self, WAKE, WAKEABLE, Wake, Wakeable};
+use crate::{Cx, Fx, Group, Input, Name};
+
+/// Rows that are taken up when the server starts; there are only those of its last moments. More follow with their profiles.
+const RESUMED_MAX: usize = 1024;
+
+/// What a push is about; the text is its `type` (PUSH-2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Message,
+    Request,
+    Confirm,
+}
+
+impl Kind {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Kind::Message => "message",
+            Kind::Request => "request",
+            Kind::Confirm => "confirm",
+        }
+    }
+}
+
+/// PUSH-1: something of `feed` was queued for the devices of `to`, by `from`. `model` is the record, for those who are away.
+pub(crate) fn wake(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    to: &PhoneId,
+    from: &PhoneId,
+    feed: &[u8],
+    kind: Kind,
+    model: impl FnOnce() -> Bytes,
+) -> Result<(), Failure> {
+    let own = to.phone();
+    if own == from.phone() {
+        return Ok(());
+    }
+    let Some(devices) = rows::read::<Wakeable>(cx.store, WAKEABLE, own.as_str().as_bytes())? else { return Ok(()) };
+    if cx.group_size(&Group::Account(own.clone())) as u64 >= devices.devices {
+        // All of them are connected.
+        return Ok(());
+    }
+    let wake = Wake {
+        seq: cx.id()?,
+        to: to.to_bytes(),
+        from: from.to_bytes(),
+        kind: Bytes::from_static(kind.text().as_bytes()),
+        model: model(),
+    };
+    fx.put(WAKE, key(own, feed), rows::encode(&wake));
+    fx.tell(Name::Profile(own.clone()), Input::Wake { feed: Bytes::copy_from_slice(feed) });
+    Ok(())
+}
+
+/// FRIEND-5, 6: whether a contact is muted, for ever or until a time.
+pub(crate) fn is_muted(cx: &Cx<'_>, settings: &[Feature]) -> bool {
+    match feature::value(settings, b"NOTIFICATIONS", b"MUTE") {
+        Some(b"true") => true,
+        Some(until) => {
+            let until = std::str::from_utf8(until).ok().and_then(|until| until.parse::<u64>().ok());
+            until.is_some_and(|until| until > cx.now.0)
+        }
+        None => false,
+    }
+}
+
+/// The latest thing to tell an account of a feed: one row, so that what follows soon is merged.
+fn key(own: &Phone, feed: &[u8]) -> Bytes {
+    [own.as_str().as_bytes(), feed].join(&0).into()
+}
+
+/// What was left to tell when the server ended: the profiles concerned are loaded, and find it.
+pub(crate) fn resume(cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+    for (key, _) in cx.store.scan(WAKE, &kvs::Span::prefix(Bytes::new()).limit(RESUMED_MAX))? {
+        let (phone, feed) = key.split_at(key.iter().position(|byte| *byte == 0).unwrap_or(key.len()));
+        if let Ok(phone) = Phone::parse(phone) {
+            let feed = Bytes::copy_from_slice(feed.get(1..).unwrap_or_default());
+            fx.tell(Name::Profile(phone), Input::Wake { feed });
+        }
+    }
+    Ok(())
+}
