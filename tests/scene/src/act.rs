@@ -7,7 +7,7 @@ use crate::player::{Content, Player, Wanted};
 use crate::stage::{Hello, SERVICE_SECRET, Victim};
 
 /// Where requests go when a line names no topic (TOPIC-1).
-const EVENTS: &str = "events/1//api/anon//";
+pub(crate) const EVENTS: &str = "events/1//api/anon//";
 
 impl Player<'_> {
     pub(crate) fn act(&mut self, line: &str) -> Result<(), String> {
@@ -16,6 +16,7 @@ impl Player<'_> {
             ("people", names) => self.people(names),
             ("friends", names) => self.friends(names),
             ("roster", names) => self.roster(names),
+            ("call", record) => self.call(record),
             ("number", who) => {
                 self.names.number(who);
                 Ok(())
@@ -53,6 +54,8 @@ impl Player<'_> {
             "writes" => self.writes(who, rest),
             "acknowledges" => ids(rest).iter().try_for_each(|id| self.says(who, &format!("Ack{{id=\"{id}\"}}"), true)),
             "has" => self.has(who, rest),
+            "does" => self.does(who),
+            "not" => self.not(who, rest),
             "fails" => self.stage.fail(&Victim::Session(self.names.get(who).cloned().unwrap_or_default().client)),
             "profile" if rest == "fails" => {
                 let phone = self.names.get(who).cloned().unwrap_or_default().phone;

@@ -30,12 +30,17 @@
 //! | `x fails` | the session of her client id ends as by a panic; in the simulator only |
 //! | `x profile fails` | the same of her account's profile |
 //! | `provider sleeps`, `provider wakes` | slow work does not end, or ends again, what has waited included; in the simulator only |
+//! | `call Message{…}` | what the lines below are about |
+//! | `x not CODE id=7 …` | it is said by x with these fields otherwise: one error comes, others hear nothing, nothing that is kept changes |
+//! | `x not CODE in any type but id …` | the same for each of its other fields in turn, of types that it does not take |
+//! | `x does` | it is said by x as it is, and is not refused |
 //! | `server crashes` | and starts again; every connection is gone |
 //! | `wait 1 s` | time passes; in the simulator only |
 //!
 //! Terms are in the notation of [`etf::text`], and besides: `@ann` her phone_id, `@ann.phone`, `@ann.client`, `@ann.token`,
 //! `@ann.roster`, `@ann.code`; `@"ac/@ann"` is a text with names in it; `?i` whatever it was the first time; `_`
-//! anything; `...` at the end of a list, more elements.
+//! anything; `...` at the end of a list, more elements. In a call and what is otherwise, `long(300)` is a text of so many letters and
+//! `times(65 Desc{})` so many of it.
 
 mod script;
 mod notation;
@@ -43,6 +48,7 @@ mod names;
 mod stage;
 mod player;
 mod act;
+mod refuse;
 mod enrol;
 mod play;
 mod sim;
@@ -55,7 +61,7 @@ pub use names::Names;
 pub use play::{live_file, play_file, sim_file};
 pub use script::{Scene, read};
 pub use sim::Simulated;
-pub use stage::{Codes, Got, Hello, SERVICE_HASH, Stage, Victim};
+pub use stage::{Codes, Got, Hello, Row, SERVICE_HASH, Stage, Victim};
 
 /// Calls the macro `$scenes` with a name and a file of `tests/scenes` for each: one list for all who play them.
 #[macro_export]
@@ -81,6 +87,7 @@ macro_rules! every_file {
             history = "history.chat",
             kinds = "kinds.chat",
             delivery = "delivery.chat",
+            refusals = "refusals.chat",
             transient = "transient.chat",
             failure = "failure.chat",
             limits = "limits.chat",

@@ -43,6 +43,12 @@ impl Notation {
         parse(&quoted(&named_texts(text, names, bound)?), &self.shown).map_err(|why| why.to_string())
     }
 
+    /// The fields of a record of so many elements.
+    pub(crate) fn fields(&self, name: &str, arity: usize) -> Option<Vec<&'static str>> {
+        let entry = self.said.iter().find(|entry| entry.atom == name && entry.arity() == arity)?;
+        Some(entry.fields.clone())
+    }
+
     pub(crate) fn print(&self, term: &Term) -> String {
         etf::text::print(term, &self.said)
     }

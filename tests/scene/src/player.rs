@@ -18,6 +18,8 @@ pub(crate) struct Player<'s> {
     pub(crate) names: Names,
     pub(crate) bound: Bound,
     pub(crate) notation: &'static Notation,
+    /// The record that is said otherwise than it should be, and its name.
+    pub(crate) call: Option<(String, Term)>,
     inboxes: HashMap<String, Inbox>,
     /// Pushes to each device that the scene has not mentioned.
     pushes: HashMap<String, Vec<Term>>,
@@ -57,6 +59,7 @@ pub(crate) fn play(scene: &Scene, stage: &mut dyn Stage, first: u64) -> Result<(
         names: Names::from(first),
         bound: Bound::new(),
         notation: Notation::get(),
+        call: None,
         inboxes: HashMap::new(),
         pushes: HashMap::new(),
     };
@@ -162,6 +165,22 @@ impl Player<'_> {
             true => Ok(()),
             false => Err(format!("was pushed: {seen}")),
         }
+    }
+
+    pub(crate) fn collect_all(&mut self) -> Result<(), String> {
+        self.inboxes().iter().try_for_each(|link| self.collect(link))
+    }
+
+    /// How many things have come, but for the ring size and presence.
+    pub(crate) fn count(&self, who: &str) -> usize {
+        let came = self.inboxes.get(who).map(|inbox| inbox.came.as_slice()).unwrap_or_default();
+        came.iter().filter(|came| !came.is_ambient()).count()
+    }
+
+    /// The terms that have come.
+    pub(crate) fn terms(&self, who: &str) -> impl Iterator<Item = &Term> {
+        let came = self.inboxes.get(who).map(|inbox| inbox.came.as_slice()).unwrap_or_default();
+        came.iter().filter_map(|came| came.term.as_ref())
     }
 
     /// How many durable items have come that the scene has not mentioned.

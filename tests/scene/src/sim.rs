@@ -1,6 +1,6 @@
 //! The simulator as a stage: the chat without sockets, with a seed, a clock that is moved and crashes on demand.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use bytes::Bytes;
 use chat::door::{Bye, Certificate, Denied, Gone, Hello as Door, Origin, Out, Role, Source, Verdict};
 use chat::rows::TABLES;
 use chat::{Chat, Input, Job, KEY_BYTES, Name, Output, Port, Settings, Vault, Work, WorkError, WorkResult};
-use kvs::{Memory, Sequence, Store, Table};
+use kvs::{Memory, Sequence, Span, Store, Table};
 use n2o::Sim;
 use proto::Refusal;
 use proto::records::Io;
 use proto::topic::{Filter, ReplyForm, Topic};
 
-use crate::stage::{Codes, Got, Hello, SERVICE_HASH, Stage, Victim};
+use crate::stage::{Codes, Got, Hello, Row, SERVICE_HASH, Stage, Victim};
 
 /// Where the simulated server keeps its roster ids.
 const ROSTERS: Table = Table("sim_rosters");
@@ -391,6 +391,17 @@ impl Stage for Simulated {
         self.links.values_mut().for_each(|link| link.open = false);
         self.begin();
         Ok(())
+    }
+
+    fn kept(&mut self) -> Option<BTreeMap<Row, Bytes>> {
+        self.run();
+        let store = self.sim.store();
+        let rows = |table: &Table| {
+            let rows = store.scan(*table, &Span::prefix(Bytes::new()).limit(usize::MAX)).expect("memory does not fail");
+            let name = table.0;
+            rows.into_iter().map(move |(key, row)| ((name, key), row))
+        };
+        Some(TABLES.iter().flat_map(rows).collect())
     }
 
     fn advance(&mut self, milliseconds: u64) -> Result<(), String> {

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 /// What a CONNECT says.
@@ -46,6 +48,9 @@ pub struct Got {
     pub payload: Bytes,
     pub qos: u8,
 }
+
+/// A table and a key in it.
+pub type Row = (&'static str, Bytes);
 
 /// How much of a reason the transport tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +133,11 @@ pub trait Stage {
 
     /// The server loses power and starts again.
     fn crash(&mut self) -> Result<(), String>;
+
+    /// All that the server keeps, where that can be seen.
+    fn kept(&mut self) -> Option<BTreeMap<Row, Bytes>> {
+        None
+    }
 
     /// Time passes.
     fn advance(&mut self, milliseconds: u64) -> Result<(), String>;

@@ -6,7 +6,7 @@ use mail::Cursor;
 use n2o::{Failure, Time};
 use proto::ids::{ClientId, DevKey, Phone, PhoneId};
 use proto::limits::QUEUE_MS;
-use proto::records::{Member, Message};
+use proto::records::{Feature, Member, Message};
 
 use super::feature::{self, ROOM_SETTINGS};
 use super::history::kinds;
@@ -19,6 +19,8 @@ use crate::rows::{
 };
 use crate::{Chat, Cx, Fx, Input, Name, Tick};
 
+/// The setting of a room, and what accounts are told of the deployment's.
+const HISTORY_MODE: &[u8] = b"HISTORY_MODE";
 /// A conversation looks at most so often; what is acknowledged meanwhile is dealt with together.
 const LOOK_MS: u64 = 1000;
 /// What is left of a message is there for so long.
@@ -80,7 +82,7 @@ pub(crate) fn is_transient(conversation: &Conversation, chat: &Chat) -> bool {
         Parties::Pair(_) => &[][..],
         Parties::Room(room) => room.row.as_ref().map(|row| row.room.settings.as_slice()).unwrap_or_default(),
     };
-    match feature::value(settings, ROOM_SETTINGS, b"HISTORY_MODE") {
+    match feature::value(settings, ROOM_SETTINGS, HISTORY_MODE) {
         Some(b"transient") => true,
         Some(b"keep") => false,
         Some(_) | None => chat.settings.transient,
@@ -287,4 +289,13 @@ pub(crate) fn vanish(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, id: 
 /// What a notice may carry of a message that will go: nothing of its content, since the notice may wait longer than it.
 pub(crate) fn bare(message: Message) -> Message {
     Message { files: Vec::new(), link: None, ..message }
+}
+
+/// What a Profile tells of private feeds; without it they are kept. It is the server's to say.
+pub(crate) fn mode(chat: &Chat) -> Option<Feature> {
+    chat.settings.transient.then(|| Feature::new(ROOM_SETTINGS, HISTORY_MODE, "transient"))
+}
+
+pub(crate) fn is_mode(setting: &Feature) -> bool {
+    setting.is(ROOM_SETTINGS, HISTORY_MODE)
 }

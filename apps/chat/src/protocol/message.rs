@@ -19,7 +19,7 @@ use super::history::{self, Reach, kinds};
 use super::rights::Right;
 use super::{Halt, contact, favorite, fleeting, later, push};
 use crate::effects::{Seen, answer, contact_merge, notify, ses};
-use crate::process::conversation::{Conversation, Side};
+use crate::process::conversation::{Conversation, Parties, Side};
 use crate::rows::{self, CHANGE, CHANGED, Change, Chore, DUPLICATE, HIDDEN, Later, MESSAGE, Reader, Sent};
 use crate::{Chat, Cx, Fx, Who};
 
@@ -81,11 +81,11 @@ fn send(
 ) -> Result<(), Halt> {
     let forwards = message.r#type[..] == [Mark::Forward];
     check_files(&message, forwards)?;
-    if message.id.is_some() || message.link.is_some() != marks_link(&message.r#type)? {
+    if message.id.is_some() || message.link.is_some() != marks_link(&message.r#type, who)? {
         return Err(Refusal::InvalidData.into());
     }
     let call = cdr::call_id(&message)?;
-    let acquainted = conversation.may_post(cx, own)?;
+    let acquainted = may_post(conversation, cx, who, own)?;
     let given = message.msg_id.clone().filter(|id| !id.is_empty());
     let keys = duplicate_keys(conversation, own, given.as_ref(), call.as_ref());
     for key in &keys {
@@ -173,10 +173,24 @@ fn check_files(message: &Message, forwards: bool) -> Result<(), Refusal> {
     }
 }
 
-/// Whether the marks that a sender may set name another message: a reply and a forward do, one at a time.
-fn marks_link(marks: &[Mark]) -> Result<bool, Refusal> {
+/// MESSAGE, *Right*; MESSAGE-16: services need no friendship and no right of a room, but a ban stands. False: those who are no contacts
+/// of each other yet become so, by which their devices find the feed.
+fn may_post(conversation: &Conversation, cx: &Cx<'_>, who: &Who, own: &Side) -> Result<bool, Halt> {
+    match conversation.may_post(cx, own) {
+        Err(Halt::Refused(Refusal::PermissionDenied)) if who.is_service() => match &conversation.parties {
+            Parties::Pair(_) if own.relation.status != Some(ContactStatus::Ban) => Ok(false),
+            Parties::Room(_) if own.membership.is_present() => Ok(true),
+            Parties::Pair(_) | Parties::Room(_) => Err(Refusal::PermissionDenied.into()),
+        },
+        may => may,
+    }
+}
+
+/// Whether the marks that a sender may set name another message: a reply and a forward do, one at a time. `sys` is for services.
+fn marks_link(marks: &[Mark], who: &Who) -> Result<bool, Refusal> {
     match marks {
         [] => Ok(false),
+        [Mark::Sys] if who.is_service() => Ok(false),
         [Mark::Reply | Mark::Forward] => Ok(true),
         _ => Err(Refusal::InvalidData),
     }
@@ -292,7 +306,7 @@ fn edit(
         // It is completed, not edited (MESSAGE-5).
         return Err(Refusal::InvalidData.into());
     }
-    conversation.may_post(cx, own)?;
+    may_post(conversation, cx, who, own)?;
     let acks: Vec<Bytes> = message.msg_id.iter().filter(|id| !id.is_empty()).map(accepted).collect();
     if stored.files == message.files {
         answer(fx, who, acks);
@@ -325,7 +339,7 @@ fn update(
 ) -> Result<(), Halt> {
     match pending::find(conversation, cx, own, &message)? {
         Some(stored) => {
-            conversation.may_post(cx, own)?;
+            may_post(conversation, cx, who, own)?;
             pending::complete(conversation, chat, cx, fx, who, message, stored)
         }
         None if message.status == Some(MessageStatus::Complete) => {

@@ -15,7 +15,7 @@ pub(crate) use rosters::{create, drop_roster, found};
 use super::presence::{self, Audience};
 use super::reading::{Reading, To, What};
 use super::roster::{self, Frame};
-use super::{Halt, auth, favorite, feature, service};
+use super::{Halt, auth, favorite, feature, fleeting, service};
 use crate::effects::{self, Seen};
 use crate::rows::{self, PROFILE};
 use crate::{Chat, Cx, Fx, Input, Name, Refresh, Who};
@@ -27,9 +27,10 @@ pub(crate) fn call(
     fx: &mut Fx,
     who: &Who,
     own: &Phone,
-    profile: Profile,
+    mut profile: Profile,
 ) -> Result<(), Halt> {
     let status = profile.status.ok_or(Refusal::InvalidData)?;
+    profile.settings.retain(|setting| !fleeting::is_mode(setting));
     match status {
         ProfileStatus::Get => get(chat, cx, fx, who, own, &profile),
         ProfileStatus::Patch => patch(chat, cx, fx, who, own, profile),
@@ -76,7 +77,8 @@ fn own_row(cx: &Cx<'_>, who: &Who, own: &Phone, profile: &Profile) -> Result<Pro
 
 /// PROFILE-1: everything the account may see, or what has changed since.
 fn get(chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: &Profile) -> Result<(), Halt> {
-    let row = seen_by(chat, who, own, own_row(cx, who, own, asked)?);
+    let mut row = seen_by(chat, who, own, own_row(cx, who, own, asked)?);
+    row.settings.extend(fleeting::mode(chat));
     let by_id = |option: &Feature| option.key.as_deref() == Some(b"ROSTERS") && option.text() == b"ids";
     if asked.settings.iter().any(by_id) {
         let presence = Some(presence::of(cx, own)?);

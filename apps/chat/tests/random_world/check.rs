@@ -8,7 +8,7 @@ use proto::Record;
 use proto::records::{HistoryItem, Message};
 use scene::Stage;
 
-use super::{World, record, text};
+use super::{World, contents, record, text};
 
 /// Rows of a table that are looked at: more than a course of events makes.
 const ROWS_MAX: usize = 100_000;
@@ -71,7 +71,7 @@ impl World {
         Ok(numbers)
     }
 
-    /// HISTORY-8: both sides see the same feed, in rising order, nothing twice.
+    /// HISTORY-8: both sides see the same feed, in rising order, nothing twice, as all their devices do.
     fn feeds_are_sound(&mut self) -> Result<(), String> {
         let ids: Vec<String> = self.people.iter().map(|person| person.id.clone()).collect();
         for (at, one) in ids.iter().enumerate() {
@@ -80,21 +80,36 @@ impl World {
                 if mine != theirs {
                     return Err(format!("{one} and {other} see different feeds:\n{mine:?}\n{theirs:?}"));
                 }
-                if !mine.is_sorted_by(|(one, _, _), (other, _, _)| one < other) {
+                if !mine.is_sorted_by(|(one, ..), (other, ..)| one < other) {
                     return Err(format!("the feed of {one} and {other} does not rise: {mine:?}"));
                 }
-                let mut names: Vec<_> = mine.iter().map(|(_, from, msg_id)| (from, msg_id)).collect();
+                let mut names: Vec<_> = mine.iter().map(|(_, from, msg_id, _)| (from, msg_id)).collect();
                 names.sort();
                 if names.windows(2).any(|pair| pair.first() == pair.last()) {
                     return Err(format!("the feed of {one} and {other} has a message twice: {mine:?}"));
+                }
+                self.all_converge([at, behind], &mine)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// G-9, MESSAGE-5, 6, 7, 13: every device has seen each message as it is now.
+    fn all_converge(&self, people: [usize; 2], feed: &[(u64, String, String, String)]) -> Result<(), String> {
+        let devices = people.iter().filter_map(|at| self.people.get(*at)).flat_map(|person| &person.devices);
+        for device in devices {
+            for (number, _, msg_id, contents) in feed {
+                let shown = device.shown.get(number);
+                if shown != Some(contents) {
+                    return Err(format!("{} saw {msg_id} as {shown:?}, and it is {contents:?}", device.link));
                 }
             }
         }
         Ok(())
     }
 
-    /// Number, author and msg_id of every message of a feed, as a person sees it.
-    fn feed(&mut self, person: usize, one: &str, other: &str) -> Result<Vec<(u64, String, String)>, String> {
+    /// Number, author, msg_id and contents of every message of a feed, as a person sees it.
+    fn feed(&mut self, person: usize, one: &str, other: &str) -> Result<Vec<(u64, String, String, String)>, String> {
         let link = self.device(person, 0).link.clone();
         let ask = format!("History{{feed=p2p{{from=\"{one}\" to=\"{other}\"}} entity_id=0 status=last_loaded}}");
         self.stage.publish(&link, super::EVENTS, record(&ask))?;
@@ -105,7 +120,8 @@ impl World {
                 && got.topic.starts_with("actions/")
             {
                 let line = |message: &Message| {
-                    (message.id.unwrap_or_default(), text(message.from.as_ref()), text(message.msg_id.as_ref()))
+                    let (from, msg_id) = (text(message.from.as_ref()), text(message.msg_id.as_ref()));
+                    (message.id.unwrap_or_default(), from, msg_id, contents(message))
                 };
                 feed.extend(history.data.iter().filter_map(message).map(line));
             }

@@ -9,7 +9,7 @@ use chat_core::Name;
 use etf::text::parse;
 use proto::Record;
 use proto::ids::{FeedId, Phone, PhoneId};
-use proto::records::{Ack, Message};
+use proto::records::{Ack, Message, MessageStatus};
 use scene::{Hello, Simulated, Stage};
 
 /// Everybody is everybody's friend.
@@ -48,6 +48,10 @@ pub(crate) struct Device {
     /// Messages seen on this connection, newest number of each feed, and on any connection.
     seen_now: BTreeSet<u64>,
     newest: BTreeMap<String, u64>,
+    /// Messages of which it saw the announcement on this connection.
+    announced: BTreeSet<u64>,
+    /// What each message was when it was seen last; no removed ones.
+    pub(crate) shown: BTreeMap<u64, String>,
     pub(crate) seen: BTreeSet<(String, String)>,
     /// Authors and msg_ids that it has to acknowledge; it keeps nothing before.
     unacknowledged: Vec<(String, Bytes)>,
@@ -129,8 +133,9 @@ impl World {
         let (person, device) = (self.below(PEOPLE), self.below(DEVICES));
         match self.below(100) {
             0..40 => self.write(person, device),
-            40..46 => self.edit(person, device),
-            46..50 => self.delete(person, device),
+            40..44 => self.edit(person, device),
+            44..47 => self.add(person, device),
+            47..50 => self.delete(person, device),
             50..65 => self.look(person, device),
             65..75 => self.acknowledge(person, device),
             75..83 => self.leave(person, device),
@@ -147,12 +152,50 @@ impl World {
         let (from, to) = (self.id(person), self.id(to));
         self.written += 1;
         let number = self.written;
-        let text = format!(
-            "Message{{msg_id=\"m{number}\" feed_id=p2p{{from=\"{from}\" to=\"{to}\"}} files=[Desc{{id=\"1\" payload=\"{number}\"}}]}}"
-        );
-        self.ask(person, device, &text);
+        let more = match self.below(6) {
+            0 => "status=async".to_owned(),
+            1 => self.about(&from, &to),
+            _ => String::new(),
+        };
+        let announced = more == "status=async";
+        let text = |more: &str| {
+            format!(
+                "Message{{msg_id=\"m{number}\" feed_id=p2p{{from=\"{from}\" to=\"{to}\"}} files=[Desc{{id=\"1\" payload=\"{number}\"}}] {more}}}"
+            )
+        };
+        self.ask(person, device, &text(&more));
+        if announced && self.below(4) > 0 {
+            if self.below(2) == 0 {
+                self.look(person, device);
+            }
+            self.ask(person, device, &text("status=complete"));
+        }
         if self.below(2) == 0 {
             self.look(person, device);
+        }
+    }
+
+    /// A reply to a message of the feed, or a forward of any.
+    fn about(&mut self, from: &str, to: &str) -> String {
+        let pair = [from, to];
+        let here = |written: &Written| pair.contains(&written.from.as_str()) && pair.contains(&written.to.as_str());
+        let numbers: Vec<u64> =
+            self.known.iter().filter(|(_, written)| here(written)).map(|(number, _)| *number).collect();
+        let at = self.below(numbers.len().max(1));
+        match numbers.get(at) {
+            Some(number) if self.below(2) == 0 => format!("type=[reply] link={number}"),
+            Some(number) => format!("type=[forward] link={number}"),
+            None => String::new(),
+        }
+    }
+
+    /// Something is added to a message (MESSAGE-13).
+    fn add(&mut self, person: usize, device: usize) {
+        if let Some((number, Written { from, to })) = self.own_message(person) {
+            let text = self.below(1000);
+            let part = format!("Desc{{id=\"2\" parentid=\"1\" payload=\"{text}\"}}");
+            let feed = format!("p2p{{from=\"{from}\" to=\"{to}\"}}");
+            self.ask(person, device, &format!("Message{{id={number} feed_id={feed} files=[{part}] status=update}}"));
         }
     }
 
@@ -212,6 +255,10 @@ impl World {
 
     /// DLV-5, DLV-8: on one connection a message comes once, and those of a feed in rising order.
     fn saw(&mut self, person: usize, device: usize, topic: &str, message: &Message) {
+        if message.msg_id.is_none() {
+            // It tells which replies there are (MESSAGE-8).
+            return;
+        }
         let number = message.id.unwrap_or_default();
         let (from, msg_id) = (text(message.from.as_ref()), text(message.msg_id.as_ref()));
         if message.status.is_none() {
@@ -219,8 +266,20 @@ impl World {
         }
         let own = self.id(person);
         let device = self.device(person, device);
+        match message.status {
+            Some(MessageStatus::Delete) => device.shown.remove(&number),
+            _ => device.shown.insert(number, contents(message)),
+        };
+        if message.status == Some(MessageStatus::Async) {
+            device.announced.insert(number);
+            // The echo leaves on PUBACK (DLV-3).
+            device.seen.extend(Some((from.clone(), msg_id.clone())).filter(|_| from == own));
+        }
         device.unacknowledged.extend(message.msg_id.clone().map(|id| (from.clone(), id)));
-        if message.status.is_none() {
+        // What was announced on this connection comes again, complete, out of its place.
+        if message.status.is_none() && device.announced.contains(&number) && from == own {
+            device.seen.insert((from, msg_id));
+        } else if message.status.is_none() && !device.announced.contains(&number) {
             let fresh = device.seen_now.insert(number);
             let newest = device.newest.entry(topic.to_owned()).or_default();
             let rising = *newest < number;
@@ -274,6 +333,7 @@ impl World {
         device.online = true;
         device.seen_now.clear();
         device.newest.clear();
+        device.announced.clear();
         device.unacknowledged.clear();
         let link = device.link.clone();
         let hello =
@@ -369,6 +429,14 @@ impl World {
 
 pub(crate) fn record(text: &str) -> Bytes {
     etf::encode(&parse(text, &proto::catalogue()).expect("a record"))
+}
+
+/// What a message says, and whether it is only announced.
+pub(crate) fn contents(message: &Message) -> String {
+    let parts = message.files.iter().map(|part| text(part.payload.as_ref()));
+    let pending =
+        if message.status == Some(MessageStatus::Async) { ["pending".to_owned()] } else { ["whole".to_owned()] };
+    parts.chain(pending).collect::<Vec<_>>().join(" ")
 }
 
 pub(crate) fn text(bytes: Option<&Bytes>) -> String {
