@@ -194,15 +194,17 @@ impl Player<'_> {
         }
     }
 
-    /// `x writes y m1 m2`
+    /// `x writes y m1 m2`, `x writes y m1 m2 about ?m0`
     fn writes(&mut self, who: &str, rest: &str) -> Result<(), String> {
         let (to, rest) = word(rest);
+        let (rest, about) = rest.split_once(" about ").unwrap_or((rest, ""));
+        let about = if about.is_empty() { String::new() } else { format!("type=[reply] link={about}") };
         let from = who.split('/').next().unwrap_or(who);
         for id in ids(rest) {
             self.bound.remove(&format!("?{id}"));
             self.says(
                 who,
-                &format!(r#"Message{{msg_id="{id}" feed_id=p2p{{from=@{from} to=@{to}}} files=[Desc{{id="1" payload="{id}"}}]}}"#),
+                &format!(r#"Message{{msg_id="{id}" feed_id=p2p{{from=@{from} to=@{to}}} files=[Desc{{id="1" payload="{id}"}}] {about}}}"#),
                 true,
             )?;
             self.hears(who, &format!(r#"Ack{{id="{id}"}}"#))?;

@@ -24,7 +24,7 @@
 //! | `x forgets` | what has come so far does not matter |
 //! | `x subscribes topic => 0x87` | asks for a topic |
 //! | `x holds`, `x confirms` | does not confirm items (PUBACK) from now on; confirms them all, and again at once |
-//! | `x writes y m1 m2` or `m1..m9` | messages with these msg_ids and texts; `?m1` is then the number of the first |
+//! | `x writes y m1 m2` or `m1..m9` | messages with these msg_ids and texts; `?m1` is then the number of the first; with `about ?m0`, replies |
 //! | `x acknowledges m1 m2` or `m1..m9` | Ack records |
 //! | `x has 2 due` | connects again and finds so many items |
 //! | `x fails` | the session of her client id ends as by a panic; in the simulator only |

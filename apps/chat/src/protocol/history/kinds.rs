@@ -16,29 +16,25 @@ const LOOK_MAX: usize = 10_000;
 const CHUNK: usize = 64;
 /// SEC-6: of an encrypted part, what it says to be.
 const ENVELOPE: &[u8] = b"application/cms";
-/// The kinds that are listed.
-const LISTED: [HistoryStatus; 7] = [
-    HistoryStatus::Image,
-    HistoryStatus::Video,
-    HistoryStatus::File,
-    HistoryStatus::Link,
-    HistoryStatus::Audio,
-    HistoryStatus::Contact,
-    HistoryStatus::Location,
-];
-
 /// Lists a message that is new, or has other parts than before.
 pub(crate) fn enter(fx: &mut Fx, feed: &[u8], id: u64, message: &Message) {
-    for kind in LISTED.into_iter().filter(|kind| is_of(message, *kind)) {
+    for kind in listed(message) {
         fx.put(KIND, key(feed, kind, id), Bytes::new());
     }
 }
 
 /// Takes a message off the lists, as it was.
 pub(crate) fn leave(fx: &mut Fx, feed: &[u8], id: u64, message: &Message) {
-    for kind in LISTED.into_iter().filter(|kind| is_of(message, *kind)) {
+    for kind in listed(message) {
         fx.delete(KIND, key(feed, kind, id));
     }
+}
+
+/// The lists that a message belongs to; most belong to none.
+fn listed(message: &Message) -> Vec<HistoryStatus> {
+    let mut kinds: Vec<HistoryStatus> = top_level(message).flat_map(kinds_of).flatten().collect();
+    kinds.retain(|kind| *kind != HistoryStatus::Text);
+    kinds
 }
 
 /// The `count` visible messages of a kind nearest to `at`, before it or after it, rising.
@@ -78,32 +74,39 @@ pub(super) fn find(
     Ok(found)
 }
 
-/// Whether a message counts: one of its own parts is of the kind, or one of what it forwards.
+/// Whether a message counts.
 fn is_of(message: &Message, kind: HistoryStatus) -> bool {
-    let parts = match &message.link {
-        Some(MessageLink::Message(original)) if message.files.is_empty() => &original.files,
-        Some(MessageLink::Message(_) | MessageLink::Id(_)) | None => &message.files,
-    };
-    let top_level = |part: &&Desc| part.parentid.as_ref().is_none_or(Bytes::is_empty);
-    !rows::is_pending(message) && parts.iter().filter(top_level).any(|part| part_is_of(part, kind))
+    top_level(message).any(|part| kinds_of(part).contains(&Some(kind)))
 }
 
-fn part_is_of(part: &Desc, kind: HistoryStatus) -> bool {
+/// The parts by which a message counts: its own, or, where it has none, those of what it forwards. What is pending has none yet.
+fn top_level(message: &Message) -> impl Iterator<Item = &Desc> {
+    let parts = match &message.link {
+        _ if rows::is_pending(message) => &[],
+        Some(MessageLink::Message(original)) if message.files.is_empty() => &original.files[..],
+        Some(MessageLink::Message(_) | MessageLink::Id(_)) | None => &message.files[..],
+    };
+    parts.iter().filter(|part| part.parentid.as_ref().is_none_or(Bytes::is_empty))
+}
+
+/// What a part counts as; a readable text that names an address is a link too.
+fn kinds_of(part: &Desc) -> [Option<HistoryStatus>; 2] {
     let mime = part.mime.as_deref().unwrap_or_default();
-    let declared = match mime == ENVELOPE {
+    let is_sealed = mime == ENVELOPE;
+    let declared = match is_sealed {
         true => feature::value(&part.data, b"FILE_DATA", b"KIND").unwrap_or(mime),
         false => mime,
     };
-    match (kind_of(declared), kind) {
-        (Some(HistoryStatus::Text), HistoryStatus::Link) if mime != ENVELOPE => {
-            has_url(part.payload.as_deref().unwrap_or_default())
-        }
-        (of, kind) => of == Some(kind),
-    }
+    let kind = kind_of(declared);
+    let is_link = kind == Some(HistoryStatus::Text) && !is_sealed && has_url(part.payload.as_deref().unwrap_or_default());
+    [kind, is_link.then_some(HistoryStatus::Link)]
 }
 
 /// The table of HISTORY-10. A MIME type may have parameters behind it.
 fn kind_of(mime: &[u8]) -> Option<HistoryStatus> {
+    if mime == b"text" {
+        return Some(HistoryStatus::Text);
+    }
     let mime = mime.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
     let family = mime.iter().position(|byte| *byte == b'/').and_then(|slash| mime.get(..slash));
     Some(match (family, &mime[..]) {
@@ -122,6 +125,9 @@ fn kind_of(mime: &[u8]) -> Option<HistoryStatus> {
 /// Whether a readable text names an address of the web.
 fn has_url(payload: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(payload) else { return false };
+    if !text.contains("://") && !text.contains("www.") {
+        return false;
+    }
     text.split_whitespace().any(|word| {
         let scheme = word.split_once("://").filter(|(_, rest)| !rest.is_empty());
         let scheme = scheme.and_then(|(before, _)| before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next());
@@ -195,13 +201,13 @@ mod tests {
             payload: Some("https://cipher".into()),
             ..Desc::default()
         };
-        assert!(part_is_of(&hint("image"), HistoryStatus::Image));
-        assert!(part_is_of(&hint("image/png"), HistoryStatus::Image));
-        assert!(part_is_of(&hint("link"), HistoryStatus::Link));
-        assert!(!part_is_of(&hint("text"), HistoryStatus::Link), "what is encrypted is not read");
+        assert!(kinds_of(&hint("image")).contains(&Some(HistoryStatus::Image)));
+        assert!(kinds_of(&hint("image/png")).contains(&Some(HistoryStatus::Image)));
+        assert!(kinds_of(&hint("link")).contains(&Some(HistoryStatus::Link)));
+        assert!(!kinds_of(&hint("text")).contains(&Some(HistoryStatus::Link)), "what is encrypted is not read");
         let plain = Desc { mime: Some("application/cms".into()), ..Desc::default() };
-        assert!(part_is_of(&plain, HistoryStatus::File));
+        assert!(kinds_of(&plain).contains(&Some(HistoryStatus::File)));
         let claims = Desc { mime: Some("text".into()), ..hint("image") };
-        assert!(!part_is_of(&claims, HistoryStatus::Image), "a hint is for encrypted parts");
+        assert!(!kinds_of(&claims).contains(&Some(HistoryStatus::Image)), "a hint is for encrypted parts");
     }
 }
