@@ -27,6 +27,8 @@ const ANSWER_BYTES: usize = 256 * 1024;
 const CHUNK: usize = 32;
 /// Rows that a count of unread messages looks at; almost all of them count.
 const LOOK_MAX: usize = 2 * UNREAD as usize;
+/// Stored bytes that it reads; of a feed with messages so large it counts a part.
+const LOOK_BYTES: usize = 32 << 20;
 /// Stored bytes that one request takes from the store at most; a request for more of that size is answered in part.
 const REQUEST_BYTES: usize = 8 << 20;
 
@@ -497,11 +499,13 @@ impl Reach {
     /// Visible messages of others beyond the own reader, at most [`UNREAD`]; what the server says of a room, and what is pending, is not
     /// counted.
     pub(crate) fn unread(&self, cx: &Cx<'_>, own: &PhoneId, reader: u64) -> Result<u64, Failure> {
-        let (own, mut count, mut looked, mut from) = (own.to_bytes(), 0, 0, reader.max(self.clear) + 1);
-        while looked < LOOK_MAX {
+        let (own, mut count, mut from) = (own.to_bytes(), 0, reader.max(self.clear) + 1);
+        let (mut looked, mut bytes) = (0, 0);
+        while looked < LOOK_MAX && bytes < LOOK_BYTES {
             let rows = cx.store.scan(MESSAGE, &rows::numbers(&self.feed, from, self.upto).limit(CHUNK))?;
             let Some(last) = rows.last().and_then(|(key, _)| rows::number(key)) else { break };
             (looked, from) = (looked + rows.len(), last + 1);
+            bytes += rows.iter().map(|(_, row)| row.len()).sum::<usize>();
             for (key, row) in rows {
                 let counts = |message: &Message| {
                     !rows::is_pending(message)

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use chat_core::rows::{self, CURSOR, DEVICE, DUPLICATE, MESSAGE, NOTICE};
+use chat_core::rows::{
+    self, AGENDA, CHANGE, CHANGED, CURSOR, DEVICE, DUPLICATE, FLEETING, KIND, LATER, MESSAGE, NOTICE, REPLY,
+};
 use kvs::{Span, Store, Table};
 use proto::Record;
 use proto::records::{HistoryItem, Message};
@@ -14,20 +16,56 @@ use super::{World, contents, record, text};
 const ROWS_MAX: usize = 100_000;
 /// A notice is erased a while after its last acknowledgement.
 const A_WHILE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 3_600_000;
 
 impl World {
-    /// Everybody comes, takes and acknowledges everything. The number of accepted messages, or what is wrong.
-    pub(crate) fn finish(&mut self) -> Result<usize, String> {
+    /// Everybody comes, takes and acknowledges everything.
+    fn all_take(&mut self) -> Result<(), String> {
         self.everyone(World::connect);
         for _ in 0..3 {
             self.stage.settle()?;
             self.everyone(World::look);
             self.everyone(World::acknowledge);
         }
-        if let Some(why) = self.broken.take() {
-            return Err(why);
+        match self.broken.take() {
+            Some(why) => Err(why),
+            None => self.all_arrived(),
         }
-        self.all_arrived()?;
+    }
+
+    /// Where messages go: everybody has had them, and then step by step nothing is left (DLV-5, DLV-6). The number of accepted
+    /// messages, or what is wrong.
+    pub(crate) fn vanish(&mut self) -> Result<usize, String> {
+        self.all_take()?;
+        // What was announced is withdrawn; everybody takes that too.
+        self.stage.advance(25 * HOUR_MS)?;
+        self.all_take()?;
+        self.stage.advance(3 * HOUR_MS)?;
+        for (key, row) in self.rows(MESSAGE)? {
+            let message: Message = etf::decode(&row).map_err(|why| why.to_string())?;
+            if !message.files.is_empty() || message.link.is_some() || message.msg_id.is_some() && rows::is_kept(&message) {
+                return Err(format!("message {:?} has content still", rows::number(&key)));
+            }
+        }
+        self.stage.advance(25 * HOUR_MS)?;
+        self.are_empty(&[MESSAGE, CHANGE, CHANGED, FLEETING, REPLY, KIND])?;
+        self.stage.advance(31 * 24 * HOUR_MS)?;
+        self.are_empty(&[DUPLICATE, LATER, AGENDA])?;
+        Ok(self.accepted.len())
+    }
+
+    fn are_empty(&self, tables: &[Table]) -> Result<(), String> {
+        for table in tables {
+            if let Some((key, _)) = self.rows(*table)?.first() {
+                return Err(format!("{} has {:?} still", table.0, String::from_utf8_lossy(key)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where messages are kept. The number of accepted messages, or what is wrong.
+    pub(crate) fn finish(&mut self) -> Result<usize, String> {
+        self.all_take()?;
         self.feeds_are_sound()?;
         self.nothing_is_due()?;
         self.no_orphans()?;

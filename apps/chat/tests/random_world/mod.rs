@@ -5,7 +5,7 @@ mod check;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
-use chat_core::Name;
+use chat_core::{Name, Settings};
 use etf::text::parse;
 use proto::Record;
 use proto::ids::{FeedId, Phone, PhoneId};
@@ -64,9 +64,11 @@ pub(crate) struct Written {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> World {
+    /// With `transient`, what everybody has goes (DLV-6).
+    pub(crate) fn new(seed: u64, transient: bool) -> World {
+        let settings = Settings { transient, limits: false, ..Simulated::settings() };
         let mut world = World {
-            stage: Simulated::new(seed, false),
+            stage: Simulated::with(seed, settings),
             random: seed,
             people: Vec::new(),
             written: 0,
