@@ -43,7 +43,10 @@ impl World {
         self.stage.advance(3 * HOUR_MS)?;
         for (key, row) in self.rows(MESSAGE)? {
             let message: Message = etf::decode(&row).map_err(|why| why.to_string())?;
-            if !message.files.is_empty() || message.link.is_some() || message.msg_id.is_some() && rows::is_kept(&message) {
+            if !message.files.is_empty()
+                || message.link.is_some()
+                || message.msg_id.is_some() && rows::is_kept(&message)
+            {
                 return Err(format!("message {:?} has content still", rows::number(&key)));
             }
         }

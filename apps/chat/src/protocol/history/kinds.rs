@@ -98,7 +98,8 @@ fn kinds_of(part: &Desc) -> [Option<HistoryStatus>; 2] {
         false => mime,
     };
     let kind = kind_of(declared);
-    let is_link = kind == Some(HistoryStatus::Text) && !is_sealed && has_url(part.payload.as_deref().unwrap_or_default());
+    let is_link =
+        kind == Some(HistoryStatus::Text) && !is_sealed && has_url(part.payload.as_deref().unwrap_or_default());
     [kind, is_link.then_some(HistoryStatus::Link)]
 }
 
