@@ -3,13 +3,16 @@
 //! The generator is one thread and no task per connection ([`fleet`]), so that it takes as little as can be of the machine it measures.
 
 mod accounts;
+mod fanout;
 mod fleet;
 mod flow;
 mod idle;
 mod logins;
 mod offline;
 mod pairs;
+mod profile;
 mod report;
+mod room;
 mod server;
 mod side;
 mod traffic;
@@ -67,6 +70,10 @@ pub enum Load {
     Offline(offline::OfflineArgs),
     /// Connections that do nothing, and what each takes of the server's memory
     Idle(idle::IdleArgs),
+    /// One writes in a room, all others receive
+    Room(room::RoomArgs),
+    /// Somebody whom many know: the whole profile, and presence beside the messages of others
+    Profile(profile::ProfileArgs),
     /// Connecting, again and again
     Logins(logins::LoginsArgs),
 }
@@ -79,6 +86,8 @@ pub async fn bench(args: BenchArgs) -> Result<(), Error> {
         Load::Compare(compare) => pairs::compare(args, compare).await,
         Load::Offline(offline) => offline::run(args, offline).await,
         Load::Idle(idle) => idle::run(args, idle).await,
+        Load::Room(room) => room::run(args, room).await,
+        Load::Profile(profile) => profile::run(args, profile).await,
         Load::Logins(logins) => logins::run(args, logins).await,
     }
 }

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use proto::{Member, Room, RoomStatus};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
@@ -99,6 +101,65 @@ pub(super) async fn certified(args: &BenchArgs, count: usize) -> Result<Vec<Acto
     register(args, &kept, &mut actors, count, 98_000_000, true).await?;
     actors.truncate(count);
     Ok(actors)
+}
+
+/// `count` actors, all friends of the first.
+pub(super) async fn crowd(args: &BenchArgs, count: usize) -> Result<Vec<Actor>, Error> {
+    let kept = Kept::of(&args.home, &args.url, "crowd")?;
+    let tls = args.tls()?;
+    let mut actors = known(args, &kept, tls.as_ref()).await?;
+    register(args, &kept, &mut actors, count, 97_000_000, false).await?;
+    let first = actors.first().cloned().ok_or_else(|| Error::local("no accounts"))?;
+    let strangers: Vec<_> =
+        actors.iter().cloned().enumerate().take(count).skip(1).filter(|(_, actor)| !actor.befriended).collect();
+    if !strangers.is_empty() {
+        let (one, who, tls, url) = (connect(args, &first).await?, first.phone_id, Arc::new(tls), args.url.clone());
+        let asker = one.clone();
+        let done = at_once(strangers, move |(at, actor)| {
+            let (one, who, url, tls) = (asker.clone(), who.clone(), url.clone(), Arc::clone(&tls));
+            async move {
+                one.request_friend(&actor.phone_id).await?;
+                let (other, _events) = Client::connect(options(&url, tls.as_ref().as_ref(), &actor)).await?;
+                other.confirm(&who).await?;
+                other.close().await;
+                Ok(at)
+            }
+        });
+        for at in done.await? {
+            actors.iter_mut().skip(at).take(1).for_each(|actor| actor.befriended = true);
+        }
+        one.close().await;
+        kept.save(&actors)?;
+    }
+    actors.truncate(count);
+    Ok(actors)
+}
+
+/// A room of the first actor, with all others in it (ROOM-1). Made again it stays as it is.
+pub(super) async fn room(args: &BenchArgs, actors: &[Actor], id: &str) -> Result<(), Error> {
+    let first = actors.first().ok_or_else(|| Error::local("no accounts"))?;
+    let member = |actor: &Actor| Member {
+        phone_id: Some(Bytes::copy_from_slice(actor.phone_id.as_bytes())),
+        ..Member::default()
+    };
+    let room = Room {
+        id: Some(Bytes::copy_from_slice(id.as_bytes())),
+        name: Some(Bytes::from_static(b"bench")),
+        members: actors.iter().skip(1).map(member).collect(),
+        status: Some(RoomStatus::Create),
+        ..Room::default()
+    };
+    let one = connect(args, first).await?;
+    one.call(room).await?;
+    one.close().await;
+    Ok(())
+}
+
+/// A client for an actor, whose events nobody wants.
+pub(super) async fn connect(args: &BenchArgs, actor: &Actor) -> Result<Client, Error> {
+    let (client, mut events) = Client::connect(options(&args.url, args.tls()?.as_ref(), actor)).await?;
+    tokio::spawn(async move { while events.next().await.is_some() {} });
+    Ok(client)
 }
 
 /// The actors of an earlier run, if the server still knows them: it may have been set up anew since.

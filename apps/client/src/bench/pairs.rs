@@ -66,11 +66,11 @@ pub struct CompareArgs {
 
 /// What one run gave.
 #[derive(Debug, Clone)]
-struct Outcome {
+pub(super) struct Outcome {
     delivered: u64,
     accepted: u64,
     seconds: f64,
-    received_us: [u64; 5],
+    pub(super) received_us: [u64; 5],
     accepted_us: [u64; 5],
     repeated: u64,
     lost: usize,
@@ -144,7 +144,7 @@ pub(super) async fn compare(args: BenchArgs, compare: CompareArgs) -> Result<(),
 }
 
 /// One run from first connection to last.
-fn once(
+pub(super) fn once(
     peer: Peer,
     args: &PairsArgs,
     to: SocketAddr,

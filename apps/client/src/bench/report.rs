@@ -29,6 +29,13 @@ impl Report {
         self.rows.push((name.into(), ((number * 1000.0).round() / 1000.0).into(), shown));
     }
 
+    /// A number, if it is known.
+    pub(super) fn known(&mut self, name: &str, number: f64) {
+        if !number.is_nan() {
+            self.number(name, number);
+        }
+    }
+
     /// p50, p90, p99, p99.9 and the slowest, given in microseconds, shown in milliseconds.
     pub(super) fn latency(&mut self, name: &str, summary: [u64; 5]) {
         for (share, micros) in ["p50", "p90", "p99", "p99.9", "max"].iter().zip(summary) {

@@ -18,6 +18,16 @@ pub(super) struct Usage {
     pub(super) cpu: f64,
     /// Resident memory in bytes.
     pub(super) resident: u64,
+    /// Bytes sent to the disk; 0 where we may not know.
+    pub(super) written: u64,
+}
+
+impl Usage {
+    /// What was consumed after `earlier`.
+    pub(super) fn since(self, earlier: Usage) -> Usage {
+        let written = self.written.saturating_sub(earlier.written);
+        Usage { cpu: self.cpu - earlier.cpu, resident: self.resident, written }
+    }
 }
 
 impl Server {
@@ -39,9 +49,10 @@ impl Server {
         let gone = || Error::local(format!("no process {}", self.pid));
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).map_err(|_| gone())?;
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).map_err(|_| gone())?;
+        let io = fs::read_to_string(format!("/proc/{}/io", self.pid)).unwrap_or_default();
         let ticks = cpu_ticks(&stat).ok_or_else(gone)?;
         let cpu = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
-        Ok(Usage { cpu, resident: resident(&status).ok_or_else(gone)? })
+        Ok(Usage { cpu, resident: resident(&status).ok_or_else(gone)?, written: written(&io) })
     }
 }
 
@@ -54,6 +65,11 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
 fn resident(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.split_ascii_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+fn written(io: &str) -> u64 {
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:"));
+    line.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or_default()
 }
 
 /// The process that holds the socket listening on `port`.
@@ -85,6 +101,7 @@ mod tests {
     fn proc_stat_is_read_past_a_name_with_brackets() {
         let stat = "42 (a) b) S 1 42 42 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 8 0";
         assert_eq!(cpu_ticks(stat), Some(300));
+        assert_eq!(written("rchar: 7\nwrite_bytes: 4096\ncancelled_write_bytes: 0\n"), 4096);
         assert_eq!(resident("Name:\tchat\nVmRSS:\t  2048 kB\n"), Some(2 * 1024 * 1024));
     }
 
