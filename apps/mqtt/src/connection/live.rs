@@ -98,7 +98,8 @@ impl<S: Stream> Live<S> {
             let mut alarm = pin!(sleep_until(self.silent_at()));
             poll_fn(|cx| self.poll(alarm.as_mut(), cx)).await
         };
-        self.finish(end).await;
+        // In memory of its own: else every connection at work would have room for all that its end needs.
+        Box::pin(self.finish(end)).await;
     }
 
     /// HEART-3: one and a half times the keep-alive.
