@@ -1,9 +1,9 @@
 //! Writes of steps that are not in the store yet. Whoever reads through here sees them: a row as it was written last, a range after
 //! they were applied.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ahash::AHashMap;
 use bytes::Bytes;
 use kvs::{Batch, Entry, Error, Op, Span, Store, Table, View};
 
@@ -23,7 +23,7 @@ pub(crate) struct Ahead {
 struct Pending {
     batch: Batch,
     /// Place of the last change of each key: what a reader sees, and all that the store is given.
-    latest: HashMap<Table, HashMap<Bytes, usize>>,
+    latest: AHashMap<Table, AHashMap<Bytes, usize>>,
     parts: Vec<Part>,
     lost: Vec<Lost>,
     applied: bool,
@@ -124,7 +124,7 @@ impl Pending {
         }
         self.batch.clear();
         self.parts.clear();
-        self.latest.values_mut().for_each(HashMap::clear);
+        self.latest.values_mut().for_each(|keys| keys.clear());
     }
 
     /// The batch was refused: tries it step by step, so that one bad write does not void the others.

@@ -1,8 +1,9 @@
 //! A node: one thread's processes, their run queue and what they sent. Deterministic; hosts drive it.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use ahash::AHashMap;
 use kvs::{Sequence, Store, Ticket};
 
 use crate::ahead::Ahead;
@@ -41,7 +42,7 @@ pub(crate) struct Node<A: App> {
 
     pub(crate) slots: Slots<A>,
     pub(crate) run: VecDeque<u32>,
-    pub(crate) members: HashMap<A::Group, BTreeSet<u32>>,
+    pub(crate) members: AHashMap<A::Group, BTreeSet<u32>>,
     pub(crate) timers: Timers<A::Input>,
 
     pub(crate) fx: Effects<A>,
@@ -89,7 +90,7 @@ impl<A: App> Node<A> {
             now: Time::default(),
             slots: Slots::new(),
             run: VecDeque::new(),
-            members: HashMap::new(),
+            members: AHashMap::new(),
             timers: Timers::new(),
             fx: Effects::default(),
             steps: Vec::new(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use ahash::RandomState;
 use dashmap::DashMap;
 
 use crate::{App, Ring};
@@ -13,15 +14,21 @@ pub struct Registry<A: App> {
     pub(crate) ring: Ring,
     /// Threads the ring nodes are spread over.
     pub(crate) threads: usize,
-    pub(crate) entries: DashMap<A::Name, Arc<Entry<A>>>,
+    pub(crate) entries: DashMap<A::Name, Arc<Entry<A>>, RandomState>,
     /// Members of each group, counted per thread.
-    groups: DashMap<A::Group, Vec<u32>>,
+    groups: DashMap<A::Group, Vec<u32>, RandomState>,
     pub(crate) parts: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl<A: App> Registry<A> {
     pub(crate) fn new(ring: Ring, threads: usize) -> Self {
-        Self { ring, threads: threads.max(1), entries: DashMap::new(), groups: DashMap::new(), parts: Arc::default() }
+        Self {
+            ring,
+            threads: threads.max(1),
+            entries: DashMap::default(),
+            groups: DashMap::default(),
+            parts: Arc::default(),
+        }
     }
 
     /// Whether the process is loaded now.

@@ -94,8 +94,10 @@ impl Link {
         let echo = letter.origin.map(|(connection, _)| connection) == Some(self.connection());
         let by_record = !echo && !self.puback;
         let Some(queue) = &mut self.queue else { return };
-        let before = Cursor::at(letter.seq - 1);
-        let line = queue.line(letter.key.clone(), letter.feed.clone(), letter.topic.clone(), before, true);
+        let line = queue.find(&letter.key).unwrap_or_else(|| {
+            let before = Cursor::at(letter.seq - 1);
+            queue.line(letter.key.clone(), letter.feed.clone(), letter.topic.clone(), before, true)
+        });
         let room = queue.has_room() && letter.payload.len() <= self.hello.item_max;
         let Some(stream) = queue.lines.get_mut(line) else {
             return;

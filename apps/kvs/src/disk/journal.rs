@@ -32,7 +32,7 @@ use rustix::{
 use crate::{Batch, Error, Op};
 
 /// Zeros written ahead at a time, bytes: one slow sync for that much.
-const AHEAD: u64 = 4 << 20;
+const AHEAD: u64 = 1 << 20;
 /// When less than this is left of them, the next are written.
 const LEFT: u64 = 64 << 10;
 /// Zeros written at once, while nobody can write to the journal.
