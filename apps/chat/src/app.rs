@@ -144,6 +144,7 @@ impl App for Chat {
             | Input::GoOn
             | Input::Unstar { .. }
             | Input::Wake { .. }
+            | Input::Push { .. }
             | Input::PushTaken { .. }
             | Input::Worked { .. }
             | Input::Tick(_)

@@ -160,6 +160,10 @@ pub enum Input {
     Wake {
         feed: Bytes,
     },
+    /// A service pushes this record to every device that has a push token (PUSH-5). To the profile.
+    Push {
+        push: Bytes,
+    },
     /// The device's push token is another's now (AUTH-7). To the profile.
     PushTaken {
         device: DevKey,

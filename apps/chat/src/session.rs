@@ -11,6 +11,7 @@ mod queue;
 mod rate;
 mod receive;
 mod requests;
+mod service;
 mod route;
 
 pub(crate) use route::friend_feed;
@@ -131,6 +132,7 @@ impl Session {
             | Input::Starred(_)
             | Input::Unstar { .. }
             | Input::Wake { .. }
+            | Input::Push { .. }
             | Input::PushTaken { .. }
             | Input::Worked { .. } => {}
         }

@@ -78,6 +78,7 @@ impl Profile {
             Input::Show { session, connection } => profile::show(chat, cx, fx, &self.phone, session, connection),
             Input::Worked { job, result } => self.worked(chat, cx, fx, job, result),
             Input::Wake { feed } => self.wakes.wake(chat, cx, fx, &self.phone, feed),
+            Input::Push { push } => self.wakes.push(chat, cx, fx, &self.phone, &push),
             Input::Tick(Tick::WakeDue) => self.wakes.due(chat, cx, fx, &self.phone),
             Input::PushTaken { device, print } => auth::push_taken(cx, fx, &self.phone, &device, &print),
             Input::Friends(news) => self.friends(cx, fx, &news),

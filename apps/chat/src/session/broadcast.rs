@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 use n2o::Failure;
+use proto::Record;
 use proto::ids::{FeedId, Phone, PhoneId};
 use proto::limits::RELAY_BYTES;
-use proto::records::{ContactStatus, PublishService};
+use proto::records::ContactStatus;
 use proto::topic::{Owner, Topic};
-use proto::{Outcome, Record, Refusal};
 
 use super::requests::Content;
 use super::{Link, Session};
 use crate::door::{Out, Role, Verdict};
-use crate::effects::{done, refused, show};
+use crate::effects::show;
 use crate::protocol::presence;
 use crate::rows::{self, RELATION, Relation};
 use crate::{Account, Cx, Fx};
@@ -54,34 +54,13 @@ impl Session {
     }
 
     /// TOPIC-10.4: unchanged, to whoever is connected but the sending device.
-    fn relay(&self, cx: &Cx<'_>, fx: &mut Fx, topic: &Topic, payload: &Bytes) -> Result<(), Failure> {
+    pub(super) fn relay(&self, cx: &Cx<'_>, fx: &mut Fx, topic: &Topic, payload: &Bytes) -> Result<(), Failure> {
         let Some(link) = &self.link else { return Ok(()) };
         let shown = topic.clone().short();
         for phone in receivers(cx, &shown)? {
             show(fx, &phone, &shown, payload.clone(), Some(link.connection()));
         }
         Ok(())
-    }
-
-    /// PUSH-6: a service publishes what it likes on a topic of clients, `[T]`.
-    pub(super) fn publish_service(
-        &mut self,
-        cx: &Cx<'_>,
-        fx: &mut Fx,
-        call: u64,
-        asked: &PublishService,
-    ) -> Result<(), Failure> {
-        let name = std::str::from_utf8(asked.topic.as_deref().unwrap_or_default()).unwrap_or_default();
-        let topic = Topic::parse(name).short();
-        let message = asked.message.as_ref().filter(|message| message.len() <= RELAY_BYTES);
-        let answer = match message {
-            Some(message) if is_stream(&topic) => {
-                self.relay(cx, fx, &topic, message)?;
-                done(Outcome::Publish)
-            }
-            Some(_) | None => refused(Refusal::InvalidData),
-        };
-        self.conclude(cx, fx, call, vec![answer], Verdict::Done)
     }
 
     /// Who may publish: table 4.1.
@@ -152,11 +131,6 @@ impl Link {
 /// The topics that others than the server write on, and so services too (table 4.1).
 fn is_open(topic: &Topic) -> bool {
     matches!(topic, Topic::Devices(_) | Topic::Contacts(_) | Topic::Private(_) | Topic::Room(_))
-}
-
-/// The same and the others that devices receive, by the names that the server writes.
-fn is_stream(topic: &Topic) -> bool {
-    matches!(topic, Topic::Ses(_) | Topic::Ac(_) | Topic::Muc(_) | Topic::P2p(_) | Topic::Room(_))
 }
 
 /// The feed that a topic is of (TOPIC-10.1).

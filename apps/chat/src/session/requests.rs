@@ -164,6 +164,7 @@ impl Session {
     ) -> Result<(), Failure> {
         match record {
             Record::Ack(ack) => self.acknowledge(cx, fx, call, &ack),
+            Record::PushService(asked) if self.is_service() => self.push_service(cx, fx, call, &asked),
             Record::PublishService(asked) if self.is_service() => self.publish_service(cx, fx, call, &asked),
             record => self.hand_over(cx, fx, call, record, topic),
         }

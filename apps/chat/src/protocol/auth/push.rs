@@ -147,7 +147,7 @@ fn mark_with(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, row: Device) -> Result<(),
     mark(cx, fx, phone, &devices)
 }
 
-/// A device that is away and can be woken.
+/// A device that can be woken.
 pub(crate) struct Away {
     pub(crate) client_id: Bytes,
     pub(crate) os: Os,
@@ -157,20 +157,24 @@ pub(crate) struct Away {
     print: Bytes,
 }
 
-/// The devices of an account that are away and have a push token of a known system (PUSH-7).
+/// Those that are away.
 pub(crate) fn away(chat: &Chat, cx: &Cx<'_>, phone: &Phone) -> Result<Vec<Away>, Failure> {
-    let mut away = Vec::new();
+    let mut away = reachable(chat, cx, phone)?;
+    away.retain(|device| !cx.is_alive(&Name::session(&device.client_id)));
+    Ok(away)
+}
+
+/// The devices of an account that have a push token of a known system (PUSH-7).
+pub(crate) fn reachable(chat: &Chat, cx: &Cx<'_>, phone: &Phone) -> Result<Vec<Away>, Failure> {
+    let mut found = Vec::new();
     for row in device::all(cx, phone)? {
-        if cx.is_alive(&Name::session(&row.client_id)) {
-            continue;
-        }
         let device = device::dev_key(&row)?;
         let token = row.push.as_ref().and_then(|sealed| chat.vault.open(Purpose::Push, &owner(&row), sealed));
         if let (Some(os), Some(token), Some(print)) = (row.os, token, row.push_print) {
-            away.push(Away { client_id: row.client_id, os, settings: row.settings, token, device, print });
+            found.push(Away { client_id: row.client_id, os, settings: row.settings, token, device, print });
         }
     }
-    Ok(away)
+    Ok(found)
 }
 
 /// PUSH-7: the gateway says that the token is dead.

@@ -96,26 +96,46 @@ impl Wakes {
         }
         let push = content::push(cx, own, &wake)?;
         for device in away {
-            let number = cx.id()?;
-            let work = Push {
-                client_id: device.client_id.clone(),
-                os: device.os,
-                token: device.token.clone(),
-                settings: device.settings.clone(),
-                push: push.clone(),
-            };
-            let job = Job { from: Name::Profile(own.clone()), number, work: Work::Push(Box::new(work)) };
-            fx.emit(Output::Work(job));
-            if self.jobs.len() >= JOBS_MAX {
-                self.jobs.pop_first();
-            }
-            self.jobs.insert(number, Sent { feed: feed.clone(), seq: wake.seq, away: device });
+            self.hand_over(cx, fx, own, &push, Sent { feed: feed.clone(), seq: wake.seq, away: device })?;
         }
         if self.quiet.len() >= FEEDS_MAX {
             let oldest = self.quiet.iter().min_by_key(|(_, quiet)| quiet.until).map(|(feed, _)| feed.clone());
             oldest.and_then(|oldest| self.quiet.remove(&oldest));
         }
         self.quiet.insert(feed, Quiet { until: cx.now + MERGE_MS, seq: wake.seq });
+        Ok(())
+    }
+
+    /// PUSH-5: to every device, connected or not; what becomes of it is not kept.
+    pub(crate) fn push(
+        &mut self,
+        chat: &Chat,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        own: &Phone,
+        push: &Bytes,
+    ) -> Result<(), Failure> {
+        for device in auth::reachable(chat, cx, own)? {
+            self.hand_over(cx, fx, own, push, Sent { feed: Bytes::new(), seq: 0, away: device })?;
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self, cx: &Cx<'_>, fx: &mut Fx, own: &Phone, push: &Bytes, sent: Sent) -> Result<(), Failure> {
+        let number = cx.id()?;
+        let device = &sent.away;
+        let work = Push {
+            client_id: device.client_id.clone(),
+            os: device.os,
+            token: device.token.clone(),
+            settings: device.settings.clone(),
+            push: push.clone(),
+        };
+        fx.emit(Output::Work(Job { from: Name::Profile(own.clone()), number, work: Work::Push(Box::new(work)) }));
+        if self.jobs.len() >= JOBS_MAX {
+            self.jobs.pop_first();
+        }
+        self.jobs.insert(number, sent);
         Ok(())
     }
 
