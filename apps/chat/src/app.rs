@@ -146,6 +146,11 @@ impl App for Chat {
             | Input::Wake { .. }
             | Input::Push { .. }
             | Input::PushTaken { .. }
+            | Input::Seat(_)
+            | Input::Opened { .. }
+            | Input::Begun { .. }
+            | Input::Erase { .. }
+            | Input::CallEnded(_)
             | Input::Worked { .. }
             | Input::Tick(_)
             | Input::Command(_) => None,

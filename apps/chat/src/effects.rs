@@ -75,6 +75,15 @@ impl Seen {
     pub(crate) fn after(who: &Who) -> Seen {
         Seen::After(who.connection, who.call)
     }
+
+    /// The connection that is left out, and the one that gets it behind its answer.
+    pub(crate) fn parts(self) -> (Option<u64>, Option<(u64, u64)>) {
+        match self {
+            Seen::ByNobody => (None, None),
+            Seen::By(connection) => (Some(connection), None),
+            Seen::After(connection, call) => (None, Some((connection, call))),
+        }
+    }
 }
 
 /// Keeps a durable notice (`[D]`) for every device of `to` and shows it to those that are connected. `merge` is the key under which
@@ -88,22 +97,36 @@ pub(crate) fn notify<T: Encode>(
     merge: Option<Bytes>,
     seen: Seen,
 ) -> Result<(), Failure> {
+    notify_of(fx, cx, to, topic, etf::encode(record), merge, seen, 0)
+}
+
+/// The same, encoded, as one copy of an event that is told by several topics (G-8).
+#[expect(clippy::too_many_arguments, reason = "all of a notice")]
+pub(crate) fn notify_of(
+    fx: &mut Fx,
+    cx: &Cx<'_>,
+    to: &Phone,
+    topic: &Topic,
+    payload: Bytes,
+    merge: Option<Bytes>,
+    seen: Seen,
+    event: u64,
+) -> Result<(), Failure> {
     let seq = cx.id()?;
-    let (topic, payload): (Arc<str>, Bytes) = (topic.to_string().into(), etf::encode(record));
+    let topic: Arc<str> = topic.to_string().into();
     let kept = Kept { topic: Bytes::copy_from_slice(topic.as_bytes()), payload: payload.clone(), merge };
     fx.put(NOTICE, rows::numbered(to.as_str().as_bytes(), seq), rows::encode(&kept));
-    let (except, origin) = match seen {
-        Seen::ByNobody => (None, None),
-        Seen::By(connection) => (Some(connection), None),
-        Seen::After(connection, call) => (None, Some((connection, call))),
-    };
-    fx.publish(Group::Account(to.clone()), Input::Notice(Arc::new(Notice { seq, topic, payload, except, origin })));
+    let (except, origin) = seen.parts();
+    fx.publish(
+        Group::Account(to.clone()),
+        Input::Notice(Arc::new(Notice { seq, topic, payload, except, origin, event })),
+    );
     Ok(())
 }
 
 /// Shows a transient record (`[T]`) to the connected devices of `to`.
 pub(crate) fn show(fx: &mut Fx, to: &Phone, topic: &Topic, payload: Bytes, except: Option<u64>) {
-    let transient = Transient { topic: topic.to_string().into(), payload, except, origin: None };
+    let transient = Transient::new(topic.to_string().into(), payload, except);
     fx.publish(Group::Account(to.clone()), Input::Transient(Arc::new(transient)));
 }
 

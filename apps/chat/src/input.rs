@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proto::Record;
-use proto::ids::{DevKey, FeedId, Nick, Phone, PhoneId};
-use proto::records::{Roster, Star};
+use proto::ids::{DevKey, FeedId, Nick, Phone, PhoneId, RoomId};
+use proto::records::{Desc, Roster, Star};
 use proto::topic::Topic;
 
 use crate::door::{Bye, Certificate, Denied, Gone, Hello, Origin, Role, Source, Verdict};
@@ -56,6 +56,15 @@ pub enum Input {
     Begin {
         connection: u64,
     },
+    /// It is in the groups of the account's rooms as well.
+    Begun {
+        connection: u64,
+    },
+    /// It hears a room that a roster of its account has come into. To the session.
+    Opened {
+        connection: u64,
+        room: RoomId,
+    },
     /// The device's connection has ended (CON-8). To the profile.
     Left {
         device: DevKey,
@@ -99,6 +108,9 @@ pub enum Input {
         forget: bool,
     },
 
+    /// A roster of the account has come into a room or gone out of it (TOPIC-4).
+    Seat(Arc<Seat>),
+
     // --- to owners, from others ---
     /// A connection is to be sent its account's Profile (CON-5). To the profile.
     Show {
@@ -127,6 +139,12 @@ pub enum Input {
     Telling(Box<Telling>),
     /// PROFILE-2: the friends are told again what the roster looks like. To each roster of the account in turn.
     Refresh(Box<Refresh>),
+    /// The next part of a room that has ended is to be erased (ROOM-8); `asked` is the connection that ended it. To the conversation.
+    Erase {
+        asked: Option<u64>,
+    },
+    /// A call has ended whose record belongs into this feed (CDR-2). To the conversation.
+    CallEnded(Box<CallEnded>),
     /// Notices up to here were taken by one more device. To the mail process.
     Trim,
     /// An account came into being for a phone that this roster has in its book (AUTH-4). To the roster.
@@ -214,6 +232,20 @@ pub struct Starred {
     pub star: Star,
 }
 
+/// Whose place in which room has changed; how, the store says.
+#[derive(Debug, Clone)]
+pub struct Seat {
+    pub room: RoomId,
+    pub roster: PhoneId,
+}
+
+/// CDR-2: what is to be noted of a call, in its owner's name.
+#[derive(Debug, Clone)]
+pub struct CallEnded {
+    pub owner: PhoneId,
+    pub part: Desc,
+}
+
 /// What a timer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tick {
@@ -241,6 +273,8 @@ pub enum Tick {
     SourceOver,
     /// The hour in which an account's requests to strangers count (section 11).
     RequestsOver,
+    /// HISTORY-4: the second is over, tell who has read farthest.
+    ReaderDue,
 }
 
 /// What an account's own connection has proved, for the profile to judge (CON-3, ID-9, ID-10).
@@ -346,7 +380,7 @@ pub enum Also {
     Close(Bye),
 }
 
-/// A message item: encoded once, shared by every receiving session.
+/// An entry of a feed, a message item or a notice to all members of a room: encoded once, shared by every receiving session.
 #[derive(Debug, Clone)]
 pub struct Letter {
     pub feed: FeedId,
@@ -362,11 +396,16 @@ pub struct Letter {
     pub whole: bool,
     /// The conversation is told when it is acknowledged (DLV-6).
     pub fleeting: bool,
-    /// [`rows::fingerprint`](crate::rows::fingerprint) of msg_id, by which an Ack record finds it.
-    pub print: u64,
+    /// [`rows::fingerprint`](crate::rows::fingerprint) of msg_id, by which an Ack record finds it; without it, the transport's
+    /// confirmation is its acknowledgement (DLV-3).
+    pub print: Option<u64>,
+    /// It is what a client sent: to that one it is an echo, which leaves on PUBACK (DLV-3).
+    pub echo: bool,
     pub payload: Bytes,
-    /// Connection and call that caused it: its sender sees the answer first, and its echo leaves on PUBACK (DLV-3).
+    /// Connection and call that caused it, which sees the answer first.
     pub origin: Option<(u64, u64)>,
+    /// Connection that caused it and has had it as its answer (G-8).
+    pub except: Option<u64>,
 }
 
 /// A durable notice as it is shown to a device.
@@ -379,6 +418,8 @@ pub struct Notice {
     pub except: Option<u64>,
     /// Like `except`, but the connection gets it on the topic as the end of its call (G-8: "answered by its first notification").
     pub origin: Option<(u64, u64)>,
+    /// As [`Transient::event`].
+    pub event: u64,
 }
 
 /// Something that is not kept.
@@ -389,6 +430,16 @@ pub struct Transient {
     pub except: Option<u64>,
     /// Connection and call that caused it: its sender sees the answer first.
     pub origin: Option<(u64, u64)>,
+    /// Copies of one event by several topics have one number, and a device gets the first of them (G-8); 0 = there is one copy.
+    pub event: u64,
+    /// Whose own devices hear it otherwise.
+    pub of: Option<Phone>,
+}
+
+impl Transient {
+    pub fn new(topic: Arc<str>, payload: Bytes, except: Option<u64>) -> Transient {
+        Transient { topic, payload, except, origin: None, event: 0, of: None }
+    }
 }
 
 /// How slow work ended.

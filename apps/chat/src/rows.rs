@@ -3,6 +3,8 @@
 //! Every row has one writer, named beside its table. Rows are ETF, readable by Erlang's `binary_to_term`; keys are order-preserving
 //! bytes: text parts separated by `/` (which no part contains) or NUL, numbers as eight bytes, big end first.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use etf::{AtomEnum, Choice, Decode, Encode, Record};
 use kvs::{Span, Table, View};
@@ -55,6 +57,8 @@ pub const HIDDEN: Table = Table("hidden");
 pub const ROOM: Table = Table("room");
 /// feed NUL member id → `Member`, of those who are members now, in joining order.
 pub const MEMBER: Table = Table("member");
+/// member id → room id, of those who are members now.
+pub const MEMBER_AT: Table = Table("member_at");
 /// phone_id/room id → [`Membership`], also when it has ended: the rooms of a roster are one range.
 pub const IN_ROOM: Table = Table("in_room");
 /// feed NUL phone_id → empty: banned from the room (ROOM-11).
@@ -97,8 +101,8 @@ pub const NOTICES: &[u8] = b"n";
 /// Every table that the chat uses.
 pub const TABLES: &[Table] = &[
     PROFILE, WAKEABLE, WAKE, DEVICE, BINDING, PENDING, TRIES, INVITE, ROSTER, NICK, NICK_OF, BOOK, WANTED, RELATION,
-    MESSAGE, CHANGE, CHANGED, DUPLICATE, READER, HIDDEN, ROOM, MEMBER, IN_ROOM, BANNED, NEWS, READ_BY, MENTION, REPLY,
-    KIND, FLEETING, LATER, AGENDA, TAG, STAR, STAR_OF, STARRED, UNSTAR, CURSOR, NOTICE, HOLDER, WORK,
+    MESSAGE, CHANGE, CHANGED, DUPLICATE, READER, HIDDEN, ROOM, MEMBER, MEMBER_AT, IN_ROOM, BANNED, NEWS, READ_BY,
+    MENTION, REPLY, KIND, FLEETING, LATER, AGENDA, TAG, STAR, STAR_OF, STARRED, UNSTAR, CURSOR, NOTICE, HOLDER, WORK,
 ];
 
 /// A device's session row (ID-8).
@@ -277,7 +281,10 @@ pub struct RoomRow {
     pub members: u64,
     /// Member ids of the owner, first, and of the admins.
     pub staff: Vec<u64>,
-    /// 1 while it is being erased (ROOM-8): for everybody it is gone already.
+    /// How many rows of [`NEWS`] and [`BANNED`] it has.
+    pub news: u64,
+    pub banned: u64,
+    /// When it ended, while it is being erased (ROOM-8): for everybody it is gone already. 0 = it is there.
     pub ended: u64,
 }
 
@@ -372,6 +379,8 @@ pub struct Face {
     /// Friends up to this one have been told, and of them this account last.
     pub at: Bytes,
     pub told: Bytes,
+    /// Number of the event, by which a device knows its second copy (G-8).
+    pub event: u64,
 }
 
 /// `parts` with `/` between.
@@ -521,6 +530,21 @@ pub fn roster_ids(store: &dyn View, phone: &Phone) -> Result<Vec<u64>, Failure> 
         RosterEntry::Roster(_) | RosterEntry::Name(_) => None,
     });
     Ok(ids.collect())
+}
+
+/// Rooms of a roster that are read at once: those it is in, and as many again that it has left.
+const ROOMS_SCAN: usize = 1024;
+
+/// The rooms that a roster is in, or was.
+pub fn rooms(store: &dyn View, roster: &PhoneId) -> Result<BTreeMap<RoomId, Membership>, Failure> {
+    let prefix = path(&[roster.as_str().as_bytes(), b""]);
+    let mut rooms = BTreeMap::new();
+    for (key, row) in store.scan(IN_ROOM, &Span::prefix(prefix.clone()).limit(ROOMS_SCAN))? {
+        if let Ok(room) = RoomId::parse(key.get(prefix.len()..).unwrap_or_default()) {
+            rooms.insert(room, decode(&row)?);
+        }
+    }
+    Ok(rooms)
 }
 
 /// Whether this is its account's default roster (ID-3).

@@ -11,17 +11,19 @@ mod queue;
 mod rate;
 mod receive;
 mod requests;
-mod service;
+mod rooms;
 mod route;
+mod service;
+mod spans;
 
 pub(crate) use route::friend_feed;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use n2o::{Bounce, Failure};
-use proto::ids::{DevKey, Phone};
+use proto::ids::{DevKey, Phone, RoomId};
 
 use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
 use crate::input::{Account, Input, Tick};
@@ -31,12 +33,17 @@ use queue::Queue;
 use rate::Rate;
 use requests::Asked;
 
+/// Events of which a second copy is known: those of one moment.
+const HEARD: usize = 8;
+
 /// A client id, and its connection while there is one.
 pub struct Session {
     client: Arc<str>,
     link: Option<Link>,
     /// A connection that has yet to be let in; only then it takes over (CON-7).
     asking: Option<Link>,
+    /// The rooms whose groups it is in.
+    rooms: BTreeSet<RoomId>,
 }
 
 /// One connection.
@@ -56,13 +63,15 @@ struct Link {
     /// DLV-13: items are acknowledged by the transport.
     puback: bool,
     birth: u64,
+    /// Events of the latest copies that came (G-8).
+    heard: [u64; HEARD],
     /// The transport has ended, while another connection asks to take over.
     gone: Option<Gone>,
 }
 
 impl Session {
     pub fn start(client: Arc<str>) -> Session {
-        Session { client, link: None, asking: None }
+        Session { client, link: None, asking: None, rooms: BTreeSet::new() }
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
@@ -71,6 +80,9 @@ impl Session {
             Input::Admitted(admitted) => self.admitted(chat, cx, fx, *admitted),
             Input::Refused { connection, denied } => self.refused(fx, connection, denied),
             Input::Begin { connection } => self.begin(cx, fx, connection)?,
+            Input::Begun { connection } => self.begun(cx, fx, connection)?,
+            Input::Seat(seat) => self.seat(cx, fx, &seat)?,
+            Input::Opened { connection, room } => self.opened(cx, fx, connection, &room)?,
             Input::Gone { connection, how } => self.gone(fx, connection, how),
             Input::End { bye, record, forget } => self.end(cx, fx, bye, record, forget)?,
             Input::Request { port, call, origin, payload } => {
@@ -102,6 +114,7 @@ impl Session {
             Input::Tick(
                 Tick::PendingOver
                 | Tick::PresenceDue
+                | Tick::ReaderDue
                 | Tick::WorkOver
                 | Tick::WakeDue
                 | Tick::WorkDue
@@ -134,6 +147,8 @@ impl Session {
             | Input::Wake { .. }
             | Input::Push { .. }
             | Input::PushTaken { .. }
+            | Input::Erase { .. }
+            | Input::CallEnded(_)
             | Input::Worked { .. } => {}
         }
         if self.link.is_none() && self.asking.is_none() {
@@ -191,6 +206,7 @@ impl Link {
             late: VecDeque::new(),
             puback: false,
             birth: 0,
+            heard: [0; HEARD],
             gone: None,
         }
     }

@@ -65,6 +65,15 @@ impl Stream {
         }
     }
 
+    /// The entry is part of an item that was sent before it, and need not come again by itself: that item, until it is acknowledged,
+    /// says as much each time.
+    pub fn covered(&mut self, seq: u64) {
+        self.top = self.top.max(seq);
+        if let Some(last) = self.open.back_mut() {
+            last.gap = true;
+        }
+    }
+
     /// The open entry is acknowledged; none when it is not open.
     pub fn acknowledge(&mut self, seq: u64) -> Option<Open> {
         let at = self.open.binary_search_by_key(&seq, |open| open.seq).ok()?;
@@ -118,6 +127,17 @@ mod tests {
         assert!(stream.acknowledge(20).is_some());
         assert_eq!(stream.cursor(), Cursor::at(21));
         assert!(stream.acknowledge(20).is_none(), "repeated: ignored");
+    }
+
+    #[test]
+    fn dlv_9_what_an_earlier_item_stands_for_does_not_come_by_itself() {
+        let mut stream = sent(&[12, 15]);
+        stream.covered(17);
+        assert_eq!(stream.cursor(), Cursor { upto: 11, beyond: vec![(16, 17)] });
+        assert!(stream.acknowledge(12).is_some());
+        assert_eq!(stream.cursor(), Cursor { upto: 14, beyond: vec![(16, 17)] });
+        assert!(stream.acknowledge(15).is_some());
+        assert_eq!(stream.cursor(), Cursor::at(17));
     }
 
     proptest! {

@@ -17,6 +17,7 @@ impl Player<'_> {
             ("friends", names) => self.friends(names),
             ("roster", names) => self.roster(names),
             ("call", record) => self.call(record),
+            ("group" | "channel", names) => self.room(first, names),
             ("number", who) => {
                 self.names.number(who);
                 Ok(())
@@ -202,9 +203,13 @@ impl Player<'_> {
         let from = who.split('/').next().unwrap_or(who);
         for id in ids(rest) {
             self.bound.remove(&format!("?{id}"));
+            let feed = match to.starts_with('?') {
+                true => format!("muc{{name={to}}}"),
+                false => format!("p2p{{from=@{from} to=@{to}}}"),
+            };
             self.says(
                 who,
-                &format!(r#"Message{{msg_id="{id}" feed_id=p2p{{from=@{from} to=@{to}}} files=[Desc{{id="1" payload="{id}"}}] {about}}}"#),
+                &format!(r#"Message{{msg_id="{id}" feed_id={feed} files=[Desc{{id="1" payload="{id}"}}] {about}}}"#),
                 true,
             )?;
             self.hears(who, &format!(r#"Ack{{id="{id}"}}"#))?;

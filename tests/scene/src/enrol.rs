@@ -45,6 +45,7 @@ impl Player<'_> {
         let (Some(one), Some(other)) = (pair.next(), pair.next()) else {
             return Err("friends are two".to_owned());
         };
+        self.befriended.insert((one.to_owned(), other.to_owned()));
         for who in [one, other] {
             if self.names.get(who).is_none_or(|known| known.token.is_none()) {
                 self.enrol(who)?;
@@ -69,6 +70,44 @@ impl Player<'_> {
         let roster = self.bound.get("?roster").and_then(Term::as_int).and_then(|id| u64::try_from(id).ok());
         let known = self.names.get(who).cloned().unwrap_or_default();
         *self.names.entry(face) = Known { roster: roster.ok_or("the roster has no number")?, ..known };
+        self.all_forget()
+    }
+
+    /// ROOM-1. The first owns it, the others are brought into it; all have acknowledged that it was created.
+    pub(crate) fn room(&mut self, kind: &str, names: &str) -> Result<(), String> {
+        let mut names = names.split_whitespace();
+        let (Some(room), Some(owner)) = (names.next(), names.next()) else {
+            return Err("a room has a name and an owner".to_owned());
+        };
+        let others: Vec<&str> = names.collect();
+        if self.names.get(owner).is_none_or(|known| known.token.is_none()) {
+            self.enrol(owner)?;
+        }
+        for other in &others {
+            if !self.befriended.contains(&(owner.to_owned(), (*other).to_owned())) {
+                self.friends(&format!("{owner} {other}"))?;
+            }
+        }
+        let id = format!("?{room}");
+        self.bound.remove(&id);
+        let members: Vec<String> = others.iter().map(|other| format!("Member{{phone_id=@{other}}}")).collect();
+        let members = members.join(" ");
+        self.act(&format!(r#"{owner} > Room{{name="Tea" type={kind} members=[{members}] status=create}}"#))?;
+        let topic = format!("actions/1/api/@{owner}.client");
+        let admins = format!("admins=[Member{{id={id}{owner} phone_id=@{owner}}}]");
+        let listed: Vec<String> = match kind {
+            "group" => others.iter().map(|other| format!("Member{{id={id}{other} phone_id=@{other}}}")).collect(),
+            _ => Vec::new(),
+        };
+        for name in others.iter().chain([&owner]) {
+            self.bound.remove(&format!("{id}{name}"));
+        }
+        self.act(&format!("{owner} < {topic} Room{{id={id} {admins} members=[{}] status=create}}", listed.join(" ")))?;
+        for who in std::iter::once(owner).chain(others) {
+            self.bound.remove("?created");
+            self.act(&format!("{who} < room/{id} Message{{msg_id=?created type=[sys]}}"))?;
+            self.act(&format!("{who} > Ack{{id=?created}}"))?;
+        }
         self.all_forget()
     }
 

@@ -10,6 +10,7 @@
 //! | `people ann ann/2 ben` | they are registered by fake numbers and connected; what came of that is forgotten |
 //! | `friends ann ben` | people who are friends |
 //! | `roster ann ann2` | she makes another roster: `@ann2` is its phone_id; what came of that is forgotten |
+//! | `group r ann ben carl`, `channel r …` | a room of ann's, whose friends the others are; `?r` is its id, `?rann` her Member id |
 //! | `number n` | a fresh telephone number: `@n.phone` |
 //! | `x connects as "id" token T version N window N takes N certificate P from ADDRESS holding => 0x86` | all but `connects` as needed |
 //! | `x connects as "sys_a" service` | a trusted service, by the secret of the configuration |
@@ -24,7 +25,7 @@
 //! | `x forgets` | what has come so far does not matter |
 //! | `x subscribes topic => 0x87` | asks for a topic |
 //! | `x holds`, `x confirms` | does not confirm items (PUBACK) from now on; confirms them all, and again at once |
-//! | `x writes y m1 m2` or `m1..m9` | messages with these msg_ids and texts; `?m1` is then the number of the first; with `about ?m0`, replies |
+//! | `x writes y m1 m2` or `m1..m9`, `x writes ?r m1` | messages with these msg_ids and texts; `?m1` is then the number of the first; with `about ?m0`, replies |
 //! | `x acknowledges m1 m2` or `m1..m9` | Ack records |
 //! | `x has 2 due` | connects again and finds so many items |
 //! | `x fails` | the session of her client id ends as by a panic; in the simulator only |
@@ -89,6 +90,8 @@ macro_rules! every_file {
             delivery = "delivery.chat",
             refusals = "refusals.chat",
             transient = "transient.chat",
+            room = "room.chat",
+            member = "member.chat",
             failure = "failure.chat",
             limits = "limits.chat",
         }

@@ -1,6 +1,6 @@
 //! A scene played line by line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use etf::Term;
 
@@ -23,6 +23,8 @@ pub(crate) struct Player<'s> {
     inboxes: HashMap<String, Inbox>,
     /// Pushes to each device that the scene has not mentioned.
     pushes: HashMap<String, Vec<Term>>,
+    /// Pairs that have been made friends.
+    pub(crate) befriended: HashSet<(String, String)>,
 }
 
 /// What has come to one connection.
@@ -62,6 +64,7 @@ pub(crate) fn play(scene: &Scene, stage: &mut dyn Stage, first: u64) -> Result<(
         call: None,
         inboxes: HashMap::new(),
         pushes: HashMap::new(),
+        befriended: HashSet::new(),
     };
     let done = scene.lines.iter().try_for_each(|line| {
         player.act(&line.text).map_err(|why| format!("{}: {}\n  {}\n  {why}", line.place, scene.title, line.text))

@@ -14,7 +14,7 @@ use proto::{Record, Refusal};
 use super::room::Room;
 use crate::protocol::fleeting::{self, Fleeting};
 use crate::protocol::rights::Right;
-use crate::protocol::{Halt, favorite, friend, history, later, message, presence, settle, typing};
+use crate::protocol::{Halt, favorite, friend, history, later, member, message, presence, room, settle, typing};
 use crate::rows::{self, Membership, READER, RELATION, ROSTER, Reader, Relation};
 use crate::{Call, Chat, Cx, Fx, Group, Input, Letter, Tick, Transient, Who};
 
@@ -77,6 +77,7 @@ impl Conversation {
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         let Call { who, record } = match input {
             Input::Call(call) => *call,
+            Input::Due { .. } if self.is_ending() => return room::erase(self, cx, fx, None),
             Input::Due { when } => return later::due(self, cx, fx, when),
             Input::Unstar { id } => return favorite::erase(self, cx, fx, id),
             Input::Errand(errand) => {
@@ -87,6 +88,9 @@ impl Conversation {
             Input::Taken => return fleeting::look(self, cx, fx),
             Input::Tick(Tick::SweepDue) => return fleeting::begin(self, cx, fx),
             Input::GoOn => return fleeting::go_on(self, cx, fx),
+            Input::Tick(Tick::ReaderDue) => return self.reader_due(cx, fx),
+            Input::Erase { asked } => return room::erase(self, cx, fx, asked),
+            Input::CallEnded(ended) => return self.call_ended(cx, fx, *ended),
             // Meant for other kinds of process.
             _ => return Ok(()),
         };
@@ -95,10 +99,26 @@ impl Conversation {
             Record::History(history) => history::call(self, cx, fx, &who, *history),
             Record::Star(star) => favorite::keep(self, cx, fx, &who, *star),
             Record::Friend(friend) => friend::call(self, chat, cx, fx, &who, *friend),
+            Record::Room(asked) => room::call(self, cx, fx, &who, *asked),
+            Record::Member(asked) => member::call(self, cx, fx, &who, *asked),
             Record::Typing(typing) => typing::typing(self, chat, cx, fx, &who, *typing),
             _ => Err(Refusal::InvalidData.into()),
         };
         settle(fx, &who, done)
+    }
+
+    fn is_ending(&self) -> bool {
+        self.room().is_ok_and(Room::is_ending)
+    }
+
+    /// HISTORY-4, held back for a second.
+    fn reader_due(&mut self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+        if let Parties::Room(room) = &mut self.parties
+            && let Some((who, reader)) = room.farthest.due(cx)
+        {
+            history::show_reader(self, fx, &who, reader, None);
+        }
+        Ok(())
     }
 
     /// The side that asks: the one named, or the caller's own (G-3, G-4). In a room it may be one that has left.
@@ -136,9 +156,30 @@ impl Conversation {
 
     /// `to` of what `own` writes here.
     pub(crate) fn to(&self, own: &Side) -> Bytes {
+        self.addressee(&own.who)
+    }
+
+    pub(crate) fn addressee(&self, from: &PhoneId) -> Bytes {
         match &self.parties {
-            Parties::Pair(_) => self.other(own).who.to_bytes(),
+            Parties::Pair(sides) => {
+                sides.iter().map(|side| &side.who).find(|who| *who != from).unwrap_or(from).to_bytes()
+            }
             Parties::Room(room) => room.id.to_bytes(),
+        }
+    }
+
+    /// The room, where it is none of two.
+    pub(crate) fn room(&self) -> Result<&Room, Refusal> {
+        match &self.parties {
+            Parties::Pair(_) => Err(Refusal::InvalidData),
+            Parties::Room(room) => Ok(room),
+        }
+    }
+
+    pub(crate) fn room_mut(&mut self) -> Result<&mut Room, Refusal> {
+        match &mut self.parties {
+            Parties::Pair(_) => Err(Refusal::InvalidData),
+            Parties::Room(room) => Ok(room),
         }
     }
 
@@ -193,7 +234,7 @@ impl Conversation {
 
     /// Shows an entry of the feed to all devices of all parties; it is encoded once.
     pub(crate) fn post(&self, fx: &mut Fx, message: &Message, seq: u64, id: u64, payload: Bytes, who: Option<&Who>) {
-        let letter = Arc::new(Letter {
+        let letter = Letter {
             feed: self.feed.clone(),
             key: self.key.clone(),
             topic: self.name.clone(),
@@ -202,10 +243,18 @@ impl Conversation {
             id,
             whole: message.status.is_none(),
             fleeting: self.fleeting.is_on,
-            print: rows::fingerprint(message.msg_id.as_deref().unwrap_or_default()),
+            print: Some(rows::fingerprint(message.msg_id.as_deref().unwrap_or_default())),
+            echo: true,
             payload,
             origin: who.map(|who| (who.connection, who.call)),
-        });
+            except: None,
+        };
+        self.spread(fx, letter);
+    }
+
+    /// One hand-over per ring thread, whoever hears it.
+    pub(crate) fn spread(&self, fx: &mut Fx, letter: Letter) {
+        let letter = Arc::new(letter);
         for group in self.groups() {
             fx.publish(group, Input::Letter(letter.clone()));
         }
@@ -213,13 +262,13 @@ impl Conversation {
 
     /// Shows something that is not kept (`[T]`) to all devices of all parties but this connection.
     pub(crate) fn show(&self, fx: &mut Fx, payload: Bytes, except: Option<u64>) {
-        self.show_all(fx, Transient { topic: self.name.clone(), payload, except, origin: None });
+        self.show_all(fx, Transient::new(self.name.clone(), payload, except));
     }
 
     /// The same to all of them, to the one that caused it behind its answer.
     pub(crate) fn show_after(&self, fx: &mut Fx, payload: Bytes, who: &Who) {
         let origin = Some((who.connection, who.call));
-        self.show_all(fx, Transient { topic: self.name.clone(), payload, except: None, origin });
+        self.show_all(fx, Transient { origin, ..Transient::new(self.name.clone(), payload, None) });
     }
 
     fn show_all(&self, fx: &mut Fx, transient: Transient) {

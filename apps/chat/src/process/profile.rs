@@ -224,8 +224,10 @@ impl Profile {
     fn tell_now(&mut self, cx: &Cx<'_>, fx: &mut Fx, status: PresenceStatus) -> Result<(), Failure> {
         let row: Option<Row> = rows::read(cx.store, PROFILE, self.phone.as_str().as_bytes())?;
         match presence::last_seen(&row.unwrap_or_default().settings) {
-            Audience::Everyone | Audience::Friends => presence::tell_friends(cx, fx, &self.phone, &status)?,
             Audience::Nobody => {}
+            audience @ (Audience::Everyone | Audience::Friends) => {
+                presence::tell_others(cx, fx, &self.phone, &status, audience)?;
+            }
         }
         self.told = Told { status: Some(status), at: Some(cx.now), is_due: false };
         Ok(())

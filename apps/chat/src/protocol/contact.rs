@@ -240,7 +240,7 @@ fn status(address: &[u8], relation: Option<&Relation>, entry: Option<&Entry>) ->
 }
 
 /// Certificates of a roster's devices (SEC-9).
-fn services(cx: &Cx<'_>, peer: &PhoneId) -> Result<Vec<Service>, Failure> {
+pub(crate) fn services(cx: &Cx<'_>, peer: &PhoneId) -> Result<Vec<Service>, Failure> {
     let prefix = rows::path(&[peer.phone().as_str().as_bytes(), b""]);
     let found = cx.store.scan(DEVICE, &kvs::Span::prefix(prefix).limit(limits::DEVICES))?;
     let devices = found.iter().map(|(_, row)| rows::decode(row)).collect::<Result<Vec<Device>, Failure>>()?;

@@ -7,6 +7,7 @@ use proto::records::Feature;
 /// Groups of FEATURE-2 that the server reads.
 pub(crate) const AUTH_DATA: &[u8] = b"AUTH_DATA";
 pub(crate) const PRIVACY: &[u8] = b"PRIVACY";
+pub(crate) const NOTIFICATIONS: &[u8] = b"NOTIFICATIONS";
 pub(crate) const ROOM_SETTINGS: &[u8] = b"ROOM_SETTINGS";
 pub(crate) const ADMIN_PERMISSIONS: &[u8] = b"ADMIN_PERMISSIONS_DATA";
 const LANGUAGE_SETTINGS: &[u8] = b"LANGUAGE_SETTINGS";
@@ -37,6 +38,11 @@ pub(crate) fn value<'a>(features: &'a [Feature], group: &[u8], key: &[u8]) -> Op
     // The last wins in a list that came from a client (section 5).
     let feature = features.iter().rev().find(|feature| feature.is(group, key))?;
     Some(feature.text()).filter(|value| !value.is_empty())
+}
+
+/// The setting that mutes a contact or a room; an empty value ends that.
+pub(crate) fn mute(value: &'static str) -> Feature {
+    Feature::new(NOTIFICATIONS, "MUTE", value)
 }
 
 /// Language of codes and system texts (FEATURE-2).

@@ -44,8 +44,8 @@ pub(crate) fn call(
         Some(FriendStatus::Revoke) => pair.revoke(),
         Some(FriendStatus::Ban) => pair.ban(),
         Some(FriendStatus::Unban) => pair.unban(),
-        Some(FriendStatus::Mute) => pair.settings(&[mute("true")]),
-        Some(FriendStatus::Unmute) => pair.settings(&[mute("")]),
+        Some(FriendStatus::Mute) => pair.settings(&[feature::mute("true")]),
+        Some(FriendStatus::Unmute) => pair.settings(&[feature::mute("")]),
         Some(FriendStatus::Update) => pair.settings(&friend.settings),
         Some(FriendStatus::Ignore) => pair.ignore(),
         // FRIEND-11
@@ -54,10 +54,6 @@ pub(crate) fn call(
         }
         None => Err(Refusal::InvalidData.into()),
     }
-}
-
-fn mute(value: &'static str) -> Feature {
-    Feature::new("NOTIFICATIONS", "MUTE", value)
 }
 
 /// One request about the relation of two.

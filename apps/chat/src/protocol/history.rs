@@ -11,13 +11,14 @@ use proto::ids::{FeedId, PhoneId};
 use proto::limits::{HISTORY_ANSWER, HISTORY_REQUEST, MESSAGE_IDS, UNREAD};
 use proto::records::{
     Contact, ContactReader, ContactStatus, Feed, History, HistoryFeed, HistoryItem, HistoryStatus, Io, Mark, Message,
-    SeenBy,
+    MessageLink, Room, RoomStatus, SeenBy,
 };
 
 use super::message::reply;
-use super::{Halt, contact, fleeting, presence};
-use crate::effects::{Seen, answer, answer_also, contact_merge, notify, ses};
-use crate::process::conversation::{Conversation, Side};
+use super::{Halt, contact, fleeting, presence, room};
+use crate::effects::{Seen, answer, answer_also, contact_merge, notify, notify_of, ses};
+use crate::process::conversation::{Conversation, Parties, Side};
+use crate::process::room::Room as Hall;
 use crate::rows::{self, HIDDEN, MESSAGE, Reader};
 use crate::{Also, Cx, Fx, Who};
 
@@ -29,6 +30,10 @@ const CHUNK: usize = 32;
 const LOOK_MAX: usize = 2 * UNREAD as usize;
 /// Stored bytes that it reads; of a feed with messages so large it counts a part.
 const LOOK_BYTES: usize = 32 << 20;
+/// Readers of a room that an answer looks at: of larger rooms those who have read farthest.
+const READERS_MAX: usize = 200;
+/// Readers named with a message of a room (MESSAGE-11).
+const SEENBY_MAX: usize = proto::limits::NOTICE_MEMBERS;
 /// Stored bytes that one request takes from the store at most; a request for more of that size is answered in part.
 const REQUEST_BYTES: usize = 8 << 20;
 
@@ -107,39 +112,73 @@ pub(crate) fn update(
     position: Option<u64>,
     acks: Vec<Bytes>,
 ) -> Result<(), Halt> {
-    let last = conversation.last.unwrap_or(0);
+    let last = conversation.last.unwrap_or(0).min(own.sees.1);
     let asked = position.filter(|at| *at > 0).unwrap_or(last);
     let reader = own.reader.reader.max(asked.min(last));
     let moved = reader > own.reader.reader;
-    let reach = Reach::of(cx, &conversation.feed, &own)?;
-    let other = conversation.other(&own).clone();
-    let news = Contact {
-        phone_id: Some(other.who.to_bytes()),
-        reader: Some(ContactReader::Both(vec![reader, other.reader.reader])),
-        nread: Some(reach.unread(cx, &own.who, reader)?),
-        last_msg: reach.last(cx)?.map(|last| match conversation.fleeting.is_on {
-            true => Box::new(fleeting::bare(last)),
-            false => contact::brief(last),
-        }),
-        status: Some(ContactStatus::LastMsg),
-        ..Contact::default()
-    };
+    let (news, merge) = reading(conversation, cx, &own, reader)?;
 
     let also = Also::Read { key: conversation.key.clone(), id: reader };
     if !moved {
-        answer_also(fx, who, acks.into_iter().chain([etf::encode(&news)]).collect(), also);
+        answer_also(fx, who, acks.into_iter().chain([news]).collect(), also);
         return Ok(());
     }
     conversation.put_reader(fx, &own, Reader { reader, ..own.reader });
+    if let Ok(room) = conversation.room() {
+        room.forget_mentions(cx, fx, &own.who, reader)?;
+    }
     answer_also(fx, who, acks, also);
-    let merge = contact_merge(&own.who, other.who.as_str().as_bytes());
-    notify(fx, cx, own.who.phone(), &ses(cx, &own.who)?, &news, merge, Seen::after(who))?;
+    notify_of(fx, cx, own.who.phone(), &ses(cx, &own.who)?, news, merge, Seen::after(who), 0)?;
     updated(conversation, cx, fx, who, &own, reader)
 }
 
-/// HISTORY-4: the others learn how far it is read, unless the reader's privacy keeps that.
-fn updated(
+/// What the reader's own devices are told: how far it and the others have read, what is left; and the key that makes one of several.
+fn reading(
     conversation: &Conversation,
+    cx: &Cx<'_>,
+    own: &Side,
+    reader: u64,
+) -> Result<(Bytes, Option<Bytes>), Failure> {
+    match &conversation.parties {
+        Parties::Pair(_) => {
+            let reach = Reach::of(cx, &conversation.feed, own)?;
+            let other = conversation.other(own);
+            let news = Contact {
+                phone_id: Some(other.who.to_bytes()),
+                reader: Some(ContactReader::Both(vec![reader, other.reader.reader])),
+                nread: Some(reach.unread(cx, &own.who, reader)?),
+                last_msg: reach.last(cx)?.map(|last| match conversation.fleeting.is_on {
+                    true => Box::new(fleeting::bare(last)),
+                    false => contact::brief(last),
+                }),
+                status: Some(ContactStatus::LastMsg),
+                ..Contact::default()
+            };
+            Ok((etf::encode(&news), contact_merge(&own.who, other.who.as_str().as_bytes())))
+        }
+        Parties::Room(room) => {
+            let personal = room::show::personal(cx, room, own, reader)?;
+            let news = Room {
+                id: Some(room.id.to_bytes()),
+                unread: personal.unread,
+                mentions: personal.mentions,
+                readers: personal.readers,
+                last_msg: personal.last_msg.map(|last| match (last, conversation.fleeting.is_on) {
+                    (MessageLink::Message(last), true) => MessageLink::Message(Box::new(fleeting::bare(*last))),
+                    (last, _) => last,
+                }),
+                status: Some(RoomStatus::LastMsg),
+                ..Room::default()
+            };
+            Ok((etf::encode(&news), room::show::reading_merge(&own.who, room)))
+        }
+    }
+}
+
+/// HISTORY-4: the others learn how far it is read, unless the reader's privacy keeps that. In a room only of the one who has read
+/// farthest, at most once a second.
+fn updated(
+    conversation: &mut Conversation,
     cx: &Cx<'_>,
     fx: &mut Fx,
     who: &Who,
@@ -149,15 +188,24 @@ fn updated(
     if !presence::shows_reading(cx, own.who.phone())? {
         return Ok(());
     }
+    if let Parties::Room(room) = &mut conversation.parties
+        && !room.farthest.is_to_tell(cx, fx, own, reader)
+    {
+        return Ok(());
+    }
+    show_reader(conversation, fx, &own.who, reader, Some(who.connection));
+    Ok(())
+}
+
+pub(crate) fn show_reader(conversation: &Conversation, fx: &mut Fx, who: &PhoneId, reader: u64, except: Option<u64>) {
     let news = etf::encode(&History {
-        roster_id: Some(own.who.to_bytes()),
+        roster_id: Some(who.to_bytes()),
         feed: Some(Feed::from(&conversation.feed).into()),
         entity_id: Some(reader),
         status: Some(HistoryStatus::Updated),
         ..History::default()
     });
-    conversation.show(fx, news, Some(who.connection));
-    Ok(())
+    conversation.show(fx, news, except);
 }
 
 /// HISTORY-5: nothing up to here is shown to this roster any more. It may come as a message (MESSAGE-14), which has `acks`.
@@ -169,7 +217,7 @@ pub(crate) fn delete(
     own: Side,
     acks: Vec<Bytes>,
 ) -> Result<(), Halt> {
-    let mark = conversation.last.unwrap_or(0);
+    let mark = conversation.last.unwrap_or(0).min(own.sees.1);
     let acks = acks.into_iter().chain([etf::encode(&Io::ok(Outcome::Cleared))]).collect();
     if own.reader.clear >= mark {
         answer(fx, who, acks);
@@ -272,8 +320,15 @@ fn conclude(
 ) -> Result<(), Halt> {
     let range = found.first().and_then(|first| first.id).zip(found.last().and_then(|last| last.id));
     let replied = range.map(|(first, last)| reply::any(cx, &conversation.key, first, last)).transpose()?;
+    match &conversation.parties {
+        Parties::Pair(sides) => {
+            for message in &mut found {
+                mark_read(sides, cx, message)?;
+            }
+        }
+        Parties::Room(room) => mark_read_by(room, cx, &mut found)?,
+    }
     for message in &mut found {
-        mark_read(conversation, cx, message)?;
         if let (Some(true), Some(id)) = (replied, message.id) {
             message.repliedby = reply::latest(cx, &conversation.key, id, MESSAGE_IDS)?;
         }
@@ -314,8 +369,8 @@ fn size(message: &Message) -> usize {
 }
 
 /// MESSAGE-11: who has read it.
-fn mark_read(conversation: &Conversation, cx: &Cx<'_>, message: &mut Message) -> Result<(), Failure> {
-    for side in conversation.sides() {
+fn mark_read(sides: &[Side], cx: &Cx<'_>, message: &mut Message) -> Result<(), Failure> {
+    for side in sides {
         let own = message.from.as_deref() == Some(side.who.as_str().as_bytes());
         if !own && message.id <= Some(side.reader.reader) && presence::shows_reading(cx, side.who.phone())? {
             message.seenby.push(SeenBy::Phone(side.who.to_bytes()));
@@ -323,6 +378,28 @@ fn mark_read(conversation: &Conversation, cx: &Cx<'_>, message: &mut Message) ->
     }
     if !message.seenby.is_empty() {
         message.r#type.push(Mark::Read);
+    }
+    Ok(())
+}
+
+/// The same in a room, of those who have read farthest: by their Member ids, ascending.
+fn mark_read_by(room: &Hall, cx: &Cx<'_>, found: &mut [Message]) -> Result<(), Failure> {
+    let Some(first) = found.first().and_then(|message| message.id) else { return Ok(()) };
+    let mut readers = Vec::new();
+    for (reader, member, roster) in room.readers(cx, first, READERS_MAX)? {
+        if presence::shows_reading(cx, roster.phone())? {
+            readers.push((member, reader, roster.to_bytes()));
+        }
+    }
+    readers.sort_unstable();
+    for message in found {
+        let has = readers
+            .iter()
+            .filter(|(_, reader, roster)| message.id <= Some(*reader) && message.from.as_ref() != Some(roster));
+        message.seenby = has.take(SEENBY_MAX).map(|(member, ..)| SeenBy::Id(*member)).collect();
+        if !message.seenby.is_empty() {
+            message.r#type.push(Mark::Read);
+        }
     }
     Ok(())
 }

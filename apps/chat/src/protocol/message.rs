@@ -95,6 +95,11 @@ fn send(
     }
     let link = message.link.map(|link| about(conversation, cx, who, own, forwards, link)).transpose()?;
 
+    let mentioned = match conversation.room() {
+        Ok(room) => room.mentioned(cx, &message.mentioned)?,
+        Err(_) => Vec::new(),
+    };
+
     let id = cx.id()?;
     if !acquainted {
         check_room(conversation, cx)?;
@@ -113,6 +118,7 @@ fn send(
         r#type: message.r#type,
         link,
         status: message.status.and_then(MessageStatus::modern),
+        mentioned: mentioned.iter().map(|(member, _)| *member).collect(),
         ..Message::default()
     };
     let payload = check_size(chat, &kept)?;
@@ -131,6 +137,9 @@ fn send(
     }
     if rows::is_pending(&kept) {
         pending::announced(conversation, fx, id, cx.now.0);
+    }
+    if let Ok(room) = conversation.room() {
+        room.put_mentions(fx, &mentioned, id);
     }
     conversation.last = Some(id);
     // The sender has read what it wrote.

@@ -1,5 +1,6 @@
 //! PRESENCE-1 to 6: who is there, and who may know it. PRESENCE-7, Typing, has its own file.
 
+mod fellows;
 mod tell;
 
 use bytes::Bytes;
@@ -9,7 +10,8 @@ use proto::ids::{Address, BadId, Phone, PhoneId};
 use proto::limits::PRESENCE_CHARS;
 use proto::records::{ContactStatus, Feature, Online, Presence, PresenceStatus, Profile};
 
-pub(crate) use tell::{Telling, friends, tell_device, tell_face, tell_face_on, tell_friends, tell_one, tell_own};
+pub(crate) use fellows::are_fellows;
+pub(crate) use tell::{Telling, friends, tell_device, tell_face, tell_face_on, tell_one, tell_others, tell_own};
 
 use super::Halt;
 use super::feature::{self, PRIVACY};
@@ -92,7 +94,11 @@ fn seen_by(cx: &Cx<'_>, account: &Account, peer: &PhoneId) -> Result<PresenceSta
             return to_friend(cx, peer.phone());
         }
     }
-    Ok(Online::Offline.into())
+    let everyone = last_seen(&profile(cx, peer.phone())?.settings) == Audience::Everyone;
+    match everyone && are_fellows(cx, account, peer)? {
+        true => of(cx, peer.phone()),
+        false => Ok(Online::Offline.into()),
+    }
 }
 
 /// The own address that a request names (G-3, G-4); given back as it was written.
@@ -170,6 +176,17 @@ pub(crate) fn is_searchable(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure>
 /// P2P_FROM: whether strangers may write to the account (MESSAGE, *Right*).
 pub(crate) fn takes_from_everyone(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure> {
     Ok(Audience::of(&profile(cx, phone)?.settings, b"P2P_FROM", Audience::Friends) == Audience::Everyone)
+}
+
+/// GROUP_ADD: who may bring the account into rooms (ROOM-1, ROOM-4).
+pub(crate) fn group_add(cx: &Cx<'_>, phone: &Phone) -> Result<Audience, Failure> {
+    Ok(Audience::of(&profile(cx, phone)?.settings, b"GROUP_ADD", Audience::Friends))
+}
+
+/// What a roster is to another.
+pub(crate) fn relation(cx: &Cx<'_>, own: &PhoneId, peer: &PhoneId) -> Result<Option<ContactStatus>, Failure> {
+    let row: Option<Relation> = rows::read(cx.store, RELATION, &rows::pair_key(own, peer.as_str().as_bytes()))?;
+    Ok(row.and_then(|row| row.status))
 }
 
 /// TYPING: whether the account lets others see that it types (PRESENCE-7).

@@ -208,10 +208,11 @@ fn change(
 
 /// PRESENCE-5: who may no longer, or may again, see the account's presence is told once.
 fn tell_privacy(cx: &Cx<'_>, fx: &mut Fx, own: &Phone, before: &Profile, after: &Profile) -> Result<(), Failure> {
-    let hidden = |profile: &Profile| presence::last_seen(&profile.settings) == Audience::Nobody;
-    match (hidden(before), hidden(after)) {
-        (false, true) => presence::tell_friends(cx, fx, own, &PresenceStatus::Is(proto::Online::Offline)),
-        (true, false) => presence::tell_friends(cx, fx, own, &presence::of(cx, own)?),
-        (true, true) | (false, false) => Ok(()),
+    let audience = |profile: &Profile| presence::last_seen(&profile.settings);
+    match (audience(before), audience(after)) {
+        (Audience::Nobody, Audience::Nobody) => Ok(()),
+        (saw, Audience::Nobody) => presence::tell_others(cx, fx, own, &PresenceStatus::Is(proto::Online::Offline), saw),
+        (Audience::Nobody, sees) => presence::tell_others(cx, fx, own, &presence::of(cx, own)?, sees),
+        (_, _) => Ok(()),
     }
 }

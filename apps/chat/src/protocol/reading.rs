@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use n2o::Failure;
-use proto::ids::PhoneId;
+use proto::ids::{PhoneId, RoomId};
 use proto::records::{Contact, ContactStatus, Roster};
 
 use super::contact::{self, Known};
-use super::favorite;
 use super::roster::{Element, Frame, Parts};
-use crate::{Cx, Fx, Input, Name, Who, effects};
+use super::{favorite, room};
+use crate::{Cx, Fx, Input, Name, Who, effects, rows};
 
 /// Contacts read in one step.
 const STEP: usize = 128;
+/// A room, with the members it lists, costs as much to read as so many contacts.
+const ROOM_COST: usize = 16;
 
 /// An answer that is being read.
 #[derive(Debug, Clone)]
@@ -47,6 +49,8 @@ pub(crate) enum To {
 pub(crate) enum What {
     /// All, or those that changed later (PROFILE-1).
     Contacts { since: Option<u64> },
+    /// The rooms behind them that are left, the next one last.
+    Rooms { since: Option<u64>, left: Vec<RoomId> },
     /// Those whose names contain this, in lower case (ROSTER-10).
     Named(String),
     /// ROSTER-11, first pass: when the last message of each was.
@@ -114,6 +118,20 @@ impl Reading {
             }
             return Ok(next.len().max(1));
         }
+        if let What::Rooms { since, left } = &mut self.what {
+            let (since, next) = (*since, left.pop());
+            match next {
+                Some(next) => {
+                    let room = room::show::of_roster(cx, &own, &next, since)?;
+                    room.into_iter().for_each(|room| self.parts.add(Element::Room(Box::new(room))));
+                }
+                None => {
+                    self.what = What::Contacts { since };
+                    self.next_roster();
+                }
+            }
+            return Ok(ROOM_COST);
+        }
         let page = contact::page(cx, &own, &self.at, most)?;
         for known in &page.known {
             self.take(cx, &own, known)?;
@@ -126,12 +144,14 @@ impl Reading {
                     let order = std::mem::take(found).into_iter().map(|(_, address)| address);
                     self.what = What::InOrder(order.collect());
                 }
-                What::Contacts { .. } => {
+                What::Contacts { since } => {
+                    let since = *since;
                     let stars = favorite::stars(cx, &own)?;
                     stars.into_iter().for_each(|star| self.parts.add(Element::Star(Box::new(star))));
-                    self.next_roster();
+                    let left = rows::rooms(cx.store, &own)?.into_keys().rev().collect();
+                    self.what = What::Rooms { since, left };
                 }
-                What::Named(_) | What::InOrder(_) => self.next_roster(),
+                What::Named(_) | What::InOrder(_) | What::Rooms { .. } => self.next_roster(),
             }
         }
         Ok(page.known.len().max(1))
@@ -153,7 +173,7 @@ impl Reading {
                 }
                 None
             }
-            What::InOrder(_) => None,
+            What::InOrder(_) | What::Rooms { .. } => None,
         };
         if let Some(contact) = contact {
             self.parts.add(Element::Contact(Box::new(contact)));

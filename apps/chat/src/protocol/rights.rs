@@ -5,7 +5,6 @@ use proto::records::{Feature, MemberStatus, Room, RoomType};
 use super::feature::{self, ADMIN_PERMISSIONS, ROOM_SETTINGS};
 
 /// A row of the table.
-#[cfg_attr(not(test), expect(dead_code, reason = "what only the calls of rooms ask comes with them"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Right {
     Post,
@@ -15,6 +14,7 @@ pub(crate) enum Right {
     Info,
     AddMembers,
     RemoveMembers,
+    #[cfg_attr(not(test), expect(dead_code, reason = "LINK-3, 4 and 6 ask it"))]
     Links,
     /// HISTORY_VISIBLE, REQUIRE_CMS.
     History,

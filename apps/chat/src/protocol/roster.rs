@@ -15,7 +15,7 @@ use proto::{Outcome, Refusal, text};
 pub(crate) use book::registered;
 pub(crate) use leave::{errand, forget, leave};
 pub(crate) use nick::{claim, claim_first, index, nick, unname, wanted};
-pub(crate) use parts::{Element, Frame, Parts};
+pub(crate) use parts::{Element, Frame, PART_BYTES, Parts};
 
 use super::reading::{Reading, To, What};
 use super::{Halt, favorite, presence};

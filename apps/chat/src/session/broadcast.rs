@@ -3,18 +3,20 @@
 use bytes::Bytes;
 use n2o::Failure;
 use proto::Record;
-use proto::ids::{FeedId, Phone, PhoneId};
+use proto::ids::{FeedId, Phone, PhoneId, RoomId};
 use proto::limits::RELAY_BYTES;
 use proto::records::ContactStatus;
 use proto::topic::{Owner, Topic};
 
 use super::requests::Content;
+use super::spans::Spans;
 use super::{Link, Session};
 use crate::door::{Out, Role, Verdict};
 use crate::effects::show;
-use crate::protocol::presence;
-use crate::rows::{self, RELATION, Relation};
-use crate::{Account, Cx, Fx};
+use crate::process::room::Room;
+use crate::protocol::rights::Right;
+use crate::protocol::{Halt, presence};
+use crate::{Account, Cx, Fx, Group, Input, Transient};
 
 impl Session {
     /// TOPIC-10: records are interpreted as if sent to events, other bytes are relayed, what imitates the server is refused.
@@ -33,7 +35,7 @@ impl Session {
         let feed = feed_of(&topic);
         match (content, feed) {
             (Content::Record(record @ (Record::Message(_) | Record::Typing(_))), Some(feed)) => {
-                return self.perform(cx, fx, call, record, Some(feed));
+                return self.perform(cx, fx, call, record, Some(&feed));
             }
             (Content::Record(record @ (Record::Typing(_) | Record::Presence(_) | Record::Loc(_))), _) => {
                 return self.perform(cx, fx, call, record, None);
@@ -57,6 +59,12 @@ impl Session {
     pub(super) fn relay(&self, cx: &Cx<'_>, fx: &mut Fx, topic: &Topic, payload: &Bytes) -> Result<(), Failure> {
         let Some(link) = &self.link else { return Ok(()) };
         let shown = topic.clone().short();
+        if let Topic::Room(room) = topic {
+            let topic = shown.to_string().into();
+            let transient = Transient::new(topic, payload.clone(), Some(link.connection()));
+            fx.publish(Group::Room(room.clone()), Input::Transient(transient.into()));
+            return Ok(());
+        }
         for phone in receivers(cx, &shown)? {
             show(fx, &phone, &shown, payload.clone(), Some(link.connection()));
         }
@@ -75,9 +83,9 @@ impl Session {
             Topic::Devices(phone) => Ok(*phone == account.phone),
             Topic::Contacts(roster) => Ok(account.owns(roster)),
             Topic::Private(feed) => are_parties(cx, account, feed),
-            // Written by the server, or no topic of ours; rooms are not served yet.
-            Topic::Room(_)
-            | Topic::Ses(_)
+            Topic::Room(room) => Ok(self.may_post(cx, account, room)?),
+            // Written by the server, or no topic of ours.
+            Topic::Ses(_)
             | Topic::Ac(_)
             | Topic::Muc(_)
             | Topic::P2p(_)
@@ -86,6 +94,16 @@ impl Session {
             | Topic::Version(_)
             | Topic::Free
             | Topic::Unknown => Ok(false),
+        }
+    }
+
+    /// A member with the post right (ROOM-16).
+    fn may_post(&self, cx: &Cx<'_>, account: &Account, id: &RoomId) -> Result<bool, Failure> {
+        let room = Room::load(cx, id)?;
+        match room.own(cx, account, None) {
+            Ok(own) => Ok(room.allows(&own, Right::Post)),
+            Err(Halt::Refused(_)) => Ok(false),
+            Err(Halt::Failed(failure)) => Err(failure),
         }
     }
 
@@ -117,13 +135,9 @@ impl Link {
             Topic::Ses(Owner::Roster(roster)) => Ok(account.owns(roster)),
             Topic::Contacts(roster) | Topic::Ac(roster) => is_friend(cx, account, roster),
             Topic::Private(feed) | Topic::P2p(feed) => are_parties(cx, account, feed),
-            Topic::Muc(_)
-            | Topic::Room(_)
-            | Topic::Events(_)
-            | Topic::Actions(..)
-            | Topic::Version(_)
-            | Topic::Free
-            | Topic::Unknown => Ok(false),
+            Topic::Room(room) => Ok(Spans::of_room(cx, account, room)?.is_open()),
+            Topic::Muc(roster) => presence::are_fellows(cx, account, roster),
+            Topic::Events(_) | Topic::Actions(..) | Topic::Version(_) | Topic::Free | Topic::Unknown => Ok(false),
         }
     }
 }
@@ -134,9 +148,10 @@ fn is_open(topic: &Topic) -> bool {
 }
 
 /// The feed that a topic is of (TOPIC-10.1).
-fn feed_of(topic: &Topic) -> Option<&FeedId> {
+fn feed_of(topic: &Topic) -> Option<FeedId> {
     match topic {
-        Topic::Private(feed) | Topic::P2p(feed) => Some(feed),
+        Topic::Private(feed) | Topic::P2p(feed) => Some(feed.clone()),
+        Topic::Room(room) => Some(FeedId::Room(room.clone())),
         _ => None,
     }
 }
@@ -166,12 +181,13 @@ fn are_parties(cx: &Cx<'_>, account: &Account, feed: &FeedId) -> Result<bool, Fa
     if own == peer {
         return Ok(true);
     }
-    Ok(match relation(cx, own, peer)? {
+    Ok(match presence::relation(cx, own, peer)? {
         Some(ContactStatus::Friend) => true,
         // Strangers whom the receiver's privacy lets write (MESSAGE, *Right*).
         // Deleting the contact does not get around a ban (FRIEND-10).
         None | Some(ContactStatus::Internal | ContactStatus::Request | ContactStatus::Authorization) => {
-            relation(cx, peer, own)? != Some(ContactStatus::Ban) && presence::takes_from_everyone(cx, peer.phone())?
+            presence::relation(cx, peer, own)? != Some(ContactStatus::Ban)
+                && presence::takes_from_everyone(cx, peer.phone())?
         }
         Some(_) => false,
     })
@@ -180,14 +196,9 @@ fn are_parties(cx: &Cx<'_>, account: &Account, feed: &FeedId) -> Result<bool, Fa
 /// Whether the account is a friend of this roster.
 fn is_friend(cx: &Cx<'_>, account: &Account, roster: &PhoneId) -> Result<bool, Failure> {
     for own in &account.rosters {
-        if relation(cx, &account.phone.roster(*own), roster)? == Some(ContactStatus::Friend) {
+        if presence::relation(cx, &account.phone.roster(*own), roster)? == Some(ContactStatus::Friend) {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-fn relation(cx: &Cx<'_>, own: &PhoneId, peer: &PhoneId) -> Result<Option<ContactStatus>, Failure> {
-    let row: Option<Relation> = rows::read(cx.store, RELATION, &rows::pair_key(own, peer.as_str().as_bytes()))?;
-    Ok(row.and_then(|row| row.status))
 }

@@ -110,9 +110,17 @@ impl Session {
         fx.tell(Name::Session(self.client.clone()), Input::Begin { connection: admitted.connection });
     }
 
+    /// The session hears its account; now it joins its rooms.
+    pub(super) fn begin(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
+        let Some(account) = self.link(connection).and_then(|link| link.account.clone()) else { return Ok(()) };
+        self.hear_rooms(cx, fx, &account)?;
+        fx.tell(Name::Session(self.client.clone()), Input::Begun { connection });
+        Ok(())
+    }
+
     /// The session hears news from now on; what came before is read from the store. CON-6: clients of the first versions are sent their
     /// Profile before it, without asking.
-    pub(super) fn begin(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
+    pub(super) fn begun(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
         let client = self.client.clone();
         let Some(link) = self.link(connection) else {
             return Ok(());
@@ -175,6 +183,9 @@ impl Session {
         let Some(link) = self.link.take() else { return };
         if let (Some(phone), Some(device)) = (link.phone(), &link.device) {
             fx.leave(Group::Account(phone.clone()));
+            for room in std::mem::take(&mut self.rooms) {
+                fx.leave(Group::Room(room));
+            }
             fx.tell(Name::Profile(phone.clone()), Input::Left { device: device.clone(), how });
         }
     }

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use mail::Cursor;
 use n2o::Failure;
+use proto::ids::FeedId;
 use proto::records::{Feed, History, HistoryStatus, Message};
 
 use super::queue::{AHEAD_BYTES, Line, Notices};
 use crate::Cx;
 use crate::protocol::history;
-use crate::rows::{self, CHANGE, CHANGED, Change, DUPLICATE, Kept, MESSAGE, NOTICE};
+use crate::rows::{self, CHANGE, CHANGED, Change, DUPLICATE, Kept, MESSAGE, NEWS, NOTICE, News};
 
 /// Entries read ahead of a stream at a time.
 const AHEAD: usize = 32;
@@ -33,12 +34,16 @@ pub(super) enum Item {
     /// The `echo` of what this device sent is acknowledged by the transport (DLV-3); a `receipt` is owed to its author (MESSAGE-12).
     Letter {
         payload: Bytes,
-        print: u64,
+        print: Option<u64>,
         echo: bool,
         receipt: bool,
     },
     Notice {
         topic: Bytes,
+        payload: Bytes,
+    },
+    /// A notice to all members of a room.
+    News {
         payload: Bytes,
     },
     /// In place of messages that were dropped: where HISTORY-8 has them (DLV-10).
@@ -47,40 +52,77 @@ pub(super) enum Item {
     },
     /// Nothing to send: acknowledged before, or covered.
     Passed,
+    /// Part of an earlier notice of the same item (DLV-9).
+    Merged,
 }
 
-/// Number of the first entry of a feed that the cursor does not cover, roughly: there may be none behind it.
+/// Number of the first entry of a private feed that the cursor does not cover, roughly: there may be none behind it.
 pub(super) fn first_letter(cx: &Cx<'_>, feed: &[u8], before: &Cursor) -> Result<Option<u64>, Failure> {
-    let message = first(cx, MESSAGE, feed, before)?;
-    let change = first(cx, CHANGE, feed, before)?;
-    Ok([message, change].into_iter().flatten().min())
+    let span = rows::numbers(feed, before.upto + 1, u64::MAX);
+    Ok([first_row(cx, MESSAGE, &span)?, first_row(cx, CHANGE, &span)?].into_iter().flatten().min())
 }
 
 pub(super) fn first_notice(cx: &Cx<'_>, owner: &[u8], before: &Cursor) -> Result<Option<u64>, Failure> {
-    first(cx, NOTICE, owner, before)
+    first_row(cx, NOTICE, &rows::numbers(owner, before.upto + 1, u64::MAX))
 }
 
-fn first(cx: &Cx<'_>, table: kvs::Table, owner: &[u8], before: &Cursor) -> Result<Option<u64>, Failure> {
-    let rows = cx.store.scan(table, &rows::numbers(owner, before.upto + 1, u64::MAX).limit(1))?;
+/// The same of a room: of what the device may hear.
+pub(super) fn first(cx: &Cx<'_>, line: &Line) -> Result<Option<u64>, Failure> {
+    let mut from = line.stream.top() + 1;
+    while let Some((first, last)) = line.spans.next(from) {
+        let span = rows::numbers(&line.key, first, last);
+        let mut found = None;
+        for table in [MESSAGE, CHANGE, NEWS] {
+            found = [found, first_row(cx, table, &span)?].into_iter().flatten().min();
+        }
+        if found.is_some() || last == u64::MAX {
+            return Ok(found);
+        }
+        from = last + 1;
+    }
+    Ok(None)
+}
+
+fn first_row(cx: &Cx<'_>, table: kvs::Table, span: &kvs::Span) -> Result<Option<u64>, Failure> {
+    let rows = cx.store.scan(table, &span.clone().limit(1))?;
     Ok(rows.first().and_then(|(key, _)| rows::number(key)))
 }
 
 /// The next entries of a feed behind what was sent, in order.
 pub(super) fn letters(cx: &Cx<'_>, line: &Line) -> Result<Vec<Due>, Failure> {
     let dropped = line.dropped.filter(|dropped| line.stream.top() < dropped.upto);
-    let from = dropped.map_or(line.stream.top(), |dropped| dropped.upto) + 1;
-    let messages = cx.store.scan(MESSAGE, &rows::numbers(&line.key, from, u64::MAX).limit(AHEAD))?;
-    let changes = cx.store.scan(CHANGE, &rows::numbers(&line.key, from, u64::MAX).limit(AHEAD))?;
-    // Beyond the last entry of a full table's part, the other's may be out of order.
-    let reach = [&messages, &changes].into_iter().filter(|rows| rows.len() == AHEAD).filter_map(|rows| rows.last());
-    let reach = reach.filter_map(|(key, _)| rows::number(key)).min().unwrap_or(u64::MAX);
-    // A change comes behind its message: where there is none from here on, no message has one.
-    let changed = !changes.is_empty();
-    let mut due = Vec::with_capacity(1 + messages.len() + changes.len());
+    let mut from = dropped.map_or(line.stream.top(), |dropped| dropped.upto) + 1;
+    let mut due = Vec::new();
     due.extend(dropped.map(|dropped| {
         let item = Item::CatchUp { payload: catch_up(line, dropped.first) };
         Due { seq: dropped.upto, id: dropped.upto, item, covers: Vec::new() }
     }));
+    while let Some((first, last)) = line.spans.next(from) {
+        due.extend(entries(cx, line, first, last)?);
+        if !due.is_empty() || last == u64::MAX {
+            break;
+        }
+        from = last + 1;
+    }
+    due.truncate(within(&due));
+    Ok(due)
+}
+
+/// The first entries of a stretch of the feed.
+fn entries(cx: &Cx<'_>, line: &Line, first: u64, last: u64) -> Result<Vec<Due>, Failure> {
+    let span = rows::numbers(&line.key, first, last).limit(AHEAD);
+    let messages = cx.store.scan(MESSAGE, &span)?;
+    let changes = cx.store.scan(CHANGE, &span)?;
+    let news = match line.feed {
+        FeedId::P2p(..) => Vec::new(),
+        FeedId::Room(_) => cx.store.scan(NEWS, &span)?,
+    };
+    // Beyond the last entry of a full table's part, the others' may be out of order.
+    let full = [&messages, &changes, &news].into_iter().filter(|rows| rows.len() == AHEAD);
+    let reach = full.filter_map(|rows| rows.last()).filter_map(|(key, _)| rows::number(key)).min().unwrap_or(u64::MAX);
+    // A change comes behind its message: where there is none from here on, no message has one.
+    let changed = !changes.is_empty();
+    let mut due = Vec::with_capacity(messages.len() + changes.len() + news.len());
     for (key, row) in messages {
         let seq = rows::number(&key).unwrap_or_default();
         if seq <= reach {
@@ -93,8 +135,38 @@ pub(super) fn letters(cx: &Cx<'_>, line: &Line) -> Result<Vec<Due>, Failure> {
             due.push(change(cx, line, seq, rows::change(&row)?)?);
         }
     }
+    due.extend(told(line, news, reach)?);
     due.sort_unstable_by_key(|due| due.seq);
-    due.truncate(within(&due));
+    Ok(due)
+}
+
+/// Notices of a room; of those with one merge key one, in the first one's place with the last one's content (DLV-9).
+fn told(line: &Line, rows: Vec<kvs::Entry>, reach: u64) -> Result<Vec<Due>, Failure> {
+    let mut due: Vec<Due> = Vec::with_capacity(rows.len());
+    let mut by_merge: HashMap<Bytes, usize> = HashMap::new();
+    for (key, row) in rows {
+        let seq = rows::number(&key).unwrap_or_default();
+        if seq > reach {
+            break;
+        }
+        let passed = Due { seq, id: seq, item: Item::Passed, covers: Vec::new() };
+        let kept: News = rows::decode(&row)?;
+        // Also one that was taken for covered: the first one, which was not acknowledged, comes again with its content.
+        let first = kept.merge.as_ref().and_then(|merge| by_merge.get(merge)).and_then(|at| due.get_mut(*at));
+        if let Some(Due { item: Item::News { payload }, .. }) = first {
+            *payload = mail::merge::merge(payload, kept.payload);
+            due.push(Due { item: Item::Merged, ..passed });
+            continue;
+        }
+        if line.stream.is_acknowledged_before(seq) {
+            due.push(passed);
+            continue;
+        }
+        if let Some(merge) = kept.merge {
+            by_merge.insert(merge, due.len());
+        }
+        due.push(Due { item: Item::News { payload: kept.payload }, ..passed });
+    }
     Ok(due)
 }
 
@@ -113,8 +185,11 @@ impl Due {
     /// What it takes in memory, about, bytes.
     pub(super) fn bytes(&self) -> usize {
         match &self.item {
-            Item::Letter { payload, .. } | Item::Notice { payload, .. } | Item::CatchUp { payload } => payload.len(),
-            Item::Passed => 0,
+            Item::Letter { payload, .. }
+            | Item::Notice { payload, .. }
+            | Item::News { payload }
+            | Item::CatchUp { payload } => payload.len(),
+            Item::Passed | Item::Merged => 0,
         }
     }
 }
@@ -147,7 +222,7 @@ fn letter(cx: &Cx<'_>, line: &Line, seq: u64, row: Bytes, changed: bool) -> Resu
 fn change(cx: &Cx<'_>, line: &Line, seq: u64, change: Change) -> Result<Due, Failure> {
     let id = change.id;
     let passed = Due { seq, id, item: Item::Passed, covers: Vec::new() };
-    if line.stream.is_acknowledged_before(seq) {
+    if line.stream.is_acknowledged_before(seq) || !line.spans.admits(seq, id) {
         return Ok(passed);
     }
     let Some(row) = cx.store.get(MESSAGE, &rows::numbered(&line.key, id))? else {
@@ -163,7 +238,7 @@ fn change(cx: &Cx<'_>, line: &Line, seq: u64, change: Change) -> Result<Due, Fai
 
 /// `prev` names a message that is still there (PM-7).
 fn shown(cx: &Cx<'_>, line: &Line, message: Message, row: Bytes) -> Result<Item, Failure> {
-    let print = rows::fingerprint(message.msg_id.as_deref().unwrap_or_default());
+    let print = Some(rows::fingerprint(message.msg_id.as_deref().unwrap_or_default()));
     let echo = is_echo(cx, line, &message)?;
     let receipt =
         message.status.is_none() && line.peer.as_ref().is_some_and(|peer| message.from == Some(peer.to_bytes()));
@@ -231,7 +306,7 @@ fn new_notices(rows: Vec<kvs::Entry>, queue: &Notices) -> Result<Vec<Due>, Failu
 fn merged(older: &Item, newer: Kept) -> Item {
     let payload = match older {
         Item::Notice { payload, .. } => mail::merge::merge(payload, newer.payload),
-        Item::Letter { .. } | Item::CatchUp { .. } | Item::Passed => newer.payload,
+        Item::Letter { .. } | Item::News { .. } | Item::CatchUp { .. } | Item::Passed | Item::Merged => newer.payload,
     };
     Item::Notice { topic: newer.topic, payload }
 }

@@ -21,7 +21,7 @@ pub(super) struct Dropped {
 /// Drops the oldest messages of a queue that is longer or older than it may be.
 pub(super) fn apply(cx: &Cx<'_>, queue: &mut Queue) -> Result<(), Failure> {
     let mut newest = Vec::new();
-    for line in &mut queue.lines {
+    for line in queue.lines.iter_mut().filter(|line| line.waits) {
         let (old, due) = (too_old(cx, line)?, newest_due(cx, line)?);
         line.dropped = old;
         newest.extend(due.into_iter().filter(|seq| old.is_none_or(|old| *seq > old.upto)));
@@ -32,7 +32,7 @@ pub(super) fn apply(cx: &Cx<'_>, queue: &mut Queue) -> Result<(), Failure> {
     let at = newest.len() - QUEUE_ITEMS;
     let (_, kept, _) = newest.select_nth_unstable(at);
     let upto = *kept - 1;
-    for line in &mut queue.lines {
+    for line in queue.lines.iter_mut().filter(|line| line.waits) {
         if let Some(first) =
             line.dropped.map(|dropped| dropped.first).or(first_due(cx, line)?).filter(|first| *first <= upto)
         {
@@ -44,28 +44,40 @@ pub(super) fn apply(cx: &Cx<'_>, queue: &mut Queue) -> Result<(), Failure> {
 
 /// Numbers of the due messages of a feed, at most one more than a queue holds.
 fn newest_due(cx: &Cx<'_>, line: &Line) -> Result<Vec<u64>, Failure> {
-    let span = rows::numbers(&line.key, line.stream.top() + 1, u64::MAX).backward().limit(QUEUE_ITEMS + 1);
-    let rows = cx.store.scan(MESSAGE, &span)?;
-    let numbers = rows.iter().filter_map(|(key, _)| rows::number(key));
-    Ok(numbers.filter(|seq| !line.stream.is_acknowledged_before(*seq)).collect())
+    let (mut due, mut from) = (Vec::new(), line.stream.top() + 1);
+    while let Some((first, last)) = line.spans.next(from) {
+        let rows = cx.store.scan(MESSAGE, &rows::numbers(&line.key, first, last).backward().limit(QUEUE_ITEMS + 1))?;
+        let numbers = rows.iter().filter_map(|(key, _)| rows::number(key));
+        due.extend(numbers.filter(|seq| !line.stream.is_acknowledged_before(*seq)));
+        let Some(next) = last.checked_add(1) else { break };
+        from = next;
+    }
+    Ok(due)
 }
 
 fn first_due(cx: &Cx<'_>, line: &Line) -> Result<Option<u64>, Failure> {
-    let rows = cx.store.scan(MESSAGE, &rows::numbers(&line.key, line.stream.top() + 1, u64::MAX).limit(1))?;
-    Ok(rows.first().and_then(|(key, _)| rows::number(key)))
+    let mut from = line.stream.top() + 1;
+    while let Some((first, last)) = line.spans.next(from) {
+        let rows = cx.store.scan(MESSAGE, &rows::numbers(&line.key, first, last).limit(1))?;
+        if let Some((key, _)) = rows.first() {
+            return Ok(rows::number(key));
+        }
+        let Some(next) = last.checked_add(1) else { break };
+        from = next;
+    }
+    Ok(None)
 }
 
 /// The due messages of a feed that have waited for too long: they are the oldest ones.
 fn too_old(cx: &Cx<'_>, line: &Line) -> Result<Option<Dropped>, Failure> {
     let mut dropped: Option<Dropped> = None;
     let mut from = line.stream.top() + 1;
-    loop {
-        let rows = cx.store.scan(
-            MESSAGE,
-            &rows::numbers(&line.key, from, u64::MAX).limit(if dropped.is_none() { 1 } else { CHUNK }),
-        )?;
+    while let Some((first, last)) = line.spans.next(from) {
+        let chunk = if dropped.is_none() { 1 } else { CHUNK };
+        let rows = cx.store.scan(MESSAGE, &rows::numbers(&line.key, first, last).limit(chunk))?;
         if rows.is_empty() {
-            return Ok(dropped);
+            let Some(next) = last.checked_add(1) else { break };
+            from = next;
         }
         for (key, row) in rows {
             let message: Message = rows::decode(&row)?;
@@ -78,4 +90,5 @@ fn too_old(cx: &Cx<'_>, line: &Line) -> Result<Option<Dropped>, Failure> {
             from = seq + 1;
         }
     }
+    Ok(dropped)
 }

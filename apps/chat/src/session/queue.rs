@@ -10,6 +10,7 @@ use proto::ids::{FeedId, Phone, PhoneId};
 
 use super::due::{self, Due};
 use super::limit::{self, Dropped};
+use super::spans::Spans;
 use crate::protocol::fleeting;
 use crate::rows::{self, CURSOR, NOTICES, RELATION};
 use crate::{Account, Cx};
@@ -82,6 +83,10 @@ pub(super) struct Line {
     pub(super) waits: bool,
     /// Its conversation is told what is acknowledged (DLV-6).
     pub(super) fleeting: bool,
+    /// What of the feed the device may hear.
+    pub(super) spans: Spans,
+    /// A room that is being entered: until the session is in its group, what it says is left to the store.
+    pub(super) opening: bool,
 }
 
 /// An item that is out.
@@ -135,6 +140,11 @@ impl Queue {
                 queue.wait(Place::Line(line), first);
             }
         }
+        for (room, spans) in Spans::of_account(cx, account)? {
+            let feed = FeedId::Room(room);
+            let before = cursors.remove(&feed.key()).unwrap_or(Cursor::at(birth));
+            queue.load_room(cx, feed, spans, before)?;
+        }
         limit::apply(cx, &mut queue)?;
         Ok(queue)
     }
@@ -161,8 +171,25 @@ impl Queue {
             receipts: None,
             waits: false,
             fleeting: false,
+            spans: Spans::always(),
+            opening: false,
         });
         line
+    }
+
+    /// A room that the account is in, or was: what it said then.
+    fn load_room(&mut self, cx: &Cx<'_>, feed: FeedId, spans: Spans, before: Cursor) -> Result<(), Failure> {
+        // Nothing before the coming is due: the position need not pass it entry by entry.
+        let before = Cursor { upto: before.upto.max(spans.start()), ..before };
+        let topic = proto::topic::Topic::from(&feed).to_string().into();
+        let at = self.line(feed.key(), feed, topic, before, true);
+        let Some(line) = self.lines.get_mut(at) else { return Ok(()) };
+        line.spans = spans;
+        if let Some(first) = due::first(cx, line)? {
+            line.complete = false;
+            self.wait(Place::Line(at), first);
+        }
+        Ok(())
     }
 
     pub(super) fn find(&self, key: &[u8]) -> Option<usize> {

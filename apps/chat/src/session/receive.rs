@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mail::Cursor;
 use n2o::Failure;
-use proto::ids::ClientId;
+use proto::ids::{ClientId, FeedId};
 use proto::records::Ack;
 
 use super::due::{self, Due, Item};
-use super::queue::{Place, Queue};
+use super::queue::{Line, Place, Queue};
 use super::{Link, Session};
 use crate::door::Out;
 use crate::effects;
@@ -34,6 +34,7 @@ impl Session {
         if link.holds_notice(&notice) {
             return Ok(());
         }
+        link.has_heard(notice.event);
         link.notice(&self.client, cx, fx, notice);
         link.pump(&self.client, cx, fx)
     }
@@ -41,6 +42,8 @@ impl Session {
     /// Behind what is due to the device; but presence, which belongs to no feed, may come before (CON-5).
     pub(super) fn transient(&mut self, fx: &mut Fx, transient: Arc<Transient>) {
         if let Some(link) = &mut self.link
+            && transient.of.as_ref().is_none_or(|of| link.phone() != Some(of))
+            && !link.has_heard(transient.event)
             && !link.holds_transient(&transient)
         {
             link.transient(fx, &transient);
@@ -89,32 +92,57 @@ impl Link {
         }
     }
 
+    /// Whether a copy of this event has come already; from now on it has.
+    fn has_heard(&mut self, event: u64) -> bool {
+        if event == 0 {
+            return false;
+        }
+        let known = self.heard.contains(&event);
+        if !known {
+            self.heard.rotate_right(1);
+            self.heard[0] = event;
+        }
+        known
+    }
+
     /// Shown now when there is room and nothing older of its feed waits; else put off.
     pub(super) fn letter(&mut self, fx: &mut Fx, letter: Arc<Letter>) {
-        let echo = letter.origin.map(|(connection, _)| connection) == Some(self.connection());
+        let echo = letter.echo && letter.origin.map(|(connection, _)| connection) == Some(self.connection());
+        let answered = letter.except == Some(self.connection());
         let by_record = !echo && !self.puback;
         let Some(queue) = &mut self.queue else { return };
-        let line = queue.find(&letter.key).unwrap_or_else(|| {
-            let before = Cursor::at(letter.seq - 1);
-            queue.line(letter.key.clone(), letter.feed.clone(), letter.topic.clone(), before, true)
-        });
+        let line = match (queue.find(&letter.key), &letter.feed) {
+            (Some(line), _) => line,
+            (None, FeedId::P2p(..)) => {
+                let before = Cursor::at(letter.seq - 1);
+                queue.line(letter.key.clone(), letter.feed.clone(), letter.topic.clone(), before, true)
+            }
+            // A room that nobody of the account is in has no line.
+            (None, FeedId::Room(_)) => return,
+        };
         let room = queue.has_room() && letter.payload.len() <= self.hello.item_max;
         let Some(stream) = queue.lines.get_mut(line) else {
             return;
         };
         stream.fleeting |= letter.fleeting;
-        if letter.seq <= stream.known() {
+        if letter.seq <= stream.known() || stream.opening || !stream.spans.admits(letter.seq, letter.id) {
             return;
+        }
+        if answered {
+            return stream.had(fx, letter.seq);
         }
         let receipt = letter.whole && letter.author.is_some() && letter.author == stream.peer;
         let payload = letter.payload.clone();
         if stream.waits || !room {
-            let item = Item::Letter { payload, print: letter.print, echo, receipt };
+            let item = match letter.print {
+                Some(_) => Item::Letter { payload, print: letter.print, echo, receipt },
+                None => Item::News { payload },
+            };
             stream.put_off(Due { seq: letter.seq, id: letter.id, item, covers: Vec::new() });
             queue.wait(Place::Line(line), letter.seq);
             return;
         }
-        let delivery = queue.sent_letter(line, letter.seq, letter.id, receipt, by_record.then_some(letter.print));
+        let delivery = queue.sent_letter(line, letter.seq, letter.id, receipt, letter.print.filter(|_| by_record));
         self.emit(fx, Out::Item { topic: letter.topic.clone(), payload, delivery: Some(delivery) });
     }
 
@@ -172,12 +200,16 @@ impl Link {
         let (payload, print, receipt) = match due.item {
             Item::Letter { payload, print, echo, receipt } if !covered && payload.len() <= item_max => {
                 stream.covered.extend(due.covers);
-                (payload, Some(print).filter(|_| !echo && !puback), receipt)
+                (payload, print.filter(|_| !echo && !puback), receipt)
             }
             // DLV-14: too large for this device, which finds it in the history.
             Item::Letter { .. } if !covered => (due::catch_up(stream, due.id), None, false),
             Item::CatchUp { payload } => (payload, None, false),
-            Item::Letter { .. } | Item::Notice { .. } | Item::Passed => return stream.stream.passed(due.seq),
+            Item::Merged => return stream.stream.covered(due.seq),
+            Item::News { payload } if !covered && payload.len() <= item_max => (payload, None, false),
+            Item::Letter { .. } | Item::News { .. } | Item::Notice { .. } | Item::Passed => {
+                return stream.stream.passed(due.seq);
+            }
         };
         let delivery = queue.sent_letter(line, due.seq, due.id, receipt, print);
         self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
@@ -291,6 +323,19 @@ impl Link {
         let payload = etf::encode(&Ack { id: Some(msg_id.clone()), ..Ack::default() });
         fx.publish(Group::Account(peer.phone().clone()), Input::Receipt { topic, payload });
         Ok(())
+    }
+}
+
+impl Line {
+    /// The connection has had it as the answer to its call (G-8): taken, if it is its turn; else passed over when it is.
+    fn had(&mut self, fx: &mut Fx, seq: u64) {
+        if self.waits {
+            self.covered.insert(seq);
+            return;
+        }
+        self.stream.sent(seq, seq, false);
+        self.stream.acknowledge(seq);
+        fx.put(CURSOR, rows::cursor_key(&self.client, &self.key), rows::encode(&self.stream.cursor()));
     }
 }
 

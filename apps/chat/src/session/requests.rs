@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::FeedId;
-use proto::records::{Ack, Auth, AuthAct};
+use proto::records::{Ack, Auth, AuthAct, Room, RoomStatus};
 use proto::{Record, Refusal};
 
 use super::rate::{Class, Turn};
@@ -166,6 +166,7 @@ impl Session {
             Record::Ack(ack) => self.acknowledge(cx, fx, call, &ack),
             Record::PushService(asked) if self.is_service() => self.push_service(cx, fx, call, &asked),
             Record::PublishService(asked) if self.is_service() => self.publish_service(cx, fx, call, &asked),
+            Record::Room(room) => self.hand_over(cx, fx, call, named(cx, *room).into(), topic),
             record => self.hand_over(cx, fx, call, record, topic),
         }
     }
@@ -232,4 +233,23 @@ impl Content {
             Content::Nothing | Content::Junk | Content::Bytes => Class::Other,
         }
     }
+}
+
+/// ID-16: a room that is created without a name is given one.
+fn named(cx: &Cx<'_>, room: Room) -> Room {
+    let is_new = room.status == Some(RoomStatus::Create) && room.id.as_ref().is_none_or(Bytes::is_empty);
+    if is_new { Room { id: Some(uuid(cx.random::<16>()).into()), ..room } } else { room }
+}
+
+/// A random UUID (RFC 9562, version 4).
+fn uuid(mut bytes: [u8; 16]) -> String {
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let text = hex(&bytes);
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| text.get(part).unwrap_or_default());
+    parts.join("-")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,14 +3,14 @@
 use n2o::Failure;
 use proto::ids::{Address, FeedId, Phone, PhoneId, RoomId};
 use proto::records::{
-    Auth, AuthAct, AuthPhone, Feed, Friend, FriendStatus, History, HistoryFeed, HistoryItem, Message, P2p, Roster,
-    RosterId, RosterStatus,
+    Auth, AuthAct, AuthPhone, Feed, Friend, FriendStatus, History, HistoryFeed, HistoryItem, Member, Message, P2p,
+    Room, Roster, RosterId, RosterStatus,
 };
 use proto::{Record, Refusal};
 
 use crate::door::Role;
 use crate::protocol::Halt;
-use crate::rows::{self, PENDING, Pending, RELATION, Relation};
+use crate::rows::{self, MEMBER_AT, PENDING, Pending, RELATION, Relation};
 use crate::{Cx, Name, Who};
 
 /// The owner of a request, once its addresses are understood. `topic` is the feed of the topic it came on (TOPIC-10).
@@ -30,20 +30,20 @@ pub(super) fn owner(cx: &Cx<'_>, who: &Who, record: &Record, topic: Option<&Feed
         Record::Profile(_) | Record::Presence(_) => Ok(Name::Profile(account.phone.clone())),
         Record::Roster(roster) => roster_owner(who, roster),
         Record::Friend(friend) => friend_owner(cx, who, friend),
-        Record::Message(message) => message_feed(cx, who, message, topic).map(conversation)?,
+        Record::Message(message) => message_feed(cx, who, message, topic).map(Name::Conversation),
         Record::History(history) if matches!(history.feed, Some(HistoryFeed::Act(_))) => {
             own_roster(who, history.roster_id.as_deref()).map(Name::Roster)
         }
-        Record::History(history) => history_feed(who, history).map(conversation)?,
+        Record::History(history) => history_feed(who, history).map(Name::Conversation),
         Record::Tag(tag) => own_roster(who, tag.roster_id.as_deref()).map(Name::Roster),
         Record::Star(star) => own_roster_by_number(who, star.roster_id).map(Name::Roster),
         Record::Typing(typing) => match topic {
-            Some(feed) => conversation(feed.clone()),
-            None => typing_feed(cx, who, typing.phone_id.as_deref().unwrap_or_default()).map(conversation)?,
+            Some(feed) => Ok(Name::Conversation(feed.clone())),
+            None => typing_feed(cx, who, typing.phone_id.as_deref().unwrap_or_default()).map(Name::Conversation),
         },
-        Record::Room(_)
-        | Record::Member(_)
-        | Record::Link(_)
+        Record::Room(room) => room_feed(room).map(Name::Conversation),
+        Record::Member(member) => member_feed(cx, member).map(Name::Conversation),
+        Record::Link(_)
         | Record::Search(_)
         | Record::Loc(_)
         | Record::Person(_)
@@ -64,14 +64,6 @@ fn service_owner(who: &Who, record: &Record) -> Result<Name, Halt> {
         _ if !who.is_service() => Err(Refusal::PermissionDenied.into()),
         Record::Index(_) => Ok(Name::Nicks),
         _ => Err(Refusal::NotSupported.into()),
-    }
-}
-
-/// Rooms are not served yet: as if there were none.
-fn conversation(feed: FeedId) -> Result<Name, Halt> {
-    match feed {
-        FeedId::P2p(..) => Ok(Name::Conversation(feed)),
-        FeedId::Room(_) => Err(Refusal::RoomNotFound.into()),
     }
 }
 
@@ -247,6 +239,22 @@ fn history_feed(who: &Who, history: &History) -> Result<FeedId, Halt> {
             Some(HistoryItem::StickerPack(_) | HistoryItem::RoomStar(_)) | None => Err(Refusal::InvalidData.into()),
         },
     }
+}
+
+fn room_feed(room: &Room) -> Result<FeedId, Halt> {
+    let id = room.id.as_deref().unwrap_or_default();
+    Ok(FeedId::Room(RoomId::parse(id).map_err(|_| Refusal::InvalidData)?))
+}
+
+/// MEMBER: the room, or that of the member, whose id may stand alone.
+fn member_feed(cx: &Cx<'_>, member: &Member) -> Result<FeedId, Halt> {
+    if let Some(feed) = &member.feed_id {
+        let feed = FeedId::try_from(feed).map_err(|_| Refusal::InvalidData)?;
+        return if let FeedId::Room(_) = feed { Ok(feed) } else { Err(Refusal::InvalidData.into()) };
+    }
+    let id = member.id.ok_or(Refusal::InvalidData)?;
+    let room = cx.store.get(MEMBER_AT, &id.to_be_bytes())?.ok_or(Refusal::MemberNotFound)?;
+    Ok(FeedId::Room(RoomId::parse(&room).map_err(|_| Refusal::MemberNotFound)?))
 }
 
 /// PRESENCE-7: a friend's phone_id or a room id.

@@ -7,6 +7,7 @@ use proto::topic::Topic;
 
 use crate::effects::{self, Seen, contact_merge};
 use crate::process::conversation::{Conversation, Side};
+use crate::protocol::room;
 use crate::protocol::work::{Errand, Task};
 use crate::rows::{
     self, CHANGE, CHANGED, DUPLICATE, FLEETING, HIDDEN, KIND, MESSAGE, READER, RELATION, REPLY, Relation, STARRED,
@@ -26,6 +27,7 @@ pub(crate) fn errand(
     let seen = errand.who.as_deref().map(Seen::after).unwrap_or_default();
     match &errand.task {
         Task::Forget { own, .. } => forget(conversation, cx, fx, own, seen),
+        Task::Leave { own, .. } if conversation.room().is_ok() => room::depart(conversation, cx, fx, own),
         Task::Leave { own, account } => leave(conversation, cx, fx, own, *account),
         Task::Unstar { own, stars } => {
             for (_, feed, message) in stars.iter().filter(|(_, feed, _)| *feed == conversation.key) {

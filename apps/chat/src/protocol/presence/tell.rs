@@ -9,11 +9,12 @@ use proto::limits::CONTACTS;
 use proto::records::{Contact, ContactStatus, Online, PresenceStatus};
 use proto::topic::Topic;
 
-use super::to_friend;
+use super::fellows::tell_fellows;
+use super::{Audience, to_friend};
 use crate::effects::{self, Seen, contact_merge, show};
 use crate::protocol::work::{self, Next};
 use crate::rows::{self, Face, RELATION, Relation, Work};
-use crate::{Account, Cx, Fx, Input, Name, Transient};
+use crate::{Account, Cx, Fx, Group, Input, Name, Transient};
 
 /// Friends that a connecting device is told of (PRESENCE-5); of the others PROFILE-1 tells.
 const ONLINE_TOLD: usize = 200;
@@ -48,16 +49,17 @@ pub struct Telling {
 
 #[derive(Debug, Clone)]
 enum What {
-    /// To the friends, what the account shows (PRESENCE-5). One notice for all rosters of a friend (G-8).
-    Changed { status: PresenceStatus, told: Option<Phone> },
+    /// To the friends, and to those who share a room where everybody may know, what the account shows (PRESENCE-5). One notice for
+    /// all rosters of a friend, and for all of a roster's rooms (G-8).
+    Changed { status: PresenceStatus, audience: Audience, told: Option<Phone>, event: u64 },
     /// To a device, which friends are there (CON-5), at most so many.
     There { session: Arc<str>, left: usize },
 }
 
 impl Telling {
-    /// PRESENCE-5: to the friends of all rosters. Those who share a room get it from the rooms.
-    fn changed(rosters: Vec<PhoneId>, status: &PresenceStatus) -> Telling {
-        let what = What::Changed { status: status.clone(), told: None };
+    /// PRESENCE-5: to the friends of all rosters, then to those who share a room.
+    fn changed(rosters: Vec<PhoneId>, status: &PresenceStatus, audience: Audience, event: u64) -> Telling {
+        let what = What::Changed { status: status.clone(), audience, told: None, event };
         Telling { what, rosters, at: Bytes::new() }
     }
 
@@ -85,8 +87,11 @@ impl Telling {
             Some(_) | None => {
                 self.rosters.pop();
                 self.at = Bytes::new();
-                if let What::Changed { told, .. } = &mut self.what {
-                    *told = None;
+                if let What::Changed { status, audience, told, event } = &mut self.what {
+                    if *audience == Audience::Everyone {
+                        tell_fellows(cx, fx, &own, notice(&own, status), *event)?;
+                    }
+                    (*told, *event) = (None, cx.id()?);
                 }
             }
         }
@@ -98,9 +103,11 @@ impl Telling {
 
     fn tell(&mut self, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, friend: &PhoneId) -> Result<(), Failure> {
         match &mut self.what {
-            What::Changed { status, told } => {
+            What::Changed { status, told, event, .. } => {
                 if told.replace(friend.phone().clone()).as_ref() != Some(friend.phone()) {
-                    show(fx, friend.phone(), &Topic::Ac(own.clone()), notice(own, status), None);
+                    let topic = Topic::Ac(own.clone()).to_string().into();
+                    let news = Transient { event: *event, ..Transient::new(topic, notice(own, status), None) };
+                    fx.publish(Group::Account(friend.phone().clone()), Input::Transient(news.into()));
                 }
             }
             What::There { session, left } => {
@@ -108,7 +115,7 @@ impl Telling {
                 if *left > 0 && status != PresenceStatus::Is(Online::Offline) {
                     *left -= 1;
                     let topic = Topic::Ac(friend.clone()).to_string().into();
-                    let transient = Transient { topic, payload: notice(friend, &status), except: None, origin: None };
+                    let transient = Transient::new(topic, notice(friend, &status), None);
                     fx.tell(Name::Session(session.clone()), Input::Transient(transient.into()));
                 }
             }
@@ -121,10 +128,16 @@ impl Telling {
     }
 }
 
-/// PRESENCE-5: to the friends of all rosters of `own`.
-pub(crate) fn tell_friends(cx: &Cx<'_>, fx: &mut Fx, own: &Phone, status: &PresenceStatus) -> Result<(), Failure> {
+/// PRESENCE-5: to those who may know of the account.
+pub(crate) fn tell_others(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    own: &Phone,
+    status: &PresenceStatus,
+    audience: Audience,
+) -> Result<(), Failure> {
     let rosters = rows::roster_ids(cx.store, own)?.into_iter().rev().map(|roster| own.roster(roster)).collect();
-    Box::new(Telling::changed(rosters, status)).step(cx, fx)
+    Box::new(Telling::changed(rosters, status, audience, cx.id()?)).step(cx, fx)
 }
 
 /// PRESENCE-5 at CON-5, to the connecting device.
@@ -161,11 +174,11 @@ fn notice(own: &PhoneId, status: &PresenceStatus) -> Bytes {
 }
 
 /// PRESENCE-3, 4: what a roster shows of itself has changed; to its friends, kept for their devices. Whom one step does not tell is told
-/// by durable work. Those who share a room get it from the rooms.
+/// by durable work. Last, those who share a room, while they are connected (TOPIC-15).
 pub(crate) fn tell_face(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, face: &Contact) -> Result<(), Failure> {
-    let mut news = Face { roster: own.to_bytes(), face: face.clone(), ..Face::default() };
+    let mut news = Face { roster: own.to_bytes(), face: face.clone(), event: cx.id()?, ..Face::default() };
     match tell_some(cx, fx, own, &mut news)? {
-        true => Ok(()),
+        true => tell_fellows(cx, fx, own, etf::encode(face), news.event),
         false => work::begin(cx, fx, own.phone(), &Work::Face(news), None),
     }
 }
@@ -180,6 +193,7 @@ pub(crate) fn tell_face_on(
 ) -> Result<Next, Failure> {
     let Ok(own) = PhoneId::parse(&news.roster) else { return Ok(Next::Done(Vec::new())) };
     if tell_some(cx, fx, &own, &mut news)? {
+        tell_fellows(cx, fx, &own, etf::encode(&news.face), news.event)?;
         return Ok(Next::Done(Vec::new()));
     }
     work::keep(fx, home, number, &Work::Face(news));
@@ -190,13 +204,15 @@ pub(crate) fn tell_face_on(
 fn tell_some(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, news: &mut Face) -> Result<bool, Failure> {
     let (prefix, topic) = (rows::pair_key(own, b""), Topic::Ac(own.clone()));
     let page = cx.store.scan(RELATION, &rows::beyond(&prefix, &news.at).limit(STEP))?;
+    let payload = etf::encode(&news.face);
     for (key, row) in &page {
         let relation: Relation = rows::decode(row)?;
         let Ok(friend) = PhoneId::parse(&key.slice(prefix.len()..)) else { continue };
         let phone = friend.phone().to_bytes();
         if relation.status == Some(ContactStatus::Friend) && news.told != phone {
             let merge = contact_merge(&friend, own.as_str().as_bytes());
-            effects::notify(fx, cx, friend.phone(), &topic, &news.face, merge, Seen::ByNobody)?;
+            let (to, payload) = (friend.phone(), payload.clone());
+            effects::notify_of(fx, cx, to, &topic, payload, merge, Seen::ByNobody, news.event)?;
             news.told = phone;
         }
     }

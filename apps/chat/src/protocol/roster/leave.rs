@@ -140,12 +140,15 @@ fn stars(cx: &Cx<'_>, own: &PhoneId) -> Result<Option<Next>, Failure> {
     Ok((!stars.is_empty()).then(|| Next::Round { task: Task::Unstar { own: own.clone(), stars }, way }))
 }
 
-/// Conversations that know the roster as a party, some of them.
+/// Conversations that know the roster as a party or a member, some of them.
 fn conversations(cx: &Cx<'_>, own: &PhoneId) -> Result<Vec<Name>, Failure> {
     let prefix = rows::pair_key(own, b"");
     let related = cx.store.scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(ROUND))?;
     let peers = related.iter().filter_map(|(key, _)| PhoneId::parse(&key.slice(prefix.len()..)).ok());
-    Ok(peers.map(|peer| between(own, peer)).collect())
+    let mut way: Vec<Name> = peers.map(|peer| between(own, peer)).collect();
+    let rooms = rows::rooms(cx.store, own)?.into_keys().map(|room| Name::Conversation(FeedId::Room(room)));
+    way.extend(rooms.take(ROUND - way.len().min(ROUND)));
+    Ok(way)
 }
 
 fn has_notes(cx: &Cx<'_>, own: &PhoneId) -> Result<bool, Failure> {

@@ -1,10 +1,10 @@
 //! Large answers in parts (PROFILE-1, notes): no record of a roster is beyond 256 KiB.
 
 use bytes::Bytes;
-use proto::records::{Contact, Profile, Roster, RosterEntry, Star, UserEntry};
+use proto::records::{Contact, Profile, Room, Roster, RosterEntry, Star, UserEntry};
 
 /// A part at most, bytes encoded. An element is far smaller.
-const PART_BYTES: usize = 256 * 1024;
+pub(crate) const PART_BYTES: usize = 256 * 1024;
 
 /// What the records of an answer are.
 #[derive(Debug, Clone)]
@@ -34,6 +34,7 @@ pub(crate) struct Parts {
 #[derive(Debug, Clone)]
 pub(crate) enum Element {
     Contact(Box<Contact>),
+    Room(Box<Room>),
     Star(Box<Star>),
 }
 
@@ -68,6 +69,7 @@ impl Parts {
         if let Some(open) = &mut self.open {
             match element {
                 Element::Contact(contact) => open.userlist.push(UserEntry::Contact(contact)),
+                Element::Room(room) => open.roomlist.push(*room),
                 Element::Star(star) => open.favorite.push(*star),
             }
         }
@@ -113,13 +115,14 @@ impl Parts {
 }
 
 fn has_elements(roster: &Roster) -> bool {
-    !roster.userlist.is_empty() || !roster.favorite.is_empty()
+    !(roster.userlist.is_empty() && roster.roomlist.is_empty() && roster.favorite.is_empty())
 }
 
 impl Element {
     fn bytes(&self) -> usize {
         match self {
             Element::Contact(contact) => etf::encode(&**contact).len(),
+            Element::Room(room) => etf::encode(&**room).len(),
             Element::Star(star) => etf::encode(&**star).len(),
         }
     }

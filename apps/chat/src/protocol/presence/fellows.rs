@@ -1,0 +1,64 @@
+//! Those who share a room with a roster (TOPIC-15): they hear of its presence and its picture while they are connected.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::ids::{PhoneId, RoomId};
+use proto::records::RoomType;
+use proto::topic::Topic;
+
+use crate::process::room::Room;
+use crate::rows::{self, Membership, ROOM, RoomRow};
+use crate::{Account, Cx, Fx, Group, Input, Transient};
+
+/// "→ muc(own)": one hand-over a room. Who shares several rooms, or has it by `ac` already, knows it by the number of the event (G-8).
+pub(super) fn tell_fellows(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, payload: Bytes, event: u64) -> Result<(), Failure> {
+    let topic: Arc<str> = Topic::Muc(own.clone()).to_string().into();
+    let news = Transient { event, of: Some(own.phone().clone()), ..Transient::new(topic, payload, None) };
+    let news = Arc::new(news);
+    for (id, membership) in rows::rooms(cx.store, own)? {
+        if !membership.is_present() || !sees_fellows(cx, &id, &membership)? {
+            continue;
+        }
+        let room = Room::load(cx, &id)?;
+        match room.row.as_ref().and_then(|row| row.room.r#type) {
+            Some(RoomType::Channel) => {
+                let staff = room.staff.iter().filter_map(|member| PhoneId::parse(member.phone_id.as_deref()?).ok());
+                for fellow in staff {
+                    fx.publish(Group::Account(fellow.phone().clone()), Input::Transient(news.clone()));
+                }
+            }
+            Some(RoomType::Group | RoomType::Call) | None => {
+                fx.publish(Group::Room(id), Input::Transient(news.clone()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the account shares a room with this roster where members hear of each other.
+pub(crate) fn are_fellows(cx: &Cx<'_>, account: &Account, roster: &PhoneId) -> Result<bool, Failure> {
+    let theirs = rows::rooms(cx.store, roster)?;
+    for own in &account.rosters {
+        for (room, membership) in rows::rooms(cx.store, &account.phone.roster(*own))? {
+            let Some(other) = theirs.get(&room) else { continue };
+            let both = [&membership, other];
+            if both.iter().all(|one| one.is_present())
+                && sees_fellows(cx, &room, &membership)?
+                && sees_fellows(cx, &room, other)?
+            {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Everybody in groups and calls, owner and admins in channels.
+fn sees_fellows(cx: &Cx<'_>, room: &RoomId, membership: &Membership) -> Result<bool, Failure> {
+    let row: Option<RoomRow> = rows::read(cx.store, ROOM, room.as_str().as_bytes())?;
+    Ok(row.is_some_and(|row| {
+        row.ended == 0 && (row.room.r#type != Some(RoomType::Channel) || row.staff.contains(&membership.id))
+    }))
+}

@@ -1,0 +1,254 @@
+//! ROOM-5, 7, 11, 12: who goes, and who may not come back.
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::Refusal;
+use proto::ids::PhoneId;
+use proto::records::{self, Member, MemberStatus, RoomStatus, RoomType};
+
+use super::act::Act;
+use super::add::affected;
+use super::{Action, Halt, end};
+use crate::effects::{Seen, notify, ses};
+use crate::process::conversation::{Conversation, Side};
+use crate::protocol::member;
+use crate::protocol::rights::Right;
+use crate::rows::{self, BANNED, HIDDEN, IN_ROOM, MENTION, READER, ROSTER};
+use crate::{Cx, Fx};
+
+/// Bans of a room at most.
+const BANS_MAX: u64 = 10_000;
+/// Rows of a roster that is no more, forgotten in one step.
+const FORGOTTEN: usize = 256;
+
+/// ROOM-5: members by an admin, admins by the owner.
+pub(super) fn remove(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Halt> {
+    let own = act.own()?;
+    let named = act.named(asked.members.iter().chain(&asked.admins))?;
+    if asked.members.is_empty() && asked.admins.is_empty() {
+        return Err(Refusal::InvalidData.into());
+    }
+    if named == [own.who.clone()] {
+        return leave(act, asked);
+    }
+    act.need(&own, Right::RemoveMembers)?;
+    let gone = removable(act, &own, &named)?;
+    if gone.is_empty() {
+        return Err(Refusal::MemberNotFound.into());
+    }
+    expel(act, &own, &gone, &[], RoomStatus::Remove)
+}
+
+/// Those of the named who are members. The owner cannot be removed, an admin only by the owner.
+fn removable(act: &Act<'_, '_>, own: &Side, named: &[PhoneId]) -> Result<Vec<Side>, Halt> {
+    let mut gone = Vec::new();
+    for roster in named {
+        let Some(side) = act.side(roster)?.filter(|side| side.membership.is_present()) else { continue };
+        match side.membership.role {
+            _ if side.who == own.who => return Err(Refusal::InvalidData.into()),
+            Some(MemberStatus::Owner) => return Err(Refusal::PermissionDenied.into()),
+            Some(MemberStatus::Admin) => act.need(own, Right::Roles)?,
+            Some(MemberStatus::Member | MemberStatus::Removed | MemberStatus::Patch) | None => {}
+        }
+        gone.push(side);
+    }
+    Ok(gone)
+}
+
+/// They are told that they are out, and nothing more of the room; `besides` are listed with them.
+fn expel(act: &mut Act<'_, '_>, own: &Side, gone: &[Side], besides: &[Member], status: RoomStatus) -> Result<(), Halt> {
+    let at = act.cx.id()?;
+    let mut listed = Vec::new();
+    for side in gone {
+        listed.push(act.expel(side, at)?);
+    }
+    listed.extend_from_slice(besides);
+    let record = affected(act, listed, status)?;
+    act.answer(vec![etf::encode(&record)]);
+    let removed =
+        records::Room { id: record.id.clone(), status: Some(RoomStatus::Removed), ..records::Room::default() };
+    for side in gone {
+        notify(act.fx, act.cx, side.who.phone(), &ses(act.cx, &side.who)?, &removed, None, Seen::ByNobody)?;
+        act.seat(&side.who)?;
+    }
+    let seq = act.cx.id()?;
+    let seen = act.seen_by();
+    act.tell_fellows(seq, &record, seen)?;
+    act.put_row()?;
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let targets: Vec<PhoneId> = gone.iter().map(|side| side.who.clone()).collect();
+    act.say(&own.who, Action::Removed, &targets)
+}
+
+/// ROOM-7: oneself. An owner hands over first; the last one out ends the room.
+pub(super) fn leave(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Halt> {
+    let account = act.account()?;
+    act.row()?;
+    let named = act.named(&asked.members)?;
+    let mut own = None;
+    for roster in account.rosters.iter().map(|roster| account.phone.roster(*roster)) {
+        if named.is_empty() || named.contains(&roster) {
+            own = own.or(act.side(&roster)?.filter(|side| side.membership.is_present()));
+        }
+    }
+    let own = own.ok_or(Refusal::MemberNotFound)?;
+    go(act, &own)
+}
+
+/// ROSTER-8: a roster that is no more leaves, and nothing of it stays with the room but what it wrote.
+pub(crate) fn depart(
+    conversation: &mut Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    roster: &PhoneId,
+) -> Result<(), Failure> {
+    let mut act = Act { conversation, cx, fx, who: None };
+    let gone = act.row().is_ok().then(|| act.side(roster)).transpose();
+    let done = match gone {
+        Ok(Some(Some(side))) if side.membership.is_present() => go(&mut act, &side),
+        Ok(_) => Ok(()),
+        Err(halt) => Err(halt),
+    };
+    match done {
+        Ok(()) | Err(Halt::Refused(_)) => {}
+        Err(Halt::Failed(failure)) => return Err(failure),
+    }
+    let Ok(room) = act.conversation.room().map(|room| room.id.clone()) else { return Ok(()) };
+    let own = rows::reader_key(&act.conversation.feed, roster);
+    let mut left = FORGOTTEN;
+    for table in [HIDDEN, MENTION] {
+        for (key, _) in cx.store.scan(table, &rows::numbers(&own, 0, u64::MAX).limit(left))? {
+            act.fx.delete(table, key);
+            left -= 1;
+        }
+    }
+    if left > 0 {
+        act.fx.delete(READER, own);
+        act.fx.delete(IN_ROOM, rows::in_room_key(roster, &room));
+    }
+    Ok(())
+}
+
+/// The longest-serving admin, else the longest-serving member.
+fn heir(act: &Act<'_, '_>, own: &Side) -> Result<Option<Side>, Halt> {
+    let room = act.room()?;
+    let admin = room.staff.get(1).and_then(|admin| admin.phone_id.clone());
+    let heir = match admin {
+        Some(admin) => Some(admin),
+        None => room
+            .first_members(act.cx, 2)?
+            .into_iter()
+            .filter_map(|member| member.phone_id)
+            .find(|id| *id != own.who.to_bytes()),
+    };
+    match heir.map(|heir| PhoneId::parse(&heir)) {
+        Some(Ok(heir)) => act.side(&heir),
+        Some(Err(_)) | None => Ok(None),
+    }
+}
+
+/// An owner hands over first. The others are told; so are the own devices, if they have asked.
+fn go(act: &mut Act<'_, '_>, own: &Side) -> Result<(), Halt> {
+    if own.membership.role == Some(MemberStatus::Owner)
+        && let Some(heir) = heir(act, own)?
+    {
+        member::hand_over(act, own, &heir)?;
+    }
+    let at = act.cx.id()?;
+    let member = act.expel(own, at)?;
+    let record = affected(act, vec![member], RoomStatus::Leave)?;
+    act.answer(vec![etf::encode(&record)]);
+    if act.who.is_some() {
+        let (topic, seen) = (ses(act.cx, &own.who)?, act.seen_by());
+        notify(act.fx, act.cx, own.who.phone(), &topic, &record, None, seen)?;
+    }
+    act.seat(&own.who)?;
+    if act.row()?.members == 0 {
+        return end::end(act, &own.who);
+    }
+    let seq = act.cx.id()?;
+    act.tell_fellows(seq, &record, Seen::ByNobody)?;
+    act.put_row()?;
+    match act.row()?.room.r#type {
+        Some(RoomType::Channel) => Ok(()),
+        Some(RoomType::Group | RoomType::Call) | None => act.say(&own.who, Action::Left, &[]),
+    }
+}
+
+/// ROOM-11: out, if they are in, and not in again.
+pub(super) fn ban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Halt> {
+    let own = act.own()?;
+    act.need(&own, Right::RemoveMembers)?;
+    let mut named = act.named(asked.members.iter().chain(&asked.admins))?;
+    if named.contains(&own.who) {
+        return Err(Refusal::InvalidData.into());
+    }
+    let mut known = Vec::new();
+    for roster in named.drain(..) {
+        if act.cx.store.get(ROSTER, roster.as_str().as_bytes())?.is_some() {
+            known.push(roster);
+        }
+    }
+    let gone = removable(act, &own, &known)?;
+    let mut new = Vec::new();
+    for roster in &known {
+        if !act.is_banned(roster)? {
+            new.push(roster.clone());
+        }
+    }
+    if known.is_empty() {
+        return Err(Refusal::MemberNotFound.into());
+    }
+    if act.row()?.banned + new.len() as u64 > BANS_MAX {
+        return Err(Refusal::Limit.into());
+    }
+
+    let besides: Vec<Member> =
+        known.iter().filter(|roster| !gone.iter().any(|side| side.who == **roster)).map(outsider).collect();
+    if new.is_empty() && gone.is_empty() {
+        let record = affected(act, besides, RoomStatus::Ban)?;
+        act.answer(vec![etf::encode(&record)]);
+        return Ok(());
+    }
+    for roster in &new {
+        act.fx.put(BANNED, rows::reader_key(&act.conversation.feed, roster), Bytes::new());
+    }
+    if let Some(row) = &mut act.room_mut()?.row {
+        row.banned += new.len() as u64;
+    }
+    expel(act, &own, &gone, &besides, RoomStatus::Ban)
+}
+
+/// ROOM-12: off the list; not back in the room.
+pub(super) fn unban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Halt> {
+    let own = act.own()?;
+    act.need(&own, Right::RemoveMembers)?;
+    let mut freed = Vec::new();
+    for roster in act.named(asked.members.iter().chain(&asked.admins))? {
+        if act.is_banned(&roster)? {
+            freed.push(roster);
+        }
+    }
+    if freed.is_empty() {
+        return Err(Refusal::MemberNotFound.into());
+    }
+    for roster in &freed {
+        act.fx.delete(BANNED, rows::reader_key(&act.conversation.feed, roster));
+    }
+    if let Some(row) = &mut act.room_mut()?.row {
+        row.banned = row.banned.saturating_sub(freed.len() as u64);
+    }
+    let record = affected(act, freed.iter().map(outsider).collect(), RoomStatus::Unban)?;
+    act.answer(vec![etf::encode(&record)]);
+    let seq = act.cx.id()?;
+    let seen = act.seen_by();
+    act.tell_fellows(seq, &record, seen)?;
+    Ok(act.put_row()?)
+}
+
+/// Somebody who is no member, as a list shows them.
+fn outsider(roster: &PhoneId) -> Member {
+    Member { phone_id: Some(roster.to_bytes()), status: Some(MemberStatus::Removed), ..Member::default() }
+}
