@@ -105,21 +105,29 @@ fn con_3_mosquitto_without_tls_is_refused() {
 
 #[test]
 fn t_1_by_paho_mqtt_3_1_1() {
-    paho("3.1.1");
+    paho("paho_t1.py", "3.1.1");
 }
 
 #[test]
 fn t_1_by_paho_mqtt_5() {
-    paho("5");
+    paho("paho_t1.py", "5");
 }
 
-fn paho(version: &str) {
+#[test]
+fn room_1_room_4_room_7_by_paho_mqtt_3_1_1_with_terms_of_an_erlang_node() {
+    paho("paho_room.py", "3.1.1");
+}
+
+#[test]
+fn room_1_room_4_room_7_by_paho_mqtt_5_with_terms_of_an_erlang_node() {
+    paho("paho_room.py", "5");
+}
+
+fn paho(name: &str, version: &str) {
     let server = Server::start();
     let mut command = bounded(python());
-    let script = script("paho_t1.py");
-    finish_well(
-        command.arg(script).arg(server.mqtt().port().to_string()).arg(version).env("PYTHONDONTWRITEBYTECODE", "1"),
-    );
+    let port = server.mqtt().port().to_string();
+    finish_well(command.arg(script(name)).args([&port, version]).env("PYTHONDONTWRITEBYTECODE", "1"));
 }
 
 #[test]

@@ -168,23 +168,20 @@ impl Book {
         match self.known_person(word)? {
             Some(id) => Ok(id),
             None if Address::parse(word.as_bytes()).is_ok() => Ok(word.to_owned()),
-            None => Err(Error::local(format!("nobody is called {word}; search nick {word} looks among strangers"))),
+            None => Err(Error::local(format!("nobody is called {word}"))),
         }
     }
 
-    /// A person or a room.
+    /// A person or a room; a number or handle alone is not enough to write to somebody who is not known.
     pub(super) fn find(&self, word: &str) -> Result<Target, Error> {
         if let Some(id) = self.known_person(word)? {
             return Ok(Target::Person(id));
         }
-        match (self.find_room(word), Address::parse(word.as_bytes())) {
-            (Ok(room), _) => Ok(room),
-            (Err(_), Ok(_)) => Ok(Target::Person(word.to_owned())),
-            (Err(_), Err(_)) => Err(Error::local(format!("neither a friend nor a room is called {word}"))),
-        }
+        self.find_room(word).map_err(|_| Error::local(format!("neither a friend nor a room is called {word}")))
     }
 
-    fn known_person(&self, word: &str) -> Result<Option<String>, Error> {
+    /// Somebody of the book, or any full address.
+    pub(super) fn known_person(&self, word: &str) -> Result<Option<String>, Error> {
         if PhoneId::parse(word.as_bytes()).is_ok() {
             return Ok(Some(word.to_owned()));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use proto::{Feed, Message};
+use proto::{Feed, Mark, Message};
 
 /// Messages remembered; older ones are shown again by `history`.
 const SEEN_MAX: usize = 2000;
@@ -20,7 +20,11 @@ pub(super) struct One {
 }
 
 impl Seen {
+    /// A system message is nobody's to answer.
     pub(super) fn note(&mut self, message: &Message, own: &str) {
+        if message.r#type.contains(&Mark::Sys) {
+            return;
+        }
         let (Some(id), Some(feed)) = (message.id, message.feed_id.clone()) else { return };
         self.messages.retain(|one| one.id != id);
         let is_own = message.from.as_deref() == Some(own.as_bytes());

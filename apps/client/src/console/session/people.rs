@@ -9,19 +9,32 @@ use crate::console::show;
 impl Session {
     /// By address, number or name; by nick also a stranger.
     pub(super) async fn friend(&mut self, who: &str) -> Result<Vec<String>, Error> {
-        let id = match self.book.find_person(who) {
-            Ok(id) => id,
-            Err(unknown) => match self.client()?.find_nick(who).await?.first() {
-                Some(contact) => {
-                    self.book.meet(contact);
-                    text(&contact.phone_id)
-                }
-                None => return Err(unknown),
-            },
+        let id = match self.book.known_person(who)? {
+            Some(id) => id,
+            None => self.stranger(who).await?,
         };
         self.client()?.request_friend(&id).await?;
         // The Contact that answers is news as well, and says it.
         Ok(Vec::new())
+    }
+
+    /// What is no number may be a nick, or else the handle of an account.
+    async fn stranger(&mut self, who: &str) -> Result<String, Error> {
+        let address = self.book.find_person(who);
+        if who.starts_with(|first: char| first.is_ascii_digit() || first == '+') {
+            return address;
+        }
+        match self.client()?.find_nick(who).await {
+            Ok(found) => match found.first() {
+                Some(contact) => {
+                    self.book.meet(contact);
+                    Ok(text(&contact.phone_id))
+                }
+                None => address,
+            },
+            Err(Error::Refused { .. }) => address,
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) async fn accept(&self, who: &str) -> Result<Vec<String>, Error> {
