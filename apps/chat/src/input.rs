@@ -13,6 +13,7 @@ use crate::output::Job;
 use crate::port::Port;
 use crate::protocol::presence::Telling;
 use crate::protocol::reading::Reading;
+use crate::protocol::search::Search;
 use crate::protocol::work::Errand;
 
 /// One letter in a process's mailbox.
@@ -158,6 +159,8 @@ pub enum Input {
     Unstar {
         id: u64,
     },
+    /// A search goes on (PM-5). To the roster, from itself.
+    Search(Box<Search>),
     /// A friendship began or ended: presence of each to the other (FRIEND-2, 3, 4). To the profile.
     Friends(Box<Friendship>),
     /// The agenda has this conversation at that time, which has come.

@@ -25,6 +25,8 @@ pub enum Name {
     Mail(Phone),
     /// One: which roster has which nick (ID-17).
     Nicks,
+    /// One: the packs of stickers (STICKER-1).
+    Stickers,
     /// One: wakes conversations when something is due.
     Agenda,
     /// One per source address from which codes were asked for.
@@ -45,6 +47,7 @@ impl Name {
             Name::Roster(roster) => Cow::Borrowed(roster.phone().as_str().as_bytes()),
             Name::Conversation(feed) => Cow::Owned(feed.key().to_vec()),
             Name::Nicks => Cow::Borrowed(b"nicks"),
+            Name::Stickers => Cow::Borrowed(b"stickers"),
             Name::Agenda => Cow::Borrowed(b"agenda"),
             Name::Source(source) => Cow::Borrowed(&source.0),
         }
@@ -58,7 +61,7 @@ impl Name {
             Name::Roster(_) => "roster",
             Name::Conversation(_) => "conversation",
             Name::Mail(_) => "mail",
-            Name::Nicks => "index",
+            Name::Nicks | Name::Stickers => "index",
             Name::Agenda => "agenda",
             Name::Source(_) => "source",
         }
@@ -75,6 +78,7 @@ impl fmt::Display for Name {
             Name::Conversation(FeedId::Room(room)) => write!(f, "conversation/{room}"),
             Name::Mail(phone) => write!(f, "mail/{phone}"),
             Name::Nicks => write!(f, "index/nick"),
+            Name::Stickers => write!(f, "index/sticker"),
             Name::Agenda => write!(f, "agenda"),
             // It may be written to the log, so it does not say the address (SEC-10).
             Name::Source(source) => write!(f, "source/{:016x}", rows::fingerprint(&source.0)),

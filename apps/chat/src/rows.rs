@@ -88,6 +88,12 @@ pub const STAR_OF: Table = Table("star_of");
 pub const STARRED: Table = Table("starred");
 /// feed NUL message id → empty: deleted for everyone, and some copies of it remain (FAV-6). Writer: conversation.
 pub const UNSTAR: Table = Table("unstar");
+/// phone/phone_id → [`Lookups`]: strangers that this roster has looked up (section 11). Writer: roster.
+pub const LOOKUPS: Table = Table("lookups");
+/// id → `StickerPack`; kind, folded text NUL id → empty: its name, its keywords; id → how often it was asked for. Writer: stickers.
+pub const STICKERS: Table = Table("stickers");
+pub const STICKER_WORD: Table = Table("sticker_word");
+pub const DOWNLOADED: Table = Table("downloaded");
 /// client id NUL stream → [`mail::Cursor`](mail::cursor::Cursor). Writer: session.
 pub const CURSOR: Table = Table("cursor");
 /// phone NUL seq → [`Kept`] notice. Writer: whoever causes it (keys cannot meet); remover: mail.
@@ -102,7 +108,7 @@ pub const NOTICES: &[u8] = b"n";
 pub const TABLES: &[Table] = &[
     PROFILE, WAKEABLE, WAKE, DEVICE, BINDING, PENDING, TRIES, INVITE, ROSTER, NICK, NICK_OF, BOOK, WANTED, RELATION,
     MESSAGE, CHANGE, CHANGED, DUPLICATE, READER, HIDDEN, ROOM, MEMBER, MEMBER_AT, IN_ROOM, BANNED, NEWS, READ_BY,
-    MENTION, REPLY, KIND, FLEETING, LATER, AGENDA, TAG, STAR, STAR_OF, STARRED, UNSTAR, CURSOR, NOTICE, HOLDER, WORK,
+    MENTION, REPLY, KIND, FLEETING, LATER, AGENDA, TAG, STAR, STAR_OF, STARRED, UNSTAR, LOOKUPS, STICKERS, STICKER_WORD, DOWNLOADED, CURSOR, NOTICE, HOLDER, WORK,
 ];
 
 /// A device's session row (ID-8).
@@ -325,6 +331,13 @@ pub struct Favorite {
     pub feed: Bytes,
     pub message: u64,
     pub tags: Vec<Tag>,
+}
+
+/// Strangers that a roster has looked up in the day that began at `since`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Record)]
+pub struct Lookups {
+    pub since: u64,
+    pub count: u64,
 }
 
 /// A durable notice of an account (DLV-1).

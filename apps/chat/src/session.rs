@@ -143,6 +143,7 @@ impl Session {
             | Input::Agenda { .. }
             | Input::GoOn
             | Input::Starred(_)
+            | Input::Search(_)
             | Input::Unstar { .. }
             | Input::Wake { .. }
             | Input::Push { .. }

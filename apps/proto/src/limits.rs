@@ -6,7 +6,8 @@ const MIB: usize = 1024 * KIB;
 const SECOND_MS: u64 = 1000;
 const MINUTE_MS: u64 = 60 * SECOND_MS;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
-const DAY_MS: u64 = 24 * HOUR_MS;
+/// A day.
+pub const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// Packet on MQTT and `/ws` unless configured.
 pub const PACKET_BYTES: usize = MIB;

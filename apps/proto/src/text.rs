@@ -36,6 +36,12 @@ pub fn name(text: &Bytes, length: RangeInclusive<usize>) -> Result<Bytes, BadTex
     }
 }
 
+/// What texts have in common that differ only in case: their index key, in normal form.
+pub fn folded(text: &str) -> String {
+    // By way of upper case, so that letters with several small forms meet; in normal form again at the end.
+    text.trim().nfc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
+}
+
 /// Trimmed first: composing neither makes nor takes white space.
 fn normalised(given: &str, bytes: &Bytes) -> Bytes {
     let trimmed = given.trim();

@@ -8,3 +8,4 @@ pub(crate) mod profile;
 pub(crate) mod room;
 pub(crate) mod roster;
 pub(crate) mod source;
+pub(crate) mod stickers;

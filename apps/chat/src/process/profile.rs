@@ -13,7 +13,7 @@ use crate::door::Out;
 use crate::protocol::auth::{self, Waiting};
 use crate::protocol::presence::{self, Audience};
 use crate::protocol::push::Wakes;
-use crate::protocol::{Halt, profile, roster, settle, work};
+use crate::protocol::{Halt, profile, roster, settle, work, location};
 use crate::rows::{self, PROFILE};
 use crate::session::friend_feed;
 use crate::{
@@ -36,6 +36,8 @@ pub struct Profile {
     asked: Vec<Time>,
     /// Work that is under way (PM-6).
     busy: BTreeSet<u64>,
+    /// When the last two positions were told (LOC-1), milliseconds.
+    located: [u64; 2],
 }
 
 /// What friends have been told last (PRESENCE-5).
@@ -59,6 +61,7 @@ impl Profile {
             told: Told::default(),
             asked: Vec::new(),
             busy: BTreeSet::new(),
+            located: [0; 2],
         })
     }
 
@@ -157,6 +160,7 @@ impl Profile {
                 Some(RosterStatus::Remove) => profile::drop_roster(cx, fx, &who, &self.phone, &asked),
                 _ => roster::list(fx, &who, &asked),
             },
+            Record::Loc(loc) => location::loc(chat, cx, fx, &who, &self.phone, &mut self.located, &loc),
             Record::Friend(friend) => self.ask_stranger(chat, cx, fx, &who, friend),
             _ => Err(Refusal::InvalidData.into()),
         };

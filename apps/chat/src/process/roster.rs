@@ -4,7 +4,7 @@ use n2o::Failure;
 use proto::ids::PhoneId;
 use proto::{Record, Refusal};
 
-use crate::protocol::{favorite, roster, settle};
+use crate::protocol::{favorite, roster, search, settle};
 use crate::{Call, Chat, Cx, Fx, Input};
 
 /// The owner of one roster's rows.
@@ -18,9 +18,14 @@ impl Roster {
         Ok(Roster { own: own.clone() })
     }
 
-    pub fn step(&mut self, _chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
+    pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         match input {
-            Input::Call(call) => self.call(cx, fx, *call),
+            Input::Call(call) => self.call(chat, cx, fx, *call),
+            Input::Search(search) => {
+                let who = search.who().clone();
+                let done = search::step(chat, cx, fx, &self.own, *search);
+                settle(fx, &who, done)
+            }
             Input::Starred(news) => favorite::starred(cx, fx, &self.own, *news),
             Input::Reading(reading) => reading.step(cx, fx),
             Input::Refresh(refresh) => roster::refresh(cx, fx, &self.own, *refresh),
@@ -34,10 +39,11 @@ impl Roster {
         }
     }
 
-    fn call(&self, cx: &Cx<'_>, fx: &mut Fx, call: Call) -> Result<(), Failure> {
+    fn call(&self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: Call) -> Result<(), Failure> {
         let Call { who, record } = call;
         let done = match record {
-            Record::Roster(record) => roster::call(cx, fx, &who, &self.own, *record),
+            Record::Roster(record) => roster::call(chat, cx, fx, &who, &self.own, *record),
+            Record::Search(asked) => search::call(chat, cx, fx, &who, &self.own, *asked),
             Record::Tag(tag) => favorite::tag(cx, fx, &who, &self.own, *tag),
             Record::Star(star) => favorite::star(cx, fx, &who, &self.own, *star),
             Record::History(request) => favorite::list(cx, fx, &who, &self.own, *request),

@@ -89,6 +89,24 @@ pub(crate) fn full(cx: &Cx<'_>, own: &PhoneId, known: &Known) -> Result<Contact,
     }
 }
 
+/// The contact without what belongs to the feed of the two.
+pub(crate) fn listed(cx: &Cx<'_>, known: &Known) -> Result<Contact, Failure> {
+    match known.peer() {
+        Some(peer) => outline(cx, &peer, known.relation.as_ref(), known.entry.as_ref()),
+        None => Ok(stranger(known.address.clone(), known.entry.as_ref())),
+    }
+}
+
+/// Names and surnames as the owner of the contact sees them, a blank between (SEARCH-5).
+pub(crate) fn full_name(cx: &Cx<'_>, known: &Known) -> Result<String, Failure> {
+    let face = match known.peer() {
+        Some(peer) => face(cx, &peer, known.entry.as_ref())?,
+        None => stranger(known.address.clone(), known.entry.as_ref()),
+    };
+    let parts = [&face.names, &face.surnames].into_iter().flatten();
+    Ok(parts.map(|part| String::from_utf8_lossy(part)).collect::<Vec<_>>().join(" "))
+}
+
 /// ROSTER-10: whether name, surname or nick contain `needle`, which is in lower case.
 pub(crate) fn is_named(cx: &Cx<'_>, known: &Known, needle: &str) -> Result<bool, Failure> {
     let face = match known.peer() {
@@ -178,15 +196,24 @@ pub(crate) fn person(cx: &Cx<'_>, own: &PhoneId, peer: &PhoneId) -> Result<Conta
     let key = rows::pair_key(own, peer.as_str().as_bytes());
     let relation: Option<Relation> = rows::read(cx.store, RELATION, &key)?;
     let entry: Option<Entry> = rows::read(cx.store, BOOK, &key)?;
-    let status = Some(status(peer.as_str().as_bytes(), relation.as_ref(), entry.as_ref()));
-    // What is no contact any more, and oneself, are nothing.
+    outline(cx, peer, relation.as_ref(), entry.as_ref())
+}
+
+/// The same by the rows of the relation. What is no contact any more, and oneself, has no status; presence is for friends alone.
+pub(crate) fn outline(
+    cx: &Cx<'_>,
+    peer: &PhoneId,
+    relation: Option<&Relation>,
+    entry: Option<&Entry>,
+) -> Result<Contact, Failure> {
+    let status = Some(status(peer.as_str().as_bytes(), relation, entry));
     let status = status.filter(|status| *status != ContactStatus::Deleted);
     let presence = match status {
         Some(ContactStatus::Friend) => Some(presence::to_friend(cx, peer.phone())?),
         Some(_) | None => None,
     };
     let services = services(cx, peer)?;
-    Ok(Contact { presence, services, status, ..face(cx, peer, entry.as_ref())? })
+    Ok(Contact { presence, services, status, ..face(cx, peer, entry)? })
 }
 
 fn updated(relation: Option<&Relation>, entry: Option<&Entry>) -> u64 {

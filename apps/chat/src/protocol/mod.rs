@@ -10,6 +10,7 @@ mod halt;
 pub(crate) mod history;
 pub(crate) mod later;
 pub(crate) mod init;
+pub(crate) mod location;
 pub(crate) mod member;
 pub(crate) mod message;
 pub(crate) mod pages;
@@ -21,6 +22,8 @@ pub(crate) mod rights;
 pub(crate) mod room;
 pub(crate) mod roster;
 pub(crate) mod service;
+pub(crate) mod search;
+pub(crate) mod sticker;
 pub(crate) mod typing;
 pub(crate) mod work;
 

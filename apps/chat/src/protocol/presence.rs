@@ -11,7 +11,9 @@ use proto::limits::PRESENCE_CHARS;
 use proto::records::{ContactStatus, Feature, Online, Presence, PresenceStatus, Profile};
 
 pub(crate) use fellows::are_fellows;
-pub(crate) use tell::{Telling, friends, tell_device, tell_face, tell_face_on, tell_one, tell_others, tell_own};
+pub(crate) use tell::{
+    Telling, friends, tell_device, tell_face, tell_face_on, tell_location, tell_one, tell_others, tell_own,
+};
 
 use super::Halt;
 use super::feature::{self, PRIVACY};
@@ -168,9 +170,19 @@ pub(crate) fn last_seen(features: &[Feature]) -> Audience {
     Audience::of(features, b"LAST_SEEN", Audience::Friends)
 }
 
-/// SEARCHABLE: whether ROSTER-4 may find the account.
+/// SEARCHABLE: who may find the account.
+pub(crate) fn searchable(features: &[Feature]) -> Audience {
+    Audience::of(features, b"SEARCHABLE", Audience::Everyone)
+}
+
+/// Whether ROSTER-4 may find the account.
 pub(crate) fn is_searchable(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure> {
-    Ok(Audience::of(&profile(cx, phone)?.settings, b"SEARCHABLE", Audience::Everyone) != Audience::Nobody)
+    Ok(searchable(&profile(cx, phone)?.settings) != Audience::Nobody)
+}
+
+/// LOCATION: whether friends see where the account is (LOC-1).
+pub(crate) fn shows_location(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure> {
+    Ok(feature::value(&profile(cx, phone)?.settings, PRIVACY, b"LOCATION") == Some(b"true"))
 }
 
 /// P2P_FROM: whether strangers may write to the account (MESSAGE, *Right*).

@@ -21,7 +21,7 @@ use super::reading::{Reading, To, What};
 use super::{Halt, favorite, presence};
 use crate::effects::{self, Seen};
 use crate::rows::{self, NICK_OF, ROSTER};
-use crate::{Account, Call, Cx, Fx, Input, Name, Refresh, Who};
+use crate::{Account, Call, Chat, Cx, Fx, Input, Name, Refresh, Who};
 
 /// A reference to an avatar at most, bytes.
 const AVATAR_BYTES: usize = 1024;
@@ -31,7 +31,14 @@ const EMAIL_BYTES: usize = 254;
 const DELTA_MS: u64 = 90 * 24 * 3600 * 1000;
 
 /// One call, judged by the roster `own`.
-pub(crate) fn call(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, roster: Roster) -> Result<(), Halt> {
+pub(crate) fn call(
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &PhoneId,
+    roster: Roster,
+) -> Result<(), Halt> {
     let status = roster.status.ok_or(Refusal::InvalidData)?.modern();
     let named = named(who, roster.id.as_ref())?;
     if named != *own {
@@ -39,7 +46,7 @@ pub(crate) fn call(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, roster: R
     }
     match status {
         RosterStatus::Get => get(cx, fx, who, own, roster.update),
-        RosterStatus::Add => book::add(cx, fx, who, own, roster.userlist),
+        RosterStatus::Add => book::add(chat, cx, fx, who, own, roster.userlist),
         RosterStatus::Patch | RosterStatus::Update => patch(cx, fx, who, own, roster, status),
         // Nicks are unique on the server: their index has one owner.
         RosterStatus::Nick => {

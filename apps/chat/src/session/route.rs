@@ -21,13 +21,16 @@ pub(super) fn owner(cx: &Cx<'_>, who: &Who, record: &Record, topic: Option<&Feed
     if who.role == Role::Registering {
         return Err(Refusal::PermissionDenied.into());
     }
+    if is_about_stickers(record) {
+        return Ok(Name::Stickers);
+    }
     if is_for_services(record) {
         return service_owner(who, record);
     }
     // Of a service, which has to say for whom it asks.
     let account = who.account.as_ref().ok_or(Refusal::InvalidData)?;
     match record {
-        Record::Profile(_) | Record::Presence(_) => Ok(Name::Profile(account.phone.clone())),
+        Record::Profile(_) | Record::Presence(_) | Record::Loc(_) => Ok(Name::Profile(account.phone.clone())),
         Record::Roster(roster) => roster_owner(who, roster),
         Record::Friend(friend) => friend_owner(cx, who, friend),
         Record::Message(message) => message_feed(cx, who, message, topic).map(Name::Conversation),
@@ -35,6 +38,7 @@ pub(super) fn owner(cx: &Cx<'_>, who: &Who, record: &Record, topic: Option<&Feed
             own_roster(who, history.roster_id.as_deref()).map(Name::Roster)
         }
         Record::History(history) => history_feed(who, history).map(Name::Conversation),
+        Record::Search(search) => own_roster_by_number(who, search.id).map(Name::Roster),
         Record::Tag(tag) => own_roster(who, tag.roster_id.as_deref()).map(Name::Roster),
         Record::Star(star) => own_roster_by_number(who, star.roster_id).map(Name::Roster),
         Record::Typing(typing) => match topic {
@@ -44,13 +48,21 @@ pub(super) fn owner(cx: &Cx<'_>, who: &Who, record: &Record, topic: Option<&Feed
         Record::Room(room) => room_feed(room).map(Name::Conversation),
         Record::Member(member) => member_feed(cx, member).map(Name::Conversation),
         Record::Link(_)
-        | Record::Search(_)
-        | Record::Loc(_)
         | Record::Person(_)
         | Record::Ftp(_)
         | Record::Ftp10(_) => Err(Refusal::NotSupported.into()),
         // IO-3: records that are no request.
         _ => Err(Refusal::InvalidData.into()),
+    }
+}
+
+/// STICKER-1, 2: a History whose feed is packs, or that publishes some.
+fn is_about_stickers(record: &Record) -> bool {
+    let Record::History(history) = record else { return false };
+    match &history.feed {
+        Some(HistoryFeed::StickerPack(_)) => true,
+        Some(HistoryFeed::Feed(_) | HistoryFeed::Act(_)) => false,
+        None => matches!(history.data.first(), Some(HistoryItem::StickerPack(_))),
     }
 }
 

@@ -2,7 +2,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use unicode_normalization::UnicodeNormalization;
 
 use super::{BadId, text_id};
 use crate::limits::NICK;
@@ -32,7 +31,6 @@ impl Nick {
 
     /// The key of the index: two nicks that differ only in case have the same.
     pub fn folded(&self) -> String {
-        // By way of upper case, so that letters with several small forms meet; in normal form again at the end.
-        self.text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
+        text::folded(&self.text)
     }
 }

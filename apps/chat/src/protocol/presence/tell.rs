@@ -49,18 +49,34 @@ pub struct Telling {
 
 #[derive(Debug, Clone)]
 enum What {
-    /// To the friends, and to those who share a room where everybody may know, what the account shows (PRESENCE-5). One notice for
-    /// all rosters of a friend, and for all of a roster's rooms (G-8).
-    Changed { status: PresenceStatus, audience: Audience, told: Option<Phone>, event: u64 },
+    /// To the friends, and to those who share a room where everybody may know. One notice for all rosters of a friend, and for all of
+    /// a roster's rooms (G-8).
+    Changed { news: News, audience: Audience, told: Option<Phone>, event: u64 },
     /// To a device, which friends are there (CON-5), at most so many.
     There { session: Arc<str>, left: usize },
 }
 
+#[derive(Debug, Clone)]
+enum News {
+    /// What the account shows (PRESENCE-5).
+    Presence(PresenceStatus),
+    /// Where it is (LOC-1), encoded.
+    Location(Bytes),
+}
+
+impl News {
+    fn payload(&self, own: &PhoneId) -> Bytes {
+        match self {
+            News::Presence(status) => notice(own, status),
+            News::Location(payload) => payload.clone(),
+        }
+    }
+}
+
 impl Telling {
-    /// PRESENCE-5: to the friends of all rosters, then to those who share a room.
-    fn changed(rosters: Vec<PhoneId>, status: &PresenceStatus, audience: Audience, event: u64) -> Telling {
-        let what = What::Changed { status: status.clone(), audience, told: None, event };
-        Telling { what, rosters, at: Bytes::new() }
+    /// To the friends of these rosters, then to those who share a room.
+    fn changed(rosters: Vec<PhoneId>, news: News, audience: Audience, event: u64) -> Telling {
+        Telling { what: What::Changed { news, audience, told: None, event }, rosters, at: Bytes::new() }
     }
 
     /// PRESENCE-5 at CON-5: the connecting device learns which friends are there.
@@ -87,9 +103,9 @@ impl Telling {
             Some(_) | None => {
                 self.rosters.pop();
                 self.at = Bytes::new();
-                if let What::Changed { status, audience, told, event } = &mut self.what {
+                if let What::Changed { news, audience, told, event } = &mut self.what {
                     if *audience == Audience::Everyone {
-                        tell_fellows(cx, fx, &own, notice(&own, status), *event)?;
+                        tell_fellows(cx, fx, &own, news.payload(&own), *event)?;
                     }
                     (*told, *event) = (None, cx.id()?);
                 }
@@ -103,11 +119,11 @@ impl Telling {
 
     fn tell(&mut self, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, friend: &PhoneId) -> Result<(), Failure> {
         match &mut self.what {
-            What::Changed { status, told, event, .. } => {
+            What::Changed { news, told, event, .. } => {
                 if told.replace(friend.phone().clone()).as_ref() != Some(friend.phone()) {
                     let topic = Topic::Ac(own.clone()).to_string().into();
-                    let news = Transient { event: *event, ..Transient::new(topic, notice(own, status), None) };
-                    fx.publish(Group::Account(friend.phone().clone()), Input::Transient(news.into()));
+                    let told = Transient { event: *event, ..Transient::new(topic, news.payload(own), None) };
+                    fx.publish(Group::Account(friend.phone().clone()), Input::Transient(told.into()));
                 }
             }
             What::There { session, left } => {
@@ -137,7 +153,13 @@ pub(crate) fn tell_others(
     audience: Audience,
 ) -> Result<(), Failure> {
     let rosters = rows::roster_ids(cx.store, own)?.into_iter().rev().map(|roster| own.roster(roster)).collect();
-    Box::new(Telling::changed(rosters, status, audience, cx.id()?)).step(cx, fx)
+    let news = News::Presence(status.clone());
+    Box::new(Telling::changed(rosters, news, audience, cx.id()?)).step(cx, fx)
+}
+
+/// LOC-1: to the friends of one roster.
+pub(crate) fn tell_location(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, payload: Bytes) -> Result<(), Failure> {
+    Box::new(Telling::changed(vec![own.clone()], News::Location(payload), Audience::Friends, cx.id()?)).step(cx, fx)
 }
 
 /// PRESENCE-5 at CON-5, to the connecting device.

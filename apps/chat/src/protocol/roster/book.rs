@@ -11,9 +11,9 @@ use proto::{Outcome, Refusal, text};
 
 use super::Halt;
 use crate::effects::{self, Seen, contact_merge};
-use crate::protocol::{contact, presence};
+use crate::protocol::{contact, presence, search};
 use crate::rows::{self, BOOK, Entry, RELATION, Relation, WANTED};
-use crate::{Cx, Fx, Who};
+use crate::{Chat, Cx, Fx, Who};
 
 /// Contacts of one ROSTER-4.
 const ADD_MAX: usize = 500;
@@ -53,7 +53,14 @@ impl Where {
 }
 
 /// ROSTER-4: numbers into the phone book. What is there already has its names updated; relations never change.
-pub(super) fn add(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, list: Vec<UserEntry>) -> Result<(), Halt> {
+pub(super) fn add(
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &PhoneId,
+    list: Vec<UserEntry>,
+) -> Result<(), Halt> {
     if list.is_empty() || list.len() > ADD_MAX {
         return Err(Refusal::InvalidData.into());
     }
@@ -62,6 +69,7 @@ pub(super) fn add(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, list: Vec<
     if !new.is_empty() && contact::count(cx, own)?.contacts + new.len() > CONTACTS {
         return Err(Refusal::Limit.into());
     }
+    search::charge(chat, cx, fx, own, new.len() as u64)?;
 
     let answer = match new.is_empty() {
         true => Io::ok_src(

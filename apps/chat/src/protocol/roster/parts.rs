@@ -1,7 +1,8 @@
 //! Large answers in parts (PROFILE-1, notes): no record of a roster is beyond 256 KiB.
 
 use bytes::Bytes;
-use proto::records::{Contact, Profile, Room, Roster, RosterEntry, Star, UserEntry};
+use proto::Outcome;
+use proto::records::{Contact, Io, Profile, Room, Roster, RosterEntry, Star, UserEntry};
 
 /// A part at most, bytes encoded. An element is far smaller.
 pub(crate) const PART_BYTES: usize = 256 * 1024;
@@ -11,6 +12,8 @@ pub(crate) const PART_BYTES: usize = 256 * 1024;
 pub(crate) enum Frame {
     /// The roster itself (ROSTER-1).
     Roster,
+    /// What a search has found, with the client's own reference.
+    Search(Bytes),
     /// The account, with its rosters inside. The first record tells of the account, the others name it.
     Profile(Box<Profile>),
 }
@@ -95,6 +98,10 @@ impl Parts {
         rosters.extend(self.open.take());
         match &mut self.frame {
             Frame::Roster => self.records.extend(rosters.iter().map(etf::encode)),
+            Frame::Search(reference) => {
+                let found = |roster: Roster| etf::encode(&Io::ok_src(Outcome::Search, reference.clone()).with(roster));
+                self.records.extend(rosters.into_iter().map(found));
+            }
             Frame::Profile(head) => {
                 let rosters = rosters.into_iter().map(|roster| RosterEntry::Roster(Box::new(roster))).collect();
                 let next = Profile {
@@ -131,7 +138,7 @@ impl Element {
 impl Frame {
     fn bytes(&self) -> usize {
         match self {
-            Frame::Roster => 0,
+            Frame::Roster | Frame::Search(_) => 0,
             Frame::Profile(head) => etf::encode(&**head).len(),
         }
     }

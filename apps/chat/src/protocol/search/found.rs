@@ -1,0 +1,108 @@
+//! Somebody who may be found, and whether the one who asks may find them.
+
+use n2o::Failure;
+use proto::ids::{Phone, PhoneId};
+use proto::records::{Contact, ContactStatus, Profile, RosterEntry};
+
+use crate::Cx;
+use crate::protocol::contact;
+use crate::protocol::presence::{self, Audience};
+use crate::rows::{self, BOOK, Entry, PROFILE, RELATION, Relation};
+
+/// An account that a search has come upon.
+pub(super) struct Candidate {
+    own: PhoneId,
+    /// The roster that would be shown; none when the number is not registered.
+    roster: Option<PhoneId>,
+    profile: Profile,
+    relation: Option<Relation>,
+    entry: Option<Entry>,
+    /// Asked for by its exact number (SEARCH-1).
+    by_number: bool,
+}
+
+impl Candidate {
+    /// The default roster of a number.
+    pub(super) fn by_phone(cx: &Cx<'_>, own: &PhoneId, phone: &Phone) -> Result<Candidate, Failure> {
+        let profile: Profile = rows::read(cx.store, PROFILE, phone.as_str().as_bytes())?.unwrap_or_default();
+        let roster = rosters(&profile).next().map(|roster| phone.roster(roster));
+        let mut candidate = Candidate::with(cx, own, roster, profile)?;
+        candidate.by_number = true;
+        if candidate.entry.is_none() {
+            candidate.entry = rows::read(cx.store, BOOK, &rows::pair_key(own, phone.as_str().as_bytes()))?;
+        }
+        Ok(candidate)
+    }
+
+    pub(super) fn of(cx: &Cx<'_>, own: &PhoneId, roster: &PhoneId) -> Result<Candidate, Failure> {
+        let profile: Profile = rows::read(cx.store, PROFILE, roster.phone().as_str().as_bytes())?.unwrap_or_default();
+        let roster = rosters(&profile).find(|id| *id == roster.roster()).map(|_| roster.clone());
+        Candidate::with(cx, own, roster, profile)
+    }
+
+    fn with(cx: &Cx<'_>, own: &PhoneId, roster: Option<PhoneId>, profile: Profile) -> Result<Candidate, Failure> {
+        let (mut relation, mut entry) = (None, None);
+        if let Some(roster) = &roster {
+            let key = rows::pair_key(own, roster.as_str().as_bytes());
+            relation = rows::read::<Relation>(cx.store, RELATION, &key)?;
+            entry = rows::read(cx.store, BOOK, &key)?;
+        }
+        Ok(Candidate { own: own.clone(), roster, profile, relation, entry, by_number: false })
+    }
+
+    fn is_own(&self) -> bool {
+        self.roster.as_ref().is_some_and(|roster| roster.phone() == self.own.phone())
+    }
+
+    fn status(&self) -> Option<ContactStatus> {
+        self.relation.as_ref().and_then(|relation| relation.status)
+    }
+
+    /// Nobody that the asker knows: section 11 counts those.
+    pub(super) fn is_stranger(&self) -> bool {
+        !self.is_own() && self.status().is_none() && self.entry.is_none()
+    }
+
+    /// As the asker sees it; none when it is not for the asker to see.
+    pub(super) fn shown(&self, cx: &Cx<'_>) -> Result<Option<Contact>, Failure> {
+        match &self.roster {
+            Some(roster) if self.is_own() || self.lets_itself_be_found() && !self.has_banned(cx)? => {
+                contact::outline(cx, roster, self.relation.as_ref(), self.entry.as_ref()).map(Some)
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// SEARCHABLE (FEATURE-2).
+    fn lets_itself_be_found(&self) -> bool {
+        match presence::searchable(&self.profile.settings) {
+            Audience::Everyone => true,
+            Audience::Friends => self.status() == Some(ContactStatus::Friend) || self.by_number && self.entry.is_some(),
+            Audience::Nobody => false,
+        }
+    }
+
+    /// Whether any roster of the account has banned any of the asker's.
+    fn has_banned(&self, cx: &Cx<'_>) -> Result<bool, Failure> {
+        let Some(roster) = &self.roster else { return Ok(false) };
+        let asking = rows::roster_ids(cx.store, self.own.phone())?;
+        for theirs in rosters(&self.profile).map(|id| roster.phone().roster(id)) {
+            for own in asking.iter().map(|id| self.own.phone().roster(*id)) {
+                let key = rows::pair_key(&theirs, own.as_str().as_bytes());
+                let relation: Option<Relation> = rows::read(cx.store, RELATION, &key)?;
+                if relation.is_some_and(|relation| relation.status == Some(ContactStatus::Ban)) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Roster ids of a profile, ascending (ID-3).
+fn rosters(profile: &Profile) -> impl Iterator<Item = u64> {
+    profile.rosters.iter().filter_map(|entry| match entry {
+        RosterEntry::Id(id) => Some(*id),
+        RosterEntry::Roster(_) | RosterEntry::Name(_) => None,
+    })
+}

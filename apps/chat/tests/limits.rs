@@ -1,0 +1,175 @@
+//! Limits that a scene would have to spell out thousands of times (SPEC section 11), and what a crash leaves between two owners.
+
+use bytes::Bytes;
+use chat_core::rows::{self, Favorite, STAR, STAR_OF, STARRED};
+use etf::Term;
+use etf::text::parse;
+use kvs::{Batch, Store};
+use proto::Record;
+use proto::ids::{FeedId, Phone, PhoneId};
+use proto::limits::{LOOKUPS_PER_DAY, SEARCH_PHONES, STARS};
+use proto::records::{Message, RosterEntry, RosterId};
+use scene::{Hello, Simulated, Stage};
+
+const EVENTS: &str = "events/1//api/anon//";
+/// Numbers that the server does not reach.
+const FAR: u64 = 1_000_000;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Somebody connected to a simulated server.
+struct Person {
+    stage: Simulated,
+    id: PhoneId,
+    hello: Hello,
+}
+
+impl Person {
+    fn new(limits: bool) -> Person {
+        let phone = Phone::parse(b"380300001").expect("a number");
+        let mut stage = Simulated::new(7, limits);
+        let hello = Hello { client_id: "reg_1".to_owned(), ..Hello::default() };
+        stage.connect("x", &hello).expect("connects");
+        let mut person = Person { stage, id: phone.roster(1), hello };
+        for record in person.ask(r#"Auth{type=reg dev_key="d1" phone={fake,"380300001"}}"#) {
+            match record {
+                Record::Io(io) => {
+                    let (_, src) = io.success().expect("it succeeds");
+                    let [client, token] = src.as_tuple().expect("a pair") else { panic!("two of them") };
+                    let text = |term: &Term| term.as_binary().cloned().expect("a text");
+                    let client_id = String::from_utf8(text(client).to_vec()).expect("a client id");
+                    person.hello = Hello { client_id, password: Some(text(token)), ..Hello::default() };
+                }
+                Record::Profile(profile) => {
+                    if let Some(RosterEntry::Roster(roster)) = profile.rosters.first()
+                        && let Some(RosterId::Number(roster)) = roster.id
+                    {
+                        person.id = phone.roster(roster);
+                    }
+                }
+                _ => {}
+            }
+        }
+        person.stage.disconnect("x", true).expect("closes");
+        person.again();
+        person
+    }
+
+    /// Connects once more; what is due comes with the next answer.
+    fn again(&mut self) {
+        self.stage.connect("x", &self.hello.clone()).expect("connects");
+    }
+
+    fn ask(&mut self, request: &str) -> Vec<Record> {
+        let term = parse(request, &proto::catalogue()).unwrap_or_else(|why| panic!("{request}: {why}"));
+        self.stage.publish("x", EVENTS, etf::encode(&term)).expect("is sent");
+        let came = self.stage.take("x").expect("is connected");
+        came.iter().filter_map(|got| etf::decode(&got.payload).ok()).collect()
+    }
+
+    /// The code of the answer's `error`, if it is one.
+    fn refusal(&mut self, request: &str) -> Option<String> {
+        self.ask(request).iter().find_map(|record| match record {
+            Record::Io(io) => io.failure().map(|(code, _)| code.to_owned()),
+            _ => None,
+        })
+    }
+
+    /// SEARCH-1 of so many numbers that nobody has.
+    fn look_up(&mut self, count: usize) -> Option<String> {
+        let phones: Vec<String> = (0..count).map(|at| format!("\"38099{at:07}\"")).collect();
+        let phones = phones.join(" ");
+        self.refusal(&format!(r#"Search{{ref="r" field="phone" type='==' value=[{phones}] status=contact}}"#))
+    }
+
+    /// Stars of messages that the person wrote to itself, as their owners would have kept them; some without the copy.
+    fn star(&mut self, count: usize, has_copy: bool) {
+        let feed = FeedId::p2p(self.id.clone(), self.id.clone());
+        let (mut batch, owner) = (Batch::default(), self.id.as_str().as_bytes());
+        for at in (FAR..).take(count) {
+            let kept = Favorite { feed: feed.key(), message: at, ..Favorite::default() };
+            batch.put(STAR, rows::numbered(owner, at), rows::encode(&kept));
+            batch.put(STAR_OF, rows::numbered(owner, at), rows::encode(&at));
+            if has_copy {
+                let copy = Message { id: Some(at), ..Message::default() };
+                batch.put(STARRED, rows::starred_key(&feed.key(), at, &self.id), rows::encode(&copy));
+            }
+        }
+        self.stage.sim.store().apply(&batch).expect("memory does not fail");
+    }
+
+    /// Writes to itself: the message's number.
+    fn note(&mut self) -> u64 {
+        let id = self.id.clone();
+        let came = self.ask(&format!(r#"Message{{msg_id="m" to="{id}" files=[Desc{{id="1" payload="x"}}]}}"#));
+        let number = came.iter().find_map(|record| match record {
+            Record::Message(message) => message.id,
+            _ => None,
+        });
+        number.expect("its own message comes back")
+    }
+
+    fn add_star(&mut self, message: u64) -> Option<String> {
+        let id = self.id.clone();
+        self.refusal(&format!(
+            r#"Star{{message=Message{{id={message} feed_id=p2p{{from="{id}" to="{id}"}}}} status=add}}"#
+        ))
+    }
+}
+
+fn code(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+#[test]
+fn search_1_roster_4_strangers_looked_up_in_a_day_are_counted_also_over_a_crash() {
+    let mut ann = Person::new(true);
+    for _ in 0..LOOKUPS_PER_DAY as usize / SEARCH_PHONES - 1 {
+        assert_eq!(ann.look_up(SEARCH_PHONES), None);
+    }
+    assert_eq!(ann.look_up(SEARCH_PHONES - 1), None);
+    ann.stage.crash().expect("starts again");
+    ann.again();
+    let add = |number: &str| format!(r#"Roster{{userlist=[Contact{{phone_id="{number}"}}] status=add}}"#);
+    assert_eq!(ann.refusal(&add("380980000001")), None, "the last one");
+    assert_eq!(ann.refusal(&add("380980000002")), code("limit"));
+    assert_eq!(ann.look_up(1), code("limit"));
+    assert_eq!(ann.refusal(r#"Search{ref="r" field="nick" type='==' value="Nobody" status=contact}"#), code("limit"));
+    assert_eq!(ann.refusal(&add("380980000001")), None, "whom one knows one does not look up");
+    ann.stage.advance(DAY_MS).expect("a day passes");
+    assert_eq!(ann.look_up(SEARCH_PHONES), None);
+}
+
+#[test]
+fn search_1_without_limits_nothing_is_counted() {
+    let mut ann = Person::new(false);
+    for _ in 0..LOOKUPS_PER_DAY as usize / SEARCH_PHONES + 1 {
+        assert_eq!(ann.look_up(SEARCH_PHONES), None);
+    }
+    assert_eq!(ann.look_up(SEARCH_PHONES + 1), code("invalid_data"));
+}
+
+#[test]
+fn fav_4_a_thousand_stars_are_the_most() {
+    let mut ann = Person::new(false);
+    let message = ann.note();
+    ann.star(STARS - 1, true);
+    assert_eq!(ann.add_star(message), None);
+    assert_eq!(ann.add_star(message), None, "the same again is no other");
+    assert_eq!(ann.refusal(&format!("Star{{message=Message{{id={FAR}}} status=remove}}")), None);
+    ann.star(1, true);
+    let other = message + 1;
+    assert_eq!(ann.add_star(other), code("limit"), "checked before the message is looked for");
+}
+
+#[test]
+fn fav_6_stars_whose_copy_went_before_a_crash_go_too_and_are_told_of() {
+    let mut ann = Person::new(false);
+    ann.star(2, false);
+    let came = ann.ask("Roster{status=get}");
+    let gone: Vec<&Record> = came.iter().filter(|record| matches!(record, Record::Star(_))).collect();
+    assert_eq!(gone.len(), 2, "{came:?}");
+    let lists = came.iter().any(|record| matches!(record, Record::Roster(roster) if roster.favorite.is_empty()));
+    assert!(lists, "{came:?}");
+    let left = ann.stage.sim.store().scan(STAR, &kvs::Span::prefix(Bytes::new())).expect("memory does not fail");
+    assert!(left.is_empty());
+}

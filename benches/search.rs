@@ -1,0 +1,302 @@
+//! What each search costs on a server with a million accounts (SPEC 6.14). `cargo bench --bench search` prints a line for each;
+//! `CHAT_ACCOUNTS=100000` takes fewer. Times are from the request to its answer, as a transport sees them.
+
+use std::future::poll_fn;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use chat::door::{Hello, Origin, Out, Session};
+use chat::rows::{self, BOOK, DEVICE, Device, Entry, NICK, NICK_OF, PROFILE, RELATION, ROSTER, Relation};
+use chat::{Chat, Output, Port, Settings};
+use etf::Term;
+use kvs::{Batch, Disk, Sequence, Store, Table};
+use n2o::{Handle, Host, Options, Performer, Ring};
+use proto::Record;
+use proto::ids::{DevKey, Nick, Phone, PhoneId};
+use proto::records::{
+    Auth, AuthAct, AuthPhone, AuthType, Code, ContactStatus, Fake, Feature, Io, Profile, Roster, RosterEntry, Search,
+    SearchStatus, SearchType, Success,
+};
+
+const META: Table = Table("meta");
+/// Telephone numbers begin here.
+const FIRST: u64 = 380_000_000_000;
+/// The asker's contacts: as many as a roster may have.
+const CONTACTS: u64 = 10_000;
+/// Every so many accounts want to be found by nobody, in a row.
+const HIDDEN: std::ops::Range<u64> = 20_000..30_000;
+/// A certificate, about as large as one with a P-256 key is.
+const CERTIFICATE: usize = 700;
+
+fn main() {
+    let accounts = std::env::var("CHAT_ACCOUNTS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("store");
+    let start = Instant::now();
+    fill(&path, accounts);
+    println!("{accounts} accounts written in {:?}", start.elapsed());
+
+    let start = Instant::now();
+    let store = open(&path);
+    println!("opened in {:?}", start.elapsed());
+    actix_rt::System::new().block_on(measure(store, accounts));
+}
+
+fn open(path: &Path) -> Arc<Disk> {
+    let tables: Vec<Table> = rows::TABLES.iter().copied().chain([META]).collect();
+    Arc::new(Disk::open(path, &tables).expect("the store opens"))
+}
+
+// --- what is there ---
+
+fn phone(n: u64) -> Phone {
+    Phone::parse((FIRST + n).to_string().as_bytes()).expect("a number")
+}
+
+/// Roster ids follow the accounts, leaving some for the asker.
+fn roster(n: u64) -> PhoneId {
+    phone(n).roster(n + 1_000)
+}
+
+fn nick(n: u64) -> Nick {
+    Nick::parse(format!("Nick.{n:07}").as_bytes()).expect("a nick")
+}
+
+fn fill(path: &Path, accounts: u64) {
+    let store = open(path);
+    for first in (0..accounts).step_by(1_000) {
+        let mut batch = Batch::default();
+        (first..accounts.min(first + 1_000)).for_each(|n| account(&mut batch, n));
+        store.apply(&batch).expect("applied");
+    }
+    store.flush().expect("flushed");
+}
+
+/// What an account of one device is, as far as a search reads it.
+fn account(batch: &mut Batch, n: u64) {
+    let (own, id) = (phone(n), roster(n));
+    let searchable = Feature::new("PRIVACY", "SEARCHABLE", if HIDDEN.contains(&n) { "nobody" } else { "everyone" });
+    let profile = Profile {
+        phone: Some(own.to_bytes()),
+        settings: vec![searchable],
+        rosters: vec![RosterEntry::Id(id.roster())],
+        ..Profile::default()
+    };
+    let face = Roster { names: Some(text("Anna")), surnames: Some(text(&format!("Bell {n}"))), ..Roster::default() };
+    let device = DevKey::parse(b"d1").expect("a device key");
+    let row = Device {
+        phone: own.to_bytes(),
+        dev_key: device.to_bytes(),
+        certificate: Some(Bytes::from(vec![n as u8; CERTIFICATE])),
+        ..Device::default()
+    };
+    batch.put(PROFILE, own.to_bytes(), rows::encode(&profile));
+    batch.put(ROSTER, id.to_bytes(), rows::encode(&face));
+    batch.put(DEVICE, rows::device_key(&own, &device), rows::encode(&row));
+    batch.put(NICK, nick(n).folded(), id.to_bytes());
+    batch.put(NICK_OF, id.to_bytes(), nick(n).to_bytes());
+}
+
+/// Half friends, half from the phone book.
+fn contacts(store: &Disk, own: &PhoneId, accounts: u64) {
+    let mut batch = Batch::default();
+    for n in (0..CONTACTS.min(accounts)).map(|n| n * (accounts / CONTACTS.min(accounts))) {
+        let key = rows::pair_key(own, roster(n).as_str().as_bytes());
+        match n % 2 {
+            0 => {
+                let relation = Relation { status: Some(ContactStatus::Friend), ..Relation::default() };
+                batch.put(RELATION, key, rows::encode(&relation));
+            }
+            _ => batch.put(BOOK, key, rows::encode(&Entry { names: Some(text("Anna")), ..Entry::default() })),
+        }
+    }
+    store.apply(&batch).expect("applied");
+}
+
+fn text(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+// --- who asks ---
+
+async fn measure(store: Arc<Disk>, accounts: u64) {
+    let handle = serve(store.clone());
+    let own = enrol(&handle, "reg_asker", None).await;
+    let (client, token, id) = own;
+    contacts(&store, &id, accounts);
+    let mut asker = Asker::connect(&handle, &client, Some(token)).await;
+
+    let spread = |at: u64| (at * 7_919) % accounts;
+    let list =
+        |phones: Vec<u64>| Term::list(phones.into_iter().map(|n| Term::binary(phone(n).as_str().as_bytes())).collect());
+    asker.time("SEARCH-1, one number", 200, |at| by("phone", SearchType::Equal, list(vec![spread(at)]))).await;
+    asker
+        .time("SEARCH-1, 500 numbers", 20, |at| {
+            by("phone", SearchType::Equal, list((0..500).map(|n| spread(at * 500 + n)).collect()))
+        })
+        .await;
+    asker
+        .time("SEARCH-1, 500 unknown numbers", 20, |at| {
+            by("phone", SearchType::Equal, list((0..500).map(|n| accounts + at * 500 + n).collect()))
+        })
+        .await;
+    asker.time("SEARCH-2, a nick", 200, |at| by("nick", SearchType::Equal, binary(nick(spread(at)).as_str()))).await;
+    asker
+        .time("SEARCH-4, a prefix of 1000 nicks", 100, |at| {
+            by("nick", SearchType::Like, binary(&format!("nick.{:04}", at % (accounts / 1_000))))
+        })
+        .await;
+    asker
+        .time("SEARCH-4, a prefix of 10000 nicks that hide", 50, |_| by("nick", SearchType::Like, binary("nick.002")))
+        .await;
+    for (what, value) in [("found at once", "anna"), ("found nowhere", "zoe")] {
+        let name = format!("SEARCH-5, like, of {CONTACTS} contacts, {what}");
+        asker
+            .time(&name, 20, |_| Search {
+                status: Some(SearchStatus::Roster),
+                ..by("names", SearchType::Like, binary(value))
+            })
+            .await;
+    }
+    drop(asker);
+    handle.shutdown(Duration::from_secs(1)).await;
+}
+
+fn by(field: &'static str, kind: SearchType, value: Term) -> Search {
+    Search {
+        r#ref: Some(text("r")),
+        field: Some(text(field)),
+        r#type: Some(kind),
+        value,
+        status: Some(SearchStatus::Contact),
+        ..Search::default()
+    }
+}
+
+fn binary(text: &str) -> Term {
+    Term::binary(text.as_bytes())
+}
+
+struct Ports;
+
+impl Performer<Chat> for Ports {
+    fn perform(&self, _thread: usize, outputs: &mut Vec<Output>) {
+        for output in outputs.drain(..) {
+            if let Output::Port(port, out) = output {
+                port.push(out);
+            }
+        }
+    }
+}
+
+fn serve(store: Arc<Disk>) -> Handle<Chat> {
+    let sequence = |key: &'static [u8]| Arc::new(Sequence::open(store.clone(), META, key).expect("a sequence"));
+    let chat = Arc::new(Chat { settings: Settings::dev(), rosters: sequence(b"rosters") });
+    let options =
+        Options { threads: 1, ring: Ring::new(4, "/mqtt/chat/"), on_disk_failure: Box::new(|error| panic!("{error}")) };
+    Host::start(chat, store.clone(), sequence(b"ids"), options, Arc::new(Ports)).expect("threads")
+}
+
+/// Registers by a fake number: client id, token and roster.
+async fn enrol(handle: &Handle<Chat>, client: &str, token: Option<Bytes>) -> (String, Bytes, PhoneId) {
+    let mut new = Asker::connect(handle, client, token).await;
+    let number = phone(999_999_999);
+    let auth = Auth {
+        dev_key: Some(text("d1")),
+        phone: Some(AuthPhone::Fake(Fake { phone: number.to_bytes() })),
+        r#type: Some(AuthType::Act(AuthAct::Reg)),
+        ..Auth::default()
+    };
+    let answers = new.ask(auth.into()).await;
+    let (mut named, mut id) = (None, None);
+    for answer in answers {
+        match etf::decode::<Record>(&answer) {
+            Ok(Record::Io(io)) => named = pair(&io),
+            Ok(Record::Profile(profile)) => {
+                let rosters = profile.rosters.into_iter().filter_map(|entry| match entry {
+                    RosterEntry::Roster(roster) => roster.id,
+                    RosterEntry::Id(_) | RosterEntry::Name(_) => None,
+                });
+                id = rosters.last();
+            }
+            _ => {}
+        }
+    }
+    let (client, token) = named.expect("a client id and a token");
+    let Some(proto::records::RosterId::Number(roster)) = id else { panic!("no roster") };
+    (String::from_utf8_lossy(&client).into_owned(), token, number.roster(roster))
+}
+
+fn pair(io: &Io) -> Option<(Bytes, Bytes)> {
+    let Some(Code::Success(Success { src, .. })) = &io.code else { return None };
+    let [client, token] = src.as_tuple()? else { return None };
+    Some((client.as_binary()?.clone(), token.as_binary()?.clone()))
+}
+
+/// One connection that asks, and waits for each answer.
+struct Asker {
+    session: Session,
+    port: Arc<Port>,
+    next: u64,
+}
+
+impl Asker {
+    async fn connect(handle: &Handle<Chat>, client: &str, password: Option<Bytes>) -> Asker {
+        let port = Arc::new(Port::default());
+        let hello =
+            Hello { client_id: text(client), password, certificate: None, version: 101, window: 32, item_max: 1 << 20 };
+        let session = Session::connect(handle.clone(), hello, port.clone()).expect("not busy");
+        let mut asker = Asker { session, port, next: 0 };
+        asker.wait(|out| matches!(out, Out::Welcome(_))).await;
+        asker
+    }
+
+    /// The answers of one request.
+    async fn ask(&mut self, record: Record) -> Vec<Bytes> {
+        let call = self.next;
+        self.next += 1;
+        self.session.request(call, Origin::Events { token: None }, etf::encode(&record)).expect("not busy");
+        self.wait(|out| matches!(out, Out::Done { call: done, .. } if *done == call)).await
+    }
+
+    async fn wait(&mut self, is_end: impl Fn(&Out) -> bool) -> Vec<Bytes> {
+        let mut answers = Vec::new();
+        loop {
+            for out in poll_fn(|cx| self.port.poll_drain(cx)).await {
+                if is_end(&out) {
+                    return answers;
+                }
+                match out {
+                    Out::Answer { payload, .. } => answers.push(payload),
+                    Out::Denied(why) => panic!("denied: {why:?}"),
+                    Out::Close(why) => panic!("closed: {why:?}"),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// `times` searches, one after another.
+    async fn time(&mut self, what: &str, times: u64, search: impl Fn(u64) -> Search) {
+        let (mut took, mut found) = (Vec::new(), 0);
+        for at in 0..times {
+            let start = Instant::now();
+            let answers = self.ask(search(at).into()).await;
+            took.push(start.elapsed());
+            found = answers.iter().map(|answer| count(answer)).sum();
+        }
+        took.sort();
+        let at = |share: usize| took.get(took.len() * share / 100).copied().unwrap_or_default();
+        let slowest = took.last().copied().unwrap_or_default();
+        println!("{what}: {found} found, median {:?}, 90 % {:?}, slowest {slowest:?}", at(50), at(90));
+    }
+}
+
+fn count(answer: &Bytes) -> usize {
+    match etf::decode::<Io>(answer).expect("an answer").data {
+        Some(proto::records::Data::Roster(roster)) => roster.userlist.len() + roster.roomlist.len(),
+        other => panic!("not found but refused: {other:?}"),
+    }
+}
