@@ -245,8 +245,15 @@ struct Asker {
 impl Asker {
     async fn connect(handle: &Handle<Chat>, client: &str, password: Option<Bytes>) -> Asker {
         let port = Arc::new(Port::default());
-        let hello =
-            Hello { client_id: text(client), password, certificate: None, version: 101, window: 32, item_max: 1 << 20 };
+        let hello = Hello {
+            client_id: text(client),
+            password,
+            certificate: None,
+            source: None,
+            version: 101,
+            window: 32,
+            item_max: 1 << 20,
+        };
         let session = Session::connect(handle.clone(), hello, port.clone()).expect("not busy");
         let mut asker = Asker { session, port, next: 0 };
         asker.wait(|out| matches!(out, Out::Welcome(_))).await;
