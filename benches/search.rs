@@ -292,7 +292,7 @@ impl Asker {
             let start = Instant::now();
             let answers = self.ask(search(at).into()).await;
             took.push(start.elapsed());
-            found = answers.iter().map(|answer| count(answer)).sum();
+            found = answers.iter().map(count).sum();
         }
         took.sort();
         let at = |share: usize| took.get(took.len() * share / 100).copied().unwrap_or_default();
