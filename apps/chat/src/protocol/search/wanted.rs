@@ -29,7 +29,7 @@ pub(super) fn texts(value: &Term) -> Result<Vec<Bytes>, Refusal> {
         }
     };
     let fits = |text: &Bytes| !text.is_empty() && text.len() <= TEXT_BYTES && std::str::from_utf8(text).is_ok();
-    match elements.iter().all(fits) {
+    match !elements.is_empty() && elements.iter().all(fits) {
         true => Ok(elements),
         false => Err(Refusal::InvalidData),
     }
