@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chat::door::{Hello, Origin, Out, Session};
 use chat::rows::{self, BOOK, DEVICE, Device, Entry, NICK, NICK_OF, PROFILE, RELATION, ROSTER, Relation};
-use chat::{Chat, Output, Port, Settings};
+use chat::{Chat, KEY_BYTES, Output, Port, Settings, Vault};
 use etf::Term;
 use kvs::{Batch, Disk, Sequence, Store, Table};
 use n2o::{Handle, Host, Options, Performer, Ring};
@@ -193,7 +193,7 @@ impl Performer<Chat> for Ports {
 
 fn serve(store: Arc<Disk>) -> Handle<Chat> {
     let sequence = |key: &'static [u8]| Arc::new(Sequence::open(store.clone(), META, key).expect("a sequence"));
-    let chat = Arc::new(Chat { settings: Settings::dev(), rosters: sequence(b"rosters") });
+    let chat = Arc::new(Chat { settings: Settings::dev(), rosters: sequence(b"rosters"), vault: Vault::new(&[7; KEY_BYTES]) });
     let options =
         Options { threads: 1, ring: Ring::new(4, "/mqtt/chat/"), on_disk_failure: Box::new(|error| panic!("{error}")) };
     Host::start(chat, store.clone(), sequence(b"ids"), options, Arc::new(Ports)).expect("threads")

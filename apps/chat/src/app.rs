@@ -6,7 +6,7 @@ use std::sync::Arc;
 use n2o::{App, Bounce, Failure};
 
 use crate::door::{Bye, Denied, Identify, Out};
-use crate::process::{agenda, conversation, mail, nicks, profile, roster, source, stickers};
+use crate::process::{agenda, conversation, mail, nicks, profile, roster, source, stickers, links};
 use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, Vault, WorkError, WorkResult, effects, session};
 
 /// One chat server: its settings, and the sequence of roster ids (C-11).
@@ -34,6 +34,7 @@ pub enum Process {
     Conversation(Box<conversation::Conversation>),
     Mail(mail::Mail),
     Nicks(nicks::Nicks),
+    Links(links::Links),
     Stickers(stickers::Stickers),
     Agenda(agenda::Agenda),
     Source(source::Source),
@@ -69,6 +70,7 @@ impl App for Chat {
             }
             Name::Mail(phone) => Process::Mail(mail::Mail::load(phone)),
             Name::Nicks => Process::Nicks(nicks::Nicks),
+            Name::Links => Process::Links(links::Links),
             Name::Stickers => Process::Stickers(stickers::Stickers),
             Name::Agenda => Process::Agenda(agenda::Agenda::load(cx, fx)?),
             Name::Source(_) => Process::Source(source::Source::default()),
@@ -83,6 +85,7 @@ impl App for Chat {
             Process::Conversation(conversation) => conversation.step(self, cx, fx, input),
             Process::Mail(mail) => mail.step(cx, fx, input),
             Process::Nicks(nicks) => nicks.step(cx, fx, input),
+            Process::Links(links) => links.step(cx, fx, input),
             Process::Stickers(stickers) => stickers.step(cx, fx, input),
             Process::Agenda(agenda) => agenda.step(cx, fx, input),
             Process::Source(source) => source.step(cx, fx, input),
@@ -95,6 +98,7 @@ impl App for Chat {
     fn bounce(&self, _name: &Name, input: &Input) -> Option<Bounce<Chat>> {
         match input {
             Input::Call(call) => Some(effects::failed(&call.who)),
+            Input::Claim(news) | Input::Claimed(news) => Some(effects::failed(&news.who)),
             Input::Search(search) => Some(effects::failed(search.who())),
             Input::Starred(news) => news.who.as_ref().map(effects::failed),
             Input::Reading(reading) => reading.who().map(effects::failed),
@@ -149,6 +153,7 @@ impl App for Chat {
             | Input::Unstar { .. }
             | Input::Wake { .. }
             | Input::Push { .. }
+            | Input::Unclaim { .. }
             | Input::PushTaken { .. }
             | Input::Seat(_)
             | Input::Opened { .. }
@@ -172,6 +177,7 @@ impl App for Chat {
             | Process::Nicks(_)
             | Process::Agenda(_)
             | Process::Source(_)
+            | Process::Links(_)
             | Process::Stickers(_) => Vec::new(),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proto::Record;
 use proto::ids::{DevKey, FeedId, Nick, Phone, PhoneId, RoomId};
-use proto::records::{Desc, Roster, Star};
+use proto::records::{Desc, Link, Roster, Star};
 use proto::topic::Topic;
 
 use crate::door::{Bye, Certificate, Denied, Gone, Hello, Origin, Role, Source, Verdict};
@@ -159,6 +159,15 @@ pub enum Input {
     Unstar {
         id: u64,
     },
+    /// A room asks for the name of a link (LINK-3, 6). To the index of links.
+    Claim(Box<LinkNews>),
+    /// The room has it. To the conversation.
+    Claimed(Box<LinkNews>),
+    /// A room gives names of links back. To the index of links.
+    Unclaim {
+        room: RoomId,
+        names: Vec<Bytes>,
+    },
     /// A search goes on (PM-5). To the roster, from itself.
     Search(Box<Search>),
     /// A friendship began or ended: presence of each to the other (FRIEND-2, 3, 4). To the profile.
@@ -247,6 +256,14 @@ pub struct Seat {
 pub struct CallEnded {
     pub owner: PhoneId,
     pub part: Desc,
+}
+
+/// A link that a room is to have, and who asked for it.
+#[derive(Debug, Clone)]
+pub struct LinkNews {
+    pub who: Who,
+    pub room: RoomId,
+    pub link: Link,
 }
 
 /// What a timer is for.

@@ -25,6 +25,8 @@ pub enum Name {
     Mail(Phone),
     /// One: which roster has which nick (ID-17).
     Nicks,
+    /// One: which room has claimed which link (LINK-3).
+    Links,
     /// One: the packs of stickers (STICKER-1).
     Stickers,
     /// One: wakes conversations when something is due.
@@ -47,6 +49,7 @@ impl Name {
             Name::Roster(roster) => Cow::Borrowed(roster.phone().as_str().as_bytes()),
             Name::Conversation(feed) => Cow::Owned(feed.key().to_vec()),
             Name::Nicks => Cow::Borrowed(b"nicks"),
+            Name::Links => Cow::Borrowed(b"links"),
             Name::Stickers => Cow::Borrowed(b"stickers"),
             Name::Agenda => Cow::Borrowed(b"agenda"),
             Name::Source(source) => Cow::Borrowed(&source.0),
@@ -61,7 +64,7 @@ impl Name {
             Name::Roster(_) => "roster",
             Name::Conversation(_) => "conversation",
             Name::Mail(_) => "mail",
-            Name::Nicks | Name::Stickers => "index",
+            Name::Nicks | Name::Links | Name::Stickers => "index",
             Name::Agenda => "agenda",
             Name::Source(_) => "source",
         }
@@ -78,6 +81,7 @@ impl fmt::Display for Name {
             Name::Conversation(FeedId::Room(room)) => write!(f, "conversation/{room}"),
             Name::Mail(phone) => write!(f, "mail/{phone}"),
             Name::Nicks => write!(f, "index/nick"),
+            Name::Links => write!(f, "index/link"),
             Name::Stickers => write!(f, "index/sticker"),
             Name::Agenda => write!(f, "agenda"),
             // It may be written to the log, so it does not say the address (SEC-10).

@@ -90,6 +90,10 @@ pub const STARRED: Table = Table("starred");
 pub const UNSTAR: Table = Table("unstar");
 /// phone/phone_id → [`Lookups`]: strangers that this roster has looked up (section 11). Writer: roster.
 pub const LOOKUPS: Table = Table("lookups");
+/// folded name of a link → [`Claim`], void unless the room lists it (LINK-3). Writer: links.
+pub const LINK: Table = Table("link");
+/// folded name of a PUBLIC room from any of its words on, NUL room id → whether that is all of it (SEARCH-6). Writer: the room.
+pub const ROOM_NAME: Table = Table("room_name");
 /// id → `StickerPack`; kind, folded text NUL id → empty: its name, its keywords; id → how often it was asked for. Writer: stickers.
 pub const STICKERS: Table = Table("stickers");
 pub const STICKER_WORD: Table = Table("sticker_word");
@@ -108,7 +112,7 @@ pub const NOTICES: &[u8] = b"n";
 pub const TABLES: &[Table] = &[
     PROFILE, WAKEABLE, WAKE, DEVICE, BINDING, PENDING, TRIES, INVITE, ROSTER, NICK, NICK_OF, BOOK, WANTED, RELATION,
     MESSAGE, CHANGE, CHANGED, DUPLICATE, READER, HIDDEN, ROOM, MEMBER, MEMBER_AT, IN_ROOM, BANNED, NEWS, READ_BY,
-    MENTION, REPLY, KIND, FLEETING, LATER, AGENDA, TAG, STAR, STAR_OF, STARRED, UNSTAR, LOOKUPS, STICKERS, STICKER_WORD, DOWNLOADED, CURSOR, NOTICE, HOLDER, WORK,
+    MENTION, REPLY, KIND, FLEETING, LATER, AGENDA, TAG, STAR, STAR_OF, STARRED, UNSTAR, LOOKUPS, LINK, ROOM_NAME, STICKERS, STICKER_WORD, DOWNLOADED, CURSOR, NOTICE, HOLDER, WORK,
 ];
 
 /// A device's session row (ID-8).
@@ -292,6 +296,15 @@ pub struct RoomRow {
     pub banned: u64,
     /// When it ended, while it is being erased (ROOM-8): for everybody it is gone already. 0 = it is there.
     pub ended: u64,
+    /// The name by which [`ROOM_NAME`] has it, while it is PUBLIC.
+    pub listed: Option<Bytes>,
+}
+
+/// Which room has asked for a link's name, and when. That it has the link, the room's own row says.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Claim {
+    pub room: Bytes,
+    pub since: u64,
 }
 
 /// A roster's part in a room.

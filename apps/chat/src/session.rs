@@ -144,6 +144,9 @@ impl Session {
             | Input::GoOn
             | Input::Starred(_)
             | Input::Search(_)
+            | Input::Claim(_)
+            | Input::Claimed(_)
+            | Input::Unclaim { .. }
             | Input::Unstar { .. }
             | Input::Wake { .. }
             | Input::Push { .. }

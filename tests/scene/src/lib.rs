@@ -81,6 +81,7 @@ macro_rules! every_file {
             friend = "friend.chat",
             presence = "presence.chat",
             favorite = "favorite.chat",
+            link = "link.chat",
             search = "search.chat",
             sticker = "sticker.chat",
             location = "location.chat",

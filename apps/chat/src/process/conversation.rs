@@ -14,7 +14,7 @@ use proto::{Record, Refusal};
 use super::room::Room;
 use crate::protocol::fleeting::{self, Fleeting};
 use crate::protocol::rights::Right;
-use crate::protocol::{Halt, favorite, friend, history, later, member, message, presence, room, settle, typing};
+use crate::protocol::{Halt, favorite, friend, history, later, link, member, message, presence, room, settle, typing};
 use crate::rows::{self, Membership, READER, RELATION, ROSTER, Reader, Relation};
 use crate::{Call, Chat, Cx, Fx, Group, Input, Letter, Tick, Transient, Who};
 
@@ -79,6 +79,11 @@ impl Conversation {
             Input::Call(call) => *call,
             Input::Due { .. } if self.is_ending() => return room::erase(self, cx, fx, None),
             Input::Due { when } => return later::due(self, cx, fx, when),
+            Input::Claimed(news) => {
+                let who = news.who.clone();
+                let done = link::claimed(self, cx, fx, *news);
+                return settle(fx, &who, done);
+            }
             Input::Unstar { id } => return favorite::erase(self, cx, fx, id),
             Input::Errand(errand) => {
                 friend::errand(self, cx, fx, &errand)?;
@@ -100,6 +105,7 @@ impl Conversation {
             Record::Star(star) => favorite::keep(self, cx, fx, &who, *star),
             Record::Friend(friend) => friend::call(self, chat, cx, fx, &who, *friend),
             Record::Room(asked) => room::call(self, cx, fx, &who, *asked),
+            Record::Link(asked) => link::call(self, cx, fx, &who, *asked),
             Record::Member(asked) => member::call(self, cx, fx, &who, *asked),
             Record::Typing(typing) => typing::typing(self, chat, cx, fx, &who, *typing),
             _ => Err(Refusal::InvalidData.into()),

@@ -10,6 +10,7 @@ mod halt;
 pub(crate) mod history;
 pub(crate) mod later;
 pub(crate) mod init;
+pub(crate) mod link;
 pub(crate) mod location;
 pub(crate) mod member;
 pub(crate) mod message;

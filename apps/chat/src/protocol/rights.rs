@@ -14,7 +14,6 @@ pub(crate) enum Right {
     Info,
     AddMembers,
     RemoveMembers,
-    #[cfg_attr(not(test), expect(dead_code, reason = "LINK-3, 4 and 6 ask it"))]
     Links,
     /// HISTORY_VISIBLE, REQUIRE_CMS.
     History,

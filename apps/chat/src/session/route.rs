@@ -3,13 +3,13 @@
 use n2o::Failure;
 use proto::ids::{Address, FeedId, Phone, PhoneId, RoomId};
 use proto::records::{
-    Auth, AuthAct, AuthPhone, Feed, Friend, FriendStatus, History, HistoryFeed, HistoryItem, Member, Message, P2p,
-    Room, Roster, RosterId, RosterStatus,
+    Auth, AuthAct, AuthPhone, Feed, Friend, FriendStatus, History, HistoryFeed, HistoryItem, Link, LinkStatus, Member,
+    Message, P2p, Room, Roster, RosterId, RosterStatus,
 };
 use proto::{Record, Refusal};
 
 use crate::door::Role;
-use crate::protocol::Halt;
+use crate::protocol::{Halt, link};
 use crate::rows::{self, MEMBER_AT, PENDING, Pending, RELATION, Relation};
 use crate::{Cx, Name, Who};
 
@@ -47,10 +47,8 @@ pub(super) fn owner(cx: &Cx<'_>, who: &Who, record: &Record, topic: Option<&Feed
         },
         Record::Room(room) => room_feed(room).map(Name::Conversation),
         Record::Member(member) => member_feed(cx, member).map(Name::Conversation),
-        Record::Link(_)
-        | Record::Person(_)
-        | Record::Ftp(_)
-        | Record::Ftp10(_) => Err(Refusal::NotSupported.into()),
+        Record::Link(link) => link_owner(cx, link),
+        Record::Person(_) | Record::Ftp(_) | Record::Ftp10(_) => Err(Refusal::NotSupported.into()),
         // IO-3: records that are no request.
         _ => Err(Refusal::InvalidData.into()),
     }
@@ -267,6 +265,21 @@ fn member_feed(cx: &Cx<'_>, member: &Member) -> Result<FeedId, Halt> {
     let id = member.id.ok_or(Refusal::InvalidData)?;
     let room = cx.store.get(MEMBER_AT, &id.to_be_bytes())?.ok_or(Refusal::MemberNotFound)?;
     Ok(FeedId::Room(RoomId::parse(&room).map_err(|_| Refusal::MemberNotFound)?))
+}
+
+/// LINK: the room that has the link or is to have it; of links that nobody has, the index says so.
+fn link_owner(cx: &Cx<'_>, asked: &Link) -> Result<Name, Halt> {
+    let name = asked.id.as_deref().unwrap_or_default();
+    let room = match asked.status {
+        Some(LinkStatus::Get | LinkStatus::Join) => link::room_of(cx, name)?,
+        Some(LinkStatus::Delete) if !name.is_empty() => link::room_of(cx, name)?,
+        Some(LinkStatus::Add | LinkStatus::Update | LinkStatus::Delete) => {
+            let room = asked.room_id.as_deref().unwrap_or_default();
+            Some(RoomId::parse(room).map_err(|_| Refusal::InvalidData)?)
+        }
+        Some(LinkStatus::Check) | None => None,
+    };
+    Ok(room.map_or(Name::Links, |room| Name::Conversation(FeedId::Room(room))))
 }
 
 /// PRESENCE-7: a friend's phone_id or a room id.

@@ -7,13 +7,14 @@ use proto::Refusal;
 use proto::ids::{FeedId, PhoneId};
 use proto::limits::{HISTORY_REQUEST, STARS};
 use proto::records::{
-    Act, Feed, History, HistoryFeed, HistoryItem, HistoryStatus, Message, RoomStar, Star, StarFrom, StarStatus, Tag,
+    Act, Feed, History, HistoryFeed, HistoryItem, HistoryStatus, Message, Room, RoomStar, Star, StarFrom, StarStatus,
+    Tag,
 };
 
 use super::{Halt, copied, tag};
 use crate::effects;
-use crate::protocol::contact;
 use crate::protocol::pages::{self, REQUEST_BYTES};
+use crate::protocol::{contact, search};
 use crate::rows::{self, Favorite, STAR};
 use crate::{Cx, Fx, Who};
 
@@ -91,7 +92,12 @@ fn origin(cx: &Cx<'_>, own: &PhoneId, kept: &Favorite) -> Result<Option<StarFrom
             Some(peer) => Some(StarFrom::Contact(Box::new(contact::person(cx, own, peer)?))),
             None => None,
         },
-        Ok(FeedId::Room(_)) | Err(_) => None,
+        // Of a room that is no more its id is left.
+        Ok(FeedId::Room(room)) => {
+            let gone = Room { id: Some(room.to_bytes()), ..Room::default() };
+            Some(StarFrom::Room(Box::new(search::outside(cx, &room)?.unwrap_or(gone))))
+        }
+        Err(_) => None,
     })
 }
 

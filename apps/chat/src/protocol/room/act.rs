@@ -11,10 +11,12 @@ use proto::records::{self, Feed, Member, MemberStatus, RoomType};
 
 use super::Halt;
 use crate::effects::{self, Seen};
+use super::add::is_public;
 use crate::process::conversation::{Conversation, Side};
 use crate::process::room::Room;
 use crate::protocol::presence::{self, Audience};
 use crate::protocol::rights::Right;
+use crate::protocol::search;
 use crate::rows::{self, BANNED, IN_ROOM, MEMBER, MEMBER_AT, Membership, ROOM, ROSTER, RoomRow};
 use crate::{Account, Cx, Fx, Group, Input, Seat, Who};
 
@@ -46,7 +48,7 @@ impl Act<'_, '_> {
         self.room()?.row()
     }
 
-    pub(super) fn room_mut(&mut self) -> Result<&mut Room, Refusal> {
+    pub(crate) fn room_mut(&mut self) -> Result<&mut Room, Refusal> {
         self.conversation.room_mut()
     }
 
@@ -142,6 +144,12 @@ impl Act<'_, '_> {
         if let Some(row) = &mut room.row {
             row.room.update = Some(now);
             row.staff = room.staff.iter().filter_map(|member| member.id).collect();
+            // SEARCH-6
+            let shown = is_public(&row.room).then(|| row.room.name.clone()).flatten();
+            if row.listed != shown {
+                search::relist(self.fx, &room.id, row.listed.as_ref(), shown.as_ref());
+                row.listed = shown;
+            }
             self.fx.put(ROOM, key, rows::encode(row));
         }
         Ok(())

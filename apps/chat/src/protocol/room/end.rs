@@ -10,8 +10,8 @@ use super::{Action, Halt, said};
 use crate::effects::{Seen, notify, ses};
 use crate::process::agenda;
 use crate::process::conversation::{Conversation, Parties};
-use crate::protocol::feature;
 use crate::protocol::rights::Right;
+use crate::protocol::{feature, link, search};
 use crate::rows::{
     self, AGENDA, BANNED, CHANGE, CHANGED, DUPLICATE, FLEETING, HIDDEN, IN_ROOM, KIND, LATER, MEMBER, MEMBER_AT,
     MENTION, MESSAGE, Membership, NEWS, READ_BY, READER, REPLY, ROOM, STARRED,
@@ -53,6 +53,8 @@ pub(super) fn end(act: &mut Act<'_, '_>, owner: &PhoneId) -> Result<(), Halt> {
     if let Some(row) = &mut room.row {
         row.ended = now;
         row.staff.clear();
+        search::relist(act.fx, &room.id, row.listed.take().as_ref(), None);
+        link::free(act.fx, room.id.clone(), std::mem::take(&mut row.room.links));
         act.fx.put(ROOM, id.clone(), rows::encode(row));
     }
     act.fx.tell(Name::Conversation(act.conversation.feed.clone()), Input::Erase { asked });

@@ -10,7 +10,7 @@ use proto::records::{Contact, Index, Roster, RosterId, RosterStatus};
 use super::{Halt, named};
 use crate::effects::{self, Seen};
 use crate::protocol::work::{self, Errand, Task};
-use crate::protocol::{presence, settle};
+use crate::protocol::{link, presence, settle};
 use crate::rows::{Found, NICK, NICK_OF, Work};
 use crate::{Cx, Founding, Fx, Who};
 
@@ -46,7 +46,7 @@ pub(crate) fn claim(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Failu
     }
 }
 
-/// INDEX-1: who has a nick. The number of the roster, or nothing.
+/// INDEX-1: who has a nick, or which room a link. The number of the roster, the id of the room, or nothing.
 pub(crate) fn index(cx: &Cx<'_>, fx: &mut Fx, who: &Who, asked: Index) -> Result<(), Halt> {
     let (kind, name) = match asked.id.as_tuple() {
         Some([kind, name]) => (kind.as_atom(), name.as_binary().ok_or(Refusal::InvalidData)?),
@@ -55,13 +55,14 @@ pub(crate) fn index(cx: &Cx<'_>, fx: &mut Fx, who: &Who, asked: Index) -> Result
     let holder = match kind {
         Some("nick") => {
             let nick = Nick::parse(name).map_err(|_| Refusal::InvalidNick)?;
-            cx.store.get(NICK, nick.folded().as_bytes())?.and_then(|holder| PhoneId::parse(&holder).ok())
+            let holder = cx.store.get(NICK, nick.folded().as_bytes())?;
+            let roster = holder.and_then(|holder| PhoneId::parse(&holder).ok()).map(|holder| holder.roster());
+            roster.and_then(|roster| i64::try_from(roster).ok()).map(Term::int)
         }
-        // Rooms are not served yet, so no link is taken.
-        Some("link") => None,
+        Some("link") => link::room_of(cx, name)?.map(|room| Term::binary(room.as_str().as_bytes())),
         Some(_) | None => return Err(Refusal::InvalidData.into()),
     };
-    let roster = holder.into_iter().filter_map(|holder| i64::try_from(holder.roster()).ok()).map(Term::int).collect();
+    let roster = holder.into_iter().collect();
     effects::answer(fx, who, vec![etf::encode(&Index { roster, ..asked })]);
     Ok(())
 }

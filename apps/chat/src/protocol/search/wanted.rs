@@ -47,6 +47,15 @@ impl Wanted {
         Wanted { text: text::folded(&String::from_utf8_lossy(text)), kind }
     }
 
+    pub(super) fn kind(&self) -> SearchType {
+        self.kind
+    }
+
+    /// The text without regard to case.
+    pub(super) fn folded(&self) -> &str {
+        &self.text
+    }
+
     /// Names and surnames together are equal to the text, contain it, or are not equal to it, without regard to case.
     pub(super) fn fits(&self, names: &str) -> bool {
         let names = text::folded(names);

@@ -1,0 +1,133 @@
+//! SEARCH-1, 2, 4, 5, 7, 8: rosters.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::ids::{Nick, Phone, PhoneId, RoomId};
+use proto::limits::SEARCH_RESULTS;
+
+use super::found::Candidate;
+use super::place::Place;
+use super::wanted::Wanted;
+use super::{Search, members};
+use crate::Cx;
+use crate::protocol::contact;
+use crate::rows::NICK;
+
+/// Candidates looked at in one step, each some ten reads.
+const STEP: usize = 32;
+/// Own contacts looked at in one step, each some three reads.
+const SLICE: usize = 128;
+/// Nicks with a prefix that are looked at: with so many, the prefix is too short to be of use.
+const NICKS_MAX: usize = 1024;
+
+impl Search {
+    /// A number is looked up whether anybody has it or not: to learn that is to look it up.
+    pub(super) fn phones(&mut self, cx: &Cx<'_>, own: &PhoneId, mut phones: VecDeque<Phone>) -> Result<bool, Failure> {
+        for phone in phones.drain(..phones.len().min(STEP)) {
+            let candidate = Candidate::by_phone(cx, own, &phone)?;
+            self.strangers += u64::from(candidate.is_stranger());
+            self.found.extend(candidate.shown(cx)?);
+        }
+        let is_done = phones.is_empty();
+        self.place = Place::Phones(phones);
+        Ok(is_done)
+    }
+
+    pub(super) fn nick(&mut self, cx: &Cx<'_>, own: &PhoneId, nick: &Nick) -> Result<bool, Failure> {
+        let holder = cx.store.get(NICK, nick.folded().as_bytes())?;
+        if let Some(holder) = holder.and_then(|holder| PhoneId::parse(&holder).ok()) {
+            self.look_at(Candidate::of(cx, own, &holder)?, cx)?;
+        }
+        self.count_nobody();
+        Ok(true)
+    }
+
+    pub(super) fn nicks(
+        &mut self,
+        cx: &Cx<'_>,
+        own: &PhoneId,
+        prefix: String,
+        from: Bytes,
+        looked: usize,
+    ) -> Result<bool, Failure> {
+        // No byte of a text is 255.
+        let end = [prefix.as_bytes(), &[0xff]].concat();
+        let rows = cx.store.scan(NICK, &kvs::Span::range(from, end).limit(STEP))?;
+        for (_, holder) in &rows {
+            if self.found.len() < SEARCH_RESULTS
+                && let Ok(holder) = PhoneId::parse(holder)
+            {
+                self.look_at(Candidate::of(cx, own, &holder)?, cx)?;
+            }
+        }
+        let looked = looked + rows.len();
+        let next = rows.last().filter(|_| rows.len() == STEP).map(|(last, _)| [&last[..], b"\0"].concat());
+        match next.filter(|_| looked < NICKS_MAX && self.found.len() < SEARCH_RESULTS) {
+            Some(from) => self.place = Place::Nicks { prefix, from: from.into(), looked },
+            None => {
+                self.count_nobody();
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) fn contacts(
+        &mut self,
+        cx: &Cx<'_>,
+        own: &PhoneId,
+        wanted: Wanted,
+        after: Bytes,
+    ) -> Result<bool, Failure> {
+        let page = contact::page(cx, own, &after, SLICE)?;
+        for known in page.known.iter().filter(|known| known.is_told(None)) {
+            if self.found.len() < SEARCH_RESULTS && wanted.fits(&contact::full_name(cx, known)?) {
+                self.found.push(contact::listed(cx, known)?);
+            }
+        }
+        match page.upto.filter(|_| self.found.len() < SEARCH_RESULTS) {
+            Some(after) => self.place = Place::Contacts { wanted, after },
+            None => return Ok(true),
+        }
+        Ok(false)
+    }
+
+    pub(super) fn members(
+        &mut self,
+        cx: &Cx<'_>,
+        own: &PhoneId,
+        room: RoomId,
+        wanted: Wanted,
+        from: u64,
+    ) -> Result<bool, Failure> {
+        let (members, next) = members::slice(cx, &room, from)?;
+        for member in members {
+            let is_meant = members::names(&member).iter().any(|name| wanted.fits(name));
+            if self.found.len() < SEARCH_RESULTS
+                && is_meant
+                && let Some(Ok(roster)) = member.phone_id.as_deref().map(PhoneId::parse)
+            {
+                self.found.push(contact::person(cx, own, &roster)?);
+            }
+        }
+        match next.filter(|_| self.found.len() < SEARCH_RESULTS) {
+            Some(from) => self.place = Place::Members { room, wanted, from },
+            None => return Ok(true),
+        }
+        Ok(false)
+    }
+
+    fn look_at(&mut self, candidate: Candidate, cx: &Cx<'_>) -> Result<(), Failure> {
+        let shown = candidate.shown(cx)?;
+        self.strangers += u64::from(shown.is_some() && candidate.is_stranger());
+        self.found.extend(shown);
+        Ok(())
+    }
+
+    /// What is not shown was not found; asking for it counts once.
+    fn count_nobody(&mut self) {
+        self.strangers += u64::from(self.found.is_empty());
+    }
+}
