@@ -193,7 +193,12 @@ impl Performer<Chat> for Ports {
 
 fn serve(store: Arc<Disk>) -> Handle<Chat> {
     let sequence = |key: &'static [u8]| Arc::new(Sequence::open(store.clone(), META, key).expect("a sequence"));
-    let chat = Arc::new(Chat { settings: Settings::dev(), rosters: sequence(b"rosters"), vault: Vault::new(&[7; KEY_BYTES]) });
+    let chat = Arc::new(Chat {
+        settings: Settings::dev(),
+        rosters: sequence(b"rosters"),
+        vault: Vault::new(&[7; KEY_BYTES]),
+        identify: Arc::new(|_: &[u8]| None),
+    });
     let options =
         Options { threads: 1, ring: Ring::new(4, "/mqtt/chat/"), on_disk_failure: Box::new(|error| panic!("{error}")) };
     Host::start(chat, store.clone(), sequence(b"ids"), options, Arc::new(Ports)).expect("threads")
