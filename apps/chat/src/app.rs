@@ -6,7 +6,7 @@ use std::sync::Arc;
 use n2o::{App, Bounce, Failure};
 
 use crate::door::{Bye, Denied, Identify, Out};
-use crate::process::{agenda, conversation, mail, nicks, profile, roster, source, stickers, links};
+use crate::process::{agenda, conversation, links, mail, nicks, profile, roster, source, stickers};
 use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, Vault, WorkError, WorkResult, effects, session};
 
 /// One chat server: its settings, and the sequence of roster ids (C-11).

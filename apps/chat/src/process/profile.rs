@@ -13,7 +13,7 @@ use crate::door::Out;
 use crate::protocol::auth::{self, Waiting};
 use crate::protocol::presence::{self, Audience};
 use crate::protocol::push::Wakes;
-use crate::protocol::{Halt, profile, roster, settle, work, location};
+use crate::protocol::{Halt, location, profile, roster, settle, work};
 use crate::rows::{self, PROFILE};
 use crate::session::friend_feed;
 use crate::{

@@ -36,7 +36,7 @@ pub(crate) fn call(
     who: &Who,
     link: Link,
 ) -> Result<(), Halt> {
-    let mut act = Act { conversation, cx, fx, who };
+    let mut act = Act { conversation, cx, fx, who: Some(who) };
     let done = match link.status {
         Some(LinkStatus::Get) => get(&mut act, &link),
         Some(LinkStatus::Join) => join(&mut act, &link),
@@ -67,7 +67,7 @@ fn settle(fx: &mut Fx, who: &Who, done: Result<(), Halt>) -> Result<(), Halt> {
 fn get(act: &mut Act<'_, '_>, asked: &Link) -> Result<(), Halt> {
     let link = Link { status: Some(LinkStatus::Get), ..listed(act, asked)? };
     let room = room::show::outside(act.row()?);
-    answer(act.fx, act.who, vec![etf::encode(&link), etf::encode(&room)]);
+    act.answer(vec![etf::encode(&link), etf::encode(&room)]);
     Ok(())
 }
 
@@ -97,14 +97,15 @@ fn give(act: &mut Act<'_, '_>, mut link: Link) -> Result<(), Halt> {
     }
     let same = plan.links.iter().find(|kept| has_name(kept, &name));
     if let Some(same) = same.filter(|same| same.r#type == link.r#type) {
-        answer(act.fx, act.who, vec![etf::encode(&Link { status: link.status, ..same.clone() })]);
+        act.answer(vec![etf::encode(&Link { status: link.status, ..same.clone() })]);
         return Ok(());
     }
 
+    let who = act.who.ok_or(Refusal::PermissionDenied)?.clone();
     let room = act.room()?.id.clone();
     let wanted =
         Link { id: Some(name), name: title, room_id: Some(room.to_bytes()), created: Some(act.cx.now.0), ..link };
-    act.fx.tell(Name::Links, Input::Claim(Box::new(LinkNews { who: act.who.clone(), room, link: wanted })));
+    act.fx.tell(Name::Links, Input::Claim(Box::new(LinkNews { who, room, link: wanted })));
     Ok(())
 }
 
@@ -142,7 +143,7 @@ fn plan(act: &Act<'_, '_>, wanted: &Link) -> Result<Plan, Halt> {
 /// LINK-3, LINK-6: the name is this room's. What has changed in the meantime may still stand against it.
 pub(crate) fn claimed(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, news: LinkNews) -> Result<(), Halt> {
     let LinkNews { who, room, link } = news;
-    let mut act = Act { conversation, cx, fx, who: &who };
+    let mut act = Act { conversation, cx, fx, who: Some(&who) };
     let done = take(&mut act, &link);
     if done.is_err() {
         free(fx, room, vec![link]);
@@ -201,7 +202,7 @@ fn change(act: &mut Act<'_, '_>, links: Vec<Link>, shown: Link) -> Result<(), Ha
     if let Some(row) = &mut act.room_mut()?.row {
         row.room.links.clone_from(&links);
     }
-    answer(act.fx, act.who, vec![etf::encode(&shown)]);
+    act.answer(vec![etf::encode(&shown)]);
     let news = records::Room {
         id: Some(id),
         links,

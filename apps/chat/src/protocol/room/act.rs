@@ -10,8 +10,8 @@ use proto::limits::{CALL_MEMBERS, GROUP_MEMBERS};
 use proto::records::{self, Feed, Member, MemberStatus, RoomType};
 
 use super::Halt;
-use crate::effects::{self, Seen};
 use super::add::is_public;
+use crate::effects::{self, Seen};
 use crate::process::conversation::{Conversation, Side};
 use crate::process::room::Room;
 use crate::protocol::presence::{self, Audience};
