@@ -148,6 +148,13 @@ impl Worker {
                     Err(failure) => broken("the outbox of pushes", &failure),
                 }
             }
+            Work::MailCode { address, code, .. } => {
+                let (address, code) = (String::from_utf8_lossy(address), String::from_utf8_lossy(code));
+                match append(&self.outbox, &format!("{} {address} {code}\n", clock::utc(SystemTime::now()))) {
+                    Ok(()) => WorkResult::Sent,
+                    Err(failure) => broken("the outbox of codes", &failure),
+                }
+            }
             Work::Issue { request, phone, device } => {
                 match self.authority.device(request, phone.as_str(), device.as_str(), SystemTime::now()) {
                     Ok(certificate) => issued(&self.authority, &certificate.der),

@@ -104,6 +104,7 @@ impl App for Chat {
             Input::Reading(reading) => reading.who().map(effects::failed),
             Input::Refresh(refresh) => Some(effects::failed(&refresh.who)),
             Input::Found(founding) => Some(effects::failed(&founding.who)),
+            Input::Confirm(confirming) => Some(effects::failed(&confirming.who)),
             Input::Work { who, .. } => who.as_deref().map(effects::failed),
             // Work is never given up: its account begins the round again.
             Input::Errand(errand) => {

@@ -134,6 +134,8 @@ pub enum Input {
     Resume,
     /// A roster is to be founded with this nick (ROSTER-2). To the nicks.
     Found(Box<Founding>),
+    /// An e-mail address is proved (PROFILE-6). To the index of names.
+    Confirm(Box<Confirming>),
     /// A long answer goes on. To itself.
     Reading(Box<Reading>),
     /// News of presence goes on. To itself.
@@ -217,6 +219,14 @@ pub struct Founding {
     pub own: PhoneId,
     pub row: Roster,
     pub nick: Nick,
+}
+
+/// PROFILE-6 on its way to the index of addresses.
+#[derive(Debug, Clone)]
+pub struct Confirming {
+    pub who: Who,
+    pub phone: Phone,
+    pub address: Bytes,
 }
 
 /// PROFILE-2 on its way through the rosters of an account; the last one answers.

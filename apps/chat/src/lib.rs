@@ -20,8 +20,8 @@ mod vault;
 
 pub use app::{Chat, Process};
 pub use input::{
-    Account, Admit, Admitted, Also, Answer, Call, CallEnded, Command, Founding, Friendship, Input, Letter, Notice,
-    Refresh, Seat, Starred, Tick, Transient, Who, WorkError, WorkResult,
+    Account, Admit, Admitted, Also, Answer, Call, CallEnded, Command, Confirming, Founding, Friendship, Input, Letter,
+    Notice, Refresh, Seat, Starred, Tick, Transient, Who, WorkError, WorkResult,
 };
 pub use name::{Group, Name};
 pub use output::{Channel, Job, Output, Push, Sender, Work};

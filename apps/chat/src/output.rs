@@ -31,6 +31,8 @@ pub enum Work {
     Push(Box<Push>),
     /// Hand a code to its provider (ID-11).
     SendCode { sender: Sender, channel: Channel, phone: Phone, code: Bytes, language: Option<Bytes> },
+    /// A code for an e-mail address, to the provider `log` (PROFILE-5).
+    MailCode { address: Bytes, code: Bytes, language: Option<Bytes> },
     /// Issue a certificate for a verified device (SEC-4).
     Issue { request: Bytes, phone: Phone, device: DevKey },
 }

@@ -30,6 +30,12 @@ pub const PENDING: Table = Table("pending");
 pub const TRIES: Table = Table("tries");
 /// phone/SHA-256 of a code → [`Invite`] (ID-11). Writer: the profile of the phone it names.
 pub const INVITE: Table = Table("invite");
+/// phone → [`Proof`]: the code that an e-mail address is waiting for (PROFILE-5). Writer: profile.
+pub const PROOF: Table = Table("proof");
+/// verified e-mail address, in small letters → phone (SEARCH-8). Writer: nicks.
+pub const EMAIL: Table = Table("email");
+/// phone → `Person`, what an old client keeps there (PERSON-2). Writer: profile.
+pub const PERSON: Table = Table("person");
 /// phone_id → `Roster`, without lists and nick. Writer: roster (profile creates the default one).
 pub const ROSTER: Table = Table("roster");
 /// folded nick → phone_id, and phone_id → nick as shown (ID-17). Writer: nicks.
@@ -118,6 +124,9 @@ pub const TABLES: &[Table] = &[
     PENDING,
     TRIES,
     INVITE,
+    PROOF,
+    EMAIL,
+    PERSON,
     ROSTER,
     NICK,
     NICK_OF,
@@ -254,6 +263,17 @@ pub struct Tries {
     pub waiting: Vec<Bytes>,
     /// 1 when the account was made by a fake number, which opens no other (ID-15).
     pub fake: u64,
+}
+
+/// A code that was sent for something else than a registration.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Proof {
+    /// What it proves.
+    pub to: Bytes,
+    /// SHA-256 of the code.
+    pub code: Bytes,
+    pub wrong: u64,
+    pub expires: u64,
 }
 
 /// A code issued beforehand (ID-11).
@@ -413,6 +433,8 @@ pub enum Work {
     Forget(Forget),
     Leave(Leave),
     Found(Found),
+    Confirm(Confirm),
+    Persona(Persona),
     Face(Face),
 }
 
@@ -429,8 +451,9 @@ pub struct Leave {
     pub roster: Bytes,
     /// 1 when it goes with its account.
     pub account: u64,
-    /// Client ids whose queues go with it.
+    /// Client ids whose queues go with it, and e-mail addresses.
     pub clients: Vec<Bytes>,
+    pub emails: Vec<Bytes>,
     /// Holders of the number up to this one have been told.
     pub told: Bytes,
 }
@@ -440,6 +463,20 @@ pub struct Leave {
 pub struct Found {
     pub roster: u64,
     pub row: Roster,
+}
+
+/// PROFILE-6: an address is the account's.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Confirm {
+    pub address: Bytes,
+}
+
+/// PERSON-2: what an old client says of the default roster, and whom it blocks.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Persona {
+    pub roster: Bytes,
+    pub face: Roster,
+    pub block: Vec<Bytes>,
 }
 
 /// PRESENCE-3, 4: the friends that one step could not tell of a change.

@@ -135,6 +135,7 @@ impl Session {
             | Input::Stuck { .. }
             | Input::Resume
             | Input::Found(_)
+            | Input::Confirm(_)
             | Input::Trim
             | Input::Registered { .. }
             | Input::Friends(_)

@@ -95,16 +95,33 @@ impl<A: App> Sim<A> {
     /// When that does not end.
     pub fn run_until_quiet(&mut self) {
         for _ in 0..DRAINS_MAX {
-            let ready = self.ready();
-            let disk = self.awaits_disk();
-            let disk_first = disk && self.seed.below(4) == 0;
-            match ready.get(self.seed.below(ready.len())) {
-                Some(node) if !disk_first => self.drain(*node),
-                Some(_) | None if disk => self.flush(),
-                Some(_) | None => return,
+            if !self.turn() {
+                return;
             }
         }
         panic!("the processes tell each other without end");
+    }
+
+    /// One node's drain, or a flush; false when there is nothing to do.
+    fn turn(&mut self) -> bool {
+        let ready = self.ready();
+        let disk = self.awaits_disk();
+        let disk_first = disk && self.seed.below(4) == 0;
+        match ready.get(self.seed.below(ready.len())) {
+            Some(node) if !disk_first => self.drain(*node),
+            Some(_) | None if disk => self.flush(),
+            Some(_) | None => return false,
+        }
+        true
+    }
+
+    /// Lets the server work for so many turns of one node or the disk, to be interrupted in the midst of it.
+    pub fn run(&mut self, turns: usize) {
+        for _ in 0..turns {
+            if !self.turn() {
+                return;
+            }
+        }
     }
 
     /// Lets time pass: timers fire in order, each at its own moment, idle processes end.

@@ -18,6 +18,10 @@ impl Player<'_> {
             ("roster", names) => self.roster(names),
             ("call", record) => self.call(record),
             ("group" | "channel", names) => self.room(first, names),
+            ("address", who) => {
+                self.names.address(who);
+                Ok(())
+            }
             ("number", who) => {
                 self.names.number(who);
                 Ok(())

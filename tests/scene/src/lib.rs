@@ -11,6 +11,7 @@
 //! | `friends ann ben` | people who are friends |
 //! | `roster ann ann2` | she makes another roster: `@ann2` is its phone_id; what came of that is forgotten |
 //! | `group r ann ben carl`, `channel r …` | a room of ann's, whose friends the others are; `?r` is its id, `?rann` her Member id |
+//! | `address a` | a fresh e-mail address, `@a.phone`, whose code is `@a.code` |
 //! | `number n` | a fresh telephone number: `@n.phone` |
 //! | `x connects as "id" token T version N window N takes N certificate P from ADDRESS holding => 0x86` | all but `connects` as needed |
 //! | `x connects as "sys_a" service` | a trusted service, by the secret of the configuration |
@@ -77,6 +78,7 @@ macro_rules! every_file {
             topics = "topics.chat",
             push = "push.chat",
             profile = "profile.chat",
+            person = "person.chat",
             roster = "roster.chat",
             friend = "friend.chat",
             presence = "presence.chat",

@@ -58,6 +58,12 @@ impl Names {
         known
     }
 
+    /// Gives an e-mail address.
+    pub(crate) fn address(&mut self, who: &str) {
+        let known = self.number(who);
+        known.phone = format!("{}@example.org", known.phone);
+    }
+
     /// What a name stands for in a term.
     pub(crate) fn term(&self, atom: &str) -> Result<Term, String> {
         let (who, part) = split(atom);

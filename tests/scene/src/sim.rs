@@ -140,6 +140,10 @@ impl Simulated {
                     false => WorkResult::Sent,
                 }
             }
+            Work::MailCode { address, code, language: _ } => {
+                self.codes.insert(String::from_utf8_lossy(&address).into_owned(), code);
+                WorkResult::Sent
+            }
             Work::Issue { request, phone, device } => match request.strip_prefix(b"key:") {
                 Some(key) => WorkResult::Issued(issued(key, phone.as_str(), device.as_str())),
                 None => WorkResult::Failed(WorkError::Invalid),

@@ -1,9 +1,10 @@
-//! The index of nicks: one process, so that a nick is taken once (ID-17).
+//! The index of unique names, nicks and e-mail addresses: one process, so that a name is taken once (ID-17, PROFILE-6).
 
 use n2o::Failure;
 use proto::{Record, Refusal};
 
-use crate::protocol::{roster, settle};
+use crate::protocol::work::Task;
+use crate::protocol::{profile, roster, settle};
 use crate::{Cx, Fx, Input};
 
 /// The owner of the index; all of it is in the store.
@@ -14,8 +15,13 @@ impl Nicks {
         let call = match input {
             Input::Call(call) => *call,
             Input::Found(founding) => return roster::claim_first(cx, fx, &founding),
+            Input::Confirm(confirming) => return profile::claim(cx, fx, &confirming),
             Input::Errand(errand) => {
-                roster::unname(cx, fx, &errand)?;
+                match &errand.task {
+                    Task::Leave { own, .. } => roster::unname(cx, fx, own)?,
+                    Task::Unmail { list } => profile::release(cx, fx, &errand.home, list)?,
+                    _ => {}
+                }
                 errand.go_on(fx);
                 return Ok(());
             }

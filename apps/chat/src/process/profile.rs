@@ -13,7 +13,7 @@ use crate::door::Out;
 use crate::protocol::auth::{self, Waiting};
 use crate::protocol::presence::{self, Audience};
 use crate::protocol::push::Wakes;
-use crate::protocol::{Halt, location, profile, roster, settle, work};
+use crate::protocol::{Halt, location, person, profile, roster, settle, work};
 use crate::rows::{self, PROFILE};
 use crate::session::friend_feed;
 use crate::{
@@ -149,7 +149,8 @@ impl Profile {
         let Call { who, record } = call;
         let done = match record {
             Record::Auth(auth) => auth::call(&self.phone, &mut self.waiting, chat, cx, fx, &who, *auth),
-            Record::Profile(profile) => profile::call(chat, cx, fx, &who, &self.phone, *profile),
+            Record::Profile(profile) => profile::call(&mut self.waiting, chat, cx, fx, &who, &self.phone, *profile),
+            Record::Person(asked) => person::call(cx, fx, &who, &self.phone, *asked),
             Record::Presence(asked) => match presence::call(cx, fx, &who, &self.phone, *asked) {
                 Ok(None) => Ok(()),
                 Ok(Some(status)) => self.changed(cx, fx, status, who.connection).map_err(Halt::from),

@@ -1,5 +1,6 @@
 //! AUTH (SPEC 6.2): how a device proves its number, comes in, and goes.
 
+mod code;
 mod device;
 mod enrol;
 mod invite;
@@ -25,7 +26,8 @@ use proto::Refusal;
 use proto::ids::Phone;
 use proto::records::{Auth, AuthAct, AuthType, Feature};
 
-pub(crate) use device::{bind_key, end_all, end_key, facts as account, has_token, rosters};
+pub(crate) use code::{forget_proof, is_proof, mail as mail_code};
+pub(crate) use device::{bind_key, end_all, end_key, facts as account, has_token, open, rosters};
 pub(crate) use enrol::announce_keys;
 pub(crate) use invite::issue as issue_invite;
 pub(crate) use key::{Bound, bound, named};
@@ -38,7 +40,7 @@ pub(crate) use version::ver;
 use super::{Halt, settle};
 use crate::door::Role;
 use crate::input::{WorkError, WorkResult};
-use crate::rows::Pending;
+use crate::rows::{Pending, Proof};
 use crate::{Chat, Cx, Fx, Who, effects};
 use register::Registration;
 
@@ -67,6 +69,8 @@ enum Job {
     Voice { who: Who },
     /// AUTH-17, with the settings that came beside the request.
     Enrol { who: Who, settings: Vec<Feature> },
+    /// PROFILE-5.
+    Mail { who: Who, proof: Box<Proof> },
     /// ID-14: the authority makes the certificate that completes a registration.
     Certificate { who: Who, registration: Box<Registration> },
 }
@@ -76,6 +80,7 @@ impl Job {
         match self {
             Job::Code { who, .. }
             | Job::Resend { who }
+            | Job::Mail { who, .. }
             | Job::Voice { who }
             | Job::Enrol { who, .. }
             | Job::Certificate { who, .. } => who,
@@ -184,10 +189,12 @@ pub(crate) fn worked(
         (Job::Certificate { registration, .. }, WorkResult::Issued(certificate)) => {
             verify::finish(&mut ask, *registration, Some(certificate))
         }
+        (Job::Mail { proof, .. }, WorkResult::Sent) => code::mailed(&mut ask, &proof),
+        (Job::Mail { .. }, WorkResult::Failed(_)) => Err(Refusal::SmsSend.into()),
         (Job::Code { .. }, WorkResult::Failed(WorkError::TooOften)) => pending::not_sent(&mut ask),
         (Job::Code { .. } | Job::Resend { .. } | Job::Voice { .. }, WorkResult::Failed(why)) => Err(unsent(why).into()),
         (Job::Certificate { .. } | Job::Enrol { .. }, WorkResult::Failed(why)) => Err(not_issued(why).into()),
-        (Job::Code { .. } | Job::Resend { .. } | Job::Voice { .. }, WorkResult::Issued(_))
+        (Job::Code { .. } | Job::Resend { .. } | Job::Voice { .. } | Job::Mail { .. }, WorkResult::Issued(_))
         | (Job::Certificate { .. } | Job::Enrol { .. }, WorkResult::Sent) => Err(Refusal::Internal.into()),
     };
     settle(fx, &who, done)

@@ -2,6 +2,7 @@
 
 mod part;
 
+use bytes::Bytes;
 use etf::Term;
 use n2o::Failure;
 use proto::records::{Contact, ContactStatus, Data, Feature, Friend, FriendStatus, Io};
@@ -37,7 +38,7 @@ pub(crate) fn call(
     if cx.store.get(ROSTER, other.who.as_str().as_bytes())?.is_none() {
         return Err(Refusal::ContactNotFound.into());
     }
-    let mut pair = Pair { conversation, cx, fx, who, own, other };
+    let mut pair = Pair { conversation, cx, fx, who: Some(who), own, other };
     match friend.status {
         Some(FriendStatus::Request) => pair.request(),
         Some(FriendStatus::Confirm) => pair.confirm(),
@@ -61,12 +62,19 @@ struct Pair<'a, 'c> {
     conversation: &'a mut Conversation,
     cx: &'a Cx<'c>,
     fx: &'a mut Fx,
-    who: &'a Who,
+    /// Absent where nobody waits for an answer (PERSON-2).
+    who: Option<&'a Who>,
     own: Side,
     other: Side,
 }
 
 impl Pair<'_, '_> {
+    fn reply(&mut self, records: Vec<Bytes>) {
+        if let Some(who) = self.who {
+            answer(self.fx, who, records);
+        }
+    }
+
     fn states(&self) -> (State, State) {
         (self.own.relation.status, self.other.relation.status)
     }
@@ -78,7 +86,7 @@ impl Pair<'_, '_> {
             (_, Some(ContactStatus::Ban)) => Err(Refusal::Banned.into()),
             (Some(ContactStatus::Friend | ContactStatus::Request), _) => {
                 let known = self.seen(&self.own, &self.other)?;
-                answer(self.fx, self.who, vec![etf::encode(&known)]);
+                self.reply(vec![etf::encode(&known)]);
                 Ok(())
             }
             (Some(ContactStatus::Authorization | ContactStatus::Ignore), _) => self.befriend(),
@@ -92,7 +100,7 @@ impl Pair<'_, '_> {
             return Err(Refusal::Limit.into());
         }
         self.set(Some(ContactStatus::Request), Some(ContactStatus::Authorization));
-        answer(self.fx, self.who, Vec::new());
+        self.reply(Vec::new());
         self.tell_both()?;
         self.wake(push::Kind::Request)
     }
@@ -114,12 +122,12 @@ impl Pair<'_, '_> {
         match self.states() {
             (Some(ContactStatus::Authorization | ContactStatus::Ignore), _) => self.befriend_and(both_added()),
             (Some(ContactStatus::Friend), _) => {
-                answer(self.fx, self.who, vec![etf::encode(&both_added())]);
+                self.reply(vec![etf::encode(&both_added())]);
                 Ok(())
             }
             (None, None) => {
                 let none = || proto::Failure::new(Refusal::ContactsNotFound, Term::nil());
-                answer(self.fx, self.who, vec![etf::encode(&Io::error(Refusal::ContactsNotFound).with(none()))]);
+                self.reply(vec![etf::encode(&Io::error(Refusal::ContactsNotFound).with(none()))]);
                 Ok(())
             }
             (None, Some(_)) => Err(Refusal::ContactNotFound.into()),
@@ -130,14 +138,14 @@ impl Pair<'_, '_> {
     fn befriend(&mut self) -> Result<(), Halt> {
         self.has_room()?;
         self.set(Some(ContactStatus::Friend), Some(ContactStatus::Friend));
-        answer(self.fx, self.who, Vec::new());
+        self.reply(Vec::new());
         self.tell_friends()
     }
 
     fn befriend_and(&mut self, io: Io) -> Result<(), Halt> {
         self.has_room()?;
         self.set(Some(ContactStatus::Friend), Some(ContactStatus::Friend));
-        answer(self.fx, self.who, vec![etf::encode(&io)]);
+        self.reply(vec![etf::encode(&io)]);
         self.tell_friends()
     }
 
@@ -158,7 +166,7 @@ impl Pair<'_, '_> {
             (Some(ContactStatus::Internal), _) => return Err(Refusal::InvalidData.into()),
             (Some(_), _) => self.set(None, None),
         }
-        answer(self.fx, self.who, Vec::new());
+        self.reply(Vec::new());
         self.tell_both()?;
         self.presence(false);
         Ok(())
@@ -168,19 +176,24 @@ impl Pair<'_, '_> {
     fn ban(&mut self) -> Result<(), Halt> {
         if self.own.relation.status != Some(ContactStatus::Ban) {
             self.has_room()?;
-            let theirs = match self.other.relation.status {
-                Some(ContactStatus::Ban) => Some(ContactStatus::Ban),
-                _ => Some(ContactStatus::Banned),
-            };
-            self.own.relation.before = before(&self.own.relation);
-            self.other.relation.before = before(&self.other.relation);
-            self.set(Some(ContactStatus::Ban), theirs);
-            answer(self.fx, self.who, vec![etf::encode(&both_added())]);
-            self.tell_both()?;
-            self.presence(false);
+        }
+        self.reply(vec![etf::encode(&both_added())]);
+        self.ban_anyway()
+    }
+
+    fn ban_anyway(&mut self) -> Result<(), Halt> {
+        if self.own.relation.status == Some(ContactStatus::Ban) {
             return Ok(());
         }
-        answer(self.fx, self.who, vec![etf::encode(&both_added())]);
+        let theirs = match self.other.relation.status {
+            Some(ContactStatus::Ban) => Some(ContactStatus::Ban),
+            _ => Some(ContactStatus::Banned),
+        };
+        self.own.relation.before = before(&self.own.relation);
+        self.other.relation.before = before(&self.other.relation);
+        self.set(Some(ContactStatus::Ban), theirs);
+        self.tell_both()?;
+        self.presence(false);
         Ok(())
     }
 
@@ -201,7 +214,7 @@ impl Pair<'_, '_> {
             (Some(_), _) => return Err(Refusal::InvalidData.into()),
         };
         self.set(own, theirs);
-        answer(self.fx, self.who, Vec::new());
+        self.reply(Vec::new());
         self.tell_both()?;
         self.presence(own == Some(ContactStatus::Friend));
         Ok(())
@@ -215,7 +228,7 @@ impl Pair<'_, '_> {
         feature::merge(&mut self.own.relation.settings, changes)?;
         self.own.relation.update = self.cx.now.0;
         self.keep();
-        answer(self.fx, self.who, Vec::new());
+        self.reply(Vec::new());
         let (own, other) = (self.own.clone(), self.other.clone());
         self.tell(&own, &other)
     }
@@ -226,7 +239,7 @@ impl Pair<'_, '_> {
             Some(ContactStatus::Authorization) => {}
             Some(ContactStatus::Ignore) => {
                 let known = self.seen(&self.own, &self.other)?;
-                answer(self.fx, self.who, vec![etf::encode(&known)]);
+                self.reply(vec![etf::encode(&known)]);
                 return Ok(());
             }
             None => return Err(Refusal::ContactNotFound.into()),
@@ -234,7 +247,7 @@ impl Pair<'_, '_> {
         }
         let theirs = self.other.relation.status;
         self.set(Some(ContactStatus::Ignore), theirs);
-        answer(self.fx, self.who, Vec::new());
+        self.reply(Vec::new());
         let (own, other) = (self.own.clone(), self.other.clone());
         self.tell(&own, &other)
     }
@@ -282,7 +295,15 @@ impl Pair<'_, '_> {
         let news = self.seen(side, peer)?;
         let merge = contact_merge(&side.who, peer.who.as_str().as_bytes());
         let topic = ses(self.cx, &side.who)?;
-        notify(self.fx, self.cx, side.who.phone(), &topic, &news, merge, Seen::after(self.who))?;
+        notify(
+            self.fx,
+            self.cx,
+            side.who.phone(),
+            &topic,
+            &news,
+            merge,
+            self.who.map(Seen::after).unwrap_or_default(),
+        )?;
         Ok(())
     }
 

@@ -15,6 +15,7 @@ pub(crate) mod location;
 pub(crate) mod member;
 pub(crate) mod message;
 pub(crate) mod pages;
+pub(crate) mod person;
 pub(crate) mod presence;
 pub(crate) mod profile;
 pub(crate) mod push;

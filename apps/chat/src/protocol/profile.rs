@@ -1,5 +1,6 @@
 //! PROFILE (SPEC 6.4): the account as a whole.
 
+mod email;
 mod rosters;
 
 use std::sync::Arc;
@@ -10,8 +11,10 @@ use proto::ids::{Phone, PhoneId};
 use proto::records::{Feature, PresenceStatus, Profile, ProfileStatus, Roster};
 use proto::topic::{Owner, Topic};
 
+pub(crate) use email::{claim, confirmed, linked, release};
 pub(crate) use rosters::{create, drop_roster, found};
 
+use super::auth::Waiting;
 use super::presence::{self, Audience};
 use super::reading::{Reading, To, What};
 use super::roster::{self, Frame};
@@ -22,6 +25,7 @@ use crate::{Chat, Cx, Fx, Input, Name, Refresh, Who};
 
 /// One PROFILE call, judged by the profile `own`.
 pub(crate) fn call(
+    waiting: &mut Waiting,
     chat: &Chat,
     cx: &Cx<'_>,
     fx: &mut Fx,
@@ -34,19 +38,20 @@ pub(crate) fn call(
     match status {
         ProfileStatus::Get => get(chat, cx, fx, who, own, &profile),
         ProfileStatus::Patch => patch(chat, cx, fx, who, own, profile),
+        ProfileStatus::Init | ProfileStatus::Create if who.is_service() => init(chat, cx, fx, who, own, profile),
         // PROFILE-12, asked by a device.
         ProfileStatus::Init => get(chat, cx, fx, who, own, &profile),
+        // PROFILE-13: accounts are made by services, or by registration.
+        ProfileStatus::Create => Err(Refusal::PermissionDenied.into()),
         // PROFILE-7: no provider.
         ProfileStatus::Aws => Err(Refusal::Aws.into()),
         ProfileStatus::Update => update(cx, fx, who, own, &profile),
         ProfileStatus::Set => set(chat, cx, fx, who, own, profile),
         ProfileStatus::Remove => rosters::remove(cx, fx, who, own, &profile),
         ProfileStatus::Delete => rosters::delete(cx, fx, who, own, &profile),
-        ProfileStatus::Create
-        | ProfileStatus::Link
-        | ProfileStatus::Email
-        | ProfileStatus::Migrate
-        | ProfileStatus::Phone => Err(Refusal::NotSupported.into()),
+        ProfileStatus::Link => email::link(waiting, chat, cx, fx, who, own, &profile),
+        ProfileStatus::Email => email::confirm(cx, fx, who, own, &profile),
+        ProfileStatus::Migrate | ProfileStatus::Phone => Err(Refusal::NotSupported.into()),
     }
 }
 
@@ -131,6 +136,48 @@ pub(crate) fn show(
     }
 }
 
+/// PROFILE-12, 13: a service sees to it that there is an account, and what it says.
+fn init(chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: Profile) -> Result<(), Halt> {
+    let row: Option<Profile> = rows::read(cx.store, PROFILE, own.as_str().as_bytes())?;
+    if row.is_some() && asked.status == Some(ProfileStatus::Create) {
+        return Err(Refusal::AlreadyPresent.into());
+    }
+    if asked.balance.is_some_and(|balance| balance < 0) {
+        return Err(Refusal::InvalidData.into());
+    }
+    let row = row.unwrap_or_default();
+    let services = service::patched(chat, cx, who, own, &row, &asked.services)?;
+    let mut settings = row.settings;
+    feature::merge(&mut settings, &asked.settings)?;
+
+    let opened = auth::open(chat, cx, fx, own, None)?;
+    services.perform(cx, fx, who, own)?;
+    let row = opened.profile;
+    let balance = asked.balance.filter(|balance| *balance > 0).or(row.balance);
+    let mut after = Profile { services: services.services, settings, balance, ..row.clone() };
+    if after != row {
+        after.update = Some(cx.now.0);
+        fx.put(PROFILE, own.to_bytes(), rows::encode(&after));
+        let brief = brief(own, &after, ProfileStatus::Patch);
+        effects::notify(fx, cx, own, &Topic::Ses(Owner::Account(own.clone())), &brief, None, Seen::ByNobody)?;
+    }
+    let (to, after) = (To::Caller(Box::new(who.clone())), seen_by(chat, who, own, after));
+    Ok(full(cx, fx, to, &after, &opened.rosters, None, asked.status)?)
+}
+
+/// What changes of an account are told by.
+fn brief(own: &Phone, row: &Profile, status: ProfileStatus) -> Profile {
+    Profile {
+        phone: Some(own.to_bytes()),
+        services: service::without_passwords(&row.services),
+        settings: row.settings.clone(),
+        balance: row.balance,
+        update: row.update,
+        status: Some(status),
+        ..Profile::default()
+    }
+}
+
 /// PROFILE-2: the friends of all rosters are told again what they look like.
 fn update(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: &Profile) -> Result<(), Halt> {
     let row = own_row(cx, who, own, asked)?;
@@ -187,18 +234,11 @@ fn change(
 ) -> Result<(), Halt> {
     let is_changed = after != *row;
     let update = if is_changed { Some(cx.now.0) } else { row.update };
-    let brief = Profile {
-        phone: Some(own.to_bytes()),
-        services: service::without_passwords(&after.services),
-        settings: after.settings.clone(),
-        balance: after.balance,
-        update,
-        status: Some(status),
-        ..Profile::default()
-    };
+    let after = Profile { update, ..after };
+    let brief = brief(own, &after, status);
     effects::answer(fx, who, vec![etf::encode(&brief)]);
     if is_changed {
-        fx.put(PROFILE, own.to_bytes(), rows::encode(&Profile { update, ..after.clone() }));
+        fx.put(PROFILE, own.to_bytes(), rows::encode(&after));
         let topic = Topic::Ses(Owner::Account(own.clone()));
         effects::notify(fx, cx, own, &topic, &brief, None, Seen::by(who))?;
         tell_privacy(cx, fx, own, row, &after)?;

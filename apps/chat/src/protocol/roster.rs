@@ -171,6 +171,38 @@ fn patch(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, wanted: Roster, sta
     }
 }
 
+/// PROFILE-6: the address of the account is the default roster's.
+fn set_email(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, address: &Bytes) -> Result<(), Failure> {
+    if let Some(row) = row(cx, own)? {
+        let row = Roster { email: Some(address.clone()), update: Some(cx.now.0), ..row };
+        fx.put(ROSTER, own.to_bytes(), rows::encode(&row));
+    }
+    Ok(())
+}
+
+/// PERSON-2: as ROSTER-6, `change` being checked; nobody waits for the answer here.
+fn set_face(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, change: &Roster) -> Result<(), Failure> {
+    let Some(row) = row(cx, own)? else { return Ok(()) };
+    let after = apply(&row, change);
+    if after == row {
+        return Ok(());
+    }
+    let after = Roster { update: Some(cx.now.0), ..after };
+    fx.put(ROSTER, own.to_bytes(), rows::encode(&after));
+    let told = Roster { update: after.update, ..brief(own, RosterStatus::Patch) };
+    let told = Roster {
+        names: change.names.clone(),
+        surnames: change.surnames.clone(),
+        avatar: change.avatar.clone(),
+        ..told
+    };
+    effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &told, None, Seen::ByNobody)?;
+    match face(cx, own, &row, &after, &told)? {
+        Some(face) => presence::tell_face(cx, fx, own, &face),
+        None => Ok(()),
+    }
+}
+
 /// PROFILE-2: the friends are told how the roster looks, changed or not.
 pub(crate) fn refresh(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, mut refresh: Refresh) -> Result<(), Failure> {
     if let Some(row) = row(cx, own)? {

@@ -10,8 +10,9 @@ use kvs::View;
 use n2o::Failure;
 use proto::Refusal;
 use proto::ids::{FeedId, Phone, PhoneId};
+use proto::records::Roster;
 
-use super::{presence, profile, roster};
+use super::{person, presence, profile, roster};
 use crate::rows::{self, WORK, Work};
 use crate::{Chat, Cx, Fx, Input, Name, Who, effects};
 
@@ -43,6 +44,12 @@ pub(crate) enum Task {
     Unstar { own: PhoneId, stars: Vec<(u64, Bytes, u64)> },
     /// Who has `lost` in its phone book keeps the number, or the roster that stands for it now. To the roster that has it.
     Lose { lost: PhoneId, instead: Option<PhoneId> },
+    /// PROFILE-6: the default roster has this address. To the roster.
+    Mail { address: Bytes },
+    /// These addresses are free, as far as they are the account's. To the index of names.
+    Unmail { list: Vec<Bytes> },
+    /// PERSON-2. To the conversations with those who are blocked, and to the roster.
+    Persona { own: PhoneId, face: Box<Roster> },
     /// The queue of a device that is no more is forgotten (DLV-12). To its session.
     Unqueue,
     /// Notices up to here have nobody to go to. To the mail process.
@@ -102,6 +109,8 @@ pub(crate) fn step(
         Work::Forget(forget) => roster::forget(cx, &forget)?,
         Work::Leave(leave) => roster::leave(cx, fx, home, number, leave)?,
         Work::Found(found) => profile::found(chat, cx, fx, home, who.as_deref(), found)?,
+        Work::Confirm(confirm) => profile::confirmed(cx, fx, home, &confirm)?,
+        Work::Persona(persona) => person::apply(cx, home, &persona)?,
         Work::Face(face) => presence::tell_face_on(cx, fx, home, number, face)?,
     };
     match next {
@@ -132,6 +141,12 @@ pub(crate) fn step(
 pub(crate) fn left(store: &dyn View, home: &Phone) -> Result<Vec<u64>, Failure> {
     let rows = store.scan(WORK, &rows::numbers(home.as_str().as_bytes(), 0, u64::MAX))?;
     Ok(rows.iter().filter_map(|(key, _)| rows::number(key)).collect())
+}
+
+/// The work of an account that is not done.
+pub(crate) fn all(store: &dyn View, home: &[u8]) -> Result<Vec<Work>, Failure> {
+    let rows = store.scan(WORK, &rows::numbers(home, 0, u64::MAX))?;
+    rows.iter().map(|(_, row)| rows::decode(row)).collect()
 }
 
 /// The accounts whose work is not done. At the start of the server each is told [`Input::Resume`], so that it completes though nobody

@@ -30,7 +30,9 @@ pub(super) fn owner(cx: &Cx<'_>, who: &Who, record: &Record, topic: Option<&Feed
     // Of a service, which has to say for whom it asks.
     let account = who.account.as_ref().ok_or(Refusal::InvalidData)?;
     match record {
-        Record::Profile(_) | Record::Presence(_) | Record::Loc(_) => Ok(Name::Profile(account.phone.clone())),
+        Record::Profile(_) | Record::Presence(_) | Record::Person(_) | Record::Loc(_) => {
+            Ok(Name::Profile(account.phone.clone()))
+        }
         Record::Roster(roster) => roster_owner(who, roster),
         Record::Friend(friend) => friend_owner(cx, who, friend),
         Record::Message(message) => message_feed(cx, who, message, topic).map(Name::Conversation),
@@ -48,7 +50,7 @@ pub(super) fn owner(cx: &Cx<'_>, who: &Who, record: &Record, topic: Option<&Feed
         Record::Room(room) => room_feed(room).map(Name::Conversation),
         Record::Member(member) => member_feed(cx, member).map(Name::Conversation),
         Record::Link(link) => link_owner(cx, link),
-        Record::Person(_) | Record::Ftp(_) | Record::Ftp10(_) => Err(Refusal::NotSupported.into()),
+        Record::Ftp(_) | Record::Ftp10(_) => Err(Refusal::NotSupported.into()),
         // IO-3: records that are no request.
         _ => Err(Refusal::InvalidData.into()),
     }

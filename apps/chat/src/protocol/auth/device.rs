@@ -21,14 +21,14 @@ const ENDED: u64 = 1;
 const HOLDERS_MAX: usize = 65_536;
 
 /// An account as a step has it: what is in the store, or what this step creates.
-pub(super) struct Opened {
-    pub(super) profile: Profile,
-    pub(super) rosters: Vec<(PhoneId, Roster)>,
+pub(crate) struct Opened {
+    pub(crate) profile: Profile,
+    pub(crate) rosters: Vec<(PhoneId, Roster)>,
     pub(super) is_new: bool,
 }
 
 /// The account, created with one roster when there is none (AUTH-4, ID-9 rule 2). `face` is a certificate that names its holder.
-pub(super) fn open(
+pub(crate) fn open(
     chat: &Chat,
     cx: &Cx<'_>,
     fx: &mut Fx,

@@ -5,10 +5,11 @@ use proto::ids::PhoneId;
 use proto::records::{Contact, ContactStatus};
 use proto::topic::Topic;
 
+use super::Pair;
 use crate::effects::{self, Seen, contact_merge};
 use crate::process::conversation::{Conversation, Side};
-use crate::protocol::room;
 use crate::protocol::work::{Errand, Task};
+use crate::protocol::{Halt, room};
 use crate::rows::{
     self, CHANGE, CHANGED, DUPLICATE, FLEETING, HIDDEN, KIND, MESSAGE, READER, RELATION, REPLY, Relation, STARRED,
 };
@@ -35,7 +36,8 @@ pub(crate) fn errand(
             }
             Ok(())
         }
-        Task::Lose { .. } | Task::Unqueue | Task::Unnotify { .. } => Ok(()),
+        Task::Persona { own, .. } => block(conversation, cx, fx, own),
+        Task::Lose { .. } | Task::Mail { .. } | Task::Unmail { .. } | Task::Unqueue | Task::Unnotify { .. } => Ok(()),
     }
 }
 
@@ -61,6 +63,15 @@ fn forget(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, own: &Phone
         }
     }
     Ok(())
+}
+
+/// PERSON-2: the other is banned, as FRIEND-4 does it.
+fn block(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Failure> {
+    let Some((own, other)) = pair(conversation, own) else { return Ok(()) };
+    match (Pair { conversation, cx, fx, who: None, own, other }.ban_anyway()) {
+        Ok(()) | Err(Halt::Refused(_)) => Ok(()),
+        Err(Halt::Failed(failure)) => Err(failure),
+    }
 }
 
 /// ROSTER-8: the other side has one contact less; what was written stays with it. Of the one that goes nothing stays, and notes to

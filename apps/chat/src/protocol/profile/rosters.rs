@@ -8,12 +8,12 @@ use proto::limits::ROSTERS;
 use proto::records::{Io, Profile, ProfileStatus, Roster, RosterEntry, RosterId, RosterStatus};
 use proto::{Outcome, Refusal};
 
-use super::own_row;
+use super::{email, own_row};
 use crate::door::{Bye, Role};
 use crate::effects::{self, Seen};
 use crate::protocol::work::{self, Next};
 use crate::protocol::{Halt, auth, roster, service};
-use crate::rows::{self, Found, Leave, PROFILE, ROSTER, Work};
+use crate::rows::{self, Found, Leave, PERSON, PROFILE, ROSTER, Work};
 use crate::{Also, Chat, Cx, Founding, Fx, Group, Input, Name, Who};
 
 /// ROSTER-2: one more face of the account. With a nick it begins at the index of nicks.
@@ -64,7 +64,7 @@ pub(crate) fn found(
             Ok(Next::Done(vec![add(cx, fx, own, profile, &id, found.row, who)?]))
         }
         Some(_) | None => {
-            leave(cx, fx, own, &id, Vec::new(), false)?;
+            leave(cx, fx, own, &id, Vec::new(), Vec::new(), false)?;
             Ok(Next::Refused(Refusal::Limit))
         }
     }
@@ -117,7 +117,7 @@ fn drop_some(cx: &Cx<'_>, fx: &mut Fx, own: &Phone, mut profile: Profile, gone: 
             ..Roster::default()
         };
         effects::notify(fx, cx, own, &effects::ses(cx, id)?, &record, None, Seen::ByNobody)?;
-        leave(cx, fx, own, id, Vec::new(), false)?;
+        leave(cx, fx, own, id, Vec::new(), Vec::new(), false)?;
     }
     profile.update = Some(cx.now.0);
     fx.put(PROFILE, own.to_bytes(), rows::encode(&profile));
@@ -131,10 +131,11 @@ fn leave(
     own: &Phone,
     id: &PhoneId,
     clients: Vec<Bytes>,
+    emails: Vec<Bytes>,
     account: bool,
 ) -> Result<(), Failure> {
     fx.delete(ROSTER, id.to_bytes());
-    let leave = Leave { roster: id.to_bytes(), account: account.into(), clients, told: Bytes::new() };
+    let leave = Leave { roster: id.to_bytes(), account: account.into(), clients, emails, told: Bytes::new() };
     work::begin(cx, fx, own, &Work::Leave(leave), None)
 }
 
@@ -211,10 +212,13 @@ fn end(
 
     fx.delete(PROFILE, own.to_bytes());
     service::end_keys(cx, fx, own, &profile.services)?;
+    fx.delete(PERSON, own.to_bytes());
+    auth::forget_proof(fx, own);
+    let mut emails = email::verified(profile);
     let mut clients = auth::end_all(cx, fx, own, who, &record)?;
     for entry in &profile.rosters {
         if let RosterEntry::Id(id) = entry {
-            leave(cx, fx, own, &own.roster(*id), std::mem::take(&mut clients), true)?;
+            leave(cx, fx, own, &own.roster(*id), std::mem::take(&mut clients), std::mem::take(&mut emails), true)?;
         }
     }
     Ok(())

@@ -13,8 +13,8 @@ use crate::effects::{self, Seen, contact_merge};
 use crate::protocol::Halt;
 use crate::protocol::work::{self, Errand, Next, ROUND, Task, between};
 use crate::rows::{
-    self, BOOK, CURSOR, DEVICE, Favorite, Forget, Leave, MESSAGE, NICK_OF, NOTICE, READER, RELATION, Relation, STAR,
-    STAR_OF, TAG, WANTED, Work,
+    self, BOOK, CURSOR, DEVICE, EMAIL, Favorite, Forget, Leave, MESSAGE, NICK_OF, NOTICE, READER, RELATION, Relation,
+    STAR, STAR_OF, TAG, WANTED, Work,
 };
 use crate::{Cx, Fx, Name, Who};
 
@@ -113,6 +113,12 @@ pub(crate) fn leave(cx: &Cx<'_>, fx: &mut Fx, home: &Phone, number: u64, mut lea
     if let Some(client) = queued(cx, &leave.clients)? {
         return Ok(Next::Round { task: Task::Unqueue, way: vec![Name::session(&client)] });
     }
+    for address in &leave.emails {
+        if cx.store.get(EMAIL, address)?.is_some_and(|holder| holder == home.as_str().as_bytes()) {
+            let list = leave.emails.clone();
+            return Ok(Next::Round { task: Task::Unmail { list }, way: vec![Name::Nicks] });
+        }
+    }
     let unseen = rows::numbers(home.as_str().as_bytes(), 0, number).limit(1);
     if leave.account != 0 && !cx.store.scan(NOTICE, &unseen)?.is_empty() {
         return Ok(Next::Round { task: Task::Unnotify { upto: number }, way: vec![Name::Mail(home.clone())] });
@@ -202,7 +208,9 @@ pub(crate) fn errand(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, errand: &Errand) -
             Ok(())
         }
         Task::Lose { lost, instead } => book::lose(cx, fx, own, lost, instead.as_ref()),
-        Task::Unqueue | Task::Unnotify { .. } => Ok(()),
+        Task::Mail { address } => super::set_email(cx, fx, own, address),
+        Task::Persona { face, .. } => super::set_face(cx, fx, own, face),
+        Task::Unmail { .. } | Task::Unqueue | Task::Unnotify { .. } => Ok(()),
     }
 }
 

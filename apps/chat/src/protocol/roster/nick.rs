@@ -9,8 +9,7 @@ use proto::records::{Contact, Index, Roster, RosterId, RosterStatus};
 
 use super::{Halt, named};
 use crate::effects::{self, Seen};
-use crate::protocol::work::{self, Errand, Task};
-use crate::protocol::{link, presence, settle};
+use crate::protocol::{link, presence, settle, work};
 use crate::rows::{Found, NICK, NICK_OF, Work};
 use crate::{Cx, Founding, Fx, Who};
 
@@ -80,13 +79,10 @@ pub(crate) fn claim_first(cx: &Cx<'_>, fx: &mut Fx, founding: &Founding) -> Resu
 }
 
 /// ROSTER-8: the nick of a roster that is no more is free.
-pub(crate) fn unname(cx: &Cx<'_>, fx: &mut Fx, errand: &Errand) -> Result<(), Failure> {
-    match &errand.task {
-        Task::Leave { own, .. } => match take(cx, fx, own, None) {
-            Ok(_) | Err(Halt::Refused(_)) => Ok(()),
-            Err(Halt::Failed(failure)) => Err(failure),
-        },
-        Task::Forget { .. } | Task::Unstar { .. } | Task::Lose { .. } | Task::Unqueue | Task::Unnotify { .. } => Ok(()),
+pub(crate) fn unname(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Failure> {
+    match take(cx, fx, own, None) {
+        Ok(_) | Err(Halt::Refused(_)) => Ok(()),
+        Err(Halt::Failed(failure)) => Err(failure),
     }
 }
 

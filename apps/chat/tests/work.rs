@@ -1,0 +1,392 @@
+//! PM-6: work that touches several owners, with the server losing power, and processes dying, at every moment of it. Afterwards all of
+//! it has been done, though nobody of the account has connected, or it was never begun.
+
+use bytes::Bytes;
+use chat_core::Name;
+use chat_core::rows::{
+    self, BOOK, IN_ROOM, NICK, NICK_OF, NOTICE, PROFILE, READER, RELATION, ROSTER, Relation, WANTED, WORK,
+};
+use kvs::{Span, Store, View};
+use proto::ids::PhoneId;
+use proto::records::{ContactStatus, Roster};
+use scene::{Hello, Simulated, Stage};
+
+/// Moments of a course of events at which it is interrupted: turns of the simulated server.
+const MOMENTS: usize = 60;
+const EVENTS: &str = "events/1//api/anon//";
+
+fn seeds() -> std::ops::Range<u64> {
+    let number = |variable: &str| std::env::var(variable).ok()?.parse::<u64>().ok();
+    match number("CHAT_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("CHAT_SEEDS").unwrap_or(6),
+    }
+}
+
+/// A server with ann, who has two rosters, her friends and those who have her in their phone books.
+struct Town {
+    stage: Simulated,
+    rosters: Vec<PhoneId>,
+    friends: Vec<PhoneId>,
+}
+
+impl Town {
+    fn new(seed: u64) -> Town {
+        let mut town = Town { stage: Simulated::new(seed, false), rosters: Vec::new(), friends: Vec::new() };
+        let ann = town.enrol("380300001");
+        town.say("380300001", "Roster{nick=\"Second.1\" status=create}");
+        let second = format!("380300001_{}", ann.roster() + 1);
+        town.rosters = vec![ann, second.parse().expect("a phone_id")];
+        for number in 2..6 {
+            let phone = format!("38030000{number}");
+            let friend = town.enrol(&phone);
+            for own in town.rosters.clone() {
+                town.say("380300001", &format!("Friend{{phone_id=\"{own}\" friend_id=\"{friend}\" status=request}}"));
+                town.say(&phone, &format!("Friend{{friend_id=\"{own}\" status=confirm}}"));
+            }
+            let list = town.rosters.iter().map(|own| format!("Contact{{phone_id=\"{own}\"}}")).collect::<Vec<_>>();
+            town.say(&phone, &format!("Roster{{userlist=[{}] status=add}}", list.join(" ")));
+            town.friends.push(friend);
+        }
+        let reader = town.enrol("380300009");
+        let second = town.second();
+        town.say("380300009", &format!("Roster{{userlist=[Contact{{phone_id=\"{second}\"}}] status=add}}"));
+        let list = format!("Contact{{phone_id=\"{reader}\"}} Contact{{phone_id=\"380399999\"}}");
+        town.say("380300001", &format!("Roster{{id=\"{second}\" userlist=[{list}] status=add}}"));
+        town
+    }
+
+    fn enrol(&mut self, phone: &str) -> PhoneId {
+        let hello = Hello { client_id: format!("reg_{phone}"), ..Hello::default() };
+        self.stage.connect(phone, &hello).expect("connects");
+        self.say(phone, &format!("Auth{{type=reg dev_key=\"d\" phone={{fake,\"{phone}\"}}}}"));
+        let mut token = Bytes::new();
+        for got in self.stage.take(phone).expect("comes") {
+            let text = etf::text::print(&etf::decode(&got.payload).expect("a term"), &proto::catalogue());
+            if let Some(found) = text.split('"').nth(3).filter(|found| found.len() == 64) {
+                token = Bytes::copy_from_slice(found.as_bytes());
+            }
+        }
+        let hello = Hello { client_id: format!("emqttd_{phone}_d"), password: Some(token), ..Hello::default() };
+        assert_eq!(self.stage.connect(phone, &hello), Ok(0));
+        let store = self.stage.sim.store().snapshot();
+        let ids = rows::roster_ids(&*store, &phone.parse().expect("a phone")).expect("a profile");
+        format!("{phone}_{}", ids.first().expect("a roster")).parse().expect("a phone_id")
+    }
+
+    fn first(&self) -> PhoneId {
+        self.rosters.first().cloned().expect("she has one")
+    }
+
+    fn second(&self) -> PhoneId {
+        self.rosters.get(1).cloned().expect("she has two")
+    }
+
+    fn ask(&mut self, phone: &str, text: &str) {
+        let record = etf::encode(&etf::text::parse(text, &proto::catalogue()).expect("a record"));
+        self.stage.publish(phone, EVENTS, record).expect("is connected");
+    }
+
+    fn say(&mut self, phone: &str, text: &str) {
+        self.ask(phone, text);
+        self.stage.acknowledged(phone).expect("is connected");
+    }
+
+    /// Asks, and interrupts what comes of it after `moment` turns; then all goes on by itself.
+    fn interrupted(&mut self, text: &str, moment: usize) {
+        self.ask("380300001", text);
+        self.stage.sim.run(moment);
+        match moment % 3 {
+            0 => self.stage.crash().expect("starts again"),
+            1 => {
+                self.stage.sim.crash_lucky();
+                self.stage.crash().expect("starts again");
+            }
+            _ => {
+                let mut names: Vec<Name> = self.friends.iter().cloned().map(Name::Roster).collect();
+                names.extend(self.rosters.iter().cloned().map(Name::Roster));
+                names.extend([Name::Nicks, Name::Profile(self.first().phone().clone())]);
+                names.iter().for_each(|name| self.stage.sim.kill(name));
+            }
+        }
+        self.stage.settle().expect("works");
+        self.stage.advance(30_000).expect("works");
+    }
+
+    fn view(&self) -> Box<dyn View> {
+        self.stage.sim.store().snapshot()
+    }
+
+    fn has(&self, table: kvs::Table, key: &[u8]) -> bool {
+        self.view().get(table, key).expect("memory does not fail").is_some()
+    }
+
+    /// The relation of two as the first has it.
+    fn relation(&self, own: &PhoneId, other: &PhoneId) -> Option<ContactStatus> {
+        let key = rows::pair_key(own, other.as_str().as_bytes());
+        let row: Option<Relation> = rows::read(&*self.view(), RELATION, &key).expect("memory does not fail");
+        row.and_then(|row| row.status)
+    }
+
+    /// A roster is as it was, with everything that hangs on it.
+    fn is_whole(&self, own: &PhoneId) -> bool {
+        self.has(ROSTER, own.as_str().as_bytes())
+            && self.friends.iter().all(|friend| {
+                self.relation(own, friend) == Some(ContactStatus::Friend)
+                    && self.relation(friend, own) == Some(ContactStatus::Friend)
+            })
+    }
+
+    /// Nothing of a roster is left, but what its friends have had of it.
+    fn is_gone(&self, own: &PhoneId) -> Result<(), String> {
+        let below = |table, prefix: Bytes| -> usize {
+            self.view().scan(table, &Span::prefix(prefix)).expect("memory does not fail").len()
+        };
+        let name = own.as_str().as_bytes();
+        for table in [RELATION, BOOK, IN_ROOM] {
+            if below(table, rows::pair_key(own, b"")) > 0 {
+                return Err(format!("{own} has rows in {table:?}"));
+            }
+        }
+        for friend in &self.friends {
+            let feed = proto::ids::FeedId::p2p(own.clone(), friend.clone());
+            if self.relation(friend, own).is_some() || self.has(READER, &rows::reader_key(&feed, own)) {
+                return Err(format!("{friend} has {own} as a contact"));
+            }
+            if self.has(BOOK, &rows::pair_key(friend, name)) {
+                return Err(format!("{friend} has {own} in its phone book"));
+            }
+        }
+        match self.has(ROSTER, name) || self.has(NICK_OF, name) {
+            true => Err(format!("{own} has a face")),
+            false => Ok(()),
+        }
+    }
+
+    fn check_no_work(&self) {
+        let left = self.view().scan(WORK, &Span::prefix(Bytes::new())).expect("memory does not fail");
+        assert!(left.is_empty(), "{} pieces of work are left", left.len());
+    }
+}
+
+/// Interrupts one request at every moment, under every seed; `check` says what may have come of it.
+fn at_every_moment(text: impl Fn(&Town) -> String, check: impl Fn(&Town) -> Result<bool, String>) {
+    let (mut done, mut undone) = (0, 0);
+    for seed in seeds() {
+        for moment in (0..MOMENTS).filter(|moment| *moment < 12 || moment % 5 == seed as usize % 5) {
+            let mut town = Town::new(seed);
+            let text = text(&town);
+            town.interrupted(&text, moment);
+            let again = format!("again: CHAT_SEED={seed}, moment {moment}");
+            town.check_no_work();
+            match check(&town) {
+                Ok(true) => done += 1,
+                Ok(false) => undone += 1,
+                Err(why) => panic!("{why} ({again})"),
+            }
+        }
+    }
+    assert!(done > 0 && undone > 0, "{done} were done, {undone} not begun: the moments are not spread");
+}
+
+#[test]
+fn pm_6_roster_8_a_roster_goes_as_a_whole_or_not_at_all() {
+    at_every_moment(
+        |town| format!("Roster{{id=\"{}\" status=remove}}", town.second()),
+        |town| {
+            assert!(town.is_whole(&town.first()), "the other roster is touched");
+            if town.is_whole(&town.second()) {
+                return Ok(false);
+            }
+            town.is_gone(&town.second())?;
+            Ok(true)
+        },
+    );
+}
+
+#[test]
+fn pm_6_profile_8_an_account_goes_as_a_whole_or_not_at_all() {
+    at_every_moment(
+        |_| "Profile{status=remove}".to_owned(),
+        |town| {
+            if town.rosters.iter().all(|own| town.is_whole(own)) {
+                return Ok(false);
+            }
+            town.rosters.iter().try_for_each(|own| town.is_gone(own))?;
+            let phone = town.first().phone().clone();
+            assert!(!town.has(PROFILE, phone.as_str().as_bytes()), "the profile is still there");
+            assert!(!town.has(NICK, b"second.1"), "the nick is not free");
+            Ok(true)
+        },
+    );
+}
+
+#[test]
+fn pm_6_roster_5_contacts_go_as_a_whole_or_not_at_all() {
+    at_every_moment(
+        |town| {
+            let list: Vec<String> =
+                town.friends.iter().map(|friend| format!("Contact{{phone_id=\"{friend}\"}}")).collect();
+            format!("Roster{{userlist=[{}] status=del}}", list.join(" "))
+        },
+        |town| {
+            let own = town.first();
+
+            assert!(town.is_whole(&town.second()), "the other roster is touched");
+            if town.is_whole(&own) {
+                return Ok(false);
+            }
+            for friend in &town.friends {
+                if town.relation(&own, friend).is_some() || town.relation(friend, &own).is_some() {
+                    return Err(format!("{friend} is still a contact"));
+                }
+            }
+            Ok(true)
+        },
+    );
+}
+
+#[test]
+fn pm_6_roster_2_a_roster_and_its_nick_come_together() {
+    at_every_moment(
+        |_| "Roster{nick=\"Third.1\" status=create}".to_owned(),
+        |town| {
+            let view = town.view();
+            let ids = rows::roster_ids(&*view, town.first().phone()).expect("a profile");
+            let holder = view.get(NICK, b"third.1").expect("memory does not fail");
+            match (ids.get(2), holder) {
+                (None, None) => Ok(false),
+                (Some(id), Some(holder)) => {
+                    let own = town.first().phone().roster(*id);
+                    assert_eq!(holder, own.to_bytes());
+                    assert!(town.has(ROSTER, own.as_str().as_bytes()));
+                    Ok(true)
+                }
+                (roster, holder) => Err(format!("roster {roster:?}, nick of {holder:?}")),
+            }
+        },
+    );
+}
+
+/// Friends who are rows and nothing else, before and behind all others.
+fn crowd(town: &Town, own: &PhoneId, count: u64) -> Vec<PhoneId> {
+    let mut batch = kvs::Batch::default();
+    let friends: Vec<PhoneId> = (0..count)
+        .map(|number| {
+            let country = if number % 2 == 0 { 370 } else { 390 };
+            format!("{country}0{number:05}_{}", 1_000_000 + number).parse().expect("a phone_id")
+        })
+        .collect();
+    let row = rows::encode(&Relation { status: Some(ContactStatus::Friend), ..Relation::default() });
+    for friend in &friends {
+        batch.put(RELATION, rows::pair_key(own, friend.as_str().as_bytes()), row.clone());
+    }
+    town.stage.sim.store().apply(&batch).expect("memory does not fail");
+    friends
+}
+
+#[test]
+fn pm_6_presence_4_a_changed_face_reaches_each_of_many_friends_once_or_is_not_changed() {
+    const CROWD: u64 = 700;
+    at_every_moment(
+        |town| {
+            crowd(town, &town.first(), CROWD);
+            "Roster{names=\"Anna\" status=patch}".to_owned()
+        },
+        |town| {
+            let own = town.first();
+            let row: Option<Roster> = rows::read(&*town.view(), ROSTER, own.as_str().as_bytes()).expect("a roster");
+            let is_changed = row.is_some_and(|row| row.names.is_some());
+            let wanted = usize::from(is_changed);
+            for friend in crowd(town, &own, CROWD) {
+                let phone = friend.phone().as_str().as_bytes();
+                let told = town.view().scan(NOTICE, &rows::numbers(phone, 0, u64::MAX)).expect("memory does not fail");
+                if told.len() != wanted {
+                    return Err(format!("{friend} was told {} times, not {wanted}", told.len()));
+                }
+            }
+            Ok(is_changed)
+        },
+    );
+}
+
+#[test]
+fn presence_5_many_friends_are_told_in_steps_each_in_order() {
+    for seed in seeds() {
+        let mut town = Town::new(seed);
+        crowd(&town, &town.first(), 1500);
+        town.stage.advance(5_000).expect("works");
+        for friend in town.friends.clone() {
+            town.stage.take(friend.phone().as_str()).expect("comes");
+        }
+        for word in ["one", "two", "three"] {
+            town.say("380300001", &format!("Presence{{status=\"{word}\"}}"));
+            town.stage.advance(1_500).expect("works");
+        }
+        let topic = format!("ac/{}", town.first());
+        for friend in town.friends.clone() {
+            let came = town.stage.take(friend.phone().as_str()).expect("comes");
+            let shown = came.iter().filter(|got| got.topic == topic);
+            let words: Vec<String> = shown
+                .map(|got| etf::text::print(&etf::decode(&got.payload).expect("a term"), &proto::catalogue()))
+                .map(|text| {
+                    text.split("presence=\"")
+                        .nth(1)
+                        .unwrap_or_default()
+                        .split('"')
+                        .next()
+                        .unwrap_or_default()
+                        .to_owned()
+                })
+                .collect();
+            assert_eq!(words, ["one", "two", "three"], "{friend}, CHAT_SEED={seed}");
+        }
+    }
+}
+
+#[test]
+fn section_11_ten_thousand_contacts_and_no_more_whoever_adds_them() {
+    let mut stage = Simulated::new(1, false);
+    let mut town = Town { stage: Simulated::new(1, false), rosters: Vec::new(), friends: Vec::new() };
+    std::mem::swap(&mut stage, &mut town.stage);
+    let ann = town.enrol("380300001");
+    let stranger = town.enrol("380300002");
+    for part in 0..20 {
+        let list: String = (0..500)
+            .map(|n| format!("Contact{{phone_id=\"{}\"}}", 380_400_000 + part * 500 + n))
+            .collect::<Vec<_>>()
+            .join(" ");
+        town.say("380300001", &format!("Roster{{userlist=[{list}] status=add}}"));
+    }
+    let holders = town.view().scan(WANTED, &Span::prefix(&b"380400000/"[..])).expect("memory does not fail");
+    assert_eq!(holders.len(), 1);
+    town.say(
+        "380300001",
+        "Profile{settings=[Feature{id=\"1\" key=\"P2P_FROM\" value=\"everyone\" group=\"PRIVACY\"}] status=patch}",
+    );
+    town.stage.take("380300001").expect("comes");
+    let refused = |town: &mut Town, who: &str, text: &str| {
+        town.stage.take(who).expect("comes");
+        town.say(who, text);
+        let came = town.stage.take(who).expect("comes");
+        let is_limit = |payload: &[u8]| payload.windows(5).any(|word| word == b"limit");
+        assert!(came.iter().any(|got| is_limit(&got.payload)), "{text} is not refused");
+    };
+    refused(&mut town, "380300001", &format!("Roster{{userlist=[Contact{{phone_id=\"{stranger}\"}}] status=add}}"));
+    refused(&mut town, "380300001", &format!("Friend{{friend_id=\"{stranger}\" status=request}}"));
+    refused(
+        &mut town,
+        "380300002",
+        &format!("Message{{msg_id=\"m\" to=\"{ann}\" files=[Desc{{id=\"1\" payload=\"x\"}}]}}"),
+    );
+    town.say("380300002", &format!("Friend{{friend_id=\"{ann}\" status=request}}"));
+    refused(&mut town, "380300001", &format!("Friend{{friend_id=\"{stranger}\" status=confirm}}"));
+
+    // One record is at most a part, and no step reads all of the book.
+    town.stage.take("380300001").expect("comes");
+    town.say("380300001", "Profile{status=get}");
+    let came = town.stage.take("380300001").expect("comes");
+    let parts: Vec<usize> =
+        came.iter().filter(|got| got.topic.starts_with("actions/")).map(|got| got.payload.len()).collect();
+    assert!(parts.len() > 1 && parts.iter().all(|bytes| *bytes <= 256 * 1024 + 4096), "{parts:?}");
+}
