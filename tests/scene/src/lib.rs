@@ -98,6 +98,7 @@ macro_rules! every_file {
             transient = "transient.chat",
             room = "room.chat",
             member = "member.chat",
+            room_message = "room_message.chat",
             failure = "failure.chat",
             limits = "limits.chat",
         }

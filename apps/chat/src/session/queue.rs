@@ -185,6 +185,7 @@ impl Queue {
         let at = self.line(feed.key(), feed, topic, before, true);
         let Some(line) = self.lines.get_mut(at) else { return Ok(()) };
         line.spans = spans;
+        line.fleeting = fleeting::any(cx, &line.key)?;
         if let Some(first) = due::first(cx, line)? {
             line.complete = false;
             self.wait(Place::Line(at), first);
