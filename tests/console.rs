@@ -68,6 +68,24 @@ fn three_people_talk_in_a_room() {
     ben.says(&["room leave \"Tea and cake\""], "you have left Tea and cake");
     let members = ann.says(&["room members \"Tea and cake\""], "Carl");
     assert!(!members.contains("Ben  "), "{members}");
+    ann.says(&["link \"Tea and cake\" tea_club"], "whoever types join tea_club is in Tea and cake");
+    ben.says(&["search link tea_club"], "Tea and cake (group)");
+    ben.says(&["join tea_club"], "you are in the room Tea and cake");
+    ann.says(&["history \"Tea and cake\""], "* Tea and cake: Ben joined");
+}
+
+#[test]
+fn a_stranger_is_found_by_nick() {
+    let server = Server::start();
+    let ann = Person::register(&server, "38001", "Ann");
+    let ben = Person::register(&server, "38002", "Ben");
+    ben.says(&["nick benny"], "people find you by the nick benny");
+    ann.says(&["search nick Benny"], "38002_2");
+    ann.says(&["search nick ben"], "38002_2");
+    ann.says(&["search phone 38002"], "38002_2");
+    ann.says(&["search nick carl"], "nobody found");
+    ann.says(&["friend benny"], "* Ben (38002_2) has been asked");
+    ben.says(&["accept ann"], "* you and Ann (38001_1) are friends");
 }
 
 #[test]
