@@ -145,6 +145,8 @@ impl App for Chat {
             | Input::Account(_)
             | Input::End { .. }
             | Input::Trim
+            | Input::Noticed { .. }
+            | Input::Here { .. }
             | Input::Registered { .. }
             | Input::Friends(_)
             | Input::Due { .. }

@@ -114,9 +114,11 @@ pub(crate) fn notify_of(
 ) -> Result<(), Failure> {
     let seq = cx.id()?;
     let topic: Arc<str> = topic.to_string().into();
-    let kept = Kept { topic: Bytes::copy_from_slice(topic.as_bytes()), payload: payload.clone(), merge };
+    let kept =
+        Kept { topic: Bytes::copy_from_slice(topic.as_bytes()), payload: payload.clone(), merge, created: cx.now.0 };
     fx.put(NOTICE, rows::numbered(to.as_str().as_bytes(), seq), rows::encode(&kept));
     let (except, origin) = seen.parts();
+    fx.tell(Name::Mail(to.clone()), Input::Noticed { seq });
     fx.publish(
         Group::Account(to.clone()),
         Input::Notice(Arc::new(Notice { seq, topic, payload, except, origin, event })),

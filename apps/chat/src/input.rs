@@ -150,6 +150,14 @@ pub enum Input {
     CallEnded(Box<CallEnded>),
     /// Notices up to here were taken by one more device. To the mail process.
     Trim,
+    /// A notice was kept for the account. To the mail process.
+    Noticed {
+        seq: u64,
+    },
+    /// The device is still connected. To the profile.
+    Here {
+        device: DevKey,
+    },
     /// An account came into being for a phone that this roster has in its book (AUTH-4). To the roster.
     Registered {
         phone: Phone,
@@ -297,6 +305,8 @@ pub enum Tick {
     AgendaDue,
     /// DLV-6: devices have acknowledged since the last look.
     SweepDue,
+    /// The device has been connected for another day (DLV-12).
+    StillHere { connection: u64 },
     /// SEC-13: a request that came too early is due.
     GoOn { connection: u64 },
     /// The hour in which codes of a source address count (section 11).
@@ -330,6 +340,8 @@ pub struct Admitted {
     pub birth: u64,
     /// AUTH-5: the record that hands out a renewed token, encoded.
     pub renewed: Option<Bytes>,
+    /// DLV-12: it was away for too long; what was due to it is forgotten.
+    pub fresh: bool,
     /// DLV-13: acknowledge by PUBACK instead of the Ack record.
     pub puback: bool,
     /// When the certificate that opened it ends (AUTH-13).

@@ -10,6 +10,7 @@ use etf::{AtomEnum, Choice, Decode, Encode, Record};
 use kvs::{Span, Table, View};
 use n2o::Failure;
 use proto::ids::{DevKey, FeedId, Phone, PhoneId, RoomId};
+use proto::limits::{GONE_MS, QUEUE_MS};
 use proto::records::{Contact, ContactStatus, Feature, MemberStatus, Message, MessageStatus, Os, Room, Roster, Tag};
 
 /// phone → `Profile`, rosters as ids. Writer: profile.
@@ -425,6 +426,22 @@ pub struct Kept {
     pub payload: Bytes,
     /// Newer ones with the same key replace older unsent ones (DLV-9).
     pub merge: Option<Bytes>,
+    /// Milliseconds: it is kept for so long (DLV-10).
+    pub created: u64,
+}
+
+impl Kept {
+    /// DLV-10: it has waited for too long to be shown to anybody.
+    pub fn is_over(&self, now: u64) -> bool {
+        now.saturating_sub(self.created) > QUEUE_MS
+    }
+}
+
+impl Device {
+    /// DLV-12: away for so long that its queue is erased. One that is connected is seen every day.
+    pub fn is_gone(&self, now: u64) -> bool {
+        now.saturating_sub(self.last_online) >= GONE_MS
+    }
 }
 
 /// Work that touches several owners (PM-6): what is to be done, and how far it is where the store does not show that.

@@ -65,6 +65,8 @@ struct Link {
     birth: u64,
     /// Events of the latest copies that came (G-8).
     heard: [u64; HEARD],
+    /// What was due to the device is forgotten (DLV-12).
+    fresh: bool,
     /// The transport has ended, while another connection asks to take over.
     gone: Option<Gone>,
 }
@@ -99,6 +101,7 @@ impl Session {
             Input::Receipt { topic, payload } => self.receipt(fx, topic, payload),
             Input::Account(account) => self.account_changed(account),
             Input::Tick(Tick::RegistrationOver { connection }) => self.registration_over(fx, connection),
+            Input::Tick(Tick::StillHere { connection }) => self.still_here(cx, fx, connection),
             Input::Tick(Tick::GoOn { connection }) => self.go_on(chat, cx, fx, connection)?,
             Input::Tick(Tick::SessionOver { connection }) => self.session_over(fx, connection),
             // The operator closes it.
@@ -137,6 +140,8 @@ impl Session {
             | Input::Found(_)
             | Input::Confirm(_)
             | Input::Trim
+            | Input::Noticed { .. }
+            | Input::Here { .. }
             | Input::Registered { .. }
             | Input::Friends(_)
             | Input::Due { .. }
@@ -212,6 +217,7 @@ impl Link {
             puback: false,
             birth: 0,
             heard: [0; HEARD],
+            fresh: false,
             gone: None,
         }
     }

@@ -11,6 +11,9 @@ use crate::Cursor;
 /// node, which takes milliseconds.
 pub const SETTLED_MS: u64 = 10_000;
 
+/// Acknowledgements held beyond the position, while an older notice is open; a further one is forgotten, and that notice comes once more.
+const TAKEN_MAX: usize = 4096;
+
 /// What one device has taken of its account's notices.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inbox {
@@ -44,7 +47,7 @@ impl Inbox {
     /// The notice is acknowledged, whether it was sent or need not be.
     pub fn take(&mut self, seq: u64, now: u64) {
         self.open.remove(&seq);
-        if seq > self.upto {
+        if seq > self.upto && self.taken.len() < TAKEN_MAX {
             self.taken.insert(seq, now);
         }
         let first_open = self.open.first().copied().unwrap_or(u64::MAX);

@@ -9,7 +9,9 @@ use crate::{Cursor, RANGES_MAX};
 pub struct Open {
     /// Number of the entry.
     pub seq: u64,
-    /// Number of the message it is about.
+    /// Number of the last entry that it stands for: its own, unless several are no longer told apart.
+    last: u64,
+    /// Number of the message it is about; the greatest of several.
     pub id: u64,
     /// Its author is to learn that it arrived (MESSAGE-12).
     pub receipt: bool,
@@ -43,8 +45,10 @@ impl Stream {
         self.before.covers(seq)
     }
 
+    /// Whether the entry, and it alone, waits for its acknowledgement.
     pub fn is_open(&self, seq: u64) -> bool {
-        self.open.binary_search_by_key(&seq, |open| open.seq).is_ok()
+        let at = self.open.binary_search_by_key(&seq, |open| open.seq);
+        at.is_ok_and(|at| self.open.get(at).is_some_and(|open| open.last == seq))
     }
 
     pub fn open(&self) -> impl Iterator<Item = &Open> {
@@ -54,7 +58,7 @@ impl Stream {
     /// The entry goes out now; numbers rise.
     pub fn sent(&mut self, seq: u64, id: u64, receipt: bool) {
         self.top = seq;
-        self.open.push_back(Open { seq, id, receipt, gap: false });
+        self.open.push_back(Open { seq, last: seq, id, receipt, gap: false });
     }
 
     /// The entry need not be sent: acknowledged before, or part of an item that covers it.
@@ -74,6 +78,22 @@ impl Stream {
         }
     }
 
+    /// From now on the open entries up to `upto` are not told apart: one stands for all of them, so that no client can make this grow by
+    /// acknowledging nothing. As long as it is open they come again on the next connection, those between that were acknowledged too.
+    pub fn forget(&mut self, upto: u64) {
+        let count = self.open.partition_point(|open| open.seq <= upto);
+        let merged = self.open.drain(..count).reduce(|one, next| Open {
+            seq: one.seq,
+            last: next.last,
+            id: one.id.max(next.id),
+            receipt: false,
+            gap: next.gap,
+        });
+        if let Some(merged) = merged {
+            self.open.push_front(merged);
+        }
+    }
+
     /// The open entry is acknowledged; none when it is not open.
     pub fn acknowledge(&mut self, seq: u64) -> Option<Open> {
         let at = self.open.binary_search_by_key(&seq, |open| open.seq).ok()?;
@@ -88,7 +108,7 @@ impl Stream {
     pub fn cursor(&self) -> Cursor {
         let upto = self.open.front().map_or(self.top, |first| first.seq.saturating_sub(1)).max(self.before.upto);
         let ends = self.open.iter().skip(1).map(|next| next.seq - 1).chain([self.top]);
-        let gaps = self.open.iter().zip(ends).filter(|(open, _)| open.gap).map(|(open, end)| (open.seq + 1, end));
+        let gaps = self.open.iter().zip(ends).filter(|(open, _)| open.gap).map(|(open, end)| (open.last + 1, end));
         let later = self
             .before
             .beyond
@@ -140,7 +160,46 @@ mod tests {
         assert_eq!(stream.cursor(), Cursor::at(17));
     }
 
+    #[test]
+    fn dlv_3_entries_that_are_no_longer_told_apart_are_acknowledged_together_or_come_again() {
+        let mut stream = sent(&[12, 15, 20, 21, 30]);
+        assert!(stream.acknowledge(15).is_some());
+        stream.forget(20);
+        assert_eq!(stream.open().count(), 3);
+        assert!(!stream.is_open(12) && !stream.is_open(20) && stream.is_open(21));
+        assert_eq!(stream.cursor(), Cursor::at(11));
+        assert!(stream.acknowledge(21).is_some());
+        assert_eq!(stream.cursor(), Cursor { upto: 11, beyond: vec![(21, 29)] });
+        assert!(stream.acknowledge(20).is_none(), "it is not known any more");
+        assert_eq!(stream.acknowledge(12).map(|open| (open.id, open.receipt)), Some((20, false)));
+        assert_eq!(stream.cursor(), Cursor::at(29));
+    }
+
     proptest! {
+        /// Whatever is acknowledged and forgotten, nothing counts as acknowledged that was not.
+        #[test]
+        fn dlv_3_forgetting_acknowledges_nothing(
+            gaps in prop::collection::vec(1u64..4, 1..40),
+            acts in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..40),
+        ) {
+            let entries: Vec<u64> = gaps.iter().scan(0, |seq, gap| { *seq += gap; Some(*seq) }).collect();
+            let mut stream = Stream::default();
+            entries.iter().for_each(|seq| stream.sent(*seq, *seq, true));
+            let mut acknowledged = std::collections::BTreeSet::new();
+            for (at, forget) in acts {
+                let seq = *at.get(&entries);
+                if forget {
+                    stream.forget(seq);
+                } else if stream.is_open(seq) && stream.acknowledge(seq).is_some() {
+                    acknowledged.insert(seq);
+                }
+                let cursor = stream.cursor();
+                for seq in &entries {
+                    prop_assert!(!cursor.covers(*seq) || acknowledged.contains(seq), "entry {} under {:?}", seq, cursor);
+                }
+            }
+        }
+
         /// Whatever is acknowledged, over any number of connections: the cursor covers that and nothing else.
         #[test]
         fn dlv_7_a_cursor_covers_the_acknowledged_entries_only(

@@ -74,6 +74,10 @@ pub const MQTT_SESSION_MS: u64 = 2 * HOUR_MS;
 pub const QUEUE_ITEMS: usize = 10_000;
 /// Age of an item of a queue.
 pub const QUEUE_MS: u64 = 30 * DAY_MS;
+/// A device that was away for so long has lost its queue (DLV-12).
+pub const GONE_MS: u64 = 90 * DAY_MS;
+/// A device that stays connected is noted as seen this often.
+pub const SEEN_MS: u64 = DAY_MS;
 /// Messages asked for in one History.
 pub const HISTORY_REQUEST: usize = 1000;
 /// Messages given in one answer.

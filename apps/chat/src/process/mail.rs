@@ -1,58 +1,143 @@
-//! The mail process of an account: notices that every device has taken are erased (DLV-2 step 8, for the `ses/` stream).
+//! The mail process of an account: it erases notices (the `ses/` stream) that every device has taken (DLV-2 step 8), that nobody came for
+//! in 30 days, and those beyond the ten thousand that a queue holds (DLV-10). Nobody of the account has to connect for that: each new
+//! notice wakes it.
 
 use mail::Cursor;
 use n2o::Failure;
 use proto::ids::{ClientId, DevKey, Phone};
+use proto::limits::QUEUE_ITEMS;
 
 use crate::protocol::work::Task;
-use crate::rows::{self, CURSOR, DEVICE, Device, NOTICE};
-use crate::{Cx, Fx, Input};
+use crate::rows::{self, CURSOR, DEVICE, Device, Kept, NOTICE};
+use crate::{Cx, Fx, Input, Name};
 
-/// Notices erased in one step; the next acknowledgement goes on.
-const TRIM_MAX: usize = 1024;
+/// Notices looked at in one step, oldest first. As long as all of them go, the next step goes on.
+const LOOK_MAX: usize = 64;
+/// Notices counted in one step.
+const COUNT_MAX: usize = 1024;
+/// Notices of an account that is no more, erased in one step.
+const ERASE_MAX: usize = 1024;
 
 pub struct Mail {
     phone: Phone,
+    kept: Count,
+    /// The next step is on its way.
+    goes_on: bool,
+}
+
+/// How many notices are kept.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    notices: usize,
+    /// Those up to here are counted.
+    upto: u64,
+    /// Those beyond are not.
+    partly: bool,
+}
+
+impl Default for Count {
+    fn default() -> Count {
+        Count { notices: 0, upto: 0, partly: true }
+    }
 }
 
 impl Mail {
     pub fn load(phone: &Phone) -> Mail {
-        Mail { phone: phone.clone() }
+        Mail { phone: phone.clone(), kept: Count::default(), goes_on: false }
     }
 
     pub fn step(&mut self, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         match input {
-            Input::Trim => self.trim(cx, fx),
+            Input::Noticed { seq } => self.noticed(cx, fx, seq),
+            Input::Trim => self.erase(cx, fx, &self.cursors(cx)?),
+            Input::GoOn => {
+                self.goes_on = false;
+                self.count(cx, fx)?;
+                self.erase(cx, fx, &self.cursors(cx)?)
+            }
             // The account that they were for is no more.
             Input::Errand(errand) => {
                 if let Task::Unnotify { upto } = errand.task {
-                    let span = rows::numbers(self.phone.as_str().as_bytes(), 0, upto).limit(TRIM_MAX);
+                    let span = rows::numbers(self.phone.as_str().as_bytes(), 0, upto).limit(ERASE_MAX);
                     cx.store.scan(NOTICE, &span)?.into_iter().for_each(|(key, _)| fx.delete(NOTICE, key));
+                    self.kept = Count::default();
                 }
                 errand.go_on(fx);
                 Ok(())
             }
+            // Meant for other kinds of process.
             _ => Ok(()),
         }
     }
 
-    fn trim(&self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
-        let cursors = self.cursors(cx)?;
+    /// One more; what is too old or too much goes, whatever the devices have taken.
+    fn noticed(&mut self, cx: &Cx<'_>, fx: &mut Fx, seq: u64) -> Result<(), Failure> {
+        // What is not counted yet will be.
+        if !self.kept.partly && seq > self.kept.upto {
+            self.kept.notices += 1;
+            self.kept.upto = seq;
+        }
+        self.count(cx, fx)?;
+        self.erase(cx, fx, &None)
+    }
+
+    /// DLV-6, DLV-10, of the oldest notices. `taken` is how far the devices have come, if that has changed.
+    fn erase(&mut self, cx: &Cx<'_>, fx: &mut Fx, taken: &Option<Vec<Cursor>>) -> Result<(), Failure> {
+        let mut beyond = self.kept.notices.saturating_sub(QUEUE_ITEMS);
+        let limit = if taken.is_some() { LOOK_MAX } else { (beyond + 1).min(LOOK_MAX) };
         let owner = self.phone.as_str().as_bytes();
-        for (key, _) in cx.store.scan(NOTICE, &rows::numbers(owner, 0, u64::MAX).limit(TRIM_MAX))? {
+        let oldest = cx.store.scan(NOTICE, &rows::numbers(owner, 0, u64::MAX).limit(limit))?;
+        let (found, mut erased) = (oldest.len(), 0);
+        for (key, row) in oldest {
             let seq = rows::number(&key).unwrap_or_default();
-            if cursors.iter().all(|cursor| cursor.covers(seq)) {
+            let has_all = taken.as_ref().is_some_and(|taken| taken.iter().all(|cursor| cursor.covers(seq)));
+            if has_all || beyond > 0 || rows::decode::<Kept>(&row)?.is_over(cx.now.0) {
+                beyond = beyond.saturating_sub(1);
+                self.kept.notices = self.kept.notices.saturating_sub(usize::from(seq <= self.kept.upto));
+                erased += 1;
                 fx.delete(NOTICE, key);
             }
+        }
+        if found > 0 && erased == found {
+            self.go_on(fx);
         }
         Ok(())
     }
 
-    /// How far each device of the account has come; an account without devices keeps nothing.
-    fn cursors(&self, cx: &Cx<'_>) -> Result<Vec<Cursor>, Failure> {
+    /// Counts on, where a life of this process begins with notices of before.
+    fn count(&mut self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+        if !self.kept.partly {
+            return Ok(());
+        }
+        let owner = self.phone.as_str().as_bytes();
+        let more = cx.store.scan(NOTICE, &rows::numbers(owner, self.kept.upto + 1, u64::MAX).limit(COUNT_MAX))?;
+        self.kept.notices += more.len();
+        self.kept.upto = more.last().and_then(|(key, _)| rows::number(key)).unwrap_or(self.kept.upto);
+        self.kept.partly = more.len() == COUNT_MAX;
+        if self.kept.partly {
+            self.go_on(fx);
+        }
+        Ok(())
+    }
+
+    fn go_on(&mut self, fx: &mut Fx) {
+        if !std::mem::replace(&mut self.goes_on, true) {
+            fx.tell(Name::Mail(self.phone.clone()), Input::GoOn);
+        }
+    }
+
+    /// How far each device of the account has come; those that are gone do not count (DLV-12), and an account without devices keeps
+    /// nothing.
+    fn cursors(&self, cx: &Cx<'_>) -> Result<Option<Vec<Cursor>>, Failure> {
         let prefix = rows::path(&[self.phone.as_str().as_bytes(), b""]);
-        let devices = cx.store.scan(DEVICE, &kvs::Span::prefix(prefix))?;
-        devices.iter().map(|(_, row)| self.cursor(cx, &rows::decode(row)?)).collect()
+        let mut cursors = Vec::new();
+        for (_, row) in cx.store.scan(DEVICE, &kvs::Span::prefix(prefix))? {
+            let device: Device = rows::decode(&row)?;
+            if !device.is_gone(cx.now.0) || cx.is_alive(&Name::session(&device.client_id)) {
+                cursors.push(self.cursor(cx, &device)?);
+            }
+        }
+        Ok(Some(cursors))
     }
 
     fn cursor(&self, cx: &Cx<'_>, device: &Device) -> Result<Cursor, Failure> {

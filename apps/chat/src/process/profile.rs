@@ -69,6 +69,7 @@ impl Profile {
         match input {
             Input::Admit(admit) => self.admit(chat, cx, fx, &admit),
             Input::Left { device, .. } => self.left(cx, fx, &device),
+            Input::Here { device } => auth::here(cx, fx, &self.phone, &device),
             Input::Call(call) => self.call(chat, cx, fx, *call),
             Input::Work { work, who } => self.work(chat, cx, fx, work, who),
             Input::Resume | Input::Tick(Tick::WorkDue) => self.resume(chat, cx, fx),
@@ -128,7 +129,7 @@ impl Profile {
 
     /// CON-8: with its last device the account goes offline.
     fn left(&mut self, cx: &Cx<'_>, fx: &mut Fx, device: &DevKey) -> Result<(), Failure> {
-        auth::left(cx, fx, &self.phone, device)?;
+        auth::here(cx, fx, &self.phone, device)?;
         if cx.group_size(&Group::Account(self.phone.clone())) > 0 {
             return Ok(());
         }

@@ -31,7 +31,7 @@ pub(crate) use device::{bind_key, end_all, end_key, facts as account, has_token,
 pub(crate) use enrol::announce_keys;
 pub(crate) use invite::issue as issue_invite;
 pub(crate) use key::{Bound, bound, named};
-pub(crate) use login::{admit, left};
+pub(crate) use login::{admit, here};
 pub(crate) use pending::clear as clear_pending;
 pub(crate) use push::{Away, away, dead as push_dead, reachable, taken as push_taken};
 pub(crate) use service::is_service;

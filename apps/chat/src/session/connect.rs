@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use n2o::{Failure, Time};
 use proto::ids::{ClientId, ClientKind, DevKey, Phone};
-use proto::limits::REGISTRATION_MS;
+use proto::limits::{REGISTRATION_MS, SEEN_MS};
 use proto::records::{Auth, AuthAct, VnodeMax};
 
 use super::queue::Queue;
@@ -92,6 +92,7 @@ impl Session {
         let Some(mut link) = self.asking.take_if(|link| link.connection() == admitted.connection) else { return };
         link.role = admitted.role;
         link.birth = admitted.birth;
+        link.fresh = admitted.fresh;
         link.puback = admitted.puback || chat.settings.puback;
         let Some(account) = admitted.account else {
             return self.open_registering(chat, cx, fx, link);
@@ -107,6 +108,7 @@ impl Session {
             fx.emit(Output::Port(port, Out::Notice { payload }));
         }
         fx.join(Group::Account(account.phone.clone()));
+        fx.timer(cx.now + SEEN_MS, Input::Tick(Tick::StillHere { connection: admitted.connection }));
         fx.tell(Name::Session(self.client.clone()), Input::Begin { connection: admitted.connection });
     }
 
@@ -122,6 +124,9 @@ impl Session {
     /// Profile before it, without asking.
     pub(super) fn begun(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
         let client = self.client.clone();
+        if self.link(connection).is_some_and(|link| link.fresh) {
+            self.forget(cx, fx)?;
+        }
         let Some(link) = self.link(connection) else {
             return Ok(());
         };
@@ -154,11 +159,21 @@ impl Session {
         let Some(link) = self.link(connection) else {
             return Ok(());
         };
+        let fresh = link.fresh;
         if let Some(account) = link.account.clone() {
-            link.queue = Some(Box::new(Queue::load(cx, &client, &account, link.birth, link.hello.window)?));
+            link.queue = Some(Box::new(Queue::load(cx, &client, &account, link.birth, link.hello.window, fresh)?));
             link.pump(&client, cx, fx)?;
         }
         Ok(())
+    }
+
+    /// DLV-12: the account keeps when its devices were last there, also while they are.
+    pub(super) fn still_here(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) {
+        let Some(link) = self.link(connection) else { return };
+        if let (Some(phone), Some(device)) = (link.phone(), &link.device) {
+            fx.tell(Name::Profile(phone.clone()), Input::Here { device: device.clone() });
+            fx.timer(cx.now + SEEN_MS, Input::Tick(Tick::StillHere { connection }));
+        }
     }
 
     /// CON-8.

@@ -267,7 +267,7 @@ pub(super) fn notices(cx: &Cx<'_>, owner: &[u8], queue: &Notices) -> Result<Vec<
     loop {
         let rows = cx.store.scan(NOTICE, &rows::numbers(owner, from, u64::MAX).limit(NOTICES_AHEAD))?;
         let last = rows.last().and_then(|(key, _)| rows::number(key)).filter(|_| rows.len() == NOTICES_AHEAD);
-        let due = new_notices(rows, queue)?;
+        let due = new_notices(cx, rows, queue)?;
         match last {
             Some(last) if due.is_empty() => from = last + 1,
             Some(_) | None => return Ok(due),
@@ -275,7 +275,7 @@ pub(super) fn notices(cx: &Cx<'_>, owner: &[u8], queue: &Notices) -> Result<Vec<
     }
 }
 
-fn new_notices(rows: Vec<kvs::Entry>, queue: &Notices) -> Result<Vec<Due>, Failure> {
+fn new_notices(cx: &Cx<'_>, rows: Vec<kvs::Entry>, queue: &Notices) -> Result<Vec<Due>, Failure> {
     let mut due: Vec<Due> = Vec::with_capacity(rows.len());
     let mut by_merge: HashMap<Bytes, usize> = HashMap::new();
     for (key, row) in rows {
@@ -284,6 +284,9 @@ fn new_notices(rows: Vec<kvs::Entry>, queue: &Notices) -> Result<Vec<Due>, Failu
             continue;
         }
         let kept: Kept = rows::decode(&row)?;
+        if kept.is_over(cx.now.0) {
+            continue;
+        }
         let first = kept.merge.as_ref().and_then(|merge| by_merge.get(merge)).and_then(|at| due.get_mut(*at));
         if let Some(first) = first {
             first.item = merged(&first.item, kept);

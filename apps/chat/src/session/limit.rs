@@ -6,7 +6,7 @@ use proto::records::Message;
 
 use super::queue::{Line, Queue};
 use crate::Cx;
-use crate::rows::{self, MESSAGE};
+use crate::rows::{self, MESSAGE, NOTICE};
 
 /// Rows looked at a time.
 const CHUNK: usize = 128;
@@ -18,7 +18,7 @@ pub(super) struct Dropped {
     pub(super) upto: u64,
 }
 
-/// Drops the oldest messages of a queue that is longer or older than it may be.
+/// Drops the oldest messages of a queue that is longer or older than it may be. Notices count, but they are dropped by their owner.
 pub(super) fn apply(cx: &Cx<'_>, queue: &mut Queue) -> Result<(), Failure> {
     let mut newest = Vec::new();
     for line in queue.lines.iter_mut().filter(|line| line.waits) {
@@ -26,12 +26,13 @@ pub(super) fn apply(cx: &Cx<'_>, queue: &mut Queue) -> Result<(), Failure> {
         line.dropped = old;
         newest.extend(due.into_iter().filter(|seq| old.is_none_or(|old| *seq > old.upto)));
     }
-    if newest.len() <= QUEUE_ITEMS {
+    let room = QUEUE_ITEMS.saturating_sub(notices(cx, queue)?);
+    let Some(at) = newest.len().checked_sub(room).filter(|beyond| *beyond > 0) else {
         return Ok(());
-    }
-    let at = newest.len() - QUEUE_ITEMS;
-    let (_, kept, _) = newest.select_nth_unstable(at);
-    let upto = *kept - 1;
+    };
+    // The last that is dropped.
+    let (_, last, _) = newest.select_nth_unstable(at - 1);
+    let upto = *last;
     for line in queue.lines.iter_mut().filter(|line| line.waits) {
         if let Some(first) =
             line.dropped.map(|dropped| dropped.first).or(first_due(cx, line)?).filter(|first| *first <= upto)
@@ -40,6 +41,15 @@ pub(super) fn apply(cx: &Cx<'_>, queue: &mut Queue) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// How many notices are due, at most as many as a queue holds.
+fn notices(cx: &Cx<'_>, queue: &Queue) -> Result<usize, Failure> {
+    let owner = queue.owner();
+    let span = rows::numbers(owner, queue.notices.inbox.upto() + 1, u64::MAX).limit(QUEUE_ITEMS);
+    let numbers = cx.store.scan(NOTICE, &span)?;
+    let numbers = numbers.iter().filter_map(|(key, _)| rows::number(key));
+    Ok(numbers.filter(|seq| queue.notices.inbox.is_new(*seq)).count())
 }
 
 /// Numbers of the due messages of a feed, at most one more than a queue holds.

@@ -18,6 +18,9 @@ use crate::{Account, Cx};
 /// Streams of a device that one connection may follow: a feed for every contact of every roster.
 const STREAMS_MAX: usize = 5 * 2 * proto::limits::CONTACTS;
 
+/// Letters out without Ack record that one connection remembers: as many as a queue holds.
+const OPEN_MAX: usize = proto::limits::QUEUE_ITEMS;
+
 /// Letters that stand ahead in memory, of one feed on one connection; more are left in the store.
 const AHEAD_MAX: usize = 64;
 /// The same in bytes.
@@ -99,31 +102,36 @@ pub(super) struct Sent {
 }
 
 impl Queue {
-    /// What an earlier connection of the device left, and what came since.
+    /// Of a device to which nothing is due.
+    fn empty(client: Arc<str>, phone: Phone, window: u16, inbox: Inbox) -> Queue {
+        Queue {
+            client,
+            phone,
+            window: usize::from(window.max(1)),
+            next_delivery: 0,
+            out: HashMap::new(),
+            lines: Vec::new(),
+            by_key: HashMap::new(),
+            notices: Notices { inbox, ahead: VecDeque::new(), covers: HashMap::new(), waits: false },
+            waiting: BTreeMap::new(),
+            prints: BTreeSet::new(),
+        }
+    }
+
+    /// What an earlier connection of the device left, unless that is forgotten, and what came since.
     pub(super) fn load(
         cx: &Cx<'_>,
         client: &Arc<str>,
         account: &Account,
         birth: u64,
         window: u16,
+        fresh: bool,
     ) -> Result<Queue, Failure> {
-        let mut cursors = cursors(cx, client)?;
+        let mut cursors = if fresh { HashMap::new() } else { cursors(cx, client)? };
         let before = cursors.remove(NOTICES).unwrap_or(Cursor::at(birth));
         let first = due::first_notice(cx, account.phone.as_str().as_bytes(), &before)?;
         let inbox = Inbox::resume(&before, cx.now.0);
-        let notices = Notices { inbox, ahead: VecDeque::new(), covers: HashMap::new(), waits: false };
-        let mut queue = Queue {
-            client: client.clone(),
-            phone: account.phone.clone(),
-            window: usize::from(window.max(1)),
-            next_delivery: 0,
-            out: HashMap::new(),
-            lines: Vec::new(),
-            by_key: HashMap::new(),
-            notices,
-            waiting: BTreeMap::new(),
-            prints: BTreeSet::new(),
-        };
+        let mut queue = Queue::empty(client.clone(), account.phone.clone(), window, inbox);
         if let Some(first) = first {
             queue.wait(Place::Notices, first);
         }
@@ -233,7 +241,21 @@ impl Queue {
             line.stream.sent(seq, id, receipt);
         }
         self.prints.extend(print.map(|print| (print, seq, line)));
+        if self.prints.len() > OPEN_MAX {
+            self.forget_oldest();
+        }
         self.sent(Sent { place: Place::Line(line), seq, by_transport: print.is_none() })
+    }
+
+    /// The older half of what waits for Ack records is left to the store: it comes again on the next connection, as far as the limits let
+    /// it (DLV-10). A client that acknowledges by cursor (HISTORY-3) does so for these too.
+    fn forget_oldest(&mut self) {
+        let mut open: Vec<u64> = self.prints.iter().map(|(_, seq, _)| *seq).collect();
+        let half = open.len() / 2;
+        let (_, last, _) = open.select_nth_unstable(half);
+        let last = *last;
+        self.lines.iter_mut().for_each(|line| line.stream.forget(last));
+        self.prints.retain(|(_, seq, _)| *seq > last);
     }
 
     pub(super) fn sent_notice(&mut self, seq: u64) -> u64 {
@@ -251,6 +273,16 @@ impl Queue {
     /// The transport's confirmation: there is room for one more.
     pub(super) fn confirmed(&mut self, delivery: u64) -> Option<Sent> {
         self.out.remove(&delivery)
+    }
+
+    /// Whether the letter waits for its acknowledgement.
+    pub(super) fn is_open(&self, line: usize, seq: u64) -> bool {
+        self.lines.get(line).is_some_and(|line| line.stream.is_open(seq))
+    }
+
+    /// The account whose notices are due, as their keys have it.
+    pub(super) fn owner(&self) -> &[u8] {
+        self.phone.as_str().as_bytes()
     }
 
     /// The oldest open item with this fingerprint.
@@ -332,4 +364,41 @@ fn feeds(cx: &Cx<'_>, account: &Account) -> Result<BTreeSet<FeedId>, Failure> {
         feeds.insert(FeedId::p2p(own.clone(), own));
     }
     Ok(feeds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::fingerprint;
+
+    #[test]
+    fn dlv_10_letters_without_ack_record_take_bounded_memory_and_stay_due() {
+        let phone = Phone::parse(b"38001").unwrap();
+        let mut queue = Queue::empty("emqttd_38001_d".into(), phone.clone(), 32, Inbox::default());
+        let lines: Vec<usize> = (2..5)
+            .map(|peer| {
+                let feed = FeedId::p2p(phone.roster(1), Phone::parse(b"38002").unwrap().roster(peer));
+                queue.line(feed.key(), feed, "p2p".into(), Cursor::at(100), true)
+            })
+            .collect();
+        let print = |seq: u64| fingerprint(&seq.to_be_bytes());
+        for seq in 101..=50_100 {
+            let line = lines[seq as usize % lines.len()];
+            let delivery = queue.sent_letter(line, seq, seq, true, Some(print(seq)));
+            assert!(queue.confirmed(delivery).is_some());
+            assert!(queue.prints.len() <= OPEN_MAX);
+            if seq % 1000 == 0 {
+                let open: usize = queue.lines.iter().map(|line| line.stream.open().count()).sum();
+                assert!(open <= OPEN_MAX + lines.len(), "{open} are open");
+            }
+        }
+        for line in &queue.lines {
+            assert!(line.stream.cursor().upto < 104, "the oldest are still due: {:?}", line.stream.cursor());
+        }
+        let (line, seq) = queue.find_print(print(50_000)).unwrap();
+        assert!(queue.is_open(line, seq) && queue.acknowledge(line, seq).is_some());
+        assert_eq!(queue.find_print(print(101)), None);
+        let oldest = queue.lines[lines[101 % 3]].stream.open().next().unwrap().seq;
+        assert!(!queue.is_open(lines[101 % 3], oldest), "one confirmation does not acknowledge them all");
+    }
 }

@@ -74,7 +74,9 @@ impl Session {
         };
         match sent.place {
             Place::Notices => link.take_notice(&client, cx, fx, sent.seq),
-            Place::Line(line) if sent.by_transport => link.acknowledge(&client, cx, fx, line, sent.seq, None)?,
+            Place::Line(line) if sent.by_transport && link.is_open(line, sent.seq) => {
+                link.acknowledge(&client, cx, fx, line, sent.seq, None)?
+            }
             Place::Line(_) => {}
         }
         link.pump(&client, cx, fx)
@@ -82,6 +84,10 @@ impl Session {
 }
 
 impl Link {
+    fn is_open(&self, line: usize, seq: u64) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.is_open(line, seq))
+    }
+
     pub(super) fn transient(&self, fx: &mut Fx, transient: &Transient) {
         if (self.queue.is_some() || transient.topic.starts_with("ac/"))
             && transient.except != Some(self.connection())

@@ -99,6 +99,7 @@ fn enter(
         let client = ClientId::device(phone, &admit.device).to_bytes();
         etf::encode(&Io::ok_src(Outcome::Login, (client, token)))
     });
+    let fresh = begin_anew(cx, &mut row)?;
     row.last_online = cx.now.0;
     device::put(fx, phone, &admit.device, &row);
     let devices = device::all(cx, phone)?;
@@ -109,6 +110,7 @@ fn enter(
         Admitted {
             account: Some(account.clone()),
             birth: row.birth,
+            fresh,
             renewed,
             puback: puback(&row),
             until,
@@ -122,6 +124,15 @@ fn enter(
 fn opened_by(admit: &Admit, row: &Device) -> Option<u64> {
     let certificate = admit.certificate.as_ref()?;
     (row.key.as_deref() == Some(&certificate.key[..])).then_some(certificate.not_after)
+}
+
+/// DLV-12: a device that was away for 90 days is born again; whether it was.
+fn begin_anew(cx: &Cx<'_>, row: &mut Device) -> Result<bool, Failure> {
+    let gone = row.is_gone(cx.now.0);
+    if gone {
+        row.birth = cx.id()?;
+    }
+    Ok(gone)
 }
 
 /// AUTH-5: the new token, if it is time for one. The one before stays valid until the new one has been used, at most 30 days.
@@ -160,8 +171,12 @@ fn bind(
     let opened = device::open(chat, cx, fx, phone, Some(certificate))?;
     let mut devices = device::all(cx, phone)?;
     devices.retain(|known| known.dev_key != admit.device.as_str().as_bytes());
+    let mut fresh = false;
     let mut row = match row {
-        Some(row) => row,
+        Some(mut row) => {
+            fresh = begin_anew(cx, &mut row)?;
+            row
+        }
         None => Device {
             phone: phone.to_bytes(),
             dev_key: admit.device.to_bytes(),
@@ -179,7 +194,8 @@ fn bind(
     let rosters = opened.rosters.iter().map(|(id, _)| id.roster()).collect();
     let account = device::changed(cx, fx, phone, rosters, &devices)?;
     let until = Some(certificate.not_after);
-    tell(fx, admit, Admitted { account: Some(account.clone()), birth, puback, until, ..admitted(admit, Role::Device) });
+    let came = admitted(admit, Role::Device);
+    tell(fx, admit, Admitted { account: Some(account.clone()), birth, fresh, puback, until, ..came });
     Ok(account)
 }
 
@@ -189,7 +205,16 @@ fn puback(row: &Device) -> bool {
 }
 
 fn admitted(admit: &Admit, role: Role) -> Admitted {
-    Admitted { connection: admit.connection, role, account: None, birth: 0, renewed: None, puback: false, until: None }
+    Admitted {
+        connection: admit.connection,
+        role,
+        account: None,
+        birth: 0,
+        renewed: None,
+        fresh: false,
+        puback: false,
+        until: None,
+    }
 }
 
 fn tell(fx: &mut Fx, admit: &Admit, admitted: Admitted) {
@@ -201,7 +226,7 @@ fn refuse(fx: &mut Fx, admit: &Admit, denied: Denied) {
 }
 
 /// CON-8: when the device was last there, unless it has been ended meanwhile.
-pub(crate) fn left(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, device: &DevKey) -> Result<(), Failure> {
+pub(crate) fn here(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, device: &DevKey) -> Result<(), Failure> {
     if let Some(row) = device::read(cx, phone, device)? {
         device::put(fx, phone, device, &Device { last_online: cx.now.0, ..row });
     }

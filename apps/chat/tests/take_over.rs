@@ -1,0 +1,95 @@
+//! CON-7 when connections of one client id meet (the front door in the simulator, where their order can be chosen).
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chat_core::door::{Bye, Gone, Hello as Door, Out};
+use chat_core::{Input, Name, Output, Port};
+use proto::Record;
+use scene::{Hello, Simulated, Stage};
+
+const SEEDS: u64 = 20;
+
+/// A device without connection: its client id and token.
+fn device(stage: &mut Simulated) -> (String, Bytes) {
+    let hello = Hello { client_id: "reg_38001_d".to_owned(), ..Hello::default() };
+    assert_eq!(stage.connect("r", &hello), Ok(0));
+    let auth = etf::text::parse(r#"Auth{type=reg dev_key="d" phone={fake,"38001"}}"#, &proto::catalogue()).unwrap();
+    stage.publish("r", "events/1//api/anon//", etf::encode(&auth)).unwrap();
+    stage.acknowledged("r").unwrap();
+    let answers = stage.take("r").unwrap();
+    stage.disconnect("r", true).unwrap();
+    let login = answers.iter().find_map(|got| match etf::decode::<Record>(&got.payload) {
+        Ok(Record::Io(io)) => Some(etf::text::print(&etf::Term::of(&*io).unwrap(), &())),
+        _ => None,
+    });
+    let mut parts = login.as_deref().unwrap_or_default().split('"').skip(1).step_by(2).map(str::to_owned);
+    (parts.next().expect("a client id"), parts.next().expect("a token").into())
+}
+
+fn connect(stage: &mut Simulated, client: &str, token: &Bytes) -> Arc<Port> {
+    let port = Arc::new(Port::default());
+    let hello = Door {
+        client_id: Bytes::copy_from_slice(client.as_bytes()),
+        password: Some(token.clone()),
+        certificate: None,
+        source: None,
+        version: 101,
+        window: 32,
+        item_max: 1 << 20,
+    };
+    let input = Input::Connect { hello: Box::new(hello), port: port.clone() };
+    assert!(stage.sim.tell(&Name::Session(client.into()), input).is_ok());
+    port
+}
+
+/// What has come for each connection: whether it was welcomed, and how it was ended.
+fn heard(outputs: &[Output], port: &Arc<Port>) -> (bool, Option<Bye>) {
+    let own = |output: &Output| match output {
+        Output::Port(to, out) if to.number() == port.number() => Some(out.clone()),
+        _ => None,
+    };
+    let outs: Vec<Out> = outputs.iter().filter_map(own).collect();
+    let welcomed = outs.iter().any(|out| matches!(out, Out::Welcome(_)));
+    let ended = outs.iter().find_map(|out| match out {
+        Out::Close(bye) => Some(*bye),
+        _ => None,
+    });
+    (welcomed, ended)
+}
+
+#[test]
+fn con_7_of_connections_that_ask_at_once_the_last_one_stays() {
+    for seed in 0..SEEDS {
+        let mut stage = Simulated::new(seed, false);
+        let (client, token) = device(&mut stage);
+        let ports: Vec<Arc<Port>> = (0..3).map(|_| connect(&mut stage, &client, &token)).collect();
+        stage.sim.run_until_quiet();
+        let outputs = stage.sim.take_outputs();
+        for earlier in &ports[..2] {
+            assert_eq!(heard(&outputs, earlier).1, Some(Bye::TakenOver), "seed {seed}");
+        }
+        assert_eq!(heard(&outputs, &ports[2]), (true, None), "seed {seed}");
+    }
+}
+
+#[test]
+fn con_7_a_connection_that_goes_while_the_next_one_asks_is_taken_over_all_the_same() {
+    for seed in 0..SEEDS {
+        let mut stage = Simulated::new(seed, false);
+        let (client, token) = device(&mut stage);
+        let name = Name::Session(client.as_str().into());
+        let first = connect(&mut stage, &client, &token);
+        stage.sim.run_until_quiet();
+        let second = connect(&mut stage, &client, &token);
+        let gone = Input::Gone { connection: first.number(), how: Gone::Lost };
+        assert!(stage.sim.tell(&name, gone).is_ok());
+        stage.sim.run_until_quiet();
+        let outputs = stage.sim.take_outputs();
+        assert!(heard(&outputs, &first).0, "seed {seed}");
+        assert_eq!(heard(&outputs, &second), (true, None), "seed {seed}");
+        assert_eq!(stage.sim.registry().group_size(&chat_core::Group::Account("38001".parse().unwrap())), 1);
+    }
+}
