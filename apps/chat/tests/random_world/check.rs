@@ -1,16 +1,18 @@
 //! What must hold in the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use chat_core::rows::{
-    self, AGENDA, CHANGE, CHANGED, CURSOR, DEVICE, DUPLICATE, FLEETING, KIND, LATER, MESSAGE, NOTICE, REPLY,
+    self, AGENDA, CHANGE, CHANGED, CURSOR, DEVICE, DUPLICATE, FLEETING, IN_ROOM, KIND, LATER, MEMBER, MESSAGE,
+    Membership, NEWS, NOTICE, READ_BY, READER, REPLY, ROOM, RoomRow,
 };
 use kvs::{Span, Store, Table};
 use proto::Record;
 use proto::records::{HistoryItem, Message};
 use scene::Stage;
 
-use super::{World, contents, record, text};
+use super::{DEN, World, contents, record, text};
 
 /// Rows of a table that are looked at: more than a course of events makes.
 const ROWS_MAX: usize = 100_000;
@@ -72,13 +74,14 @@ impl World {
         self.feeds_are_sound()?;
         self.nothing_is_due()?;
         self.no_orphans()?;
+        self.rooms_are_sound()?;
         Ok(self.accepted.len())
     }
 
     /// DLV-4: at every device of both sides, its author's too.
     fn all_arrived(&mut self) -> Result<(), String> {
         let numbers: BTreeMap<(String, String), u64> = self.numbers()?;
-        for (from, msg_id) in &self.accepted {
+        for (from, msg_id) in self.accepted.iter().filter(|(_, msg_id)| !msg_id.starts_with('x')) {
             let number = numbers.get(&(from.clone(), msg_id.clone()));
             let Some(number) = number else {
                 return Err(format!("{msg_id} of {from} was acknowledged and is not kept"));
@@ -87,7 +90,11 @@ impl World {
                 continue;
             }
             let to = self.known.get(number).map(|written| written.to.clone());
-            let parties = self.people.iter().filter(|person| person.id == *from || to.as_ref() == Some(&person.id));
+            let den = self.den()?;
+            let parties = self.people.iter().filter(|person| match to.as_deref() {
+                Some(DEN) => hears(&den, &person.id, *number),
+                to => person.id == *from || to == Some(&person.id),
+            });
             for device in parties.flat_map(|person| &person.devices) {
                 if !device.seen.contains(&(from.clone(), msg_id.clone())) {
                     return Err(format!("{} never saw message {number}, {msg_id} of {from}", device.link));
@@ -221,10 +228,87 @@ impl World {
         Ok(())
     }
 
+    /// Who was in the den, and when.
+    fn den(&self) -> Result<BTreeMap<String, Membership>, String> {
+        let mut den = BTreeMap::new();
+        for person in &self.people {
+            let key = format!("{}/{DEN}", person.id);
+            let row = self.stage.sim.store().get(IN_ROOM, key.as_bytes()).map_err(|why| why.to_string())?;
+            if let Some(row) = row {
+                den.insert(person.id.clone(), etf::decode(&row).map_err(|why| why.to_string())?);
+            }
+        }
+        Ok(den)
+    }
+
+    /// TOPIC-4: a device hears what is said while its roster is in the room, and nothing else. Rows of rooms belong together.
+    fn rooms_are_sound(&mut self) -> Result<(), String> {
+        let den = self.den()?;
+        for (link, number) in &self.heard {
+            let person = self.people.iter().find(|person| person.devices.iter().any(|device| device.link == *link));
+            let id = person.map(|person| person.id.clone()).unwrap_or_default();
+            if !hears(&den, &id, *number) {
+                return Err(format!("{link} heard message {number} of the den and was not in it: {:?}", den.get(&id)));
+            }
+        }
+        let members: BTreeSet<(Bytes, u64)> = self
+            .rows(MEMBER)?
+            .iter()
+            .map(|(key, _)| {
+                let feed = key.split(|byte| *byte == 0).next().unwrap_or_default();
+                (Bytes::copy_from_slice(feed), rows::number(key).unwrap_or_default())
+            })
+            .collect();
+        for (key, row) in self.rows(IN_ROOM)? {
+            let membership: Membership = etf::decode(&row).map_err(|why| why.to_string())?;
+            let room = key.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            let feed = Bytes::from([b"r/", room].concat());
+            if membership.is_present() != members.contains(&(feed, membership.id)) {
+                return Err(format!("{key:?} and the room disagree: {membership:?}"));
+            }
+        }
+        for (id, row) in self.rows(ROOM)? {
+            let row: RoomRow = etf::decode(&row).map_err(|why| why.to_string())?;
+            let feed = Bytes::from([b"r/", &id[..]].concat());
+            let own: Vec<u64> = members.iter().filter(|(key, _)| *key == feed).map(|(_, id)| *id).collect();
+            let news = self.rows(NEWS)?.iter().filter(|(key, _)| key.starts_with(&feed)).count() as u64;
+            if row.ended != 0 || row.members != own.len() as u64 || row.news != news || !owned(&row, &own) {
+                return Err(format!("{id:?} with the members {own:?} and {news} news says {row:?}"));
+            }
+        }
+        let rooms: BTreeSet<Bytes> =
+            self.rows(ROOM)?.iter().map(|(id, _)| Bytes::from([b"r/", &id[..]].concat())).collect();
+        for table in [MESSAGE, MEMBER, NEWS, READ_BY, READER, CHANGE, CHANGED, DUPLICATE] {
+            for (key, _) in self.rows(table)? {
+                let feed = key.split(|byte| *byte == 0).next().unwrap_or_default();
+                if feed.starts_with(b"r/") && !rooms.contains(feed) {
+                    return Err(format!("{key:?} of {table:?} is of a room that is no more"));
+                }
+            }
+        }
+        for (key, _) in self.rows(READ_BY)? {
+            let feed = key.split(|byte| *byte == 0).next().unwrap_or_default();
+            if !members.contains(&(Bytes::copy_from_slice(feed), rows::number(&key).unwrap_or_default())) {
+                return Err(format!("{key:?} is a reader who is no member"));
+            }
+        }
+        Ok(())
+    }
+
     fn rows(&self, table: Table) -> Result<Vec<kvs::Entry>, String> {
-        let all = Span::prefix(bytes::Bytes::new()).limit(ROWS_MAX);
+        let all = Span::prefix(Bytes::new()).limit(ROWS_MAX);
         self.stage.sim.store().scan(table, &all).map_err(|why| why.to_string())
     }
+}
+
+fn hears(den: &BTreeMap<String, Membership>, id: &str, number: u64) -> bool {
+    let spans = den.get(id).map(|membership| membership.spans.as_slice()).unwrap_or_default();
+    spans.iter().any(|(joined, left)| number > *joined && (*left == 0 || number <= *left))
+}
+
+/// The first of a room's staff is its owner; all of them are members.
+fn owned(row: &RoomRow, members: &[u64]) -> bool {
+    !row.staff.is_empty() && row.staff.iter().all(|id| members.contains(id))
 }
 
 fn message(item: &HistoryItem) -> Option<&Message> {

@@ -1,6 +1,7 @@
 //! People, their devices, what they did and what they saw.
 
 mod check;
+mod rooms;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -16,6 +17,9 @@ use scene::{Hello, Simulated, Stage};
 const PEOPLE: usize = 3;
 /// Devices of each.
 const DEVICES: usize = 2;
+/// A room that stays, and one that comes and goes; what is said in the latter has msg_ids that begin with `x`.
+const DEN: &str = "den";
+const ATTIC: &str = "attic";
 
 const EVENTS: &str = "events/1//api/anon//";
 
@@ -30,6 +34,9 @@ pub(crate) struct World {
     pub(crate) deleted: HashSet<u64>,
     /// Who wrote what, as far as the echo told.
     pub(crate) known: BTreeMap<u64, Written>,
+    /// Messages of the den that reached each device, over all its connections.
+    pub(crate) heard: BTreeSet<(String, u64)>,
+    has_rooms: bool,
     /// A rule that was broken on the way.
     broken: Option<String>,
 }
@@ -75,10 +82,16 @@ impl World {
             accepted: BTreeSet::new(),
             deleted: HashSet::new(),
             known: BTreeMap::new(),
+            heard: BTreeSet::new(),
+            // What the server says in a room does not go.
+            has_rooms: !transient,
             broken: None,
         };
         (0..PEOPLE).for_each(|person| world.enrol(person));
         world.befriend();
+        if world.has_rooms {
+            world.found();
+        }
         world
     }
 
@@ -134,7 +147,10 @@ impl World {
     pub(crate) fn step(&mut self) {
         let (person, device) = (self.below(PEOPLE), self.below(DEVICES));
         match self.below(100) {
-            0..40 => self.write(person, device),
+            0..22 => self.write(person, device),
+            22..34 if self.has_rooms => self.write_in_den(person, device),
+            34..40 if self.has_rooms => self.change_rooms(person, device),
+            22..40 => self.write(person, device),
             40..44 => self.edit(person, device),
             44..47 => self.add(person, device),
             47..50 => self.delete(person, device),
@@ -196,7 +212,7 @@ impl World {
         if let Some((number, Written { from, to })) = self.own_message(person) {
             let text = self.below(1000);
             let part = format!("Desc{{id=\"2\" parentid=\"1\" payload=\"{text}\"}}");
-            let feed = format!("p2p{{from=\"{from}\" to=\"{to}\"}}");
+            let feed = feed(&from, &to);
             self.ask(person, device, &format!("Message{{id={number} feed_id={feed} files=[{part}] status=update}}"));
         }
     }
@@ -217,7 +233,7 @@ impl World {
     fn edit(&mut self, person: usize, device: usize) {
         if let Some((number, Written { from, to })) = self.own_message(person) {
             let text = self.below(1000);
-            let feed = format!("p2p{{from=\"{from}\" to=\"{to}\"}}");
+            let feed = feed(&from, &to);
             self.ask(
                 person,
                 device,
@@ -231,11 +247,7 @@ impl World {
     fn delete(&mut self, person: usize, device: usize) {
         if let Some((number, Written { from, to })) = self.own_message(person) {
             self.deleted.insert(number);
-            self.ask(
-                person,
-                device,
-                &format!("Message{{id={number} feed_id=p2p{{from=\"{from}\" to=\"{to}\"}} status=delete}}"),
-            );
+            self.ask(person, device, &format!("Message{{id={number} feed_id={} status=delete}}", feed(&from, &to)));
         }
     }
 
@@ -267,6 +279,7 @@ impl World {
             self.known.insert(number, Written { from: from.clone(), to: text(message.to.as_ref()) });
         }
         let own = self.id(person);
+        let device_at = device;
         let device = self.device(person, device);
         match message.status {
             Some(MessageStatus::Delete) => device.shown.remove(&number),
@@ -278,6 +291,11 @@ impl World {
             device.seen.extend(Some((from.clone(), msg_id.clone())).filter(|_| from == own));
         }
         device.unacknowledged.extend(message.msg_id.clone().map(|id| (from.clone(), id)));
+        if message.status.is_none() && topic == "room/den" {
+            let link = device.link.clone();
+            self.heard.insert((link, number));
+        }
+        let device = self.device(person, device_at);
         // What was announced on this connection comes again, complete, out of its place.
         if message.status.is_none() && device.announced.contains(&number) && from == own {
             device.seen.insert((from, msg_id));
@@ -349,10 +367,13 @@ impl World {
         let other = (person + 1) % PEOPLE;
         let (one, other) = (phone_id(&self.id(person)), phone_id(&self.id(other)));
         let phone: Phone = one.phone().clone();
-        let name = match self.below(4) {
+        let room = |name: &str| Name::Conversation(FeedId::Room(name.parse().expect("a room id")));
+        let name = match self.below(6) {
             0 => Name::Profile(phone),
             1 => Name::Mail(phone),
             2 => Name::Roster(one),
+            3 => room(DEN),
+            4 => room(ATTIC),
             _ => Name::Conversation(FeedId::p2p(one, other)),
         };
         self.stage.sim.kill(&name);
@@ -426,6 +447,14 @@ impl World {
         let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).unwrap_or(0)
+    }
+}
+
+/// A feed as it is written: of a room, or of two.
+fn feed(from: &str, to: &str) -> String {
+    match to.contains('_') {
+        true => format!("p2p{{from=\"{from}\" to=\"{to}\"}}"),
+        false => format!("muc{{name=\"{to}\"}}"),
     }
 }
 
