@@ -71,6 +71,7 @@ pub(crate) fn step(chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, mut sea
         Place::Phones(phones) => search.phones(cx, own, phones)?,
         Place::Nick(nick) => search.nick(cx, own, &nick)?,
         Place::Nicks { prefix, from, looked } => search.nicks(cx, own, prefix, from, looked)?,
+        Place::Email(holder) => search.email(cx, own, holder.as_ref())?,
         Place::Contacts { wanted, after } => search.contacts(cx, own, wanted, after)?,
         Place::Link(room) => search.link(cx, &room)?,
         Place::OwnRooms { wanted, rooms } => search.own_rooms(cx, wanted, rooms)?,

@@ -34,6 +34,11 @@ impl Candidate {
         Ok(candidate)
     }
 
+    /// The default roster of whoever has an address.
+    pub(super) fn by_address(cx: &Cx<'_>, own: &PhoneId, phone: &Phone) -> Result<Candidate, Failure> {
+        Ok(Candidate { by_number: false, ..Candidate::by_phone(cx, own, phone)? })
+    }
+
     pub(super) fn of(cx: &Cx<'_>, own: &PhoneId, roster: &PhoneId) -> Result<Candidate, Failure> {
         let profile: Profile = rows::read(cx.store, PROFILE, roster.phone().as_str().as_bytes())?.unwrap_or_default();
         let roster = rosters(&profile).find(|id| *id == roster.roster()).map(|_| roster.clone());

@@ -74,6 +74,14 @@ impl Search {
         Ok(false)
     }
 
+    pub(super) fn email(&mut self, cx: &Cx<'_>, own: &PhoneId, holder: Option<&Phone>) -> Result<bool, Failure> {
+        if let Some(holder) = holder {
+            self.look_at(Candidate::by_address(cx, own, holder)?, cx)?;
+        }
+        self.count_nobody();
+        Ok(true)
+    }
+
     pub(super) fn contacts(
         &mut self,
         cx: &Cx<'_>,

@@ -12,7 +12,7 @@ use super::members;
 use super::wanted::{self, Wanted};
 use crate::Cx;
 use crate::protocol::{Halt, link};
-use crate::rows;
+use crate::rows::{self, EMAIL};
 
 /// The shortest prefix of a nick, characters (SEARCH-4).
 const PREFIX_MIN: usize = 3;
@@ -28,6 +28,8 @@ pub(super) enum Place {
     Nick(Nick),
     /// SEARCH-4: nicks with the prefix, by their keys, from one on.
     Nicks { prefix: String, from: Bytes, looked: usize },
+    /// SEARCH-8: who has the address, if anybody.
+    Email(Option<Phone>),
     /// SEARCH-5: own contacts, by their addresses, beyond one.
     Contacts { wanted: Wanted, after: Bytes },
     /// SEARCH-3.
@@ -42,7 +44,7 @@ pub(super) enum Place {
 
 /// SEARCH-9: any other combination is none.
 pub(super) fn place(cx: &Cx<'_>, own: &PhoneId, asked: &Request) -> Result<Place, Halt> {
-    use SearchStatus::{Contact, Member, Room, Roster};
+    use SearchStatus::{Contact, Member, Profile, Room, Roster};
     use SearchType::{Equal, Like, NotEqual};
     let field = asked.field.as_deref().ok_or(Refusal::InvalidData)?;
     let (kind, status) = (asked.r#type.ok_or(Refusal::InvalidData)?, asked.status.ok_or(Refusal::InvalidData)?);
@@ -51,6 +53,11 @@ pub(super) fn place(cx: &Cx<'_>, own: &PhoneId, asked: &Request) -> Result<Place
         // What is no nick is nobody's.
         (b"nick", Equal, Contact) => Ok(Nick::parse(&wanted::text(&asked.value)?).map_or(Place::Nowhere, Place::Nick)),
         (b"nick", Like, Contact) => nicks(asked),
+        (b"email", Equal, Profile) => {
+            let address = wanted::text(&asked.value)?.trim_ascii().to_ascii_lowercase();
+            let holder = cx.store.get(EMAIL, &address)?;
+            Ok(Place::Email(holder.and_then(|holder| Phone::parse(&holder).ok())))
+        }
         (b"names", kind @ (Equal | Like | NotEqual), Roster) => {
             Ok(Place::Contacts { wanted: Wanted::new(&wanted::text(&asked.value)?, kind), after: Bytes::new() })
         }
