@@ -155,6 +155,7 @@ impl App for Chat {
             | Input::GoOn
             | Input::Unstar { .. }
             | Input::Wake { .. }
+            | Input::WakeMembers
             | Input::Push { .. }
             | Input::Unclaim { .. }
             | Input::PushTaken { .. }

@@ -204,6 +204,8 @@ pub enum Input {
     Push {
         push: Bytes,
     },
+    /// PUSH-1 looks at the next members of this room. To its conversation.
+    WakeMembers,
     /// The device's push token is another's now (AUTH-7). To the profile.
     PushTaken {
         device: DevKey,
@@ -299,6 +301,8 @@ pub enum Tick {
     PresenceDue,
     /// PUSH-1: the time is over in which pushes of a feed are merged.
     WakeDue,
+    /// The same of a room, whose members are looked at again.
+    RoundDue,
     /// Slow work has had its time (SPEC section 9).
     WorkOver,
     /// The agenda's next time has come.

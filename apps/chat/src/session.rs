@@ -120,6 +120,7 @@ impl Session {
                 | Tick::ReaderDue
                 | Tick::WorkOver
                 | Tick::WakeDue
+                | Tick::RoundDue
                 | Tick::WorkDue
                 | Tick::AgendaDue
                 | Tick::SweepDue
@@ -155,6 +156,7 @@ impl Session {
             | Input::Unclaim { .. }
             | Input::Unstar { .. }
             | Input::Wake { .. }
+            | Input::WakeMembers
             | Input::Push { .. }
             | Input::PushTaken { .. }
             | Input::Erase { .. }

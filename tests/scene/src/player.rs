@@ -10,7 +10,7 @@ use crate::script::Scene;
 use crate::stage::{Got, Stage};
 
 /// How often a push is looked for before it counts as none.
-const MOMENTS: u32 = 6;
+const MOMENTS: u32 = 10;
 
 /// The state of a play.
 pub(crate) struct Player<'s> {

@@ -13,6 +13,7 @@ use proto::{Record, Refusal};
 
 use super::room::Room;
 use crate::protocol::fleeting::{self, Fleeting};
+use crate::protocol::push::Rounds;
 use crate::protocol::rights::Right;
 use crate::protocol::{Halt, favorite, friend, history, later, link, member, message, presence, room, settle, typing};
 use crate::rows::{self, Membership, READER, RELATION, ROSTER, Reader, Relation};
@@ -32,6 +33,8 @@ pub struct Conversation {
     pub fleeting: Fleeting,
     /// When each roster's last two Typing records came (PRESENCE-7), milliseconds; not kept.
     pub typed: HashMap<PhoneId, [u64; 2]>,
+    /// Members of a room who are away are woken in rounds; not kept.
+    pub(crate) rounds: Rounds,
 }
 
 /// Whose feed it is.
@@ -68,8 +71,16 @@ impl Conversation {
         let last = history::last_kept(cx, &key, u64::MAX)?;
         let fleeting = Fleeting::load(cx, &key)?;
         let name = Topic::from(feed).to_string().into();
-        let conversation =
-            Conversation { feed: feed.clone(), key, name, last, parties, fleeting, typed: HashMap::new() };
+        let conversation = Conversation {
+            feed: feed.clone(),
+            key,
+            name,
+            last,
+            parties,
+            fleeting,
+            typed: HashMap::new(),
+            rounds: Rounds::default(),
+        };
         favorite::go_on(&conversation, cx, fx)?;
         Ok(conversation)
     }
@@ -94,6 +105,13 @@ impl Conversation {
             Input::Tick(Tick::SweepDue) => return fleeting::begin(self, cx, fx),
             Input::GoOn => return fleeting::go_on(self, cx, fx),
             Input::Tick(Tick::ReaderDue) => return self.reader_due(cx, fx),
+            Input::WakeMembers => {
+                return self.rounds.go_on(cx, fx, &self.feed, chat.settings.push_preview);
+            }
+            Input::Tick(Tick::RoundDue) => {
+                self.rounds.due(cx, fx, &self.feed);
+                return Ok(());
+            }
             Input::Erase { asked } => return room::erase(self, cx, fx, asked),
             Input::CallEnded(ended) => return self.call_ended(cx, fx, *ended),
             // Meant for other kinds of process.

@@ -9,6 +9,7 @@ pub(crate) mod reply;
 
 use bytes::Bytes;
 use n2o::Failure;
+use proto::ids::FeedId;
 use proto::limits::{DESCS, MSG_ID_BYTES, PACKET_OVERHEAD_BYTES};
 use proto::records::{
     Ack, Contact, ContactStatus, Container, Feed, Io, Mark, Message, MessageLink, MessageStatus, SeenBy, Several,
@@ -145,25 +146,33 @@ fn send(
     // The sender has read what it wrote.
     conversation.put_reader(fx, own, Reader { reader: id, ..own.reader });
     answer(fx, who, given.iter().map(accepted).collect());
-    conversation.post(fx, &kept, id, id, payload, Some(who));
-    wake(conversation, chat, cx, fx, own, &kept)?;
+    conversation.post(fx, &kept, id, id, payload.clone(), Some(who));
+    wake(conversation, chat, cx, fx, own, &kept, payload)?;
     match kept.link {
         Some(MessageLink::Id(to)) => Ok(reply::entered(conversation, cx, fx, who, to, id)?),
         Some(MessageLink::Message(_)) | None => Ok(()),
     }
 }
 
-/// PUSH-1: the other of a pair, if it is away. What is announced and not there yet wakes nobody.
+/// PUSH-1: the other of a pair, if it is away; in a room whoever is. What is announced and not there yet wakes nobody.
 fn wake(
-    conversation: &Conversation,
+    conversation: &mut Conversation,
     chat: &Chat,
     cx: &Cx<'_>,
     fx: &mut Fx,
     own: &Side,
     kept: &Message,
+    payload: Bytes,
 ) -> Result<(), Failure> {
+    if rows::is_pending(kept) {
+        return Ok(());
+    }
+    if let FeedId::Room(_) = &conversation.feed {
+        conversation.rounds.posted(cx, fx, &conversation.feed, &own.who, &kept.mentioned, payload);
+        return Ok(());
+    }
     let other = conversation.other(own);
-    if rows::is_pending(kept) || push::is_muted(cx, &other.relation.settings) {
+    if push::is_muted(cx, &other.relation.settings) {
         return Ok(());
     }
     let model = || match chat.settings.push_preview {

@@ -5,13 +5,15 @@
 //! knows its devices: it merges, builds the push, and hands it to the sender. None of that can fail a delivery.
 
 mod content;
+mod rounds;
 mod wakes;
 
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{Phone, PhoneId};
-use proto::records::Feature;
+use proto::records::{Feature, Room, RoomType};
 
+pub(crate) use rounds::Rounds;
 pub(crate) use wakes::Wakes;
 
 use super::feature;
@@ -25,14 +27,22 @@ const RESUMED_MAX: usize = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Message,
+    Mention,
     Request,
     Confirm,
+    /// Taken into a room.
+    Room,
+    /// Taken into a call.
+    Calling,
 }
 
 impl Kind {
     pub(crate) fn text(self) -> &'static str {
         match self {
             Kind::Message => "message",
+            Kind::Mention => "mention",
+            Kind::Room => "room",
+            Kind::Calling => "calling",
             Kind::Request => "request",
             Kind::Confirm => "confirm",
         }
@@ -68,6 +78,22 @@ pub(crate) fn wake(
     fx.put(WAKE, key(own, feed), rows::encode(&wake));
     fx.tell(Name::Profile(own.clone()), Input::Wake { feed: Bytes::copy_from_slice(feed) });
     Ok(())
+}
+
+/// PUSH-1: who was taken into a room, or a call.
+pub(crate) fn wake_for_room(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    to: &PhoneId,
+    from: &PhoneId,
+    feed: &[u8],
+    room: &Room,
+) -> Result<(), Failure> {
+    let kind = match room.r#type {
+        Some(RoomType::Call) => Kind::Calling,
+        Some(RoomType::Group | RoomType::Channel) | None => Kind::Room,
+    };
+    wake(cx, fx, to, from, feed, kind, || etf::encode(room))
 }
 
 /// FRIEND-5, 6: whether a contact is muted, for ever or until a time.

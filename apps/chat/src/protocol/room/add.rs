@@ -9,6 +9,7 @@ use super::{Action, Halt, show};
 use crate::effects::{Seen, notify, ses};
 use crate::process::conversation::Side;
 use crate::protocol::feature::{self, ROOM_SETTINGS};
+use crate::protocol::push::wake_for_room;
 use crate::protocol::rights::Right;
 
 /// What becomes of those that ROOM-4 names.
@@ -113,6 +114,7 @@ fn perform(act: &mut Act<'_, '_>, own: &Side, plan: &Plan) -> Result<(), Halt> {
     for (roster, _) in &plan.new {
         let whole = lists.to(roster, RoomStatus::Add);
         notify(act.fx, act.cx, roster.phone(), &ses(act.cx, roster)?, &whole, None, Seen::ByNobody)?;
+        wake_for_room(act.cx, act.fx, roster, &own.who, &act.conversation.key, &whole)?;
         act.seat(roster)?;
     }
     let new: Vec<PhoneId> = plan.new.iter().map(|(roster, _)| roster.clone()).collect();

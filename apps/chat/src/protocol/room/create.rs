@@ -8,6 +8,7 @@ use super::act::{Act, STAFF_MAX, has_many_rooms, most};
 use super::patch::{Change, check};
 use super::{Action, Halt, show};
 use crate::effects::{Seen, notify, ses};
+use crate::protocol::push::wake_for_room;
 use crate::rows::RoomRow;
 
 /// ROOM-1: the creator owns it, whoever is named and may be brought is in it.
@@ -56,6 +57,7 @@ pub(super) fn create(act: &mut Act<'_, '_>, asked: records::Room) -> Result<(), 
     for (roster, _) in &brought {
         let whole = lists.to(roster, RoomStatus::Create);
         notify(act.fx, act.cx, roster.phone(), &ses(act.cx, roster)?, &whole, None, Seen::ByNobody)?;
+        wake_for_room(act.cx, act.fx, roster, &owner, &act.conversation.key, &whole)?;
         act.seat(roster)?;
     }
     act.say(&owner, Action::Created, &[])
