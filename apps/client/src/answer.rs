@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proto::{
-    Auth, AuthAct, Feed, Friend, FriendStatus, History, HistoryFeed, HistoryStatus, Link, LinkStatus, Message,
+    Auth, AuthAct, Data, Feed, Friend, FriendStatus, History, HistoryFeed, HistoryStatus, Link, LinkStatus, Message,
     MessageStatus, Profile, ProfileStatus, Record, Room, RoomStatus, Roster, RosterStatus,
 };
 
@@ -53,6 +53,8 @@ pub enum Answer {
     SomeRoom(RoomStatus),
     /// This Room in parts, `update` set in the last (ROOM-2).
     RoomParts(Bytes),
+    /// An `io` with a Roster, in parts, `update` set in the last (SEARCH).
+    Found,
     /// A Link, and behind it the Room that it leads to (LINK-1).
     Linked,
     /// The first `io`, or the first record of this atom.
@@ -72,7 +74,8 @@ impl Answer {
             Record::Room(room) => of_room(room),
             Record::Link(link) => of_link(link),
             Record::Ack(_) | Record::Typing(_) | Record::Loc(_) => Answer::Nothing,
-            Record::Init(_) | Record::Search(_) => Answer::Io,
+            Record::Search(_) => Answer::Found,
+            Record::Init(_) => Answer::Io,
             other => Answer::First(other.atom()),
         }
     }
@@ -91,6 +94,10 @@ impl Answer {
             (Answer::Login, Record::Profile(profile)) => last_if(profile.status == Some(ProfileStatus::Init)),
             // A renewed token (AUTH-5) answers nothing that was asked.
             (_, Record::Io(_)) if is_login(record) || origin == Origin::Notice => Step::Other,
+            (Answer::Found, Record::Io(io)) => match &io.data {
+                Some(Data::Roster(part)) => part_step(part.update.is_some_and(|time| time > 0)),
+                _ => Step::Last,
+            },
             (Answer::Io | Answer::First(_), Record::Io(_)) => Step::Last,
             (Answer::Accepted(id), Record::Ack(ack)) => last_if(origin == Origin::Reply && ack.id.as_ref() == Some(id)),
             (Answer::Sessions, Record::Auth(auth)) if auth.act() == Some(AuthAct::Get) => Step::More,

@@ -123,9 +123,12 @@ async fn search_2_the_answer_is_the_roster_within_the_io() {
     });
     let Record::Search(request) = connection.request().await.record else { panic!("a Search") };
     assert_eq!((request.field.as_deref(), request.value), (Some(&b"nick"[..]), etf::Term::binary(b"ben")));
-    let found = Roster { userlist: vec![proto::UserEntry::Contact(Box::default())], ..Roster::default() };
-    connection.answer(Io::ok_src(Outcome::Search, request.r#ref.unwrap()).with(found)).await;
-    assert_eq!(find.await.unwrap().unwrap().len(), 1);
+    for update in [0, 7] {
+        let userlist = vec![proto::UserEntry::Contact(Box::default())];
+        let part = Roster { userlist, update: Some(update), ..Roster::default() };
+        connection.answer(Io::ok_src(Outcome::Search, request.r#ref.clone().unwrap()).with(part)).await;
+    }
+    assert_eq!(find.await.unwrap().unwrap().len(), 2, "both parts");
     let find = tokio::spawn(async move { client.find_nick("ben").await });
     connection.request().await;
     connection.answer(Io::error(Refusal::Limit)).await;

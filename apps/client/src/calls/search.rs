@@ -52,13 +52,14 @@ impl Client {
                 ..Search::default()
             })
             .await?;
-        match answers.last() {
-            Some(Record::Io(io)) => match &io.data {
-                Some(Data::Roster(roster)) => Ok((**roster).clone()),
-                _ => Err(unexpected(&answers)),
+        let parts = answers.iter().filter_map(|record| match record {
+            Record::Io(io) => match &io.data {
+                Some(Data::Roster(part)) => Some((**part).clone()),
+                _ => None,
             },
-            _ => Err(unexpected(&answers)),
-        }
+            _ => None,
+        });
+        parts.reduce(joined).ok_or_else(|| unexpected(&answers))
     }
 
     /// FAV-4: keeps a message among the favourites.
@@ -85,6 +86,13 @@ impl Client {
 
 fn keyed(feed: Feed, id: u64) -> Option<Box<Message>> {
     Some(Box::new(Message { id: Some(id), feed_id: Some(feed), ..Message::default() }))
+}
+
+/// The lists of the parts of one answer follow each other.
+fn joined(mut whole: Roster, part: Roster) -> Roster {
+    whole.userlist.extend(part.userlist);
+    whole.roomlist.extend(part.roomlist);
+    whole
 }
 
 fn people(found: Roster) -> Vec<Contact> {
