@@ -26,6 +26,12 @@ pub(crate) enum Failure {
         path.display()
     )]
     Newer { path: PathBuf, found: String, known: u64 },
+    #[error(
+        "{}: the data is of an earlier version (schema {found}, this one knows {known}) that this one does not migrate; run that one, or \
+         begin with another --home, nothing was changed",
+        path.display()
+    )]
+    Older { path: PathBuf, found: String, known: u64 },
     #[error("{}: the data is damaged: {what}", path.display())]
     Damaged { path: PathBuf, what: String },
     #[error("{}: {what}", path.display())]

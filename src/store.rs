@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::home::Home;
 
 /// How rows and keys are laid out. It rises when a release lays them out differently.
-pub(crate) const SCHEMA: u64 = 1;
+pub(crate) const SCHEMA: u64 = 2;
 
 /// "schema" → number of the schema, in digits; "ids", "rosters" → the sequences. Writer: the program.
 pub(crate) const META: Table = Table("meta");
@@ -81,6 +81,7 @@ fn known(home: &Home, found: &str) -> Result<(), Failure> {
     match found.parse::<u64>() {
         Ok(SCHEMA) => Ok(()),
         Ok(newer) if newer > SCHEMA => Err(Failure::Newer { path: home.store(), found: found.into(), known: SCHEMA }),
+        Ok(older) if older > 0 => Err(Failure::Older { path: home.store(), found: found.into(), known: SCHEMA }),
         Ok(_) | Err(_) => Err(damaged(home, "its schema is none that there was")),
     }
 }

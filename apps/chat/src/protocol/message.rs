@@ -3,31 +3,31 @@
 
 mod add;
 mod cdr;
+mod delete;
+mod edit;
 mod forward;
 mod pending;
 pub(crate) mod reply;
 
 use bytes::Bytes;
 use n2o::Failure;
+use proto::Refusal;
 use proto::ids::FeedId;
 use proto::limits::{DESCS, MSG_ID_BYTES, PACKET_OVERHEAD_BYTES};
-use proto::records::{
-    Ack, Contact, ContactStatus, Container, Feed, Io, Mark, Message, MessageLink, MessageStatus, SeenBy, Several,
-};
-use proto::{Outcome, Refusal};
+use proto::records::{Ack, Contact, ContactStatus, Container, Feed, Mark, Message, MessageLink, MessageStatus};
 
-use super::history::{self, Reach, kinds};
-use super::rights::Right;
-use super::{Halt, contact, favorite, fleeting, later, push};
+use super::history::{self, kinds};
+use super::{Halt, contact, fleeting, push};
 use crate::effects::{Seen, answer, contact_merge, notify, ses};
 use crate::process::conversation::{Conversation, Parties, Side};
-use crate::rows::{self, CHANGE, CHANGED, Change, Chore, DUPLICATE, HIDDEN, Later, MESSAGE, Reader, Sent};
+use crate::rows::{self, CHANGE, CHANGED, Change, DUPLICATE, MESSAGE, Reader, Sent};
 use crate::{Chat, Cx, Fx, Who};
 
+pub(crate) use delete::forget_later;
 pub(crate) use pending::withdraw;
 
-/// DLV-5: duplicates are known so long after the message is gone.
-const DUPLICATE_MS: u64 = 30 * 24 * 3600 * 1000;
+use delete::{delete, erase};
+use edit::edit;
 
 /// MESSAGE-1 to 17, by status.
 pub(crate) fn call(
@@ -302,49 +302,6 @@ fn acquaint(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx) -> Result
     Ok(())
 }
 
-/// MESSAGE-6: the author's second thoughts.
-fn edit(
-    conversation: &mut Conversation,
-    chat: &Chat,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    own: &Side,
-    message: Message,
-) -> Result<(), Halt> {
-    let id = message.id.ok_or(Refusal::InvalidData)?;
-    check_files(&message, false)?;
-    let stored = rows::message(cx.store, &conversation.key, id)?;
-    let stored = stored.filter(|stored| !rows::is_skeleton(stored)).ok_or(Refusal::MessageNotFound)?;
-    let may_edit = is_authors(&stored, own) || conversation.allows(own, Right::EditOthers);
-    if !may_edit || stored.r#type.contains(&Mark::Sys) || stored.r#type.contains(&Mark::Forward) {
-        return Err(Refusal::PermissionDenied.into());
-    }
-    if rows::is_pending(&stored) {
-        // It is completed, not edited (MESSAGE-5).
-        return Err(Refusal::InvalidData.into());
-    }
-    may_post(conversation, cx, who, own)?;
-    let acks: Vec<Bytes> = message.msg_id.iter().filter(|id| !id.is_empty()).map(accepted).collect();
-    if stored.files == message.files {
-        answer(fx, who, acks);
-        return Ok(());
-    }
-    let mut kept = Message { files: message.files, ..stored.clone() };
-    if !kept.r#type.contains(&Mark::Edited) {
-        kept.r#type.push(Mark::Edited);
-    }
-    let row = check_size(chat, &kept)?;
-
-    kinds::leave(fx, &conversation.key, id, &stored);
-    kinds::enter(fx, &conversation.key, id, &kept);
-    let seq = change(conversation, cx, fx, id, row, Some(MessageStatus::Edit))?;
-    answer(fx, who, acks);
-    let shown = Message { status: Some(MessageStatus::Edit), ..kept };
-    conversation.post(fx, &shown, seq, id, rows::encode(&shown), Some(who));
-    Ok(())
-}
-
 /// MESSAGE-5 for what is pending, else MESSAGE-13.
 fn update(
     conversation: &mut Conversation,
@@ -390,127 +347,4 @@ fn change(
     fx.put(CHANGED, key, rows::encode(&seq));
     fx.put(CHANGE, rows::numbered(&conversation.key, seq), rows::encode(&Change { id, status }));
     Ok(seq)
-}
-
-/// MESSAGE-7: for everyone, or for me.
-fn delete(
-    conversation: &mut Conversation,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    own: &Side,
-    message: Message,
-) -> Result<(), Halt> {
-    let id = message.id.ok_or(Refusal::InvalidData)?;
-    let stored: Message =
-        rows::read(cx.store, MESSAGE, &rows::numbered(&conversation.key, id))?.ok_or(Refusal::MessageNotFound)?;
-    match &message.seenby[..] {
-        [] => delete_for_everyone(conversation, cx, fx, who, own, &message, stored),
-        [SeenBy::Phone(me)] if me[..] == *own.who.as_str().as_bytes() => {
-            delete_for_me(conversation, cx, fx, who, own, &message, stored)
-        }
-        _ => Err(Refusal::PermissionDenied.into()),
-    }
-}
-
-/// The content goes at once from everywhere; a stone stays, so that repeats succeed.
-fn delete_for_everyone(
-    conversation: &mut Conversation,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    own: &Side,
-    request: &Message,
-    stored: Message,
-) -> Result<(), Halt> {
-    if !is_authors(&stored, own) && !conversation.allows(own, Right::DeleteOthers) {
-        return Err(Refusal::PermissionDenied.into());
-    }
-    let id = stored.id.ok_or(Refusal::MessageNotFound)?;
-    answer(fx, who, vec![deleted(request, id)]);
-    match rows::is_kept(&stored) {
-        true => Ok(erase(conversation, cx, fx, id, stored, Some(who))?),
-        false => Ok(()),
-    }
-}
-
-/// The content of a message goes, and whatever names it; all are told. A pending one goes when its day is over, caused by nobody.
-fn erase(
-    conversation: &mut Conversation,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    id: u64,
-    stored: Message,
-    who: Option<&Who>,
-) -> Result<(), Failure> {
-    kinds::leave(fx, &conversation.key, id, &stored);
-    reply::withdrawn(fx, &conversation.key, &stored);
-    forget_later(conversation, fx, id, cx.now.0, &stored);
-    let stone = Message {
-        id: Some(id),
-        feed_id: stored.feed_id,
-        msg_id: stored.msg_id,
-        from: stored.from,
-        to: stored.to,
-        created: stored.created,
-        status: Some(MessageStatus::Delete),
-        ..Message::default()
-    };
-    let seq = change(conversation, cx, fx, id, rows::encode(&stone), stone.status)?;
-    favorite::erase(conversation, cx, fx, id)?;
-    if conversation.last == Some(id) {
-        conversation.last = history::last_kept(cx, &conversation.key, id - 1)?;
-    }
-    let shown = Message { created: None, ..stone };
-    conversation.post(fx, &shown, seq, id, rows::encode(&shown), who);
-    Ok(())
-}
-
-/// DLV-5: the message is gone at this time; for 30 days more its repeats are known.
-pub(crate) fn forget_later(conversation: &Conversation, fx: &mut Fx, id: u64, gone: u64, stored: &Message) {
-    let author = stored.from.as_deref().unwrap_or_default();
-    let by_id = stored.msg_id.as_ref().map(|msg_id| rows::duplicate_key(&conversation.key, author, msg_id));
-    let by_call = cdr::call_id(stored).ok().flatten();
-    let by_call = by_call.map(|call| rows::duplicate_key(&conversation.key, cdr::AUTHOR, &call));
-    let keys = by_id.into_iter().chain(by_call).collect();
-    later::enter(fx, &conversation.key, gone + DUPLICATE_MS, id, &Later { chore: Chore::Forget, keys });
-}
-
-/// Ack when the request has a msg_id, else `ok(deleted, I)`.
-fn deleted(request: &Message, id: u64) -> Bytes {
-    match request.msg_id.as_ref().filter(|msg_id| !msg_id.is_empty()) {
-        Some(msg_id) => accepted(msg_id),
-        None => etf::encode(&Io::ok_src(Outcome::Deleted, etf::Term::int(id as i64))),
-    }
-}
-
-/// Hidden for this roster; the others keep it.
-fn delete_for_me(
-    conversation: &Conversation,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    own: &Side,
-    request: &Message,
-    stored: Message,
-) -> Result<(), Halt> {
-    let id = stored.id.ok_or(Refusal::MessageNotFound)?;
-    let gone = !rows::is_kept(&stored) || !Reach::of(cx, &conversation.feed, own)?.sees(cx, id)?;
-    answer(fx, who, vec![deleted(request, id)]);
-    if gone {
-        return Ok(());
-    }
-    fx.put(HIDDEN, rows::hidden_key(&conversation.feed, &own.who, id), Bytes::new());
-    let news = Message {
-        id: Some(id),
-        msg_id: stored.msg_id,
-        feed_id: stored.feed_id,
-        from: stored.from,
-        to: stored.to,
-        seenby: Several(vec![SeenBy::Phone(own.who.to_bytes())]),
-        status: Some(MessageStatus::Delete),
-        ..Message::default()
-    };
-    notify(fx, cx, own.who.phone(), &ses(cx, &own.who)?, &news, None, Seen::after(who))?;
-    Ok(())
 }

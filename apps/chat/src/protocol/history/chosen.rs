@@ -81,10 +81,10 @@ pub(super) fn by_kind(
 fn pick(cx: &Cx<'_>, reach: &Reach, ids: &[u64]) -> Result<Vec<Message>, Halt> {
     let (mut found, mut bytes) = (Vec::new(), 0);
     for id in ids {
-        if bytes < super::REQUEST_BYTES
+        if bytes < super::reach::REQUEST_BYTES
             && let Some(message) = reach.get(cx, *id)?
         {
-            bytes += super::size(&message);
+            bytes += super::answer::size(&message);
             found.push(message);
         }
     }

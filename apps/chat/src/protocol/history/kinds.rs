@@ -52,7 +52,7 @@ pub(super) fn find(
     };
     let table = if kind == HistoryStatus::Text { rows::MESSAGE } else { KIND };
     let (mut found, mut looked, mut bytes, mut at) = (Vec::new(), 0, 0, at);
-    while found.len() < count && looked < LOOK_MAX && bytes < super::REQUEST_BYTES {
+    while found.len() < count && looked < LOOK_MAX && bytes < super::reach::REQUEST_BYTES {
         let span = match older {
             true => rows::numbers(&list, reach.clear + 1, at.saturating_sub(1).min(reach.upto)).backward(),
             false => rows::numbers(&list, at.max(reach.clear).saturating_add(1), reach.upto),
@@ -63,7 +63,7 @@ pub(super) fn find(
         for (key, _) in rows {
             let message = reach.get(cx, rows::number(&key).unwrap_or_default())?;
             if let Some(message) = message.filter(|message| found.len() < count && is_of(message, kind)) {
-                bytes += super::size(&message);
+                bytes += super::answer::size(&message);
                 found.push(message);
             }
         }

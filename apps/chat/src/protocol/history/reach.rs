@@ -1,0 +1,160 @@
+//! HISTORY-14: what a roster sees of a feed.
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::ids::{FeedId, PhoneId};
+use proto::limits::UNREAD;
+use proto::records::{Mark, Message};
+
+use super::chain::kept;
+use crate::Cx;
+use crate::process::conversation::Side;
+use crate::rows::{self, HIDDEN, MESSAGE, Reader};
+
+/// Rows taken from the store at a time.
+const CHUNK: usize = 32;
+/// Rows that a count of unread messages looks at; almost all of them count.
+const LOOK_MAX: usize = 2 * UNREAD as usize;
+/// Stored bytes that it reads; of a feed with messages so large it counts a part.
+const LOOK_BYTES: usize = 32 << 20;
+/// Stored bytes that one request takes from the store at most; a request for more of that size is answered in part.
+pub(super) const REQUEST_BYTES: usize = 8 << 20;
+
+/// Messages on their way into an answer.
+struct Found {
+    messages: Vec<Message>,
+    count: usize,
+    bytes: usize,
+}
+
+impl Found {
+    fn new(count: usize) -> Found {
+        Found { messages: Vec::new(), count, bytes: 0 }
+    }
+
+    fn wants_more(&self) -> bool {
+        self.messages.len() < self.count && self.bytes < REQUEST_BYTES
+    }
+}
+
+/// HISTORY-14: what a roster sees of a feed.
+pub(crate) struct Reach {
+    pub(super) feed: Bytes,
+    /// Ids up to here were cleared (HISTORY-5), or lie before the joining of a room.
+    pub(super) clear: u64,
+    /// Ids beyond this came when the roster had left.
+    pub(super) upto: u64,
+    /// Prefix of the hidden rows, where there are any (MESSAGE-7).
+    hidden: Option<Bytes>,
+}
+
+impl Reach {
+    pub(crate) fn of(cx: &Cx<'_>, feed: &FeedId, own: &Side) -> Result<Reach, Failure> {
+        let (after, upto) = own.sees;
+        let all = Reach::all(cx, feed, &own.who, own.reader)?;
+        Ok(Reach { clear: all.clear.max(after), upto, ..all })
+    }
+
+    /// Of a private feed, which has no joining and no leaving.
+    pub(crate) fn all(cx: &Cx<'_>, feed: &FeedId, own: &PhoneId, reader: Reader) -> Result<Reach, Failure> {
+        let prefix = rows::reader_key(feed, own);
+        let some = cx.store.scan(HIDDEN, &rows::numbers(&prefix, 0, u64::MAX).limit(1))?;
+        let hidden = (!some.is_empty()).then_some(prefix);
+        Ok(Reach { feed: feed.key(), clear: reader.clear, upto: u64::MAX, hidden })
+    }
+
+    /// The `count` visible messages nearest below `at`, rising.
+    pub(crate) fn before(&self, cx: &Cx<'_>, at: u64, count: usize) -> Result<Vec<Message>, Failure> {
+        let (mut found, mut to) = (Found::new(count), at.saturating_sub(1).min(self.upto));
+        while found.wants_more() && to > self.clear {
+            let span = rows::numbers(&self.feed, self.clear + 1, to).backward().limit(CHUNK.min(2 * count));
+            let Some(lowest) = self.take(cx, span, &mut found)? else {
+                break;
+            };
+            to = lowest.saturating_sub(1);
+        }
+        found.messages.reverse();
+        Ok(found.messages)
+    }
+
+    /// The `count` visible messages nearest above `at`, rising.
+    pub(crate) fn after(&self, cx: &Cx<'_>, at: u64, count: usize) -> Result<Vec<Message>, Failure> {
+        let (mut found, mut from) = (Found::new(count), at.max(self.clear).saturating_add(1));
+        while found.wants_more() {
+            let span = rows::numbers(&self.feed, from, self.upto).limit(CHUNK.min(2 * count));
+            let Some(highest) = self.take(cx, span, &mut found)? else {
+                break;
+            };
+            from = highest + 1;
+        }
+        Ok(found.messages)
+    }
+
+    /// Adds the visible messages of `span`; returns the number of its last row, none when it is empty.
+    fn take(&self, cx: &Cx<'_>, span: kvs::Span, found: &mut Found) -> Result<Option<u64>, Failure> {
+        let mut last = None;
+        for (key, row) in cx.store.scan(MESSAGE, &span)? {
+            last = rows::number(&key);
+            if found.wants_more()
+                && let Some(message) = kept(&row)?
+                && !self.hides(cx, last)?
+            {
+                found.bytes += row.len();
+                found.messages.push(message);
+            }
+        }
+        Ok(last)
+    }
+
+    fn hides(&self, cx: &Cx<'_>, id: Option<u64>) -> Result<bool, Failure> {
+        match (&self.hidden, id) {
+            (Some(prefix), Some(id)) => Ok(cx.store.get(HIDDEN, &rows::numbered(prefix, id))?.is_some()),
+            (None, _) | (_, None) => Ok(false),
+        }
+    }
+
+    /// The last visible message (HISTORY-9).
+    pub(crate) fn last(&self, cx: &Cx<'_>) -> Result<Option<Message>, Failure> {
+        Ok(self.before(cx, u64::MAX, 1)?.pop())
+    }
+
+    /// The message with this number, if the roster sees it.
+    pub(crate) fn get(&self, cx: &Cx<'_>, id: u64) -> Result<Option<Message>, Failure> {
+        match self.sees(cx, id)? {
+            true => rows::message(cx.store, &self.feed, id),
+            false => Ok(None),
+        }
+    }
+
+    /// Visible messages of others beyond the own reader, at most [`UNREAD`]; what the server says of a room, and what is pending, is not
+    /// counted.
+    pub(crate) fn unread(&self, cx: &Cx<'_>, own: &PhoneId, reader: u64) -> Result<u64, Failure> {
+        let (own, mut count, mut from) = (own.to_bytes(), 0, reader.max(self.clear) + 1);
+        let (mut looked, mut bytes) = (0, 0);
+        while looked < LOOK_MAX && bytes < LOOK_BYTES {
+            let rows = cx.store.scan(MESSAGE, &rows::numbers(&self.feed, from, self.upto).limit(CHUNK))?;
+            let Some(last) = rows.last().and_then(|(key, _)| rows::number(key)) else { break };
+            (looked, from) = (looked + rows.len(), last + 1);
+            bytes += rows.iter().map(|(_, row)| row.len()).sum::<usize>();
+            for (key, row) in rows {
+                let counts = |message: &Message| {
+                    !rows::is_pending(message)
+                        && !message.r#type.contains(&Mark::Sys)
+                        && message.from.as_ref() != Some(&own)
+                };
+                if kept(&row)?.filter(counts).is_some() && !self.hides(cx, rows::number(&key))? {
+                    count += 1;
+                    if count == UNREAD {
+                        return Ok(count);
+                    }
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Whether the roster sees this message.
+    pub(crate) fn sees(&self, cx: &Cx<'_>, id: u64) -> Result<bool, Failure> {
+        Ok(id > self.clear && id <= self.upto && !self.hides(cx, Some(id))?)
+    }
+}
