@@ -112,13 +112,18 @@ fn a_bad_configuration_is_refused_with_its_line() {
 }
 
 #[test]
-fn data_of_a_newer_release_is_refused_and_left_alone() {
+fn data_of_another_release_is_refused_and_left_alone() {
     let mut server = Server::start();
     server.terminate();
     fs::write(server.home().join("store.schema"), "3").expect("written");
     let (code, log) = fails(&server);
     assert_eq!(code, Some(1));
     assert!(log.contains("newer release (schema 3, this one knows 2)"), "{log}");
+
+    fs::write(server.home().join("store.schema"), "1").expect("written");
+    let (code, log) = fails(&server);
+    assert_eq!(code, Some(1));
+    assert!(log.contains("earlier version (schema 1, this one knows 2)"), "{log}");
 
     fs::write(server.home().join("store.schema"), "2").expect("written");
     server.restart();
