@@ -85,7 +85,9 @@ fn a_stranger_is_found_by_nick() {
     ann.says(&["search phone 38002"], "38002_2");
     ann.says(&["search nick carl"], "nobody found");
     ann.says(&["friend benny"], "* Ben (38002_2) has been asked");
-    ben.says(&["accept ann"], "* you and Ann (38001_1) are friends");
+    let shown = ben.says(&["accept ann", "who"], "");
+    let friend = |line: &str| line.split_whitespace().take(3).eq(["38001_1", "Ann", "friend"]);
+    assert!(shown.lines().any(friend), "{shown}");
 }
 
 #[test]
