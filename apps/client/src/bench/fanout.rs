@@ -114,7 +114,9 @@ impl Fanout {
     ) -> Result<(), Error> {
         let mut back = Vec::new();
         if publish.qos == Qos::AtLeastOnce {
-            mqtt::acknowledge(&mut back, AckKind::PubAck, publish.id);
+            // Where it is no acknowledgement of ours, it only makes room for the next.
+            let now_or_later = if self.plan.puback { &mut back } else { outs.to(at) };
+            mqtt::acknowledge(now_or_later, AckKind::PubAck, publish.id);
         }
         let mut ours = false;
         match self.plan.peer {
