@@ -16,7 +16,7 @@ mod wanted;
 use bytes::Bytes;
 use proto::Refusal;
 use proto::ids::PhoneId;
-use proto::records::{Contact, Roster, RosterId, RosterStatus, Search as Request, SearchStatus};
+use proto::records::{Contact, Roster, RosterId, RosterStatus, Search as Request, SearchStatus, SearchType};
 
 pub(crate) use lookups::charge;
 pub(crate) use names::relist;
@@ -53,11 +53,10 @@ pub(crate) fn call(
 ) -> Result<(), Halt> {
     let reference = asked.r#ref.clone().filter(|reference| !reference.is_empty()).ok_or(Refusal::InvalidData)?;
     let place = place::place(cx, own, &asked)?;
-    let status = match asked.status {
-        Some(SearchStatus::Contact) => RosterStatus::Contact,
-        Some(SearchStatus::Profile | SearchStatus::Roster | SearchStatus::Member | SearchStatus::Room) | None => {
-            RosterStatus::Search
-        }
+    // `contact` answers SEARCH-1 and 2 only.
+    let status = match (asked.status, asked.r#type) {
+        (Some(SearchStatus::Contact), Some(SearchType::Equal)) => RosterStatus::Contact,
+        _ => RosterStatus::Search,
     };
     let search =
         Search { who: who.clone(), reference, status, place, found: Vec::new(), rooms: Vec::new(), strangers: 0 };
