@@ -11,8 +11,9 @@ use crate::Cursor;
 /// node, which takes milliseconds.
 pub const SETTLED_MS: u64 = 10_000;
 
-/// Acknowledgements held beyond the position, while an older notice is open; a further one is forgotten, and that notice comes once more.
-const TAKEN_MAX: usize = 4096;
+/// Acknowledgements held beyond the position: several times what an account keeps of notices, so that a device which takes all of them
+/// within the time above is not told again. A further one is forgotten, and that notice comes once more.
+const TAKEN_MAX: usize = 65_536;
 
 /// What one device has taken of its account's notices.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
