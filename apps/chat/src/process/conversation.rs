@@ -119,7 +119,7 @@ impl Conversation {
         };
         let done = match record {
             Record::Message(message) => message::call(self, chat, cx, fx, &who, *message),
-            Record::History(history) => history::call(self, cx, fx, &who, *history),
+            Record::History(history) => history::call(self, chat, cx, fx, &who, *history),
             Record::Star(star) => favorite::keep(self, cx, fx, &who, *star),
             Record::Friend(friend) => friend::call(self, chat, cx, fx, &who, *friend),
             Record::Room(asked) => room::call(self, cx, fx, &who, *asked),

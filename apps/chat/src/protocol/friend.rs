@@ -1,20 +1,20 @@
 //! FRIEND: what two rosters are to each other. Both sides are one row each of one owner, so no half-state is ever seen.
 
+mod pair;
 mod part;
 
-use bytes::Bytes;
 use etf::Term;
-use n2o::Failure;
-use proto::records::{Contact, ContactStatus, Data, Feature, Friend, FriendStatus, Io};
+use proto::records::{ContactStatus, Data, Feature, Friend, FriendStatus, Io};
 use proto::{Outcome, Refusal};
 
 pub(crate) use part::errand;
 
+use pair::Pair;
+
 use super::{Halt, contact, feature, push};
-use crate::effects::{Seen, answer, contact_merge, notify, ses};
-use crate::process::conversation::{Conversation, Side};
-use crate::rows::{self, BOOK, Entry, ROSTER, Relation};
-use crate::{Chat, Cx, Friendship, Fx, Input, Name, Who};
+use crate::process::conversation::Conversation;
+use crate::rows::{ROSTER, Relation};
+use crate::{Chat, Cx, Fx, Who};
 
 /// Requests unanswered at one roster (FRIEND-1).
 const UNANSWERED_MAX: usize = 1000;
@@ -57,28 +57,7 @@ pub(crate) fn call(
     }
 }
 
-/// One request about the relation of two.
-struct Pair<'a, 'c> {
-    conversation: &'a mut Conversation,
-    cx: &'a Cx<'c>,
-    fx: &'a mut Fx,
-    /// Absent where nobody waits for an answer (PERSON-2).
-    who: Option<&'a Who>,
-    own: Side,
-    other: Side,
-}
-
 impl Pair<'_, '_> {
-    fn reply(&mut self, records: Vec<Bytes>) {
-        if let Some(who) = self.who {
-            answer(self.fx, who, records);
-        }
-    }
-
-    fn states(&self) -> (State, State) {
-        (self.own.relation.status, self.other.relation.status)
-    }
-
     /// FRIEND-1.
     fn request(&mut self) -> Result<(), Halt> {
         match self.states() {
@@ -103,18 +82,6 @@ impl Pair<'_, '_> {
         self.reply(Vec::new());
         self.tell_both()?;
         self.wake(push::Kind::Request)
-    }
-
-    /// Section 11: the own book takes one more contact, or has this one already.
-    fn has_room(&self) -> Result<(), Halt> {
-        let is_contact = match self.own.relation.status {
-            Some(ContactStatus::Authorization) | None => self.entry(&self.own, &self.other)?.is_some(),
-            Some(_) => true,
-        };
-        match is_contact || !contact::count(self.cx, &self.own.who)?.is_full() {
-            true => Ok(()),
-            false => Err(Refusal::Limit.into()),
-        }
     }
 
     /// FRIEND-2.
@@ -250,78 +217,6 @@ impl Pair<'_, '_> {
         self.reply(Vec::new());
         let (own, other) = (self.own.clone(), self.other.clone());
         self.tell(&own, &other)
-    }
-
-    /// Both sides change in one batch.
-    fn set(&mut self, own: State, other: State) {
-        let now = self.cx.now.0;
-        for (side, status) in [(&mut self.own, own), (&mut self.other, other)] {
-            let relation = &mut side.relation;
-            if relation.status.is_none() {
-                relation.created = now;
-            }
-            if !matches!(status, Some(ContactStatus::Ban | ContactStatus::Banned)) {
-                relation.before = None;
-            }
-            (relation.status, relation.update) = (status, now);
-        }
-        self.keep();
-    }
-
-    fn keep(&mut self) {
-        for side in [&self.own, &self.other] {
-            self.conversation.put_relation(self.fx, side);
-            if let Some(kept) = self.conversation.side(&side.who) {
-                kept.relation = side.relation.clone();
-            }
-        }
-    }
-
-    /// PUSH-1: the other side, if it is away.
-    fn wake(&mut self, kind: push::Kind) -> Result<(), Halt> {
-        let news = self.seen(&self.other, &self.own)?;
-        let (to, from, feed) = (&self.other.who, &self.own.who, &self.conversation.key);
-        Ok(push::wake(self.cx, self.fx, to, from, feed, kind, || etf::encode(&news))?)
-    }
-
-    fn tell_both(&mut self) -> Result<(), Halt> {
-        let (own, other) = (self.own.clone(), self.other.clone());
-        self.tell(&own, &other)?;
-        self.tell(&other, &own)
-    }
-
-    /// The relation of `side`, as it is now, to its own devices.
-    fn tell(&mut self, side: &Side, peer: &Side) -> Result<(), Halt> {
-        let news = self.seen(side, peer)?;
-        let merge = contact_merge(&side.who, peer.who.as_str().as_bytes());
-        let topic = ses(self.cx, &side.who)?;
-        notify(
-            self.fx,
-            self.cx,
-            side.who.phone(),
-            &topic,
-            &news,
-            merge,
-            self.who.map(Seen::after).unwrap_or_default(),
-        )?;
-        Ok(())
-    }
-
-    fn seen(&self, side: &Side, peer: &Side) -> Result<Contact, Failure> {
-        contact::seen(self.cx, &side.who, &peer.who, Some(&side.relation), self.entry(side, peer)?.as_ref())
-    }
-
-    /// What the phone book of `side` says of the other.
-    fn entry(&self, side: &Side, peer: &Side) -> Result<Option<Entry>, Failure> {
-        rows::read(self.cx.store, BOOK, &rows::pair_key(&side.who, peer.who.as_str().as_bytes()))
-    }
-
-    /// Presence of each to the other (FRIEND-2), or offline from now on (FRIEND-3, 4).
-    fn presence(&mut self, visible: bool) {
-        for (own, other) in [(&self.own, &self.other), (&self.other, &self.own)] {
-            let news = Friendship { own: own.who.clone(), other: other.who.clone(), visible };
-            self.fx.tell(Name::Profile(own.who.phone().clone()), Input::Friends(Box::new(news)));
-        }
     }
 }
 

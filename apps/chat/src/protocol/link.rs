@@ -4,12 +4,15 @@
 //! news of it. That no two rooms have one name is the work of the index, which knows who has claimed a name. A claim that its room does
 //! not list is void, whether it has not been used yet or is used no more; so no crash between the two leaves anything to be seen.
 
+mod index;
+
 use bytes::Bytes;
-use n2o::Failure;
-use proto::ids::{FeedId, RoomId};
+use proto::ids::RoomId;
 use proto::limits::{LINK_NAME, LINKS_PER_ROOM};
 use proto::records::{self, Io, Link, LinkStatus, LinkType, RoomStatus, RoomType};
 use proto::{Refusal, text};
+
+pub(crate) use index::{check, claim, room_of, unclaim};
 
 use super::Halt;
 use super::rights::Right;
@@ -17,11 +20,8 @@ use super::room::{self, Act, Entitled};
 use crate::effects::{Seen, answer};
 use crate::input::LinkNews;
 use crate::process::conversation::Conversation;
-use crate::rows::{self, Claim, LINK, ROOM, RoomRow};
 use crate::{Cx, Fx, Input, Name, Who};
 
-/// A claim that its room does not list is respected for so long: the room has yet to use it.
-const CLAIM_MS: u64 = 60 * 1000;
 /// A name of the server's choosing: so many letters and digits, five bits each.
 const RANDOM_CHARS: usize = 22;
 const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
@@ -222,73 +222,6 @@ pub(crate) fn free(fx: &mut Fx, room: RoomId, links: Vec<Link>) {
     }
 }
 
-// --- the index ---
-
-/// LINK-5, and what is asked of a link that nobody has. Judged by the index.
-pub(crate) fn check(cx: &Cx<'_>, fx: &mut Fx, who: &Who, link: Link) -> Result<(), Halt> {
-    let name = link.id.as_deref().unwrap_or_default();
-    let done = match link.status {
-        Some(LinkStatus::Check) if !is_name(name) => Err(Refusal::LinkInvalid.into()),
-        Some(LinkStatus::Check) => match holder(cx, name, None)? {
-            Some(_) => Err(Refusal::LinkNotAvailable.into()),
-            None => {
-                answer(fx, who, vec![etf::encode(&Link { id: link.id, status: link.status, ..Link::default() })]);
-                Ok(())
-            }
-        },
-        Some(LinkStatus::Get | LinkStatus::Join | LinkStatus::Delete) => Err(Refusal::LinkNotFound.into()),
-        Some(LinkStatus::Add | LinkStatus::Update) | None => Err(Refusal::InvalidData.into()),
-    };
-    settle(fx, who, done)
-}
-
-/// A room asks for a name.
-pub(crate) fn claim(cx: &Cx<'_>, fx: &mut Fx, news: LinkNews) -> Result<(), Halt> {
-    let name = news.link.id.clone().unwrap_or_default();
-    if holder(cx, &name, Some(&news.room))?.is_some() {
-        return settle(fx, &news.who, Err(Refusal::LinkNotAvailable.into()));
-    }
-    let claim = Claim { room: news.room.to_bytes(), since: cx.now.0 };
-    fx.put(LINK, key(&name), rows::encode(&claim));
-    fx.tell(Name::Conversation(FeedId::Room(news.room.clone())), Input::Claimed(Box::new(news)));
-    Ok(())
-}
-
-/// A room has given names back.
-pub(crate) fn unclaim(cx: &Cx<'_>, fx: &mut Fx, room: &RoomId, names: &[Bytes]) -> Result<(), Failure> {
-    for name in names {
-        let claim: Option<Claim> = rows::read(cx.store, LINK, &key(name))?;
-        if claim.is_some_and(|claim| claim.room == room.as_str().as_bytes()) {
-            fx.delete(LINK, key(name));
-        }
-    }
-    Ok(())
-}
-
-/// The room that has a name, or has just claimed it; for `asking` its own claims are none.
-fn holder(cx: &Cx<'_>, name: &[u8], asking: Option<&RoomId>) -> Result<Option<RoomId>, Failure> {
-    let Some(claim) = rows::read::<Claim>(cx.store, LINK, &key(name))? else { return Ok(None) };
-    let room = RoomId::parse(&claim.room).map_err(|_| Failure::new("a link is claimed by no room"))?;
-    let is_fresh = cx.now.0 < claim.since.saturating_add(CLAIM_MS);
-    let is_held = asking != Some(&room) && (is_fresh || lists(cx, &room, name)?);
-    Ok(is_held.then_some(room))
-}
-
-/// The room that a link leads to.
-pub(crate) fn room_of(cx: &Cx<'_>, name: &[u8]) -> Result<Option<RoomId>, Failure> {
-    if !is_name(name) {
-        return Ok(None);
-    }
-    let claim: Option<Claim> = rows::read(cx.store, LINK, &key(name))?;
-    let Some(Ok(room)) = claim.map(|claim| RoomId::parse(&claim.room)) else { return Ok(None) };
-    Ok(lists(cx, &room, name)?.then_some(room))
-}
-
-fn lists(cx: &Cx<'_>, room: &RoomId, name: &[u8]) -> Result<bool, Failure> {
-    let row: Option<RoomRow> = rows::read(cx.store, ROOM, room.as_str().as_bytes())?;
-    Ok(row.is_some_and(|row| row.ended == 0 && row.room.links.iter().any(|link| has_name(link, name))))
-}
-
 fn has_name(link: &Link, name: &[u8]) -> bool {
     link.id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(name))
 }
@@ -296,11 +229,6 @@ fn has_name(link: &Link, name: &[u8]) -> bool {
 /// 2 to 48 letters of ASCII, digits and `_`.
 fn is_name(name: &[u8]) -> bool {
     LINK_NAME.contains(&name.len()) && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-}
-
-/// Two names that differ only in case are one.
-fn key(name: &[u8]) -> Bytes {
-    name.to_ascii_lowercase().into()
 }
 
 fn random(cx: &Cx<'_>) -> Bytes {

@@ -26,6 +26,7 @@ pub(crate) mod roster;
 pub(crate) mod service;
 pub(crate) mod search;
 pub(crate) mod sticker;
+mod turn;
 pub(crate) mod typing;
 pub(crate) mod work;
 

@@ -6,12 +6,12 @@ use proto::limits::{HISTORY_ANSWER, MESSAGE_IDS};
 use proto::records::{History, HistoryFeed, HistoryItem, Mark, Message, SeenBy};
 
 use super::chain::link;
-use crate::effects;
-use crate::process::conversation::{Conversation, Parties, Side};
+use crate::Cx;
+use crate::process::conversation::{Parties, Side};
 use crate::process::room::Room;
 use crate::protocol::message::reply;
+use crate::protocol::turn::Turn;
 use crate::protocol::{Halt, presence};
-use crate::{Cx, Fx, Who};
 
 /// An answer's messages at most, bytes (HISTORY-14).
 const ANSWER_BYTES: usize = 256 * 1024;
@@ -21,27 +21,14 @@ const READERS_MAX: usize = 200;
 const SEENBY_MAX: usize = proto::limits::NOTICE_MEMBERS;
 
 /// HISTORY-14: rising, with neighbours filled in as the chain is now.
-pub(super) fn respond(
-    conversation: &Conversation,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    request: &History,
-    mut found: Vec<Message>,
-) -> Result<(), Halt> {
-    link(cx, &conversation.key, &mut found)?;
-    conclude(conversation, cx, fx, who, request, found)
+pub(super) fn respond(turn: &mut Turn<'_, '_>, asked: &History, mut found: Vec<Message>) -> Result<(), Halt> {
+    link(turn.cx, &turn.conversation.key, &mut found)?;
+    conclude(turn, asked, found)
 }
 
 /// HISTORY-14: with readers and replies filled in, cut into records; each says how many are still to come.
-pub(super) fn conclude(
-    conversation: &Conversation,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    request: &History,
-    mut found: Vec<Message>,
-) -> Result<(), Halt> {
+pub(super) fn conclude(turn: &mut Turn<'_, '_>, asked: &History, mut found: Vec<Message>) -> Result<(), Halt> {
+    let Turn { conversation, cx, .. } = turn;
     let range = found.first().and_then(|first| first.id).zip(found.last().and_then(|last| last.id));
     let replied = range.map(|(first, last)| reply::any(cx, &conversation.key, first, last)).transpose()?;
     match &conversation.parties {
@@ -70,18 +57,18 @@ pub(super) fn conclude(
         }
         left -= data.len();
         records.push(etf::encode(&History {
-            roster_id: request.roster_id.clone(),
+            roster_id: asked.roster_id.clone(),
             feed: Some(HistoryFeed::Feed((&conversation.feed).into())),
             size: Some(left as i64),
-            entity_id: request.entity_id,
+            entity_id: asked.entity_id,
             data,
-            status: request.status,
+            status: asked.status,
         }));
         if left == 0 {
             break;
         }
     }
-    effects::answer(fx, who, records);
+    turn.answer(records);
     Ok(())
 }
 

@@ -7,54 +7,43 @@ use proto::records::{
     Contact, ContactReader, ContactStatus, Feed, History, HistoryStatus, MessageLink, Room, RoomStatus,
 };
 
-use super::Reach;
 use crate::effects::{Seen, answer_also, contact_merge, notify_of, ses};
-use crate::process::conversation::{Conversation, Parties, Side};
+use crate::process::conversation::{Conversation, Parties};
+use crate::protocol::turn::Turn;
 use crate::protocol::{Halt, contact, fleeting, presence, room};
 use crate::rows::Reader;
-use crate::{Also, Cx, Fx, Who};
+use crate::{Also, Fx};
 
 /// HISTORY-3: the reader moves forward, never back; what was sent of the feed up to it counts as received by this device. The position
 /// may come as a message of an old client (HISTORY-4), which has `acks`.
-pub(crate) fn update(
-    conversation: &mut Conversation,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    own: Side,
-    position: Option<u64>,
-    acks: Vec<Bytes>,
-) -> Result<(), Halt> {
-    let last = conversation.last.unwrap_or(0).min(own.sees.1);
+pub(crate) fn update(turn: &mut Turn<'_, '_>, position: Option<u64>, acks: Vec<Bytes>) -> Result<(), Halt> {
+    let before = turn.own.reader;
+    let last = turn.conversation.last.unwrap_or(0).min(turn.own.sees.1);
     let asked = position.filter(|at| *at > 0).unwrap_or(last);
-    let reader = own.reader.reader.max(asked.min(last));
-    let moved = reader > own.reader.reader;
-    let (news, merge) = reading(conversation, cx, &own, reader)?;
+    let reader = before.reader.max(asked.min(last));
+    let (news, merge) = reading(turn, reader)?;
 
+    let Turn { conversation, cx, fx, who, own, .. } = turn;
     let also = Also::Read { key: conversation.key.clone(), id: reader };
-    if !moved {
+    if reader == before.reader {
         answer_also(fx, who, acks.into_iter().chain([news]).collect(), also);
         return Ok(());
     }
-    conversation.put_reader(fx, &own, Reader { reader, ..own.reader });
+    conversation.put_reader(fx, own, Reader { reader, ..before });
     if let Ok(room) = conversation.room() {
         room.forget_mentions(cx, fx, &own.who, reader)?;
     }
     answer_also(fx, who, acks, also);
     notify_of(fx, cx, own.who.phone(), &ses(cx, &own.who)?, news, merge, Seen::after(who), 0)?;
-    updated(conversation, cx, fx, who, &own, reader)
+    updated(turn, reader)
 }
 
 /// What the reader's own devices are told: how far it and the others have read, what is left; and the key that makes one of several.
-fn reading(
-    conversation: &Conversation,
-    cx: &Cx<'_>,
-    own: &Side,
-    reader: u64,
-) -> Result<(Bytes, Option<Bytes>), Failure> {
+fn reading(turn: &Turn<'_, '_>, reader: u64) -> Result<(Bytes, Option<Bytes>), Failure> {
+    let Turn { conversation, cx, own, .. } = turn;
     match &conversation.parties {
         Parties::Pair(_) => {
-            let reach = Reach::of(cx, &conversation.feed, own)?;
+            let reach = turn.reach()?;
             let other = conversation.other(own);
             let news = Contact {
                 phone_id: Some(other.who.to_bytes()),
@@ -90,14 +79,8 @@ fn reading(
 
 /// HISTORY-4: the others learn how far it is read, unless the reader's privacy keeps that. In a room only of the one who has read
 /// farthest, at most once a second.
-fn updated(
-    conversation: &mut Conversation,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    own: &Side,
-    reader: u64,
-) -> Result<(), Halt> {
+fn updated(turn: &mut Turn<'_, '_>, reader: u64) -> Result<(), Halt> {
+    let Turn { conversation, cx, fx, who, own, .. } = turn;
     if !presence::shows_reading(cx, own.who.phone())? {
         return Ok(());
     }

@@ -1,51 +1,37 @@
 //! MESSAGE-13: what belongs to a message and comes later: a translation, a transcript, the preview of a link.
 
-use bytes::Bytes;
 use proto::Refusal;
 use proto::limits::DESCS;
 use proto::records::{Desc, Message, MessageStatus};
 
-use super::{Halt, change, check_size, is_authors};
-use crate::door::Role;
-use crate::effects::answer;
-use crate::process::conversation::{Conversation, Side};
+use super::{Halt, Turn, change, given, row_of};
 use crate::rows;
-use crate::{Chat, Cx, Fx, Who};
 
 /// MESSAGE-13: parts are appended, or take the place of those with the same id.
-pub(super) fn add(
-    conversation: &mut Conversation,
-    chat: &Chat,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    own: &Side,
-    message: Message,
-) -> Result<(), Halt> {
+pub(super) fn add(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt> {
     let id = message.id.ok_or(Refusal::InvalidData)?;
     if !(1..=DESCS).contains(&message.files.len()) {
         return Err(Refusal::InvalidData.into());
     }
-    let stored = rows::message(cx.store, &conversation.key, id)?;
     let gone = |stored: &Message| rows::is_pending(stored) || rows::is_skeleton(stored);
-    let stored = stored.filter(|stored| !gone(stored)).ok_or(Refusal::MessageNotFound)?;
-    if who.role != Role::Service {
-        if !is_authors(&stored, own) {
+    let stored = turn.stored(id)?.filter(|stored| !gone(stored)).ok_or(Refusal::MessageNotFound)?;
+    if !turn.who.is_service() {
+        if !turn.is_author(&stored) {
             return Err(Refusal::PermissionDenied.into());
         }
-        conversation.may_post(cx, own)?;
+        turn.conversation.may_post(turn.cx, &turn.own)?;
     }
     let files = joined(&stored.files, message.files)?;
     let shown = Message { status: Some(MessageStatus::Update), files, ..stored.clone() };
     if shown.files == stored.files {
-        answer(fx, who, vec![rows::encode(&shown)]);
+        turn.answer(vec![rows::encode(&shown)]);
         return Ok(());
     }
-    let row = check_size(chat, &Message { status: None, ..shown.clone() })?;
+    let row = row_of(turn.chat, &Message { status: None, ..shown.clone() })?;
 
-    let seq = change(conversation, cx, fx, id, row, shown.status)?;
-    answer(fx, who, Vec::new());
-    conversation.post(fx, &shown, seq, id, rows::encode(&shown), Some(who));
+    let seq = change(turn.conversation, turn.cx, turn.fx, id, row, shown.status)?;
+    turn.answer(Vec::new());
+    turn.conversation.post(turn.fx, &shown, seq, id, rows::encode(&shown), Some(turn.who));
     Ok(())
 }
 
@@ -69,8 +55,4 @@ fn joined(parts: &[Desc], more: Vec<Desc>) -> Result<Vec<Desc>, Refusal> {
         true => Err(Refusal::InvalidData),
         false => Ok(parts),
     }
-}
-
-fn given(id: &Option<Bytes>) -> Option<&Bytes> {
-    id.as_ref().filter(|id| !id.is_empty())
 }

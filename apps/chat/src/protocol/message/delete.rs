@@ -5,10 +5,9 @@ use n2o::Failure;
 use proto::records::{Io, Message, MessageStatus, SeenBy, Several};
 use proto::{Outcome, Refusal};
 
-use super::{Halt, accepted, cdr, change, is_authors, kinds, reply};
-use crate::effects::{Seen, answer, notify, ses};
-use crate::process::conversation::{Conversation, Side};
-use crate::protocol::history::{self, Reach};
+use super::{Halt, Turn, acks, cdr, change, history, kinds, reply};
+use crate::effects::{Seen, notify, ses};
+use crate::process::conversation::Conversation;
 use crate::protocol::rights::Right;
 use crate::protocol::{favorite, later};
 use crate::rows::{self, Chore, HIDDEN, Later, MESSAGE};
@@ -18,43 +17,30 @@ use crate::{Cx, Fx, Who};
 const DUPLICATE_MS: u64 = 30 * 24 * 3600 * 1000;
 
 /// MESSAGE-7: for everyone, or for me.
-pub(super) fn delete(
-    conversation: &mut Conversation,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    own: &Side,
-    message: Message,
-) -> Result<(), Halt> {
-    let id = message.id.ok_or(Refusal::InvalidData)?;
-    let stored: Message =
-        rows::read(cx.store, MESSAGE, &rows::numbered(&conversation.key, id))?.ok_or(Refusal::MessageNotFound)?;
-    match &message.seenby[..] {
-        [] => delete_for_everyone(conversation, cx, fx, who, own, &message, stored),
-        [SeenBy::Phone(me)] if me[..] == *own.who.as_str().as_bytes() => {
-            delete_for_me(conversation, cx, fx, who, own, &message, stored)
-        }
+pub(super) fn delete(turn: &mut Turn<'_, '_>, asked: &Message) -> Result<(), Halt> {
+    let id = asked.id.ok_or(Refusal::InvalidData)?;
+    // Perhaps the stone of one that was deleted before.
+    let key = rows::numbered(&turn.conversation.key, id);
+    let stored: Message = rows::read(turn.cx.store, MESSAGE, &key)?.ok_or(Refusal::MessageNotFound)?;
+    let answer = match acks(asked) {
+        acks if acks.is_empty() => vec![etf::encode(&Io::ok_src(Outcome::Deleted, etf::Term::int(id as i64)))],
+        acks => acks,
+    };
+    match &asked.seenby[..] {
+        [] => delete_for_everyone(turn, answer, id, stored),
+        [SeenBy::Phone(me)] if me[..] == *turn.own.who.as_str().as_bytes() => delete_for_me(turn, answer, id, stored),
         _ => Err(Refusal::PermissionDenied.into()),
     }
 }
 
 /// The content goes at once from everywhere; a stone stays, so that repeats succeed.
-fn delete_for_everyone(
-    conversation: &mut Conversation,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    own: &Side,
-    request: &Message,
-    stored: Message,
-) -> Result<(), Halt> {
-    if !is_authors(&stored, own) && !conversation.allows(own, Right::DeleteOthers) {
+fn delete_for_everyone(turn: &mut Turn<'_, '_>, answer: Vec<Bytes>, id: u64, stored: Message) -> Result<(), Halt> {
+    if !turn.is_author(&stored) && !turn.conversation.allows(&turn.own, Right::DeleteOthers) {
         return Err(Refusal::PermissionDenied.into());
     }
-    let id = stored.id.ok_or(Refusal::MessageNotFound)?;
-    answer(fx, who, vec![deleted(request, id)]);
+    turn.answer(answer);
     match rows::is_kept(&stored) {
-        true => Ok(erase(conversation, cx, fx, id, stored, Some(who))?),
+        true => Ok(erase(turn.conversation, turn.cx, turn.fx, id, stored, Some(turn.who))?),
         false => Ok(()),
     }
 }
@@ -101,30 +87,14 @@ pub(crate) fn forget_later(conversation: &Conversation, fx: &mut Fx, id: u64, go
     later::enter(fx, &conversation.key, gone + DUPLICATE_MS, id, &Later { chore: Chore::Forget, keys });
 }
 
-/// Ack when the request has a msg_id, else `ok(deleted, I)`.
-fn deleted(request: &Message, id: u64) -> Bytes {
-    match request.msg_id.as_ref().filter(|msg_id| !msg_id.is_empty()) {
-        Some(msg_id) => accepted(msg_id),
-        None => etf::encode(&Io::ok_src(Outcome::Deleted, etf::Term::int(id as i64))),
-    }
-}
-
 /// Hidden for this roster; the others keep it.
-fn delete_for_me(
-    conversation: &Conversation,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    own: &Side,
-    request: &Message,
-    stored: Message,
-) -> Result<(), Halt> {
-    let id = stored.id.ok_or(Refusal::MessageNotFound)?;
-    let gone = !rows::is_kept(&stored) || !Reach::of(cx, &conversation.feed, own)?.sees(cx, id)?;
-    answer(fx, who, vec![deleted(request, id)]);
+fn delete_for_me(turn: &mut Turn<'_, '_>, answer: Vec<Bytes>, id: u64, stored: Message) -> Result<(), Halt> {
+    let gone = !rows::is_kept(&stored) || !turn.reach()?.sees(turn.cx, id)?;
+    turn.answer(answer);
     if gone {
         return Ok(());
     }
+    let Turn { conversation, cx, fx, who, own, .. } = turn;
     fx.put(HIDDEN, rows::hidden_key(&conversation.feed, &own.who, id), Bytes::new());
     let news = Message {
         id: Some(id),

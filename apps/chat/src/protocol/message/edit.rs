@@ -1,31 +1,18 @@
 //! MESSAGE-6: the author's second thoughts.
 
-use bytes::Bytes;
 use proto::Refusal;
 use proto::records::{Mark, Message, MessageStatus};
 
-use super::{Halt, accepted, change, check_files, check_size, is_authors, kinds, may_post};
-use crate::effects::answer;
-use crate::process::conversation::{Conversation, Side};
+use super::{Halt, Turn, acks, change, check_files, kinds, may_post, row_of};
 use crate::protocol::rights::Right;
 use crate::rows;
-use crate::{Chat, Cx, Fx, Who};
 
 /// MESSAGE-6: other content in the same place, marked.
-pub(super) fn edit(
-    conversation: &mut Conversation,
-    chat: &Chat,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    own: &Side,
-    message: Message,
-) -> Result<(), Halt> {
+pub(super) fn edit(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt> {
     let id = message.id.ok_or(Refusal::InvalidData)?;
     check_files(&message, false)?;
-    let stored = rows::message(cx.store, &conversation.key, id)?;
-    let stored = stored.filter(|stored| !rows::is_skeleton(stored)).ok_or(Refusal::MessageNotFound)?;
-    let may_edit = is_authors(&stored, own) || conversation.allows(own, Right::EditOthers);
+    let stored = turn.stored(id)?.filter(|stored| !rows::is_skeleton(stored)).ok_or(Refusal::MessageNotFound)?;
+    let may_edit = turn.is_author(&stored) || turn.conversation.allows(&turn.own, Right::EditOthers);
     if !may_edit || stored.r#type.contains(&Mark::Sys) || stored.r#type.contains(&Mark::Forward) {
         return Err(Refusal::PermissionDenied.into());
     }
@@ -33,23 +20,23 @@ pub(super) fn edit(
         // It is completed, not edited (MESSAGE-5).
         return Err(Refusal::InvalidData.into());
     }
-    may_post(conversation, cx, who, own)?;
-    let acks: Vec<Bytes> = message.msg_id.iter().filter(|id| !id.is_empty()).map(accepted).collect();
+    may_post(turn)?;
+    let acks = acks(&message);
     if stored.files == message.files {
-        answer(fx, who, acks);
+        turn.answer(acks);
         return Ok(());
     }
     let mut kept = Message { files: message.files, ..stored.clone() };
     if !kept.r#type.contains(&Mark::Edited) {
         kept.r#type.push(Mark::Edited);
     }
-    let row = check_size(chat, &kept)?;
+    let row = row_of(turn.chat, &kept)?;
 
-    kinds::leave(fx, &conversation.key, id, &stored);
-    kinds::enter(fx, &conversation.key, id, &kept);
-    let seq = change(conversation, cx, fx, id, row, Some(MessageStatus::Edit))?;
-    answer(fx, who, acks);
+    kinds::leave(turn.fx, &turn.conversation.key, id, &stored);
+    kinds::enter(turn.fx, &turn.conversation.key, id, &kept);
+    let seq = change(turn.conversation, turn.cx, turn.fx, id, row, Some(MessageStatus::Edit))?;
+    turn.answer(acks);
     let shown = Message { status: Some(MessageStatus::Edit), ..kept };
-    conversation.post(fx, &shown, seq, id, rows::encode(&shown), Some(who));
+    turn.conversation.post(turn.fx, &shown, seq, id, rows::encode(&shown), Some(turn.who));
     Ok(())
 }

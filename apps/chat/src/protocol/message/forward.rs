@@ -6,30 +6,20 @@ use proto::Refusal;
 use proto::ids::{FeedId, PhoneId, RoomId};
 use proto::records::{Container, Mark, Message, MessageLink, Several};
 
-use super::Halt;
-use crate::process::conversation::{Conversation, Side};
+use super::{Halt, Turn};
 use crate::process::room::Room;
 use crate::protocol::history::Reach;
 use crate::rows::{self, IN_ROOM, MESSAGE, READER, RELATION};
-use crate::{Account, Cx, Who};
+use crate::{Account, Cx};
 
 /// Contacts of one roster whose feeds are looked through, and rooms.
 const FEEDS_MAX: usize = 2 * proto::limits::CONTACTS;
 
 /// MESSAGE-9: what is forwarded, reduced to one level.
-pub(super) fn original(
-    conversation: &Conversation,
-    cx: &Cx<'_>,
-    who: &Who,
-    own: &Side,
-    link: MessageLink,
-) -> Result<Message, Halt> {
+pub(super) fn original(turn: &Turn<'_, '_>, link: MessageLink) -> Result<Message, Halt> {
     match link {
         MessageLink::Message(message) => Ok(reduced(*message).ok_or(Refusal::InvalidData)?),
-        MessageLink::Id(id) => {
-            let message = visible(conversation, cx, who, own, id)?;
-            Ok(message.and_then(reduced).ok_or(Refusal::MessageNotFound)?)
-        }
+        MessageLink::Id(id) => Ok(visible(turn, id)?.and_then(reduced).ok_or(Refusal::MessageNotFound)?),
     }
 }
 
@@ -58,18 +48,11 @@ fn reduced(mut message: Message) -> Option<Message> {
 
 /// The message with this number, wherever the sender sees it: in this feed, or in another of its account. Everybody may read the store;
 /// what it sees is decided as its history would (HISTORY-14).
-fn visible(
-    conversation: &Conversation,
-    cx: &Cx<'_>,
-    who: &Who,
-    own: &Side,
-    id: u64,
-) -> Result<Option<Message>, Failure> {
-    let here = Reach::of(cx, &conversation.feed, own)?.get(cx, id)?;
-    let account = who.account.as_ref();
-    let found = match (here, account) {
+fn visible(turn: &Turn<'_, '_>, id: u64) -> Result<Option<Message>, Failure> {
+    let here = turn.reach()?.get(turn.cx, id)?;
+    let found = match (here, &turn.who.account) {
         (Some(message), _) => Some(message),
-        (None, Some(account)) => elsewhere(cx, account, id)?,
+        (None, Some(account)) => elsewhere(turn.cx, account, id)?,
         (None, None) => None,
     };
     Ok(found.filter(|message| !rows::is_pending(message)))

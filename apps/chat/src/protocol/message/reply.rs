@@ -6,31 +6,22 @@ use proto::Refusal;
 use proto::limits::MESSAGE_IDS;
 use proto::records::{Feed, Mark, Message, MessageLink, MessageStatus};
 
-use super::Halt;
-use crate::process::conversation::{Conversation, Side};
-use crate::protocol::history::Reach;
+use super::{Halt, Turn};
 use crate::rows::{self, REPLY};
-use crate::{Cx, Fx, Who};
+use crate::{Cx, Fx};
 
 /// MESSAGE-8: what is replied to is in the same feed and visible.
-pub(super) fn target(conversation: &Conversation, cx: &Cx<'_>, own: &Side, link: MessageLink) -> Result<u64, Halt> {
+pub(super) fn target(turn: &Turn<'_, '_>, link: MessageLink) -> Result<u64, Halt> {
     let MessageLink::Id(id) = link else { return Err(Refusal::InvalidData.into()) };
-    let reach = Reach::of(cx, &conversation.feed, own)?;
-    match reach.get(cx, id)? {
+    match turn.reach()?.get(turn.cx, id)? {
         Some(_) => Ok(id),
         None => Err(Refusal::MessageNotFound.into()),
     }
 }
 
 /// The reply was kept: it belongs to the other, and whoever listens is told.
-pub(super) fn entered(
-    conversation: &Conversation,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    to: u64,
-    reply: u64,
-) -> Result<(), Failure> {
+pub(super) fn entered(turn: &mut Turn<'_, '_>, to: u64, reply: u64) -> Result<(), Failure> {
+    let Turn { conversation, cx, fx, who, .. } = turn;
     fx.put(REPLY, key(&conversation.key, to, reply), Bytes::new());
     let mut repliedby = latest(cx, &conversation.key, to, MESSAGE_IDS - 1)?;
     repliedby.push(reply);
