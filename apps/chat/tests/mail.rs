@@ -128,6 +128,27 @@ fn number(roster: Option<&RosterEntry>) -> u64 {
 }
 
 #[test]
+fn dlv_2_a_device_that_takes_a_thousand_notices_and_leaves_at_once_has_taken_them_all() {
+    let mut world = World::new();
+    let (client, token, _) = world.enrol("38001", "d");
+    let (bens, bens_token, ben) = world.enrol("38002", "d");
+    world.connect("ann", &client, &token);
+    let free = world.free_numbers("38002", |world| {
+        world.connect("ann", &client, &token);
+        world.toggle("ann", &ben);
+    });
+    world.keep_notices("38002", free.step_by(7).take(1_000));
+    world.0.advance(60_000).unwrap();
+    let mut takes = || {
+        world.connect("ben", &bens, &bens_token);
+        let taken = world.0.take("ben").unwrap().iter().filter(|got| got.topic == "ses/x").count();
+        world.0.disconnect("ben", true).unwrap();
+        taken
+    };
+    assert_eq!((takes(), takes()), (1_000, 0));
+}
+
+#[test]
 fn dlv_10_no_more_notices_are_kept_than_a_queue_holds_and_the_latest_are() {
     let mut world = World::new();
     let (client, token, _) = world.enrol("38001", "d");

@@ -32,24 +32,13 @@ pub(super) struct Due {
 #[derive(Debug, Clone)]
 pub(super) enum Item {
     /// The `echo` of what this device sent is acknowledged by the transport (DLV-3); a `receipt` is owed to its author (MESSAGE-12).
-    Letter {
-        payload: Bytes,
-        print: Option<u64>,
-        echo: bool,
-        receipt: bool,
-    },
-    Notice {
-        topic: Bytes,
-        payload: Bytes,
-    },
+    Letter { payload: Bytes, print: Option<u64>, echo: bool, receipt: bool },
+    /// The number of the last part was `drawn` then, in milliseconds.
+    Notice { topic: Bytes, payload: Bytes, drawn: u64 },
     /// A notice to all members of a room.
-    News {
-        payload: Bytes,
-    },
+    News { payload: Bytes },
     /// In place of messages that were dropped: where HISTORY-8 has them (DLV-10).
-    CatchUp {
-        payload: Bytes,
-    },
+    CatchUp { payload: Bytes },
     /// Nothing to send: acknowledged before, or covered.
     Passed,
     /// Part of an earlier notice of the same item (DLV-9).
@@ -299,7 +288,7 @@ fn new_notices(cx: &Cx<'_>, rows: Vec<kvs::Entry>, queue: &Notices) -> Result<Ve
         due.push(Due {
             seq,
             id: seq,
-            item: Item::Notice { topic: kept.topic, payload: kept.payload },
+            item: Item::Notice { topic: kept.topic, payload: kept.payload, drawn: kept.created },
             covers: Vec::new(),
         });
     }
@@ -311,5 +300,5 @@ fn merged(older: &Item, newer: Kept) -> Item {
         Item::Notice { payload, .. } => mail::merge::merge(payload, newer.payload),
         Item::Letter { .. } | Item::News { .. } | Item::CatchUp { .. } | Item::Passed | Item::Merged => newer.payload,
     };
-    Item::Notice { topic: newer.topic, payload }
+    Item::Notice { topic: newer.topic, payload, drawn: newer.created }
 }

@@ -258,8 +258,8 @@ impl Queue {
         self.prints.retain(|(_, seq, _)| *seq > last);
     }
 
-    pub(super) fn sent_notice(&mut self, seq: u64) -> u64 {
-        self.notices.inbox.sent(seq);
+    pub(super) fn sent_notice(&mut self, seq: u64, drawn: u64) -> u64 {
+        self.notices.inbox.sent(seq, drawn);
         self.sent(Sent { place: Place::Notices, seq, by_transport: true })
     }
 

@@ -167,7 +167,7 @@ impl Link {
             queue.wait(Place::Notices, notice.seq);
             return;
         }
-        let delivery = queue.sent_notice(notice.seq);
+        let delivery = queue.sent_notice(notice.seq, cx.now.0);
         let (topic, payload) = (notice.topic.clone(), notice.payload.clone());
         self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
     }
@@ -222,13 +222,13 @@ impl Link {
     }
 
     fn send_notice(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, due: Due) {
-        let Item::Notice { topic, payload } = due.item else {
+        let Item::Notice { topic, payload, drawn } = due.item else {
             return;
         };
         let item_max = self.hello.item_max;
         let Some(queue) = &mut self.queue else { return };
         for covered in &due.covers {
-            queue.notices.inbox.sent(*covered);
+            queue.notices.inbox.sent(*covered, drawn);
         }
         if !due.covers.is_empty() {
             queue.notices.covers.insert(due.seq, due.covers);
@@ -236,7 +236,7 @@ impl Link {
         if payload.len() > item_max {
             return self.take_notice(client, cx, fx, due.seq);
         }
-        let delivery = queue.sent_notice(due.seq);
+        let delivery = queue.sent_notice(due.seq, drawn);
         let topic = String::from_utf8_lossy(&topic).as_ref().into();
         self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
     }
