@@ -42,7 +42,7 @@
 //! Terms are in the notation of [`etf::text`], and besides: `@ann` her phone_id, `@ann.phone`, `@ann.client`, `@ann.token`,
 //! `@ann.roster`, `@ann.code`; `@"ac/@ann"` is a text with names in it; `?i` whatever it was the first time; `_`
 //! anything; `...` at the end of a list, more elements. In a call and what is otherwise, `long(300)` is a text of so many letters and
-//! `times(65 Desc{})` so many of it.
+//! `times(65 Desc{id="#"})` so many of it, `#` being the number of each.
 
 mod script;
 mod notation;
@@ -95,6 +95,8 @@ macro_rules! every_file {
             kinds = "kinds.chat",
             delivery = "delivery.chat",
             refusals = "refusals.chat",
+            refusals_account = "refusals_account.chat",
+            refusals_room = "refusals_room.chat",
             transient = "transient.chat",
             room = "room.chat",
             member = "member.chat",

@@ -21,6 +21,9 @@ fn wrong_types() -> [Term; 3] {
 impl Player<'_> {
     /// `call Message{…}`: what the next lines are about.
     pub(crate) fn call(&mut self, text: &str) -> Result<(), String> {
+        if text.contains(".code") {
+            self.learn_codes()?;
+        }
         let text = grown(text)?;
         let (name, _) = text.split_once('{').ok_or("a call is a record")?;
         self.call = Some((name.trim().to_owned(), self.notation.term(&text, &self.names, &self.bound)?));
@@ -143,7 +146,7 @@ fn unchanged(before: &BTreeMap<Row, bytes::Bytes>, after: &BTreeMap<Row, bytes::
     }
 }
 
-/// `long(300)` is a text of so many letters, `times(65 Desc{…})` so many of it.
+/// `long(300)` is a text of so many letters, `times(65 Desc{…})` so many of it, `#` being the number of each.
 fn grown(text: &str) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
@@ -160,7 +163,10 @@ fn grown(text: &str) -> Result<String, String> {
         let count: usize = count.parse().map_err(|_| format!("no number: {count}"))?;
         match macro_name {
             "long(" => out.push_str(&format!("\"{}\"", "x".repeat(count))),
-            _ => out.push_str(&vec![what; count].join(" ")),
+            _ => {
+                let numbered = (1..=count).map(|number| what.replace('#', &number.to_string()));
+                out.push_str(&numbered.collect::<Vec<_>>().join(" "));
+            }
         }
         rest = after;
     }

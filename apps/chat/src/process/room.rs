@@ -185,6 +185,28 @@ impl Room {
         }
     }
 
+    /// MESSAGE-6: the message mentions these members instead. Who has read it already is not sent back to it.
+    pub(crate) fn move_mentions(
+        &self,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        before: &[u64],
+        mentioned: &[(u64, PhoneId)],
+        id: u64,
+    ) -> Result<(), Failure> {
+        let feed = FeedId::Room(self.id.clone());
+        for (_, roster) in self.mentioned(cx, before)?.iter().filter(|gone| !mentioned.contains(gone)) {
+            fx.delete(MENTION, rows::hidden_key(&feed, roster, id));
+        }
+        for new in mentioned.iter().filter(|(member, _)| !before.contains(member)) {
+            let reader: Reader = rows::read(cx.store, READER, &rows::reader_key(&feed, &new.1))?.unwrap_or_default();
+            if reader.reader < id {
+                self.put_mentions(fx, std::slice::from_ref(new), id);
+            }
+        }
+        Ok(())
+    }
+
     /// What is read need not be found any more; the oldest go first.
     pub(crate) fn forget_mentions(&self, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, reader: u64) -> Result<(), Failure> {
         let prefix = rows::reader_key(&FeedId::Room(self.id.clone()), own);

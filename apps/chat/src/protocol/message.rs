@@ -13,6 +13,7 @@ mod cdr;
 use bytes::Bytes;
 use n2o::Failure;
 use proto::Refusal;
+use proto::ids::PhoneId;
 use proto::limits::{DESCS, MSG_ID_BYTES, PACKET_OVERHEAD_BYTES};
 use proto::records::{Ack, ContactStatus, Container, Mark, Message, MessageStatus};
 
@@ -105,6 +106,14 @@ fn check_files(message: &Message, forwards: bool) -> Result<(), Refusal> {
     match (least..=DESCS).contains(&message.files.len()) {
         true => Ok(()),
         false => Err(Refusal::InvalidData),
+    }
+}
+
+/// MESSAGE-10: the members of the room that a message mentions; nobody is mentioned between two.
+fn mentioned(turn: &Turn<'_, '_>, message: &Message) -> Result<Vec<(u64, PhoneId)>, Failure> {
+    match turn.conversation.room() {
+        Ok(room) => room.mentioned(turn.cx, &message.mentioned),
+        Err(_) => Ok(Vec::new()),
     }
 }
 

@@ -3,11 +3,11 @@
 use proto::Refusal;
 use proto::records::{Mark, Message, MessageStatus};
 
-use super::{Halt, Turn, acks, change, check_files, kinds, may_post, row_of};
+use super::{Halt, Turn, acks, change, check_files, kinds, may_post, mentioned, row_of};
 use crate::protocol::rights::Right;
 use crate::rows;
 
-/// MESSAGE-6: other content in the same place, marked.
+/// MESSAGE-6: other content in the same place, marked; and whom it mentions.
 pub(super) fn edit(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt> {
     let id = message.id.ok_or(Refusal::InvalidData)?;
     check_files(&message, false)?;
@@ -22,11 +22,13 @@ pub(super) fn edit(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt
     }
     may_post(turn)?;
     let acks = acks(&message);
-    if stored.files == message.files {
+    let mentions = mentioned(turn, &message)?;
+    let mentioned: Vec<u64> = mentions.iter().map(|(member, _)| *member).collect();
+    if stored.files == message.files && stored.mentioned == mentioned {
         turn.answer(acks);
         return Ok(());
     }
-    let mut kept = Message { files: message.files, ..stored.clone() };
+    let mut kept = Message { files: message.files, mentioned, ..stored.clone() };
     if !kept.r#type.contains(&Mark::Edited) {
         kept.r#type.push(Mark::Edited);
     }
@@ -34,6 +36,9 @@ pub(super) fn edit(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt
 
     kinds::leave(turn.fx, &turn.conversation.key, id, &stored);
     kinds::enter(turn.fx, &turn.conversation.key, id, &kept);
+    if let Ok(room) = turn.conversation.room() {
+        room.move_mentions(turn.cx, turn.fx, &stored.mentioned, &mentions, id)?;
+    }
     let seq = change(turn.conversation, turn.cx, turn.fx, id, row, Some(MessageStatus::Edit))?;
     turn.answer(acks);
     let shown = Message { status: Some(MessageStatus::Edit), ..kept };

@@ -6,7 +6,7 @@ use proto::Refusal;
 use proto::ids::FeedId;
 use proto::records::{Contact, ContactStatus, Container, Feed, Mark, Message, MessageLink, MessageStatus};
 
-use super::{Halt, Turn, acks, cdr, check_files, forward, given, kinds, may_post, pending, reply, row_of};
+use super::{Halt, Turn, acks, cdr, check_files, forward, given, kinds, may_post, mentioned, pending, reply, row_of};
 use crate::effects::{Seen, contact_merge, notify, ses};
 use crate::process::conversation::Conversation;
 use crate::protocol::{contact, fleeting, push};
@@ -30,11 +30,8 @@ pub(super) fn send(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt
             return repeat(turn, acks, sent.id);
         }
     }
+    let mentioned = mentioned(turn, &message)?;
     let link = message.link.map(|link| about(turn, forwards, link)).transpose()?;
-    let mentioned = match turn.conversation.room() {
-        Ok(room) => room.mentioned(turn.cx, &message.mentioned)?,
-        Err(_) => Vec::new(),
-    };
     let id = turn.cx.id()?;
     if !acquainted {
         check_room(turn.conversation, turn.cx)?;

@@ -24,10 +24,7 @@ const FORGOTTEN: usize = 256;
 /// ROOM-5: members by an admin, admins by the owner.
 pub(super) fn remove(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Halt> {
     let own = act.own()?;
-    let named = act.named(asked.members.iter().chain(&asked.admins))?;
-    if asked.members.is_empty() && asked.admins.is_empty() {
-        return Err(Refusal::InvalidData.into());
-    }
+    let named = meant(act, asked)?;
     if named == [own.who.clone()] {
         return leave(act, asked);
     }
@@ -37,6 +34,14 @@ pub(super) fn remove(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(),
         return Err(Refusal::MemberNotFound.into());
     }
     expel(act, &own, &gone, &[], RoomStatus::Remove)
+}
+
+/// The rosters that a request is about; one about nobody is none.
+fn meant(act: &Act<'_, '_>, asked: &records::Room) -> Result<Vec<PhoneId>, Halt> {
+    match asked.members.is_empty() && asked.admins.is_empty() {
+        true => Err(Refusal::InvalidData.into()),
+        false => act.named(asked.members.iter().chain(&asked.admins)),
+    }
 }
 
 /// Those of the named who are members. The owner cannot be removed, an admin only by the owner.
@@ -181,7 +186,7 @@ fn go(act: &mut Act<'_, '_>, own: &Side) -> Result<(), Halt> {
 pub(super) fn ban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Halt> {
     let own = act.own()?;
     act.need(&own, Right::RemoveMembers)?;
-    let mut named = act.named(asked.members.iter().chain(&asked.admins))?;
+    let mut named = meant(act, asked)?;
     if named.contains(&own.who) {
         return Err(Refusal::InvalidData.into());
     }
@@ -226,7 +231,7 @@ pub(super) fn unban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), 
     let own = act.own()?;
     act.need(&own, Right::RemoveMembers)?;
     let mut freed = Vec::new();
-    for roster in act.named(asked.members.iter().chain(&asked.admins))? {
+    for roster in meant(act, asked)? {
         if act.is_banned(&roster)? {
             freed.push(roster);
         }
