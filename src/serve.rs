@@ -188,7 +188,8 @@ fn host(
     let rosters =
         Sequence::open_in_blocks(store.clone(), store::META, store::ROSTERS, 1).map(Arc::new).map_err(failed)?;
     let identify: Identify = Arc::new(move |der: &[u8]| tls::identify(&authority, der));
-    let app = Arc::new(Chat { settings: settings.chat(home)?, rosters, vault, identify });
+    let is_sealed = ca::cms::is_sealed;
+    let app = Arc::new(Chat { settings: settings.chat(home)?, rosters, vault, identify, is_sealed });
     let names = (1..=settings.ring.nodes).map(|node| format!("{RING_NAME}{node}")).collect();
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let options = Options {

@@ -42,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) ring: Ring,
     pub(crate) queue: Queue,
     pub(crate) history: History,
+    pub(crate) security: Security,
 }
 
 /// Where the defaults come from (SPEC section 11).
@@ -138,6 +139,14 @@ pub(crate) struct History {
     pub(crate) mode: Mode,
 }
 
+/// SEC-7, SEC-8.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Security {
+    pub(crate) require_cms: bool,
+    pub(crate) verify: bool,
+}
+
 /// DLV-6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -163,6 +172,7 @@ impl Default for Settings {
             ring: Ring::default(),
             queue: Queue::default(),
             history: History::default(),
+            security: Security::default(),
         }
     }
 }
@@ -232,6 +242,8 @@ impl Settings {
             limits: self.limits,
             puback: self.queue.ack == Ack::Puback,
             transient: self.history.mode == Mode::Transient,
+            require_cms: self.security.require_cms,
+            verify: self.security.verify,
             packet_max: self.mqtt.packet_max,
         })
     }

@@ -10,7 +10,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use ca::Authority;
-use chat::{Chat, Input, Job, Output, Sender, Work, WorkError, WorkResult};
+use ca::cms::{self, Trust};
+use chat::{Chat, Input, Job, Output, Sender, Signature, Work, WorkError, WorkResult};
 use etf::Atoms;
 use n2o::{Handle, Performer};
 
@@ -27,6 +28,8 @@ const OUTBOX_MODE: u32 = 0o600;
 /// Performs what the processes put out.
 pub(crate) struct Outputs {
     jobs: SyncSender<Job>,
+    /// Signatures have a thread of their own: they are many, and codes do not wait for them.
+    signatures: SyncSender<Job>,
     handle: OnceLock<Handle<Chat>>,
     web: Option<Web>,
 }
@@ -38,16 +41,18 @@ struct Web {
 }
 
 impl Outputs {
-    /// The way to the thread for slow work, and the thread's side. Codes go to the file `codes` in `outbox`.
+    /// The way to the threads for slow work, and the threads' side. Codes go to the file `codes` in `outbox`.
     pub(crate) fn start(
         authority: Arc<Authority>,
         outbox: &Path,
         webhook: Option<Arc<Webhook>>,
     ) -> (Arc<Outputs>, Worker) {
         let (jobs, waiting) = sync_channel(JOBS_MAX);
+        let (signatures, unverified) = sync_channel(JOBS_MAX);
         let web = webhook.map(|webhook| Web { runtime: tokio::runtime::Handle::current(), webhook });
-        let outputs = Arc::new(Outputs { jobs, handle: OnceLock::new(), web });
-        (outputs, Worker { waiting, authority, outbox: outbox.join("codes"), pushes: outbox.join("pushes") })
+        let outputs = Arc::new(Outputs { jobs, signatures, handle: OnceLock::new(), web });
+        let desk = Desk { authority, outbox: outbox.join("codes"), pushes: outbox.join("pushes") };
+        (outputs, Worker { lines: [("work", waiting), ("verify", unverified)], desk: Arc::new(desk) })
     }
 
     /// Does what cannot be done before the processes run: from now on jobs that find no room are answered.
@@ -62,7 +67,8 @@ impl Outputs {
         {
             return;
         }
-        let Err(refused) = self.jobs.try_send(job) else { return };
+        let line = if matches!(job.work, Work::Verify(_)) { &self.signatures } else { &self.jobs };
+        let Err(refused) = line.try_send(job) else { return };
         let (std::sync::mpsc::TrySendError::Full(job) | std::sync::mpsc::TrySendError::Disconnected(job)) = refused;
         tracing::warn!("too much slow work waits");
         if let Some(handle) = self.handle.get() {
@@ -102,9 +108,15 @@ fn answer(handle: &Handle<Chat>, job: &Job, result: WorkResult) {
     handle.tell_always(&job.from, Input::Worked { job: job.number, result });
 }
 
-/// The thread's side.
+/// The threads' side.
 pub(crate) struct Worker {
-    waiting: Receiver<Job>,
+    /// What each thread is called, and what it takes its jobs from.
+    lines: [(&'static str, Receiver<Job>); 2],
+    desk: Arc<Desk>,
+}
+
+/// What work needs.
+struct Desk {
     authority: Arc<Authority>,
     outbox: PathBuf,
     pushes: PathBuf,
@@ -113,20 +125,23 @@ pub(crate) struct Worker {
 impl Worker {
     /// Works until the program ends. A panic over one job fails that job alone.
     pub(crate) fn run(self, handle: Handle<Chat>) -> Result<(), Failure> {
-        let work = move || {
-            while let Ok(job) = self.waiting.recv() {
-                let work = AssertUnwindSafe(|| self.work(&job.work));
-                let result = catch_unwind(work).unwrap_or(WorkResult::Failed(WorkError::Broken));
-                answer(&handle, &job, result);
-            }
-        };
-        std::thread::Builder::new()
-            .name("work".into())
-            .spawn(work)
-            .map(drop)
-            .map_err(|error| Failure::Start(n2o::Failure::new(error)))
+        for (name, line) in self.lines {
+            let (desk, handle) = (self.desk.clone(), handle.clone());
+            let work = move || {
+                while let Ok(job) = line.recv() {
+                    let work = AssertUnwindSafe(|| desk.work(&job.work));
+                    let result = catch_unwind(work).unwrap_or(WorkResult::Failed(WorkError::Broken));
+                    answer(&handle, &job, result);
+                }
+            };
+            let started = std::thread::Builder::new().name(name.into()).spawn(work);
+            started.map_err(|error| Failure::Start(n2o::Failure::new(error)))?;
+        }
+        Ok(())
     }
+}
 
+impl Desk {
     fn work(&self, work: &Work) -> WorkResult {
         match work {
             // The configuration has no webhook where there is no web.
@@ -155,6 +170,7 @@ impl Worker {
                     Err(failure) => broken("the outbox of codes", &failure),
                 }
             }
+            Work::Verify(signatures) => verify(&self.authority, signatures, SystemTime::now()),
             Work::Issue { request, phone, device } => {
                 match self.authority.device(request, phone.as_str(), device.as_str(), SystemTime::now()) {
                     Ok(certificate) => issued(&self.authority, &certificate.der),
@@ -163,6 +179,19 @@ impl Worker {
                 }
             }
         }
+    }
+}
+
+/// SEC-8: by certificates of our own authority.
+fn verify(authority: &Authority, signatures: &[Signature], now: SystemTime) -> WorkResult {
+    let trust = match Trust::new(&[authority.certificate_der()], &[]) {
+        Ok(trust) => trust,
+        Err(failure) => return broken("verifying a signature", &failure),
+    };
+    let is_good = |one: &Signature| cms::verify_detached(&one.signature, &one.content, &trust, now).is_ok();
+    match signatures.iter().all(is_good) {
+        true => WorkResult::Verified,
+        false => WorkResult::Failed(WorkError::Invalid),
     }
 }
 
@@ -198,9 +227,9 @@ mod tests {
 
     use super::*;
 
-    fn worker(folder: &Path) -> Worker {
+    fn worker(folder: &Path) -> Arc<Desk> {
         let authority = Arc::new(Authority::create("Test", SystemTime::now()).unwrap());
-        Outputs::start(authority, folder, None).1
+        Outputs::start(authority, folder, None).1.desk
     }
 
     fn phone() -> Phone {

@@ -106,6 +106,7 @@ mod tests {
 
         let production = Settings::parse("profile = 'dev'", Some(Profile::Production)).unwrap();
         assert!(!production.auth.fake_numbers && production.listen.mqtt.is_empty());
+        assert!(production.security.require_cms && !dev.security.require_cms, "SEC-7");
         assert_eq!(production.profile, Profile::Production);
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use n2o::{App, Bounce, Failure};
 
-use crate::door::{Bye, Denied, Identify, Out};
+use crate::door::{Bye, Denied, Identify, IsSealed, Out};
 use crate::process::{agenda, conversation, links, mail, nicks, profile, roster, source, stickers};
 use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, Vault, WorkError, WorkResult, effects, session};
 
@@ -17,6 +17,8 @@ pub struct Chat {
     pub vault: Vault,
     /// What certificates say.
     pub identify: Identify,
+    /// Which content is an envelope (SEC-7).
+    pub is_sealed: IsSealed,
 }
 
 impl Chat {

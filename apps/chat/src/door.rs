@@ -67,6 +67,9 @@ pub struct Certificate {
 /// `own_authority`.
 pub type Identify = Arc<dyn Fn(&[u8]) -> Option<Certificate> + Send + Sync>;
 
+/// Whether bytes are content sealed for others (SEC-7). Asked for each part where that is required, so it must be quick.
+pub type IsSealed = fn(&[u8]) -> bool;
+
 /// Who a connection is, once it is let in (ID-6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {

@@ -305,6 +305,8 @@ pub enum Tick {
     RoundDue,
     /// Slow work has had its time (SPEC section 9).
     WorkOver,
+    /// The same of a session that has signatures verified.
+    VerifyOver { connection: u64, call: u64 },
     /// The agenda's next time has come.
     AgendaDue,
     /// DLV-6: devices have acknowledged since the last look.
@@ -493,6 +495,8 @@ impl Transient {
 pub enum WorkResult {
     /// The code is on its way (ID-11).
     Sent,
+    /// All signatures are good (SEC-8).
+    Verified,
     /// The authority issued a certificate (ID-14).
     Issued(Arc<Certificate>),
     Failed(WorkError),
@@ -501,7 +505,7 @@ pub enum WorkResult {
 /// Why slow work failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkError {
-    /// What it was given is no good: a bad certificate request.
+    /// What it was given is no good: a bad certificate request, a bad signature.
     Invalid,
     /// There is nobody to do it: no provider, no authority.
     Unsupported,

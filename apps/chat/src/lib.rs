@@ -24,7 +24,7 @@ pub use input::{
     Notice, Refresh, Seat, Starred, Tick, Transient, Who, WorkError, WorkResult,
 };
 pub use name::{Group, Name};
-pub use output::{Channel, Job, Output, Push, Sender, Work};
+pub use output::{Channel, Job, Output, Push, Sender, Signature, Work};
 pub use port::{OUTS_MAX, Port, TRANSIENT_MAX};
 pub use protocol::work::unfinished;
 pub use settings::{BadIssuer, Issuer, Jwt, Provider, Settings};

@@ -33,8 +33,17 @@ pub enum Work {
     SendCode { sender: Sender, channel: Channel, phone: Phone, code: Bytes, language: Option<Bytes> },
     /// A code for an e-mail address, to the provider `log` (PROFILE-5).
     MailCode { address: Bytes, code: Bytes, language: Option<Bytes> },
+    /// Verify signatures beside what they sign (SEC-8). [`WorkError::Invalid`](crate::WorkError::Invalid) says that one is bad.
+    Verify(Vec<Signature>),
     /// Issue a certificate for a verified device (SEC-4).
     Issue { request: Bytes, phone: Phone, device: DevKey },
+}
+
+/// A detached signature (CMS, DER) and what it signs.
+#[derive(Debug, Clone)]
+pub struct Signature {
+    pub signature: Bytes,
+    pub content: Bytes,
 }
 
 /// A provider that something is handed to; the others need nothing sent.

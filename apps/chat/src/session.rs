@@ -14,6 +14,7 @@ mod requests;
 mod rooms;
 mod route;
 mod service;
+mod signature;
 mod spans;
 
 pub(crate) use route::friend_feed;
@@ -103,6 +104,8 @@ impl Session {
             Input::Tick(Tick::RegistrationOver { connection }) => self.registration_over(fx, connection),
             Input::Tick(Tick::StillHere { connection }) => self.still_here(cx, fx, connection),
             Input::Tick(Tick::GoOn { connection }) => self.go_on(chat, cx, fx, connection)?,
+            Input::Worked { job, result } => self.verified(cx, fx, job, result)?,
+            Input::Tick(Tick::VerifyOver { connection, call }) => self.verify_over(cx, fx, connection, call)?,
             Input::Tick(Tick::SessionOver { connection }) => self.session_over(fx, connection),
             // The operator closes it.
             Input::Command(_) => self.close(fx, Bye::Ended),
@@ -160,8 +163,7 @@ impl Session {
             | Input::Push { .. }
             | Input::PushTaken { .. }
             | Input::Erase { .. }
-            | Input::CallEnded(_)
-            | Input::Worked { .. } => {}
+            | Input::CallEnded(_) => {}
         }
         if self.link.is_none() && self.asking.is_none() {
             // Nothing to do without a connection; what comes late finds nobody.

@@ -37,6 +37,10 @@ pub struct Settings {
     pub puback: bool,
     /// `history.mode=transient` (DLV-6): what all devices have acknowledged goes, unless a room says otherwise.
     pub transient: bool,
+    /// `security.require_cms` (SEC-7): content that is not sealed is refused.
+    pub require_cms: bool,
+    /// `security.verify` (SEC-8): a signature beside its part is verified, a bad one refused.
+    pub verify: bool,
     /// Largest record, in bytes.
     pub packet_max: usize,
 }
@@ -112,6 +116,8 @@ impl Default for Settings {
             limits: true,
             puback: false,
             transient: false,
+            require_cms: false,
+            verify: false,
             packet_max: limits::PACKET_BYTES,
         }
     }

@@ -6,7 +6,7 @@
 //! | Line | Means |
 //! |---|---|
 //! | `# MESSAGE-1: title [sim] [live] [v5] [few]` | a scene; the marks say where alone it is played, `few` = under few seeds |
-//! | `[limited]` `[transient]` `[providers]` `[prolonged]` `[versioned]` | in the simulator, with limits per time; with `history.mode=transient`; with the providers static (380999000001: 246810) and webhook, no issuer of jwt; with `session.prolong`; with clients of version 100 at least |
+//! | `[limited]` `[transient]` `[sealed]` `[verified]` `[providers]` `[prolonged]` `[versioned]` | in the simulator, with limits per time; with `history.mode=transient`; with `security.require_cms`; with `security.verify`; with the providers static (380999000001: 246810) and webhook, no issuer of jwt; with `session.prolong`; with clients of version 100 at least |
 //! | `people ann ann/2 ben` | they are registered by fake numbers and connected; what came of that is forgotten |
 //! | `friends ann ben` | people who are friends |
 //! | `roster ann ann2` | she makes another roster: `@ann2` is its phone_id; what came of that is forgotten |
@@ -42,11 +42,13 @@
 //! Terms are in the notation of [`etf::text`], and besides: `@ann` her phone_id, `@ann.phone`, `@ann.client`, `@ann.token`,
 //! `@ann.roster`, `@ann.code`; `@"ac/@ann"` is a text with names in it; `?i` whatever it was the first time; `_`
 //! anything; `...` at the end of a list, more elements. In a call and what is otherwise, `long(300)` is a text of so many letters and
-//! `times(65 Desc{id="#"})` so many of it, `#` being the number of each.
+//! `times(65 Desc{id="#"})` so many of it, `#` being the number of each. `sealed("hello")` is an envelope of CMS,
+//! `signature("hello")` a detached signature of these words.
 
 mod script;
 mod notation;
 mod names;
+mod cms;
 mod stage;
 mod player;
 mod act;
@@ -89,6 +91,7 @@ macro_rules! every_file {
             location = "location.chat",
             message = "message.chat",
             upload = "upload.chat",
+            sealed = "sealed.chat",
             reply = "reply.chat",
             additions = "additions.chat",
             history = "history.chat",

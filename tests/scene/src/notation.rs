@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use etf::Term;
 use etf::text::{Entry, parse};
 
+use crate::cms::crafted;
 use crate::names::Names;
 
 /// What `?i` stands for, so far.
@@ -33,14 +34,14 @@ impl Notation {
 
     /// A term to send: every name in it has a meaning.
     pub(crate) fn term(&self, text: &str, names: &Names, bound: &Bound) -> Result<Term, String> {
-        let text = named_texts(text, names, bound)?;
+        let text = named_texts(&crafted(text)?, names, bound)?;
         let term = parse(&quoted(&text), &self.said).map_err(|why| why.to_string())?;
         filled(&term, names, bound)
     }
 
     /// A term to compare with.
     pub(crate) fn pattern(&self, text: &str, names: &Names, bound: &Bound) -> Result<Term, String> {
-        parse(&quoted(&named_texts(text, names, bound)?), &self.shown).map_err(|why| why.to_string())
+        parse(&quoted(&named_texts(&crafted(text)?, names, bound)?), &self.shown).map_err(|why| why.to_string())
     }
 
     /// The fields of a record of so many elements.

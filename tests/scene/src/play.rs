@@ -20,7 +20,7 @@ const FEW: usize = 2;
 const FIRST: u64 = 380_100_000;
 const APART: usize = 50;
 /// Marks of scenes that need a server of other settings, which the simulator has.
-const SETTINGS: &[&str] = &["limited", "transient", "providers", "prolonged", "versioned"];
+const SETTINGS: &[&str] = &["limited", "transient", "sealed", "verified", "providers", "prolonged", "versioned"];
 
 /// Plays a file in the simulator, each scene on a server of its own, under many seeds.
 ///
@@ -45,6 +45,8 @@ fn settings(scene: &Scene) -> chat::Settings {
     let settings = chat::Settings {
         limits: scene.has("limited"),
         transient: scene.has("transient"),
+        require_cms: scene.has("sealed"),
+        verify: scene.has("verified"),
         session_prolong: scene.has("prolonged"),
         min_version: if scene.has("versioned") { 100 } else { 0 },
         ..Simulated::settings()

@@ -73,8 +73,13 @@ impl Simulated {
     pub fn with(seed: u64, settings: Settings) -> Simulated {
         let store = Arc::new(Memory::new(&[ROSTERS]));
         let rosters = Sequence::open(store, ROSTERS, b"last").expect("memory does not fail");
-        let chat =
-            Chat { settings, rosters: Arc::new(rosters), vault: Vault::new(&STORAGE_KEY), identify: Arc::new(named) };
+        let chat = Chat {
+            settings,
+            rosters: Arc::new(rosters),
+            vault: Vault::new(&STORAGE_KEY),
+            identify: Arc::new(named),
+            is_sealed: ca::cms::is_sealed,
+        };
         let sim = Sim::new(chat, TABLES, seed, NODES);
         let mut simulated =
             Simulated { seed, sim, links: HashMap::new(), codes: HashMap::new(), pushes: HashMap::new(), asleep: None };
@@ -144,6 +149,7 @@ impl Simulated {
                 self.codes.insert(String::from_utf8_lossy(&address).into_owned(), code);
                 WorkResult::Sent
             }
+            Work::Verify(signatures) => crate::cms::verify(&signatures),
             Work::Issue { request, phone, device } => match request.strip_prefix(b"key:") {
                 Some(key) => WorkResult::Issued(issued(key, phone.as_str(), device.as_str())),
                 None => WorkResult::Failed(WorkError::Invalid),

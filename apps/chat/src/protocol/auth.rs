@@ -195,7 +195,8 @@ pub(crate) fn worked(
         (Job::Code { .. } | Job::Resend { .. } | Job::Voice { .. }, WorkResult::Failed(why)) => Err(unsent(why).into()),
         (Job::Certificate { .. } | Job::Enrol { .. }, WorkResult::Failed(why)) => Err(not_issued(why).into()),
         (Job::Code { .. } | Job::Resend { .. } | Job::Voice { .. } | Job::Mail { .. }, WorkResult::Issued(_))
-        | (Job::Certificate { .. } | Job::Enrol { .. }, WorkResult::Sent) => Err(Refusal::Internal.into()),
+        | (Job::Certificate { .. } | Job::Enrol { .. }, WorkResult::Sent)
+        | (_, WorkResult::Verified) => Err(Refusal::Internal.into()),
     };
     settle(fx, &who, done)
 }

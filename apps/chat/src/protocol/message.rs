@@ -9,6 +9,7 @@ pub(crate) mod reply;
 mod forward;
 mod add;
 mod cdr;
+mod sealed;
 
 use bytes::Bytes;
 use n2o::Failure;
@@ -26,6 +27,7 @@ use crate::{Chat, Cx, Fx, Who};
 
 pub(crate) use delete::forget_later;
 pub(crate) use pending::withdraw;
+pub(crate) use sealed::SIGNATURE;
 
 /// MESSAGE-1 to 17, by status.
 pub(crate) fn call(

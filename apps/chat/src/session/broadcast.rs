@@ -16,12 +16,14 @@ use crate::effects::show;
 use crate::process::room::Room;
 use crate::protocol::rights::Right;
 use crate::protocol::{Halt, presence};
-use crate::{Account, Cx, Fx, Group, Input, Transient};
+use crate::{Account, Chat, Cx, Fx, Group, Input, Transient};
 
 impl Session {
     /// TOPIC-10: records are interpreted as if sent to events, other bytes are relayed, what imitates the server is refused.
+    #[expect(clippy::too_many_arguments, reason = "all of a request")]
     pub(super) fn broadcast(
         &mut self,
+        chat: &Chat,
         cx: &Cx<'_>,
         fx: &mut Fx,
         call: u64,
@@ -35,10 +37,10 @@ impl Session {
         let feed = feed_of(&topic);
         match (content, feed) {
             (Content::Record(record @ (Record::Message(_) | Record::Typing(_))), Some(feed)) => {
-                return self.perform(cx, fx, call, record, Some(&feed));
+                return self.perform(chat, cx, fx, call, record, Some(&feed));
             }
             (Content::Record(record @ (Record::Typing(_) | Record::Presence(_) | Record::Loc(_))), _) => {
-                return self.perform(cx, fx, call, record, None);
+                return self.perform(chat, cx, fx, call, record, None);
             }
             (Content::Record(_) | Content::Junk, _) => {
                 return self.conclude(cx, fx, call, Vec::new(), Verdict::BadPayload);

@@ -35,6 +35,8 @@ struct Open {
 enum Stage {
     /// Waits until earlier ones have ended: it reads or changes what they may change.
     Waiting(Name, Box<Call>),
+    /// Its signatures are being verified, by this slow work (SEC-8); then it waits like any other.
+    Verifying(u64, Name, Box<Call>),
     /// Belongs to one conversation: others of the kind may run beside it.
     Overlapping,
     Alone,
@@ -109,7 +111,7 @@ impl Session {
     }
 
     /// Sends what is next in order, and starts what waited for it.
-    fn release(&mut self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+    pub(super) fn release(&mut self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
         while let Some(link) = &mut self.link {
             let Some(first) = link.calls.open.front_mut() else {
                 return Ok(());
@@ -174,6 +176,30 @@ impl Session {
         self.forget(cx, fx)?;
         self.leave(fx, Gone::Left);
         Ok(())
+    }
+}
+
+impl Calls {
+    /// A call in its place, which waits for this slow work (SEC-8).
+    pub(super) fn verify(&mut self, job: u64, owner: Name, call: Box<Call>) {
+        self.open.push_back(Open::new(call.who.call, Stage::Verifying(job, owner, call)));
+    }
+
+    /// The slow work of a call that waits for it.
+    pub(super) fn job(&self, call: u64) -> Option<u64> {
+        let open = self.open.iter().find(|open| open.call == call)?;
+        if let Stage::Verifying(job, ..) = open.stage { Some(job) } else { None }
+    }
+
+    /// The slow work has ended; of a call that waits no more, nothing is changed.
+    pub(super) fn verified(&mut self, job: u64, good: Result<(), Refusal>) {
+        let of_job = |open: &&mut Open| matches!(open.stage, Stage::Verifying(known, ..) if known == job);
+        let Some(open) = self.open.iter_mut().find(of_job) else { return };
+        let Stage::Verifying(_, owner, call) = std::mem::replace(&mut open.stage, Stage::Alone) else { return };
+        match good {
+            Ok(()) => open.stage = Stage::Waiting(owner, call),
+            Err(refusal) => (open.records, open.end) = (vec![refused(refusal)], Some(Verdict::Done)),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use proto::records::{Ack, Auth, AuthAct, Room, RoomStatus};
 use proto::{Record, Refusal};
 
 use super::rate::{Class, Turn};
+use super::signature::signatures;
 use super::{Session, behalf, route};
 use crate::door::{Bye, Origin, Out, Role, Verdict};
 use crate::effects::refused;
@@ -109,7 +110,7 @@ impl Session {
         let Asked { call, origin, payload } = asked;
         match origin {
             Origin::Events { token } => self.event(chat, cx, fx, call, token, content),
-            Origin::Broadcast(topic) => self.broadcast(cx, fx, call, topic, content, payload),
+            Origin::Broadcast(topic) => self.broadcast(chat, cx, fx, call, topic, content, payload),
         }
     }
 
@@ -137,7 +138,7 @@ impl Session {
             Content::Record(Record::Auth(asked)) if asked.act() == Some(AuthAct::Ver) && !self.is_service() => {
                 self.version(chat, cx, fx, call, &asked)
             }
-            Content::Record(record) => self.perform(cx, fx, call, record, None),
+            Content::Record(record) => self.perform(chat, cx, fx, call, record, None),
             Content::Junk | Content::Bytes => {
                 self.conclude(cx, fx, call, vec![refused(Refusal::InvalidData)], Verdict::Done)
             }
@@ -156,6 +157,7 @@ impl Session {
     /// PM-1: what the session does itself, then what an owner does. `topic` is the feed whose topic the request came on.
     pub(super) fn perform(
         &mut self,
+        chat: &Chat,
         cx: &Cx<'_>,
         fx: &mut Fx,
         call: u64,
@@ -166,8 +168,8 @@ impl Session {
             Record::Ack(ack) => self.acknowledge(cx, fx, call, &ack),
             Record::PushService(asked) if self.is_service() => self.push_service(cx, fx, call, &asked),
             Record::PublishService(asked) if self.is_service() => self.publish_service(cx, fx, call, &asked),
-            Record::Room(room) => self.hand_over(cx, fx, call, named(cx, *room).into(), topic),
-            record => self.hand_over(cx, fx, call, record, topic),
+            Record::Room(room) => self.hand_over(chat, cx, fx, call, named(cx, *room).into(), topic),
+            record => self.hand_over(chat, cx, fx, call, record, topic),
         }
     }
 
@@ -187,6 +189,7 @@ impl Session {
 
     fn hand_over(
         &mut self,
+        chat: &Chat,
         cx: &Cx<'_>,
         fx: &mut Fx,
         call: u64,
@@ -195,11 +198,14 @@ impl Session {
     ) -> Result<(), Failure> {
         let Some(link) = &self.link else { return Ok(()) };
         let who = behalf::fill(cx, link.who(&self.client, call), &record, topic)?;
-        match route::owner(cx, &who, &record, topic) {
-            Ok(owner) => {
+        let signed = if chat.settings.verify { signatures(&record) } else { Ok(Vec::new()) };
+        let owner = signed.map_err(Halt::from).and_then(|signed| Ok((route::owner(cx, &who, &record, topic)?, signed)));
+        match owner {
+            Ok((owner, signed)) if signed.is_empty() => {
                 self.dispatch(fx, owner, Box::new(Call { who, record }));
                 Ok(())
             }
+            Ok((owner, signed)) => self.verify(cx, fx, owner, Box::new(Call { who, record }), signed),
             Err(Halt::Refused(refusal)) => self.conclude(cx, fx, call, vec![refused(refusal)], Verdict::Done),
             Err(Halt::Failed(failure)) => Err(failure),
         }

@@ -4,7 +4,7 @@ use proto::Refusal;
 use proto::limits::DESCS;
 use proto::records::{Desc, Message, MessageStatus};
 
-use super::{Halt, Turn, change, given, row_of};
+use super::{Halt, Turn, change, given, row_of, sealed};
 use crate::rows;
 
 /// MESSAGE-13: parts are appended, or take the place of those with the same id.
@@ -21,6 +21,7 @@ pub(super) fn add(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt>
         }
         turn.conversation.may_post(turn.cx, &turn.own)?;
     }
+    sealed::check(turn, &message)?;
     let files = joined(&stored.files, message.files)?;
     let shown = Message { status: Some(MessageStatus::Update), files, ..stored.clone() };
     if shown.files == stored.files {

@@ -7,7 +7,7 @@ use proto::records::{Desc, Message};
 use super::Halt;
 use crate::protocol::feature;
 
-const MIME: &[u8] = b"cdr";
+pub(super) const MIME: &[u8] = b"cdr";
 const GROUP: &[u8] = b"CALL";
 const STATUSES: [&[u8]; 4] = [b"answered", b"missed", b"rejected", b"failed"];
 const MEDIA: [&[u8]; 2] = [b"audio", b"video"];

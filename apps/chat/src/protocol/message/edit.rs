@@ -3,7 +3,7 @@
 use proto::Refusal;
 use proto::records::{Mark, Message, MessageStatus};
 
-use super::{Halt, Turn, acks, change, check_files, kinds, may_post, mentioned, row_of};
+use super::{Halt, Turn, acks, change, check_files, kinds, may_post, mentioned, row_of, sealed};
 use crate::protocol::rights::Right;
 use crate::rows;
 
@@ -28,6 +28,7 @@ pub(super) fn edit(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt
         turn.answer(acks);
         return Ok(());
     }
+    sealed::check(turn, &message)?;
     let mut kept = Message { files: message.files, mentioned, ..stored.clone() };
     if !kept.r#type.contains(&Mark::Edited) {
         kept.r#type.push(Mark::Edited);

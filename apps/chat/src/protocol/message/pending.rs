@@ -6,7 +6,7 @@ use proto::Refusal;
 use proto::records::{Mark, Message, MessageStatus};
 
 use super::delete::erase;
-use super::{Halt, Turn, acks, change, check_files, given, kinds, may_post, row_of};
+use super::{Halt, Turn, acks, change, check_files, given, kinds, may_post, row_of, sealed};
 use crate::process::conversation::Conversation;
 use crate::protocol::later;
 use crate::rows::{self, Chore, DUPLICATE, Later, Sent};
@@ -49,6 +49,7 @@ pub(super) fn duplicate(turn: &Turn<'_, '_>, msg_id: &[u8]) -> Bytes {
 pub(super) fn complete(turn: &mut Turn<'_, '_>, message: Message, announced: Message) -> Result<(), Halt> {
     may_post(turn)?;
     check_files(&message, announced.r#type.contains(&Mark::Forward))?;
+    sealed::check(turn, &message)?;
     let id = announced.id.ok_or(Refusal::MessageNotFound)?;
     let since = announced.created.map_or(0, |created| created.0);
     // D-21: `complete` is acknowledged, `update` is not.

@@ -6,7 +6,9 @@ use proto::Refusal;
 use proto::ids::FeedId;
 use proto::records::{Contact, ContactStatus, Container, Feed, Mark, Message, MessageLink, MessageStatus};
 
-use super::{Halt, Turn, acks, cdr, check_files, forward, given, kinds, may_post, mentioned, pending, reply, row_of};
+use super::{
+    Halt, Turn, acks, cdr, check_files, forward, given, kinds, may_post, mentioned, pending, reply, row_of, sealed,
+};
 use crate::effects::{Seen, contact_merge, notify, ses};
 use crate::process::conversation::Conversation;
 use crate::protocol::{contact, fleeting, push};
@@ -32,6 +34,8 @@ pub(super) fn send(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt
     }
     let mentioned = mentioned(turn, &message)?;
     let link = message.link.map(|link| about(turn, forwards, link)).transpose()?;
+    let message = Message { link, ..message };
+    sealed::check(turn, &message)?;
     let id = turn.cx.id()?;
     if !acquainted {
         check_room(turn.conversation, turn.cx)?;
@@ -47,7 +51,7 @@ pub(super) fn send(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt
         created: Some(turn.cx.now.0.into()),
         files: message.files,
         r#type: message.r#type,
-        link,
+        link: message.link,
         status: message.status.and_then(MessageStatus::modern),
         mentioned: mentioned.iter().map(|(member, _)| *member).collect(),
         ..Message::default()

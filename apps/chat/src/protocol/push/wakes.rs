@@ -157,6 +157,7 @@ impl Wakes {
             WorkResult::Failed(WorkError::Invalid) => auth::push_dead(cx, fx, own, &sent.away)?,
             WorkResult::Failed(WorkError::Unsupported | WorkError::Broken | WorkError::TooOften)
             | WorkResult::Sent
+            | WorkResult::Verified
             | WorkResult::Issued(_) => {}
         }
         Ok(true)
