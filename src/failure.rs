@@ -41,7 +41,7 @@ pub(crate) enum Failure {
     #[error("TLS: {0}")]
     Tls(String),
     #[error("cannot listen: {0}")]
-    Listen(#[from] mqtt::Error),
+    Listen(#[from] listen::Error),
     #[error("cannot listen for the remote shell: port {} on {}: {source}", address.port(), address.ip())]
     Shell { address: std::net::SocketAddr, source: io::Error },
     #[error("the server does not answer at {address}: {source}")]

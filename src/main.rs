@@ -17,6 +17,7 @@ mod greeting;
 mod terminal;
 mod background;
 mod remote;
+mod routes;
 
 use std::process::ExitCode;
 

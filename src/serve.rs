@@ -8,7 +8,8 @@ use ca::Authority;
 use chat::door::Identify;
 use chat::{Chat, Vault};
 use kvs::{Disk, Sequence, Store};
-use mqtt::{Front, Kind, Listen};
+use listen::{Doorman, Gate, Kind, Listen};
+use mqtt::Front;
 use n2o::{Handle, Host, Options, Part, Ring};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -20,6 +21,7 @@ use crate::home::{Home, Lock};
 use crate::keys;
 use crate::logging;
 use crate::remote;
+use crate::routes;
 use crate::settings::Settings;
 use crate::store;
 use crate::terminal::say;
@@ -85,6 +87,7 @@ fn more_files() {
 struct Running {
     handle: Handle<Chat>,
     front: Arc<Front>,
+    web: web::Front,
     tls: Arc<Tls>,
     _parts: Vec<Part>,
 }
@@ -104,12 +107,16 @@ async fn serve(home: &Home, settings: &Settings) -> Result<(), Failure> {
 fn start(home: &Home, settings: &Settings, stop: Arc<Notify>) -> Result<Running, Failure> {
     let first = store::is_first(home);
     let inside = Inside::start(home, settings, first)?;
-    let front = Arc::new(inside.front(settings)?);
+    let doorman = inside.doorman(settings);
+    let front = Arc::new(Front::bind(doorman.clone(), mqtt_listeners(settings, &inside.tls), settings.mqtt())?);
+    let web = web::Front::bind(doorman, web_listeners(settings, &inside.tls), routes::routes())?;
     let shells = remote::bind(&reachable(&settings.listen.shell))?;
 
     // Every port is ours; only now is anything served.
     front.serve();
-    let mut addresses = named(settings, &front);
+    web.serve();
+    let mut addresses = named(&reachable(&settings.listen.mqtt), front.addresses(), ["mqtt", "mqtts"]);
+    addresses.extend(named(&reachable(&settings.listen.http), web.addresses(), ["http", "https"]));
     let shell = Arc::new(inside.shell(home, &front, stop));
     for listener in shells {
         addresses.push(("shell", listener.local_addr().map_err(Failure::file(home.path()))?));
@@ -119,7 +126,7 @@ fn start(home: &Home, settings: &Settings, stop: Arc<Notify>) -> Result<Running,
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?addresses, "serves");
     greeting::print(home, settings, &addresses, first);
     let parts = parts(&inside.handle, &addresses);
-    Ok(Running { handle: inside.handle, front, tls: inside.tls, _parts: parts })
+    Ok(Running { handle: inside.handle, front, web, tls: inside.tls, _parts: parts })
 }
 
 /// What of the tree is no process.
@@ -156,10 +163,12 @@ impl Inside {
         Ok(Inside { authority, tls, store, handle })
     }
 
-    fn front(&self, settings: &Settings) -> Result<Front, Failure> {
+    /// Whom all listeners have in common.
+    fn doorman(&self, settings: &Settings) -> Arc<Doorman> {
         let authority = self.authority.clone();
-        let identify: mqtt::Identify = Arc::new(move |der: &[u8]| tls::identify(&authority, der));
-        Ok(Front::bind(self.handle.clone(), listeners(settings, &self.tls), identify, settings.mqtt())?)
+        let identify: Identify = Arc::new(move |der: &[u8]| tls::identify(&authority, der));
+        let gate = Gate::new(settings.gate());
+        Arc::new(Doorman { handle: self.handle.clone(), identify, gate, patience: settings.mqtt().connect_timeout })
     }
 
     fn shell(&self, home: &Home, front: &Arc<Front>, stop: Arc<Notify>) -> remote::Shell {
@@ -214,13 +223,20 @@ fn resume(store: &Disk, handle: &Handle<Chat>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The listeners of MQTT that this machine can have, TLS ones last.
-fn listeners(settings: &Settings, tls: &Arc<Tls>) -> Vec<Listen> {
-    let plain = reachable(&settings.listen.mqtt).into_iter().map(|address| Listen { address, kind: Kind::Tcp });
-    let secure = reachable(&settings.listen.mqtts).into_iter().map(|address| {
-        let tls = tls.clone();
-        Listen { address, kind: Kind::Tls(Arc::new(move || tls.config())) }
-    });
+fn mqtt_listeners(settings: &Settings, tls: &Arc<Tls>) -> Vec<Listen> {
+    let tls = tls.clone();
+    listeners(&settings.listen.mqtt, &settings.listen.mqtts, Kind::Tls(Arc::new(move || tls.required())))
+}
+
+fn web_listeners(settings: &Settings, tls: &Arc<Tls>) -> Vec<Listen> {
+    let tls = tls.clone();
+    listeners(&settings.listen.http, &settings.listen.https, Kind::Tls(Arc::new(move || tls.asked())))
+}
+
+/// Those that this machine can have, TLS ones last.
+fn listeners(plain: &[SocketAddr], secure: &[SocketAddr], tls: Kind) -> Vec<Listen> {
+    let plain = reachable(plain).into_iter().map(|address| Listen { address, kind: Kind::Tcp });
+    let secure = reachable(secure).into_iter().map(|address| Listen { address, kind: tls.clone() });
     plain.chain(secure).collect()
 }
 
@@ -237,10 +253,11 @@ fn reachable(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     addresses.iter().filter_map(instead).collect()
 }
 
-fn named(settings: &Settings, front: &Front) -> Vec<(&'static str, SocketAddr)> {
-    let plain = reachable(&settings.listen.mqtt).len();
-    let name = |at| if at < plain { "mqtt" } else { "mqtts" };
-    front.addresses().iter().enumerate().map(|(at, address)| (name(at), *address)).collect()
+/// The addresses of a front: as many plain ones as were wished for, then those with TLS.
+fn named(plain: &[SocketAddr], all: &[SocketAddr], names: [&'static str; 2]) -> Vec<(&'static str, SocketAddr)> {
+    let [without, with] = names;
+    let name = |at| if at < plain.len() { without } else { with };
+    all.iter().enumerate().map(|(at, address)| (name(at), *address)).collect()
 }
 
 /// SIGTERM, Ctrl-C or the remote shell.
@@ -270,7 +287,7 @@ async fn renew(tls: &Tls) {
 async fn stop(running: Running) {
     tracing::info!("stops");
     end_in_time();
-    running.front.shutdown(FAREWELL).await;
+    tokio::join!(running.front.shutdown(FAREWELL), running.web.shutdown(FAREWELL));
     let finished = running.handle.shutdown(FAREWELL).await;
     tracing::info!(finished, "stopped");
 }

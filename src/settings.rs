@@ -60,6 +60,8 @@ pub(crate) enum Profile {
 pub(crate) struct Listen {
     pub(crate) mqtt: Vec<SocketAddr>,
     pub(crate) mqtts: Vec<SocketAddr>,
+    pub(crate) http: Vec<SocketAddr>,
+    pub(crate) https: Vec<SocketAddr>,
     pub(crate) shell: Vec<SocketAddr>,
 }
 
@@ -183,6 +185,8 @@ impl Default for Listen {
         Listen {
             mqtt: vec![(Ipv4Addr::LOCALHOST, 1883).into(), (Ipv6Addr::LOCALHOST, 1883).into()],
             mqtts: vec![(Ipv6Addr::UNSPECIFIED, 8883).into()],
+            http: vec![(Ipv4Addr::LOCALHOST, 8083).into(), (Ipv6Addr::LOCALHOST, 8083).into()],
+            https: vec![(Ipv6Addr::UNSPECIFIED, 8084).into()],
             shell: vec![(Ipv4Addr::LOCALHOST, 8899).into()],
         }
     }
@@ -224,6 +228,13 @@ impl Default for History {
     }
 }
 
+impl Listen {
+    /// All of them, by what is spoken there.
+    pub(crate) fn kinds(&self) -> [&Vec<SocketAddr>; 5] {
+        [&self.mqtt, &self.mqtts, &self.http, &self.https, &self.shell]
+    }
+}
+
 impl Settings {
     /// What concerns the chat.
     pub(crate) fn chat(&self, home: &Home) -> Result<chat::Settings, Failure> {
@@ -255,10 +266,15 @@ impl Settings {
             Plain::Any => mqtt::Plain::Any,
             Plain::Off => mqtt::Plain::Off,
         };
-        let held = mqtt::Settings { packet_max: self.mqtt.packet_max, plain, ..mqtt::Settings::default() };
+        mqtt::Settings { packet_max: self.mqtt.packet_max, plain, ..mqtt::Settings::default() }
+    }
+
+    /// What concerns strangers at the listeners.
+    pub(crate) fn gate(&self) -> listen::Limits {
+        let held = listen::Limits::default();
         match self.limits {
             true => held,
-            false => mqtt::Settings { per_address_max: usize::MAX, connects_per_minute: None, ..held },
+            false => listen::Limits { per_address_max: usize::MAX, connects_per_minute: None, ..held },
         }
     }
 }

@@ -1,4 +1,5 @@
-//! TLS of the listeners (SEC-1): 1.3 alone, a client certificate always, post-quantum key exchange first. And who a client is by it.
+//! TLS of the listeners (SEC-1): 1.3 alone, a client certificate for MQTT always and for the web if there is one, post-quantum key
+//! exchange first. And who a client is by it.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::UNIX_EPOCH;
@@ -6,6 +7,7 @@ use std::time::UNIX_EPOCH;
 use ca::{Authority, Subject};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 
@@ -14,47 +16,75 @@ use crate::home::Home;
 use crate::keys;
 use crate::settings::Settings;
 
-const ALPN: &[u8] = b"mqtt";
+const MQTT: &[&[u8]] = &[b"mqtt"];
+const WEB: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// What the listeners show and whom they trust; replaced while they run.
 pub(crate) struct Tls {
     home: Home,
     settings: Settings,
     authority: Arc<Authority>,
-    config: RwLock<Arc<ServerConfig>>,
+    configs: RwLock<Configs>,
+}
+
+#[derive(Clone)]
+struct Configs {
+    required: Arc<ServerConfig>,
+    asked: Arc<ServerConfig>,
 }
 
 impl Tls {
     pub(crate) fn new(home: &Home, settings: &Settings, authority: Arc<Authority>) -> Result<Tls, Failure> {
-        let config = config(&authority, keys::server(home, settings, &authority)?)?;
-        Ok(Tls { home: home.clone(), settings: settings.clone(), authority, config: RwLock::new(config) })
+        let configs = Configs::new(&authority, keys::server(home, settings, &authority)?)?;
+        Ok(Tls { home: home.clone(), settings: settings.clone(), authority, configs: RwLock::new(configs) })
     }
 
-    /// For the next handshake.
-    pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// For the next handshake where a client certificate is required: MQTT, the shell.
+    pub(crate) fn required(&self) -> Arc<ServerConfig> {
+        self.configs.read().unwrap_or_else(PoisonError::into_inner).required.clone()
+    }
+
+    /// The same where it is asked for: the web.
+    pub(crate) fn asked(&self) -> Arc<ServerConfig> {
+        self.configs.read().unwrap_or_else(PoisonError::into_inner).asked.clone()
     }
 
     /// Issues what ends soon anew; connections stay as they are.
     pub(crate) fn renew(&self) -> Result<(), Failure> {
         keys::admin(&self.home, &self.authority)?;
-        let fresh = config(&self.authority, keys::server(&self.home, &self.settings, &self.authority)?)?;
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        let fresh = Configs::new(&self.authority, keys::server(&self.home, &self.settings, &self.authority)?)?;
+        *self.configs.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
 }
 
+impl Configs {
+    fn new(authority: &Authority, pair: keys::Pair) -> Result<Configs, Failure> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let roots = roots(authority.certificate_der())?;
+        let verifier = || WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone());
+        let (must, may) = (verifier(), verifier().allow_unauthenticated());
+        let again = keys::Pair { certificate: pair.certificate.clone(), key: pair.key.clone_key() };
+        let required = config(must.build().map_err(Failure::tls)?, again, MQTT)?;
+        let asked = config(may.build().map_err(Failure::tls)?, pair, WEB)?;
+        Ok(Configs { required, asked })
+    }
+}
+
 /// No session is resumed: a resumed one would not look at the client's certificate again (SEC-2), and what is not kept takes no memory.
-fn config(authority: &Authority, pair: keys::Pair) -> Result<Arc<ServerConfig>, Failure> {
+fn config(
+    verifier: Arc<dyn ClientCertVerifier>,
+    pair: keys::Pair,
+    protocols: &[&[u8]],
+) -> Result<Arc<ServerConfig>, Failure> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots(authority.certificate_der())?, provider.clone());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(Failure::tls)?
-        .with_client_cert_verifier(verifier.build().map_err(Failure::tls)?)
+        .with_client_cert_verifier(verifier)
         .with_single_cert(vec![pair.certificate], pair.key)
         .map_err(Failure::tls)?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))

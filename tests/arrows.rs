@@ -12,7 +12,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("n2o", &["kvs"]),
     ("mail", &["etf", "proto"]),
     ("chat", &["etf", "proto", "mail", "kvs", "n2o"]),
-    ("mqtt", &["etf", "proto", "n2o", "chat"]),
+    ("listen", &["proto", "n2o", "chat"]),
+    ("mqtt", &["etf", "proto", "n2o", "chat", "listen"]),
+    ("web", &["etf", "proto", "mail", "n2o", "chat", "listen"]),
     ("ca", &[]),
     ("client", &["etf", "proto", "ca"]),
 ];

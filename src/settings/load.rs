@@ -38,12 +38,12 @@ impl Settings {
 
     fn check(&self) -> Result<(), String> {
         let listen = &self.listen;
-        let all = || [&listen.mqtt, &listen.mqtts, &listen.shell].into_iter().flatten();
+        let all = || listen.kinds().into_iter().flatten();
         if let Some(open) = all().find(|address| self.auth.fake_numbers && !address.ip().is_loopback()) {
             // ID-15
             return Err(format!("auth.fake_numbers needs every listener on loopback, and {open} is not"));
         }
-        if [&listen.mqtt, &listen.mqtts, &listen.shell].iter().any(|listeners| listeners.len() > LISTENERS_MAX) {
+        if listen.kinds().iter().any(|listeners| listeners.len() > LISTENERS_MAX) {
             return Err(format!("at most {LISTENERS_MAX} listeners of a kind"));
         }
         if let Some(open) = all().find(|address| self.auth.jwt.self_issue && !address.ip().is_loopback()) {

@@ -63,9 +63,10 @@ impl Server {
         let path = self.home().join("chat.toml");
         let text = fs::read_to_string(&path).expect("its configuration");
         let mut text = text;
-        for (key, name) in [("listen.mqtt", "mqtt"), ("listen.mqtts", "mqtts"), ("listen.shell", "shell")] {
+        for name in ["mqtt", "mqtts", "http", "https", "shell"] {
             if let Some(address) = self.addresses.get(name) {
-                let (from, to) = (entry(key, "127.0.0.1:0"), entry(key, &address.to_string()));
+                let key = format!("listen.{name}");
+                let (from, to) = (entry(&key, "127.0.0.1:0"), entry(&key, &address.to_string()));
                 text = text.replace(&from, &to);
             }
         }
@@ -80,6 +81,16 @@ impl Server {
     /// Where MQTT over mutual TLS is spoken.
     pub(crate) fn mqtts(&self) -> SocketAddr {
         self.address("mqtts")
+    }
+
+    /// Where HTTP is spoken, WebSocket included.
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.address("http")
+    }
+
+    /// The same over TLS.
+    pub(crate) fn https(&self) -> SocketAddr {
+        self.address("https")
     }
 
     /// Where the remote shell listens.
@@ -174,11 +185,17 @@ impl Drop for Server {
     }
 }
 
-/// Lines that put the listeners on these ports of loopback.
+/// Lines that put the listeners on these ports of loopback, those of the web on free ones.
 pub(crate) fn listen(mqtt: &str, mqtts: &str, shell: &str) -> String {
-    [("listen.mqtt", mqtt), ("listen.mqtts", mqtts), ("listen.shell", shell)]
-        .map(|(key, port)| entry(key, &format!("127.0.0.1:{port}")) + "\n")
-        .concat()
+    [
+        ("listen.mqtt", mqtt),
+        ("listen.mqtts", mqtts),
+        ("listen.http", "0"),
+        ("listen.https", "0"),
+        ("listen.shell", shell),
+    ]
+    .map(|(key, port)| entry(key, &format!("127.0.0.1:{port}")) + "\n")
+    .concat()
 }
 
 fn entry(key: &str, address: &str) -> String {

@@ -1,33 +1,22 @@
 //! The running front: its listeners, from the bound port to the last connection.
 
-use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chat::Chat;
-use tokio::net::TcpSocket;
+use listen::{Bound, Doorman, Listen};
 
 use crate::settings::Settings;
 use crate::shared::Shared;
-use crate::{Identify, Kind, Listen, accept};
 
-/// Connections that wait to be accepted.
-const BACKLOG: u32 = 1024;
-/// How often expired sessions, due wills and quiet addresses are looked for.
+/// How often expired sessions and due wills are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
-
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("port {} on {}: {source}", address.port(), address.ip())]
-    Bind { address: SocketAddr, source: std::io::Error },
-}
 
 /// Listeners, and the connections that came by them.
 pub struct Front {
+    doorman: Arc<Doorman>,
     shared: Arc<Shared>,
-    addresses: Vec<SocketAddr>,
-    bound: Mutex<Vec<(TcpListener, Kind)>>,
+    bound: Bound,
 }
 
 impl Front {
@@ -35,39 +24,19 @@ impl Front {
     ///
     /// # Errors
     /// A port that cannot be had, by name.
-    pub fn bind(
-        handle: n2o::Handle<Chat>,
-        listens: Vec<Listen>,
-        identify: Identify,
-        settings: Settings,
-    ) -> Result<Front, Error> {
-        let mut addresses = Vec::new();
-        let mut bound = Vec::new();
-        for Listen { address, kind } in listens {
-            let listener = listen(address).map_err(|source| Error::Bind { address, source })?;
-            addresses.push(listener.local_addr().map_err(|source| Error::Bind { address, source })?);
-            bound.push((listener, kind));
-        }
-        Ok(Front { shared: Shared::new(handle, identify, settings), addresses, bound: Mutex::new(bound) })
+    pub fn bind(doorman: Arc<Doorman>, listens: Vec<Listen>, settings: Settings) -> Result<Front, listen::Error> {
+        let shared = Shared::new(doorman.handle.clone(), settings);
+        Ok(Front { doorman, shared, bound: Bound::take(listens)? })
     }
 
     /// Where it listens, in the order asked for; port 0 has become the real one.
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        self.bound.addresses()
     }
 
-    /// Begins to accept. A second call does nothing.
+    /// Begins to accept.
     pub fn serve(&self) {
-        let bound = std::mem::take(&mut *self.bound.lock().unwrap_or_else(|broken| broken.into_inner()));
-        if bound.is_empty() {
-            return;
-        }
-        let next = Arc::new(AtomicUsize::new(0));
-        let threads = self.shared.handle.threads().max(1);
-        for (index, (listener, kind)) in bound.into_iter().enumerate() {
-            let (shared, next) = (self.shared.clone(), next.clone());
-            self.shared.handle.spawn(index % threads, accept::run(listener, kind, shared, next));
-        }
+        self.bound.serve(&self.doorman, &self.shared);
         self.shared.handle.spawn(0, sweep(self.shared.clone()));
     }
 
@@ -92,25 +61,10 @@ impl Front {
     }
 }
 
-/// A listening socket. Tokio makes one only inside a runtime; the one here ends with this function.
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let listener = {
-        let _inside = runtime.enter();
-        socket.listen(BACKLOG)?.into_std()
-    };
-    runtime.shutdown_background();
-    listener
-}
-
 async fn sweep(shared: Arc<Shared>) {
     let mut tick = tokio::time::interval(SWEEP);
     while !shared.is_stopping() {
         tick.tick().await;
         shared.broker.sweep(Instant::now());
-        shared.gate.sweep(Instant::now());
     }
 }

@@ -26,12 +26,6 @@ pub struct Settings {
     pub plain: Plain,
     /// From the accepted connection to its complete CONNECT.
     pub connect_timeout: Duration,
-    /// Connections without an accepted CONNECT, of all addresses; beyond, new ones are closed at once.
-    pub unauthenticated_max: usize,
-    /// The same of one address (loopback excepted).
-    pub per_address_max: usize,
-    /// CONNECTs of one address in a minute (loopback excepted). `None`: any number.
-    pub connects_per_minute: Option<u32>,
 }
 
 impl Default for Settings {
@@ -42,9 +36,6 @@ impl Default for Settings {
             keep_alive: proto::limits::KEEP_ALIVE_S,
             plain: Plain::Cert,
             connect_timeout: Duration::from_millis(proto::limits::CONNECT_MS),
-            unauthenticated_max: proto::limits::STRANGERS,
-            per_address_max: proto::limits::STRANGERS_PER_ADDRESS,
-            connects_per_minute: Some(600),
         }
     }
 }

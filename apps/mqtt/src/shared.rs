@@ -5,18 +5,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use chat::Chat;
+use listen::{Arrival, Serve, Stream};
 
-use crate::Identify;
-use crate::admit::Gate;
 use crate::broker::Broker;
+use crate::connection;
 use crate::settings::Settings;
 use crate::signal::Signal;
 
 pub(crate) struct Shared {
     pub(crate) handle: n2o::Handle<Chat>,
-    pub(crate) identify: Identify,
     pub(crate) settings: Settings,
-    pub(crate) gate: Arc<Gate>,
     pub(crate) broker: Arc<Broker>,
     signals: Mutex<HashMap<u64, Arc<Signal>>>,
     last: AtomicU64,
@@ -34,13 +32,10 @@ pub(crate) struct Seat {
 }
 
 impl Shared {
-    pub(crate) fn new(handle: n2o::Handle<Chat>, identify: Identify, settings: Settings) -> Arc<Shared> {
-        let gate = Gate::new(&settings);
+    pub(crate) fn new(handle: n2o::Handle<Chat>, settings: Settings) -> Arc<Shared> {
         Arc::new(Shared {
             handle,
-            identify,
             settings,
-            gate,
             broker: Arc::default(),
             signals: Mutex::default(),
             last: AtomicU64::new(0),
@@ -68,14 +63,6 @@ impl Shared {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// Ready when the front stops.
-    pub(crate) async fn stopped(&self) {
-        let told = self.stop.notified();
-        if !self.is_stopping() {
-            told.await;
-        }
-    }
-
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.stop.notify_waiters();
@@ -87,6 +74,23 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Signal>>> {
         self.signals.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+}
+
+impl Serve for Shared {
+    async fn serve(self: Arc<Shared>, arrival: Arrival) {
+        let Arrival { stream, certificate, ticket, .. } = arrival;
+        match stream {
+            Stream::Plain(stream) => connection::serve(stream, self, certificate, ticket).await,
+            Stream::Tls(stream) => connection::serve(stream, self, certificate, ticket).await,
+        }
+    }
+
+    async fn stopped(&self) {
+        let told = self.stop.notified();
+        if !self.is_stopping() {
+            told.await;
+        }
     }
 }
 

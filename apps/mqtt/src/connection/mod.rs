@@ -9,9 +9,9 @@ mod socket;
 use std::sync::Arc;
 
 use chat::door::Certificate;
+use listen::Ticket;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::admit::Ticket;
 use crate::shared::Shared;
 
 /// A stream of bytes that carries MQTT.

@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use chat::{Chat, Output};
-use mqtt::{Front, Kind, Listen, Plain, Settings};
+use listen::{Doorman, Gate, Kind, Limits, Listen};
+use mqtt::{Front, Plain, Settings};
 
 /// No answer in this time is a failure of the test.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,8 +58,10 @@ pub(crate) fn host() -> n2o::Handle<Chat> {
     n2o::Host::start(Arc::new(chat), store.clone(), sequence(b"ids"), options, Arc::new(Ports)).unwrap()
 }
 
-pub(crate) fn bind(handle: n2o::Handle<Chat>, address: SocketAddr, settings: Settings) -> Result<Front, mqtt::Error> {
-    Front::bind(handle, vec![Listen { address, kind: Kind::Tcp }], Arc::new(|_| None), settings)
+pub(crate) fn bind(handle: n2o::Handle<Chat>, address: SocketAddr, settings: Settings) -> Result<Front, listen::Error> {
+    let gate = Gate::new(Limits::default());
+    let doorman = Doorman { handle, identify: Arc::new(|_| None), gate, patience: settings.connect_timeout };
+    Front::bind(Arc::new(doorman), vec![Listen { address, kind: Kind::Tcp }], settings)
 }
 
 impl Server {

@@ -7,18 +7,35 @@ use std::time::{Duration, Instant};
 
 use chat::door::Source;
 
-use crate::settings::Settings;
-
-/// The time in which [`Settings::connects_per_minute`] counts.
+/// The time in which [`Limits::connects_per_minute`] counts.
 const MINUTE: Duration = Duration::from_secs(60);
 /// Addresses remembered; beyond, those without open connections are forgotten.
 const ADDRESSES_MAX: usize = 100_000;
 
+/// What two deployments may want different of it.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections of strangers, of all addresses; beyond, new ones are closed at once.
+    pub strangers_max: usize,
+    /// The same of one address (loopback excepted).
+    pub per_address_max: usize,
+    /// Connections of one address in a minute (loopback excepted). `None`: any number.
+    pub connects_per_minute: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            strangers_max: proto::limits::STRANGERS,
+            per_address_max: proto::limits::STRANGERS_PER_ADDRESS,
+            connects_per_minute: Some(600),
+        }
+    }
+}
+
 #[derive(Debug)]
-pub(crate) struct Gate {
-    all_max: usize,
-    address_max: usize,
-    per_minute: Option<u32>,
+pub struct Gate {
+    limits: Limits,
     inner: Mutex<Inner>,
 }
 
@@ -26,6 +43,8 @@ pub(crate) struct Gate {
 struct Inner {
     open: usize,
     addresses: HashMap<IpAddr, Address>,
+    /// When quiet addresses were last forgotten.
+    swept: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -37,23 +56,18 @@ struct Address {
 
 /// A connection that has not said who it is. Dropped when it has, or when it ends.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub struct Ticket {
     gate: Arc<Gate>,
     address: IpAddr,
 }
 
 impl Gate {
-    pub(crate) fn new(settings: &Settings) -> Arc<Gate> {
-        Arc::new(Gate {
-            all_max: settings.unauthenticated_max,
-            address_max: settings.per_address_max,
-            per_minute: settings.connects_per_minute,
-            inner: Mutex::default(),
-        })
+    pub fn new(limits: Limits) -> Arc<Gate> {
+        Arc::new(Gate { limits, inner: Mutex::default() })
     }
 
     /// `None`: close it without a word. Loopback is never refused, nor counted.
-    pub(crate) fn admit(self: &Arc<Gate>, address: IpAddr, now: Instant) -> Option<Ticket> {
+    pub fn admit(self: &Arc<Gate>, address: IpAddr, now: Instant) -> Option<Ticket> {
         let address = network(address.to_canonical());
         if !address.is_loopback() {
             self.count(address, now)?;
@@ -63,7 +77,8 @@ impl Gate {
 
     fn count(&self, address: IpAddr, now: Instant) -> Option<()> {
         let mut inner = self.lock();
-        if inner.open >= self.all_max {
+        inner.sweep(now);
+        if inner.open >= self.limits.strangers_max {
             return None;
         }
         if inner.addresses.len() >= ADDRESSES_MAX {
@@ -73,7 +88,9 @@ impl Gate {
         if now.duration_since(known.since) >= MINUTE {
             *known = Address { open: known.open, since: now, connects: 0 };
         }
-        if known.open >= self.address_max || self.per_minute.is_some_and(|most| known.connects >= most) {
+        if known.open >= self.limits.per_address_max
+            || self.limits.connects_per_minute.is_some_and(|most| known.connects >= most)
+        {
             return None;
         }
         known.open += 1;
@@ -82,13 +99,18 @@ impl Gate {
         Some(())
     }
 
-    /// Forgets addresses that have been quiet.
-    pub(crate) fn sweep(&self, now: Instant) {
-        self.lock().addresses.retain(|_, known| known.open > 0 || now.duration_since(known.since) < MINUTE);
-    }
-
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+}
+
+impl Inner {
+    /// Forgets addresses that have been quiet for a minute.
+    fn sweep(&mut self, now: Instant) {
+        if self.swept.is_none_or(|swept| now.duration_since(swept) >= MINUTE) {
+            self.swept = Some(now);
+            self.addresses.retain(|_, known| known.open > 0 || now.duration_since(known.since) < MINUTE);
+        }
     }
 }
 
@@ -102,7 +124,7 @@ fn network(address: IpAddr) -> IpAddr {
 
 impl Ticket {
     /// What the chat counts by; nothing for loopback.
-    pub(crate) fn source(&self) -> Option<Source> {
+    pub fn source(&self) -> Option<Source> {
         let bytes = match self.address {
             IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
             IpAddr::V6(address) => address.octets(),
@@ -129,12 +151,7 @@ mod tests {
     use super::*;
 
     fn gate(all: usize, each: usize, per_minute: u32) -> Arc<Gate> {
-        Gate::new(&Settings {
-            unauthenticated_max: all,
-            per_address_max: each,
-            connects_per_minute: Some(per_minute),
-            ..Settings::default()
-        })
+        Gate::new(Limits { strangers_max: all, per_address_max: each, connects_per_minute: Some(per_minute) })
     }
 
     #[test]

@@ -1,0 +1,97 @@
+//! Accepting connections: one loop for each listener, the TLS handshake, and the certificate that it proves.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::gate::Ticket;
+use crate::{Arrival, Doorman, Kind, Serve, Stream};
+
+/// After an error of accepting (too many open files): it does not go away at once.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Takes connections and hands them to the ring threads, one after the other, until who serves them stops.
+pub(crate) async fn run<S: Serve>(
+    listener: std::net::TcpListener,
+    kind: Kind,
+    doorman: Arc<Doorman>,
+    server: Arc<S>,
+    next: Arc<AtomicUsize>,
+) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(failure) => return tracing::error!(%failure, "a listener is lost"),
+    };
+    let mut stopped = pin!(server.stopped());
+    loop {
+        tokio::select! {
+            biased;
+            () = stopped.as_mut() => return,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, from)) => hand_over(stream, from, &kind, &doorman, &server, &next),
+                Err(failure) => {
+                    tracing::warn!(%failure, "cannot accept connections");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
+fn hand_over<S: Serve>(
+    stream: TcpStream,
+    from: SocketAddr,
+    kind: &Kind,
+    doorman: &Arc<Doorman>,
+    server: &Arc<S>,
+    next: &AtomicUsize,
+) {
+    let Some(ticket) = doorman.gate.admit(from.ip(), Instant::now()) else {
+        return;
+    };
+    // Its readiness belongs to this thread's reactor; it is registered anew where it will live.
+    let Ok(stream) = stream.into_std() else {
+        return;
+    };
+    let thread = next.fetch_add(1, Ordering::Relaxed) % doorman.handle.threads().max(1);
+    let (kind, own, server) = (kind.clone(), doorman.clone(), server.clone());
+    doorman.handle.spawn_with(thread, move || serve(stream, from, kind, own, server, ticket));
+}
+
+async fn serve<S: Serve>(
+    stream: std::net::TcpStream,
+    from: SocketAddr,
+    kind: Kind,
+    doorman: Arc<Doorman>,
+    server: Arc<S>,
+    ticket: Ticket,
+) {
+    let Ok(stream) = registered(stream) else {
+        return;
+    };
+    let arrival = match kind {
+        Kind::Tcp => Arrival { stream: Stream::Plain(stream), from, certificate: None, ticket },
+        Kind::Tls(config) => {
+            let handshake = TlsAcceptor::from(config()).accept(stream);
+            let Ok(Ok(stream)) = tokio::time::timeout(doorman.patience, handshake).await else {
+                return;
+            };
+            let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+            let certificate = leaf.and_then(|leaf| (doorman.identify)(leaf)).map(Arc::new);
+            Arrival { stream: Stream::Tls(Box::new(stream)), from, certificate, ticket }
+        }
+    };
+    server.serve(arrival).await;
+}
+
+fn registered(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    let stream = TcpStream::from_std(stream)?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

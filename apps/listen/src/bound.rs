@@ -1,0 +1,72 @@
+//! Ports: taken first, all of them, and served only then.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+
+use tokio::net::TcpSocket;
+
+use crate::{Doorman, Kind, Listen, Serve, accept};
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("port {} on {}: {source}", address.port(), address.ip())]
+    Bind { address: SocketAddr, source: std::io::Error },
+}
+
+/// Listening sockets.
+#[derive(Debug)]
+pub struct Bound {
+    addresses: Vec<SocketAddr>,
+    waiting: Mutex<Vec<(TcpListener, Kind)>>,
+}
+
+impl Bound {
+    /// Takes the ports; nothing is accepted before [`Bound::serve`].
+    ///
+    /// # Errors
+    /// A port that cannot be had, by name.
+    pub fn take(listens: Vec<Listen>) -> Result<Bound, Error> {
+        let mut addresses = Vec::new();
+        let mut waiting = Vec::new();
+        for Listen { address, kind } in listens {
+            let listener = listen(address).map_err(|source| Error::Bind { address, source })?;
+            addresses.push(listener.local_addr().map_err(|source| Error::Bind { address, source })?);
+            waiting.push((listener, kind));
+        }
+        Ok(Bound { addresses, waiting: Mutex::new(waiting) })
+    }
+
+    /// Where it listens, in the order asked for; port 0 has become the real one.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Begins to accept for `server`. A second call does nothing.
+    pub fn serve<S: Serve>(&self, doorman: &Arc<Doorman>, server: &Arc<S>) {
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(|broken| broken.into_inner()));
+        let next = Arc::new(AtomicUsize::new(0));
+        let threads = doorman.handle.threads().max(1);
+        for (index, (listener, kind)) in waiting.into_iter().enumerate() {
+            let loops = accept::run(listener, kind, doorman.clone(), server.clone(), next.clone());
+            doorman.handle.spawn(index % threads, loops);
+        }
+    }
+}
+
+/// A listening socket. Tokio makes one only inside a runtime; the one here ends with this function.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let listener = {
+        let _inside = runtime.enter();
+        socket.listen(BACKLOG)?.into_std()
+    };
+    runtime.shutdown_background();
+    listener
+}

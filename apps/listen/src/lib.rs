@@ -1,0 +1,81 @@
+//! Listeners: what stands between a port and a protocol, whichever is spoken there.
+//!
+//! A connection is accepted, counted by the [`Gate`] (one for all listeners, so that an address has as many strangers whatever they
+//! speak), handed to a ring thread, led through the TLS handshake, and given to who serves it as an [`Arrival`].
+
+mod accept;
+mod gate;
+mod bound;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat::Chat;
+use chat::door::Certificate;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+pub use bound::{Bound, Error};
+pub use gate::{Gate, Limits, Ticket};
+
+/// Says who holds a certificate that TLS has verified, given the leaf in DER; `None` when it says nothing usable.
+pub type Identify = Arc<dyn Fn(&[u8]) -> Option<Certificate> + Send + Sync>;
+
+/// One listener.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    pub address: SocketAddr,
+    pub kind: Kind,
+}
+
+/// What is spoken below the protocol.
+#[derive(Clone)]
+pub enum Kind {
+    Tcp,
+    /// Asked for at each handshake, so that a new certificate or revocation list needs no restart.
+    Tls(Arc<dyn Fn() -> Arc<rustls::ServerConfig> + Send + Sync>),
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Tcp => "Tcp",
+            Kind::Tls(_) => "Tls",
+        })
+    }
+}
+
+/// What all listeners have in common.
+pub struct Doorman {
+    /// The threads on which connections live.
+    pub handle: n2o::Handle<Chat>,
+    pub identify: Identify,
+    pub gate: Arc<Gate>,
+    /// From the accepted connection to the end of the TLS handshake.
+    pub patience: Duration,
+}
+
+/// A connection that may be served, on the thread where it stays.
+pub struct Arrival {
+    pub stream: Stream,
+    pub from: SocketAddr,
+    /// What the TLS handshake has proved.
+    pub certificate: Option<Arc<Certificate>>,
+    pub ticket: Ticket,
+}
+
+pub enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Who serves what arrives.
+pub trait Serve: Send + Sync + 'static {
+    /// Runs on the connection's thread, in a task of its own.
+    fn serve(self: Arc<Self>, arrival: Arrival) -> impl Future<Output = ()> + 'static;
+
+    /// Ready when nothing more is to be accepted.
+    fn stopped(&self) -> impl Future<Output = ()> + Send;
+}

@@ -1,0 +1,117 @@
+//! One connection: HTTP/1.1, or HTTP/2 where TLS has agreed on it, with bounds on what it may cost.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use listen::{Arrival, Serve, Stream};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::front::Shared;
+use crate::route::Peer;
+use crate::stall::Stalling;
+
+/// Bytes of the head of a request, and of what is read ahead.
+const HEAD_MAX: usize = 16 << 10;
+/// The head of a request has to be there in this time, counted from the end of the one before.
+const HEAD: Duration = Duration::from_secs(10);
+/// Requests that may be open at once on a connection of HTTP/2.
+const STREAMS_MAX: u32 = 32;
+/// Answers that wait for the peer, in bytes for each of them.
+const UNSENT_MAX: usize = 64 << 10;
+/// A connection of HTTP/2 without a request in this time is closed.
+const IDLE: Duration = Duration::from_secs(60);
+/// It is asked whether it lives, and has so long to say so.
+const ALIVE: Duration = Duration::from_secs(20);
+
+const H2: &[u8] = b"h2";
+
+pub(crate) async fn serve(arrival: Arrival, shared: Arc<Shared>) {
+    let Arrival { stream, from, certificate, ticket } = arrival;
+    let peer = |secure| Arc::new(Peer::new(from.ip(), certificate, secure, ticket));
+    let seat = shared.seat();
+    match stream {
+        Stream::Plain(stream) => one(stream, peer(false), &shared).await,
+        Stream::Tls(stream) => match stream.get_ref().1.alpn_protocol() == Some(H2) {
+            true => two(stream, peer(true), &shared).await,
+            false => one(stream, peer(true), &shared).await,
+        },
+    }
+    drop(seat);
+}
+
+async fn one(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: Arc<Peer>, shared: &Arc<Shared>) {
+    let own = shared.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (shared, peer) = (own.clone(), peer.clone());
+        async move { Ok::<_, Infallible>(shared.routes.answer(request, peer).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_MAX)
+        .serve_connection(TokioIo::new(Stalling::new(stream)), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    tokio::select! {
+        // How it ended is the peer's affair.
+        _ = connection.as_mut() => return,
+        () = shared.stopped() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+async fn two(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: Arc<Peer>, shared: &Arc<Shared>) {
+    let (own, served) = (shared.clone(), Rc::new(Cell::new(0_u64)));
+    let counted = served.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (shared, peer) = (own.clone(), peer.clone());
+        counted.set(counted.get() + 1);
+        async move { Ok::<_, Infallible>(shared.routes.answer(request, peer).await) }
+    });
+    let connection = http2::Builder::new(Here)
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEAD_MAX as u32)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_send_buf_size(UNSENT_MAX)
+        .keep_alive_interval(ALIVE)
+        .keep_alive_timeout(ALIVE)
+        .serve_connection(TokioIo::new(Stalling::new(stream)), service);
+    let mut connection = pin!(connection);
+    loop {
+        let before = served.get();
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = tokio::time::sleep(IDLE) => if served.get() > before { continue },
+            () = shared.stopped() => {}
+        }
+        // What is open is answered still.
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.as_mut().await;
+        return;
+    }
+}
+
+/// Runs what HTTP/2 splits off on the connection's own thread.
+#[derive(Clone, Copy)]
+struct Here;
+
+impl<F> Executor<F> for Here
+where
+    F: Future + 'static,
+{
+    fn execute(&self, future: F) {
+        actix_rt::spawn(async move {
+            future.await;
+        });
+    }
+}

@@ -1,0 +1,22 @@
+//! The web front: one HTTP server, which others give routes to.
+//!
+//! Follow one request: a listener (crate `listen`) brings the connection to a ring thread, `connection` reads HTTP/1.1 or, where
+//! TLS has agreed on it, HTTP/2, and bounds what a connection may cost; `route` finds who answers, reads the body up to what that
+//! route takes, and hands over an [`Asked`] with the [`Peer`] that asks.
+//!
+//! # Bounds
+//!
+//! Connections of strangers are counted by the doorman, as everywhere; one with a verified certificate is none. The head of a request
+//! has 16 KiB and 10 seconds, which is also how long a connection may idle over HTTP/1.1; a body has what its route says and 30
+//! seconds; a peer that does not read has 30 seconds. What is beyond is answered 431, 413, 408, or closed where no answer helps.
+
+mod front;
+mod route;
+mod reply;
+mod connection;
+mod stall;
+
+pub use front::Front;
+pub use hyper::{HeaderMap, Method, StatusCode, Uri, header};
+pub use reply::{Body, Reply, reply, status, text};
+pub use route::{Asked, Peer, Routes};

@@ -1,0 +1,168 @@
+//! Who answers which path, and what he is told of who asks.
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chat::door::{Certificate, Source};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
+use listen::Ticket;
+
+use crate::reply::{Reply, status, whole};
+
+/// A body has to be there in this time.
+const BODY: Duration = Duration::from_secs(30);
+
+/// Who asks: the connection that a request came by.
+pub struct Peer {
+    /// Its address; never to be kept or logged (SEC-10).
+    pub address: IpAddr,
+    /// What limits count by; nothing for loopback.
+    pub source: Option<Source>,
+    /// What the TLS handshake has proved (ID-9).
+    pub certificate: Option<Arc<Certificate>>,
+    /// It came by TLS.
+    pub secure: bool,
+    ticket: Mutex<Option<Ticket>>,
+}
+
+impl Peer {
+    /// One with a certificate is no stranger.
+    pub(crate) fn new(address: IpAddr, certificate: Option<Arc<Certificate>>, secure: bool, ticket: Ticket) -> Peer {
+        let source = ticket.source();
+        let ticket = Mutex::new(Some(ticket).filter(|_| certificate.is_none()));
+        Peer { address, source, certificate, secure, ticket }
+    }
+
+    /// Who it is has been proved: it is no longer counted among the strangers.
+    pub fn known(&self) {
+        self.ticket.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// One request, read whole.
+pub struct Asked {
+    pub method: Method,
+    /// As sent, percent signs and all: `asked.uri.path()`, `asked.uri.query()`.
+    pub uri: Uri,
+    pub headers: HeaderMap,
+    /// At most what the route takes.
+    pub body: Bytes,
+    pub peer: Arc<Peer>,
+}
+
+type Answer = Pin<Box<dyn Future<Output = Reply>>>;
+type Handler = Box<dyn Fn(Asked) -> Answer + Send + Sync>;
+
+/// The table of routes; it is complete before the first request.
+#[derive(Default)]
+pub struct Routes(Vec<Route>);
+
+struct Route {
+    method: Method,
+    path: &'static str,
+    body_max: usize,
+    handler: Handler,
+}
+
+impl Routes {
+    /// Answers GET, and HEAD with it. A path that ends with `/` (but the root) stands for all below it.
+    pub fn get<A>(&mut self, path: &'static str, handler: impl Fn(Asked) -> A + Send + Sync + 'static)
+    where
+        A: Future<Output = Reply> + 'static,
+    {
+        self.on(Method::GET, path, 0, handler);
+    }
+
+    /// Answers a request with a body of at most `body_max` bytes.
+    pub fn post<A>(&mut self, path: &'static str, body_max: usize, handler: impl Fn(Asked) -> A + Send + Sync + 'static)
+    where
+        A: Future<Output = Reply> + 'static,
+    {
+        self.on(Method::POST, path, body_max, handler);
+    }
+
+    /// The same for any method. The handler runs on a ring thread: what takes more than a millisecond belongs elsewhere.
+    pub fn on<A>(
+        &mut self,
+        method: Method,
+        path: &'static str,
+        body_max: usize,
+        handler: impl Fn(Asked) -> A + Send + Sync + 'static,
+    ) where
+        A: Future<Output = Reply> + 'static,
+    {
+        let handler: Handler = Box::new(move |asked| Box::pin(handler(asked)));
+        self.0.push(Route { method, path, body_max, handler });
+    }
+
+    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: Arc<Peer>) -> Reply {
+        let head = request.method() == Method::HEAD;
+        let mut reply = match self.find(request.method(), request.uri().path()) {
+            Ok(route) => route.answer(request, peer).await,
+            Err(refused) => *refused,
+        };
+        if head {
+            let length = hyper::body::Body::size_hint(reply.body()).exact();
+            *reply.body_mut() = whole(Bytes::new());
+            reply.headers_mut().extend(length.map(|length| (CONTENT_LENGTH, HeaderValue::from(length))));
+        }
+        let headers = reply.headers_mut();
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        reply
+    }
+
+    fn find(&self, method: &Method, path: &str) -> Result<&Route, Box<Reply>> {
+        let wanted = if method == Method::HEAD { &Method::GET } else { method };
+        let there: Vec<&Route> = self.0.iter().filter(|route| route.covers(path)).collect();
+        if let Some(route) = there.iter().find(|route| route.method == *wanted) {
+            return Ok(route);
+        }
+        if there.is_empty() {
+            return Err(Box::new(status(StatusCode::NOT_FOUND)));
+        }
+        let methods: Vec<&str> = there.iter().map(|route| route.method.as_str()).collect();
+        let mut refused = status(StatusCode::METHOD_NOT_ALLOWED);
+        refused.headers_mut().extend(HeaderValue::from_str(&methods.join(", ")).map(|allowed| (ALLOW, allowed)));
+        Err(Box::new(refused))
+    }
+}
+
+impl Route {
+    fn covers(&self, path: &str) -> bool {
+        path == self.path || (self.path.len() > 1 && self.path.ends_with('/') && path.starts_with(self.path))
+    }
+
+    async fn answer(&self, request: Request<Incoming>, peer: Arc<Peer>) -> Reply {
+        let (parts, body) = request.into_parts();
+        let body = match read(&parts.headers, body, self.body_max).await {
+            Ok(body) => body,
+            Err(refused) => return status(refused),
+        };
+        (self.handler)(Asked { method: parts.method, uri: parts.uri, headers: parts.headers, body, peer }).await
+    }
+}
+
+/// What is too long by its own word is not read at all.
+async fn read(headers: &HeaderMap, body: Incoming, max: usize) -> Result<Bytes, StatusCode> {
+    let said = number(headers, &CONTENT_LENGTH);
+    if said.is_some_and(|said| said > max) {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let read = tokio::time::timeout(BODY, Limited::new(body, max).collect()).await;
+    match read.map_err(|_| StatusCode::REQUEST_TIMEOUT)? {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(why) if why.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => Err(StatusCode::BAD_REQUEST),
+    }
+}
+
+fn number(headers: &HeaderMap, name: &HeaderName) -> Option<usize> {
+    headers.get(name)?.to_str().ok()?.parse().ok()
+}
