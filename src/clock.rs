@@ -12,6 +12,11 @@ pub(crate) fn utc(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
 
+/// The same of milliseconds since 1970.
+pub(crate) fn utc_ms(millis: u64) -> String {
+    utc(UNIX_EPOCH + Duration::from_millis(millis))
+}
+
 /// Year, month and day so many days after 1970-01-01, counted in 400-year eras that begin on a 1 March.
 fn date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;

@@ -67,6 +67,11 @@ impl Home {
         self.authority().join("root.crt")
     }
 
+    /// What the authority has taken back, for whoever publishes it (SEC-4).
+    pub(crate) fn revocation_list(&self) -> PathBuf {
+        self.authority().join("ca.crl")
+    }
+
     pub(crate) fn certificates(&self) -> PathBuf {
         self.0.join("certs")
     }

@@ -14,8 +14,10 @@ use rustls::server::ParsedCertificate;
 use crate::cli::Certify;
 use crate::failure::Failure;
 use crate::home::Home;
+use crate::registrar::{Kind, Registrar, print_of};
 use crate::settings::Settings;
 use crate::terminal::say;
+use crate::{remote, store};
 
 /// A certificate that ends within this time is replaced.
 const RENEW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -44,7 +46,7 @@ pub(crate) fn authority(home: &Home, settings: &Settings, first: bool) -> Result
         return Err(Failure::Authority { path: home.authority(), what });
     }
     let authority = Authority::create(&settings.server.organisation, SystemTime::now())?;
-    ca::files::write_secret(key_path, authority.key_pem())?;
+    ca::files::write_secret(key_path, authority.key_pem().unwrap_or_default())?;
     ca::files::write_public(cert_path, authority.certificate_pem())?;
     Ok(authority)
 }
@@ -75,16 +77,17 @@ pub(crate) fn storage(home: &Home, first: bool) -> Result<Zeroizing<[u8; KEY_BYT
 }
 
 /// The server's certificate, issued anew when it ends soon, is another authority's or lacks a name.
-pub(crate) fn server(home: &Home, settings: &Settings, authority: &Authority) -> Result<Pair, Failure> {
+pub(crate) fn server(home: &Home, settings: &Settings, registrar: &Registrar) -> Result<Pair, Failure> {
     let names = names(settings);
     let good = |subject: &Subject| subject.server_auth && covers(&subject.der, &names);
-    keep(home, SERVER, authority, good, || authority.server(&names, SystemTime::now()))
+    let first = names.first().map_or("", String::as_str);
+    keep(home, SERVER, registrar, good, || registrar.certified(Kind::Server, first, &names))
 }
 
 /// The operator's certificate, by which the remote shell knows him.
-pub(crate) fn admin(home: &Home, authority: &Authority) -> Result<Pair, Failure> {
+pub(crate) fn admin(home: &Home, registrar: &Registrar) -> Result<Pair, Failure> {
     let good = |subject: &Subject| is_admin(subject);
-    keep(home, ADMIN, authority, good, || authority.admin("operator", SystemTime::now()))
+    keep(home, ADMIN, registrar, good, || registrar.certified(Kind::Admin, "operator", &[]))
 }
 
 /// Issued to an operator, as far as its words go.
@@ -117,9 +120,9 @@ fn covers(der: &[u8], names: &[String]) -> bool {
 fn keep(
     home: &Home,
     name: &str,
-    authority: &Authority,
+    registrar: &Registrar,
     good: impl Fn(&Subject) -> bool,
-    issue: impl FnOnce() -> Result<Issued, ca::Error>,
+    issue: impl FnOnce() -> Result<Issued, Failure>,
 ) -> Result<Pair, Failure> {
     let (cert_path, key_path) = paths(&home.certificates(), name);
     let until = SystemTime::now() + RENEW;
@@ -127,7 +130,8 @@ fn keep(
         && let Ok(certificate) = CertificateDer::from_pem_file(&cert_path)
         && let Ok(subject) = ca::subject(&certificate)
         && subject.not_after > until
-        && subject.issuer_is(authority)
+        && subject.issuer_is(&registrar.authority)
+        && !registrar.revocations.has(print_of(&subject.issuer, &subject.serial))
         && good(&subject)
     {
         let key = PrivateKeyDer::from_pem_slice(&ca::files::read_secret(&key_path)?).map_err(Failure::tls)?;
@@ -140,21 +144,43 @@ fn keep(
     Ok(Pair { certificate: issued.certificate.der.into(), key })
 }
 
-/// `chat certify`: works whether the server runs or not.
+/// `chat certify`: works whether the server runs or not. The key is made here; a server that runs has the authority's books open, so it is
+/// asked to sign.
 pub(crate) fn certify(args: &Certify) -> Result<(), Failure> {
     let home = args.place.home()?;
     if !home.root_certificate().exists() {
         let what = "there is no authority yet; the first start of the server makes it".into();
         return Err(Failure::Authority { path: home.authority(), what });
     }
+    check_name(&args.name)?;
     let folder = args.dir.clone().unwrap_or_else(|| home.certificates());
-    let said = issue(&load_authority(&home)?, &folder, &args.name, args.service)?;
-    say(&said);
+    let (key, request) = ca::request(&args.name)?;
+    let kind = if args.service { Kind::Service } else { Kind::Client };
+    let certificate = match home.lock() {
+        Ok(_alone) => {
+            let registrar = Registrar::open(&home, load_authority(&home)?, store::open(&home)?)?;
+            ca::pem(&registrar.signed_for(&request, &args.name, kind)?.der)
+        }
+        Err(Failure::Running { .. }) => remote::sign(&home, &request, &args.name, kind)?,
+        Err(other) => return Err(other),
+    };
+    let (cert_path, key_path) = paths(&folder, &args.name);
+    ca::files::write_secret(&key_path, key.as_bytes())?;
+    ca::files::write_public(&cert_path, &certificate)?;
+    say(&format!("{}\n{}", cert_path.display(), key_path.display()));
     Ok(())
 }
 
 /// Issues a certificate with its key as `name.crt` and `name.key`; says where they are.
-pub(crate) fn issue(authority: &Authority, folder: &Path, name: &str, service: bool) -> Result<String, Failure> {
+pub(crate) fn issue(registrar: &Registrar, folder: &Path, name: &str, kind: Kind) -> Result<String, Failure> {
+    check_name(name)?;
+    let issued = registrar.certified(kind, name, &[])?;
+    let (cert_path, key_path) = paths(folder, name);
+    write(&cert_path, &key_path, &issued)?;
+    Ok(format!("{}\n{}", cert_path.display(), key_path.display()))
+}
+
+pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if name.is_empty() || name.len() > NAME_MAX || name.starts_with('.') || !name.chars().all(plain) {
         return Err(Failure::Refused(format!(
@@ -164,13 +190,7 @@ pub(crate) fn issue(authority: &Authority, folder: &Path, name: &str, service: b
     if [SERVER, ADMIN].contains(&name) {
         return Err(Failure::Refused(format!("{name} is this server's own")));
     }
-    let issued = match service {
-        true => authority.service(name, SystemTime::now())?,
-        false => authority.client(name, SystemTime::now())?,
-    };
-    let (cert_path, key_path) = paths(folder, name);
-    write(&cert_path, &key_path, &issued)?;
-    Ok(format!("{}\n{}", cert_path.display(), key_path.display()))
+    Ok(())
 }
 
 fn write(cert_path: &Path, key_path: &Path, issued: &Issued) -> Result<(), Failure> {

@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ca::Authority;
 use chat::door::Identify;
 use chat::{Chat, Vault};
 use kvs::{Disk, Sequence, Store};
@@ -20,6 +19,7 @@ use crate::greeting;
 use crate::home::{Home, Lock};
 use crate::keys;
 use crate::logging;
+use crate::registrar::{Keeper, Registrar};
 use crate::remote;
 use crate::routes;
 use crate::settings::Settings;
@@ -89,6 +89,7 @@ struct Running {
     front: Arc<Front>,
     web: web::Front,
     tls: Arc<Tls>,
+    keeper: Keeper,
     _parts: Vec<Part>,
 }
 
@@ -112,6 +113,10 @@ fn start(home: &Home, settings: &Settings, stop: Arc<Notify>) -> Result<Running,
     let web = web::Front::bind(doorman, web_listeners(settings, &inside.tls), routes::routes())?;
     let shells = remote::bind(&reachable(&settings.listen.shell))?;
 
+    let revocations = inside.registrar.revocations.clone();
+    front.watch(Arc::new(move |print| revocations.has(print)));
+    let keeper = Keeper::start(inside.registrar.clone(), inside.handle.clone(), front.clone())?;
+
     // Every port is ours; only now is anything served.
     front.serve();
     web.serve();
@@ -126,7 +131,7 @@ fn start(home: &Home, settings: &Settings, stop: Arc<Notify>) -> Result<Running,
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?addresses, "serves");
     greeting::print(home, settings, &addresses, first);
     let parts = parts(&inside.handle, &addresses);
-    Ok(Running { handle: inside.handle, front, web, tls: inside.tls, _parts: parts })
+    Ok(Running { handle: inside.handle, front, web, tls: inside.tls, keeper, _parts: parts })
 }
 
 /// What of the tree is no process.
@@ -139,7 +144,7 @@ fn parts(handle: &Handle<Chat>, addresses: &[(&str, SocketAddr)]) -> Vec<Part> {
 
 /// The server behind its listeners.
 struct Inside {
-    authority: Arc<Authority>,
+    registrar: Arc<Registrar>,
     tls: Arc<Tls>,
     store: Arc<Disk>,
     handle: Handle<Chat>,
@@ -148,25 +153,26 @@ struct Inside {
 impl Inside {
     /// Authority, certificates, store, processes, slow work.
     fn start(home: &Home, settings: &Settings, first: bool) -> Result<Inside, Failure> {
-        let authority = Arc::new(keys::authority(home, settings, first)?);
-        let tls = Arc::new(Tls::new(home, settings, authority.clone())?);
-        keys::admin(home, &authority)?;
-
+        let authority = keys::authority(home, settings, first)?;
         let store = store::open(home)?;
+        let registrar = Registrar::open(home, authority, store.clone())?;
+        let tls = Arc::new(Tls::new(home, settings, registrar.clone())?);
+        keys::admin(home, &registrar)?;
+
         let webhook = Webhook::new(home, settings)?;
-        let (outputs, worker) = Outputs::start(authority.clone(), &home.outbox(), webhook);
+        let (outputs, worker) = Outputs::start(registrar.clone(), &home.outbox(), webhook);
         let vault = Vault::new(&*keys::storage(home, first)?);
-        let handle = host(home, settings, vault, authority.clone(), store.clone(), outputs.clone())?;
+        let handle = host(home, settings, vault, &registrar, store.clone(), outputs.clone())?;
         outputs.attach(handle.clone());
         worker.run(handle.clone())?;
         resume(&store, &handle)?;
-        Ok(Inside { authority, tls, store, handle })
+        Ok(Inside { registrar, tls, store, handle })
     }
 
     /// Whom all listeners have in common.
     fn doorman(&self, settings: &Settings) -> Arc<Doorman> {
-        let authority = self.authority.clone();
-        let identify: Identify = Arc::new(move |der: &[u8]| tls::identify(&authority, der));
+        let registrar = self.registrar.clone();
+        let identify: Identify = Arc::new(move |der: &[u8]| tls::identify(&registrar.authority, der));
         let gate = Gate::new(settings.gate());
         Arc::new(Doorman { handle: self.handle.clone(), identify, gate, patience: settings.mqtt().connect_timeout })
     }
@@ -177,7 +183,7 @@ impl Inside {
             handle: self.handle.clone(),
             store: self.store.clone(),
             front: front.clone(),
-            authority: self.authority.clone(),
+            registrar: self.registrar.clone(),
             tls: self.tls.clone(),
             stop,
             started: Instant::now(),
@@ -189,14 +195,15 @@ fn host(
     home: &Home,
     settings: &Settings,
     vault: Vault,
-    authority: Arc<Authority>,
+    registrar: &Arc<Registrar>,
     store: Arc<Disk>,
     outputs: Arc<Outputs>,
 ) -> Result<Handle<Chat>, Failure> {
     let failed = |source| Failure::Store { path: home.store(), source };
     let rosters =
         Sequence::open_in_blocks(store.clone(), store::META, store::ROSTERS, 1).map(Arc::new).map_err(failed)?;
-    let identify: Identify = Arc::new(move |der: &[u8]| tls::identify(&authority, der));
+    let own = registrar.clone();
+    let identify: Identify = Arc::new(move |der: &[u8]| tls::good(&own, der));
     let is_sealed = ca::cms::is_sealed;
     let app = Arc::new(Chat { settings: settings.chat(home)?, rosters, vault, identify, is_sealed });
     let names = (1..=settings.ring.nodes).map(|node| format!("{RING_NAME}{node}")).collect();
@@ -289,6 +296,7 @@ async fn stop(running: Running) {
     end_in_time();
     tokio::join!(running.front.shutdown(FAREWELL), running.web.shutdown(FAREWELL));
     let finished = running.handle.shutdown(FAREWELL).await;
+    drop(running.keeper);
     tracing::info!(finished, "stopped");
 }
 

@@ -10,11 +10,12 @@ use kvs::{Batch, Disk, Span, Store, Table};
 
 use crate::failure::Failure;
 use crate::home::Home;
+use crate::registrar;
 
 /// How rows and keys are laid out. It rises when a release lays them out differently.
 pub(crate) const SCHEMA: u64 = 2;
 
-/// "schema" → number of the schema, in digits; "ids", "rosters" → the sequences. Writer: the program.
+/// "schema" → number of the schema, in digits; "ids", "rosters", "lists" → the sequences. Writer: the program.
 pub(crate) const META: Table = Table("meta");
 pub(crate) const IDS: &[u8] = b"ids";
 pub(crate) const ROSTERS: &[u8] = b"rosters";
@@ -37,7 +38,7 @@ pub(crate) fn open(home: &Home) -> Result<Arc<Disk>, Failure> {
             return Err(damaged(home, what));
         }
     }
-    let tables: Vec<Table> = chat::rows::TABLES.iter().copied().chain([META]).collect();
+    let tables: Vec<Table> = chat::rows::TABLES.iter().chain(registrar::TABLES).copied().chain([META]).collect();
     let failed = |source| Failure::Store { path: path.clone(), source };
     let store = Arc::new(open_disk(&path, &tables).map_err(failed)?);
     match store.get(META, KEY).map_err(failed)? {

@@ -2,7 +2,7 @@
 //! exchange first. And who a client is by it.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ca::{Authority, Subject};
 use rustls::crypto::aws_lc_rs;
@@ -14,6 +14,7 @@ use rustls::{RootCertStore, ServerConfig};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::keys;
+use crate::registrar::{Registrar, millis, print_of};
 use crate::settings::Settings;
 
 const MQTT: &[&[u8]] = &[b"mqtt"];
@@ -23,7 +24,7 @@ const WEB: &[&[u8]] = &[b"h2", b"http/1.1"];
 pub(crate) struct Tls {
     home: Home,
     settings: Settings,
-    authority: Arc<Authority>,
+    registrar: Arc<Registrar>,
     configs: RwLock<Configs>,
 }
 
@@ -34,9 +35,9 @@ struct Configs {
 }
 
 impl Tls {
-    pub(crate) fn new(home: &Home, settings: &Settings, authority: Arc<Authority>) -> Result<Tls, Failure> {
-        let configs = Configs::new(&authority, keys::server(home, settings, &authority)?)?;
-        Ok(Tls { home: home.clone(), settings: settings.clone(), authority, configs: RwLock::new(configs) })
+    pub(crate) fn new(home: &Home, settings: &Settings, registrar: Arc<Registrar>) -> Result<Tls, Failure> {
+        let configs = Configs::new(&registrar.authority, keys::server(home, settings, &registrar)?)?;
+        Ok(Tls { home: home.clone(), settings: settings.clone(), registrar, configs: RwLock::new(configs) })
     }
 
     /// For the next handshake where a client certificate is required: MQTT, the shell.
@@ -51,8 +52,9 @@ impl Tls {
 
     /// Issues what ends soon anew; connections stay as they are.
     pub(crate) fn renew(&self) -> Result<(), Failure> {
-        keys::admin(&self.home, &self.authority)?;
-        let fresh = Configs::new(&self.authority, keys::server(&self.home, &self.settings, &self.authority)?)?;
+        keys::admin(&self.home, &self.registrar)?;
+        let pair = keys::server(&self.home, &self.settings, &self.registrar)?;
+        let fresh = Configs::new(&self.registrar.authority, pair)?;
         *self.configs.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -71,7 +73,8 @@ impl Configs {
     }
 }
 
-/// No session is resumed: a resumed one would not look at the client's certificate again (SEC-2), and what is not kept takes no memory.
+/// Sessions are resumed by tickets, which only this configuration opens: with new authorities there are new tickets. A resumed session has
+/// the certificate of the first one, at which the TLS stack does not look again; so everybody who takes connections does (SEC-2).
 fn config(
     verifier: Arc<dyn ClientCertVerifier>,
     pair: keys::Pair,
@@ -86,7 +89,8 @@ fn config(
         .map_err(Failure::tls)?;
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
+    config.ticketer = aws_lc_rs::Ticketer::new().map_err(Failure::tls)?;
+    config.send_tls13_tickets = 1;
     Ok(Arc::new(config))
 }
 
@@ -103,6 +107,7 @@ pub(crate) fn identify(authority: &Authority, der: &[u8]) -> Option<chat::door::
     Some(chat::door::Certificate {
         der: bytes::Bytes::copy_from_slice(der),
         key: subject.spki_sha256,
+        print: print_of(&subject.issuer, &subject.serial),
         own_authority: subject.issuer_is(authority),
         sys: is_in(&subject, "sys"),
         personal: subject.client_auth
@@ -118,14 +123,19 @@ pub(crate) fn identify(authority: &Authority, der: &[u8]) -> Option<chat::door::
     })
 }
 
+/// The same for a certificate that TLS has not seen: nothing that is revoked or over.
+pub(crate) fn good(registrar: &Registrar, der: &[u8]) -> Option<chat::door::Certificate> {
+    let read = identify(&registrar.authority, der)?;
+    let is_over = read.not_after <= millis(SystemTime::now());
+    (!is_over && !registrar.revocations.has(read.print)).then_some(read)
+}
+
 fn is_in(subject: &Subject, unit: &str) -> bool {
     subject.units.iter().any(|other| other == unit)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use super::*;
 
     #[test]

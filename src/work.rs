@@ -16,6 +16,7 @@ use etf::Atoms;
 use n2o::{Handle, Performer};
 
 use crate::failure::Failure;
+use crate::registrar::Registrar;
 use crate::webhook::Webhook;
 use crate::{clock, tls};
 
@@ -30,6 +31,7 @@ pub(crate) struct Outputs {
     jobs: SyncSender<Job>,
     /// Signatures have a thread of their own: they are many, and codes do not wait for them.
     signatures: SyncSender<Job>,
+    registrar: Arc<Registrar>,
     handle: OnceLock<Handle<Chat>>,
     web: Option<Web>,
 }
@@ -43,16 +45,16 @@ struct Web {
 impl Outputs {
     /// The way to the threads for slow work, and the threads' side. Codes go to the file `codes` in `outbox`.
     pub(crate) fn start(
-        authority: Arc<Authority>,
+        registrar: Arc<Registrar>,
         outbox: &Path,
         webhook: Option<Arc<Webhook>>,
     ) -> (Arc<Outputs>, Worker) {
         let (jobs, waiting) = sync_channel(JOBS_MAX);
         let (signatures, unverified) = sync_channel(JOBS_MAX);
         let web = webhook.map(|webhook| Web { runtime: tokio::runtime::Handle::current(), webhook });
-        let outputs = Arc::new(Outputs { jobs, signatures, handle: OnceLock::new(), web });
-        let desk = Desk { authority, outbox: outbox.join("codes"), pushes: outbox.join("pushes") };
-        (outputs, Worker { lines: [("work", waiting), ("verify", unverified)], desk: Arc::new(desk) })
+        let outputs = Outputs { jobs, signatures, registrar: registrar.clone(), handle: OnceLock::new(), web };
+        let desk = Desk { registrar, outbox: outbox.join("codes"), pushes: outbox.join("pushes") };
+        (Arc::new(outputs), Worker { lines: [("work", waiting), ("verify", unverified)], desk: Arc::new(desk) })
     }
 
     /// Does what cannot be done before the processes run: from now on jobs that find no room are answered.
@@ -99,6 +101,7 @@ impl Performer<Chat> for Outputs {
             match output {
                 Output::Port(port, out) => port.push(out),
                 Output::Work(job) => self.hand_over(job),
+                Output::Lapsed => self.registrar.lapsed(),
             }
         }
     }
@@ -117,7 +120,7 @@ pub(crate) struct Worker {
 
 /// What work needs.
 struct Desk {
-    authority: Arc<Authority>,
+    registrar: Arc<Registrar>,
     outbox: PathBuf,
     pushes: PathBuf,
 }
@@ -170,11 +173,11 @@ impl Desk {
                     Err(failure) => broken("the outbox of codes", &failure),
                 }
             }
-            Work::Verify(signatures) => verify(&self.authority, signatures, SystemTime::now()),
+            Work::Verify(signatures) => verify(&self.registrar.authority, signatures, SystemTime::now()),
             Work::Issue { request, phone, device } => {
-                match self.authority.device(request, phone.as_str(), device.as_str(), SystemTime::now()) {
-                    Ok(certificate) => issued(&self.authority, &certificate.der),
-                    Err(ca::Error::Refused(_)) => WorkResult::Failed(WorkError::Invalid),
+                match self.registrar.device(request, phone.as_str(), device.as_str()) {
+                    Ok(certificate) => issued(&self.registrar.authority, &certificate.der),
+                    Err(Failure::Certificates(ca::Error::Refused(_))) => WorkResult::Failed(WorkError::Invalid),
                     Err(failure) => broken("issuing a certificate", &failure),
                 }
             }
@@ -228,8 +231,11 @@ mod tests {
     use super::*;
 
     fn worker(folder: &Path) -> Arc<Desk> {
-        let authority = Arc::new(Authority::create("Test", SystemTime::now()).unwrap());
-        Outputs::start(authority, folder, None).1.desk
+        let home = crate::home::Home::find(Some(folder.join("home"))).unwrap();
+        home.make().unwrap();
+        let authority = Authority::create("Test", SystemTime::now()).unwrap();
+        let registrar = Registrar::open(&home, authority, crate::store::open(&home).unwrap()).unwrap();
+        Outputs::start(registrar, folder, None).1.desk
     }
 
     fn phone() -> Phone {

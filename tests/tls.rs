@@ -7,87 +7,14 @@ mod support;
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{Error, Read, Write};
-use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use client::{Account, Client, Enrolment, Identity, Options, Registered, Url};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, NamedGroup, ProtocolVersion, RootCertStore, StreamOwned};
+use rustls::{NamedGroup, ProtocolVersion};
 use support::Server;
-
-const PATIENCE: Duration = Duration::from_secs(10);
-
-type Stream = StreamOwned<ClientConnection, TcpStream>;
-
-/// A TLS connection to the server with what the client shows; refusals of the server are found by reading.
-fn open(server: &Server, shown: Option<&Identity>, provider: CryptoProvider) -> Stream {
-    let mut roots = RootCertStore::empty();
-    let root = fs::read(server.root_certificate()).expect("the root certificate");
-    roots.add(CertificateDer::from_pem_slice(&root).expect("a certificate")).expect("an authority");
-    let builder = ClientConfig::builder_with_provider(Arc::new(provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("TLS 1.3")
-        .with_root_certificates(roots);
-    let config = match shown {
-        None => builder.with_no_client_auth(),
-        Some(Identity { cert_pem, key_pem }) => {
-            let certificate = CertificateDer::from_pem_slice(cert_pem.as_bytes()).expect("a certificate");
-            let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).expect("a key");
-            builder.with_client_auth_cert(vec![certificate], key).expect("they fit")
-        }
-    };
-    let socket = TcpStream::connect(server.mqtts()).expect("a connection");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a time limit");
-    let name = ServerName::try_from("localhost").expect("a name");
-    StreamOwned::new(ClientConnection::new(Arc::new(config), name).expect("a client"), socket)
-}
-
-/// CONNECT, clean, kept alive for a minute, without password.
-fn connect(level: u8, client_id: &str) -> Vec<u8> {
-    let mut body = [&[0, 4], &b"MQTT"[..], &[level, 2, 0, 60]].concat();
-    body.extend(if level == 5 { &[0][..] } else { &[] });
-    body.extend((client_id.len() as u16).to_be_bytes());
-    body.extend(client_id.as_bytes());
-    [&[0x10, body.len() as u8][..], &body].concat()
-}
-
-/// One packet: its first byte and its body; absent when the server has closed.
-fn packet(stream: &mut impl Read) -> Option<(u8, Vec<u8>)> {
-    let mut head = [0; 2];
-    stream.read_exact(&mut head).ok()?;
-    assert!(head[1] < 128, "a short packet");
-    let mut body = vec![0; head[1].into()];
-    stream.read_exact(&mut body).ok()?;
-    Some((head[0], body))
-}
-
-/// Says CONNECT; CONNACK's body.
-fn greet(stream: &mut Stream, level: u8, client_id: &str) -> Result<Vec<u8>, Error> {
-    stream.write_all(&connect(level, client_id))?;
-    stream.flush()?;
-    let mut head = [0; 2];
-    stream.read_exact(&mut head)?;
-    assert_eq!(head[0], 0x20);
-    let mut body = vec![0; head[1].into()];
-    stream.read_exact(&mut body)?;
-    Ok(body)
-}
-
-fn certified(server: &Server, arguments: &[&str]) -> Identity {
-    let output = server.chat(&[&["certify"], arguments].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let file = |end: &str| fs::read_to_string(server.home().join("certs").join(format!("{}.{end}", arguments[0])));
-    Identity { cert_pem: file("crt").expect("a certificate"), key_pem: file("key").expect("a key") }
-}
-
-fn issued(issued: ca::Issued) -> Identity {
-    Identity { cert_pem: ca::pem(&issued.certificate.der), key_pem: issued.key_pem.to_string() }
-}
+use support::wire::{Stream, certified, greet, issued, open, packet};
 
 #[test]
 fn sec_1_tls_1_3_with_post_quantum_key_exchange_first_and_nothing_older() {

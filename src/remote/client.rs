@@ -16,6 +16,7 @@ use super::{ANSWER_MAX, DONE};
 use crate::cli::Remote;
 use crate::failure::Failure;
 use crate::home::Home;
+use crate::registrar::Kind;
 use crate::terminal::say;
 use crate::{keys, tls};
 
@@ -61,6 +62,13 @@ pub(crate) fn run(remote: &Remote) -> Result<(), Failure> {
 pub(crate) fn once(target: &Target, command: &str) -> Result<(), Failure> {
     say(&actix_rt::System::new().block_on(ask(target, command))?);
     Ok(())
+}
+
+/// A request (DER) signed by the authority of the server that runs here; the certificate, PEM.
+pub(crate) fn sign(home: &Home, request: &[u8], name: &str, kind: Kind) -> Result<String, Failure> {
+    let hex: String = request.iter().map(|byte| format!("{byte:02x}")).collect();
+    let command = format!("sign {name} {} {hex}", if kind == Kind::Service { "service" } else { "client" });
+    actix_rt::System::new().block_on(ask(&Target::of(home), &command))
 }
 
 fn converse(target: &Target) -> Result<(), Failure> {

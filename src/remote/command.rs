@@ -8,8 +8,9 @@ use chat::{Command, Input, Name, Port};
 use proto::ids::Phone;
 
 use super::server::Shell;
-use super::{look, records, tree};
-use crate::{clock, keys};
+use super::{authority, look, records, tree};
+use crate::clock;
+use crate::registrar::Kind;
 
 /// For a process to answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -25,6 +26,8 @@ get TABLE KEY                 one row
 tables                        names of tables
 invite NUMBER                 a code to register with
 certify NAME [service]        a certificate with its key, in the server's folder
+issued [NAME]                 the log of certificates, the latest last; only those of NAME, or PHONE/DEVICE
+revoke SERIAL [REASON]        take a certificate back; keyCompromise, superseded, ...
 kick CLIENT                   end a client's connection
 drain                         end all connections and take no new ones
 stop                          end the server
@@ -50,8 +53,14 @@ pub(super) async fn run(shell: &Shell, line: &str) -> Result<String, String> {
         ["list", table, prefix, limit] => records::list(&*shell.store, table, prefix, limit),
         ["get", table, key] => records::get(&*shell.store, table, key),
         ["invite", ref number @ ..] if !number.is_empty() => invite(shell, &number.concat()).await,
-        ["certify", name] => certify(shell, name, false),
-        ["certify", name, "service"] => certify(shell, name, true),
+        ["certify", name] => authority::certify(shell, name, Kind::Client),
+        ["certify", name, "service"] => authority::certify(shell, name, Kind::Service),
+        ["sign", name, "client", request] => authority::sign(shell, name, Kind::Client, request),
+        ["sign", name, "service", request] => authority::sign(shell, name, Kind::Service, request),
+        ["issued"] => authority::issued(shell, ""),
+        ["issued", name] => authority::issued(shell, name),
+        ["revoke", serial] => authority::revoke(shell, serial, "unspecified"),
+        ["revoke", serial, reason] => authority::revoke(shell, serial, reason),
         ["kick", client] => kick(shell, client),
         ["drain"] => {
             shell.front.shutdown(DRAIN).await;
@@ -76,10 +85,6 @@ async fn invite(shell: &Shell, number: &str) -> Result<String, String> {
         _ => None,
     });
     code.map(|code| String::from_utf8_lossy(&code).into_owned()).ok_or_else(|| "no code was made".into())
-}
-
-fn certify(shell: &Shell, name: &str, service: bool) -> Result<String, String> {
-    keys::issue(&shell.authority, &shell.home.certificates(), name, service).map_err(|failure| failure.to_string())
 }
 
 fn kick(shell: &Shell, client: &str) -> Result<String, String> {

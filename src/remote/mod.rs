@@ -1,5 +1,6 @@
 //! The remote shell: one command a connection over TLS with an operator's certificate; a line goes in, text comes out.
 
+mod authority;
 mod client;
 mod command;
 mod look;
@@ -8,7 +9,7 @@ mod records;
 mod server;
 mod tree;
 
-pub(crate) use client::{Target, once, run};
+pub(crate) use client::{Target, once, run, sign};
 pub(crate) use server::{Shell, bind, listen};
 
 /// Bytes of a command.

@@ -7,6 +7,7 @@ use etf::{Decode, Term};
 use kvs::{Span, Store, Table};
 
 use super::notation;
+use crate::registrar::{self, Issuance, Revocation};
 use crate::store::META;
 
 /// Rows that `list` shows when no number is given, and at most.
@@ -41,7 +42,7 @@ pub(super) fn tables() -> String {
 }
 
 fn all() -> impl Iterator<Item = Table> {
-    rows::TABLES.iter().copied().chain([META])
+    rows::TABLES.iter().chain(registrar::TABLES).copied().chain([META])
 }
 
 fn find(name: &str) -> Result<Table, String> {
@@ -64,6 +65,9 @@ fn catalogue() -> Vec<Entry> {
         Entry::of::<rows::Reader>(),
         Entry::of::<rows::Kept>(),
         Entry::of::<mail::Cursor>(),
+        Entry::of::<rows::Lapsed>(),
+        Entry::of::<Issuance>(),
+        Entry::of::<Revocation>(),
     ];
     proto::catalogue().into_iter().chain(rows.into_iter().flatten()).collect()
 }

@@ -4,7 +4,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ca::Authority;
 use chat::Chat;
 use kvs::Disk;
 use mqtt::Front;
@@ -18,6 +17,7 @@ use super::{ANSWER_MAX, COMMAND_MAX, DONE, REFUSED, command};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::keys;
+use crate::registrar::{Registrar, print_of};
 use crate::tls::Tls;
 
 /// Connections served at a time; further ones wait.
@@ -35,7 +35,7 @@ pub(crate) struct Shell {
     pub(crate) handle: Handle<Chat>,
     pub(crate) store: Arc<Disk>,
     pub(crate) front: Arc<Front>,
-    pub(crate) authority: Arc<Authority>,
+    pub(crate) registrar: Arc<Registrar>,
     pub(crate) tls: Arc<Tls>,
     pub(crate) stop: Arc<Notify>,
     pub(crate) started: Instant,
@@ -98,9 +98,13 @@ async fn serve(stream: TcpStream, shell: &Shell) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Issued by us to an operator; TLS has verified it.
+/// Issued by us to an operator, and not revoked; TLS has verified it.
 fn is_operator(shell: &Shell, leaf: &[u8]) -> bool {
-    ca::subject(leaf).is_ok_and(|subject| keys::is_admin(&subject) && subject.issuer_is(&shell.authority))
+    ca::subject(leaf).is_ok_and(|subject| {
+        keys::is_admin(&subject)
+            && subject.issuer_is(&shell.registrar.authority)
+            && !shell.registrar.revocations.has(print_of(&subject.issuer, &subject.serial))
+    })
 }
 
 async fn read_command(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<String> {

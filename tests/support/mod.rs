@@ -1,6 +1,8 @@
 //! A real server for tests: the `chat` program as a child process, in a folder of its own, on free ports.
 
-#![allow(dead_code, reason = "each test crate uses its part")]
+#![allow(dead_code, clippy::indexing_slicing, reason = "each test crate uses its part; a test may fail")]
+
+pub(crate) mod wire;
 
 use std::collections::HashMap;
 use std::fs;

@@ -3,13 +3,16 @@
 use std::time::SystemTime;
 
 use aws_lc_rs::{digest, rand};
-use rcgen::{CertificateParams, Issuer, KeyPair, PublicKeyData, SerialNumber};
+use der::{Decode, asn1::BitString};
+use rcgen::{CertificateParams, Issuer, KeyPair, PublicKeyData, SerialNumber, SigningKey};
+use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_parser::{prelude::X509Certificate, time::ASN1Time};
 use zeroize::Zeroizing;
 
 use crate::{
-    Error, Revoked, device, encoding,
+    Error, Places, Revoked, Signer, device, encoding,
     profile::{self, KeyKind},
+    signer::Key,
     validity,
 };
 
@@ -18,11 +21,15 @@ const SERIAL_BYTES: usize = 16;
 
 /// Root key and certificate of an organisation. Cheap to share behind an `Arc`; nothing in it changes.
 pub struct Authority {
-    pub(crate) issuer: Issuer<'static, KeyPair>,
+    pub(crate) issuer: Issuer<'static, Key>,
     der: Vec<u8>,
     pem: String,
-    key_pem: Zeroizing<String>,
+    /// Of a key made here, which its owner has still to keep.
+    key_pem: Option<Zeroizing<String>>,
     not_after: ASN1Time,
+    /// How its signatures are named.
+    pub(crate) algorithm: AlgorithmIdentifierOwned,
+    places: Places,
 }
 
 /// A certificate as issued, with what a log of issuances and a binding (ID-9) need of it.
@@ -55,8 +62,16 @@ impl Authority {
 
         let key = KeyPair::generate()?;
         let der = params.self_signed(&key)?.der().to_vec();
-        let key_pem = Zeroizing::new(key.serialize_pem());
-        Ok(Authority { pem: encoding::pem(&der), issuer: Issuer::new(params, key), der, key_pem, not_after: until })
+        let key_pem = Some(Zeroizing::new(key.serialize_pem()));
+        Ok(Authority {
+            pem: encoding::pem(&der),
+            algorithm: algorithm_of(&der)?,
+            issuer: Issuer::new(params, Key(Box::new(key))),
+            der,
+            key_pem,
+            not_after: until,
+            places: Places::default(),
+        })
     }
 
     /// An authority as it was kept: one certificate and its key, both PEM.
@@ -65,30 +80,50 @@ impl Authority {
     /// `Certificate` when it may not sign certificates and revocation lists, or its name is one we would not repeat
     /// exactly; `KeyMismatch` when the key is another's.
     pub fn load(cert_pem: &str, key_pem: &str) -> Result<Authority, Error> {
+        let certificate = encoding::der(cert_pem)?;
+        may_sign(&encoding::parse(&certificate)?)?;
+        Authority::guarded(cert_pem, Box::new(KeyPair::from_pem(key_pem).map_err(|_| Error::Key)?))
+    }
+
+    /// An authority whose key is elsewhere: `signer` signs for it.
+    ///
+    /// # Errors
+    /// As [`Authority::load`].
+    pub fn guarded(cert_pem: &str, signer: Box<Signer>) -> Result<Authority, Error> {
         let der = encoding::der(cert_pem)?;
         let certificate = encoding::parse(&der)?;
         may_sign(&certificate)?;
-        let key = KeyPair::from_pem(key_pem).map_err(|_| Error::Key)?;
+        let key = Key(signer);
         if key.subject_public_key_info() != certificate.public_key().raw {
             return Err(Error::KeyMismatch);
         }
 
         let (not_before, not_after) = (certificate.validity().not_before, certificate.validity().not_after);
         let issuer = Issuer::from_ca_cert_der(&der.as_slice().into(), key)?;
-        let key_pem = Zeroizing::new(key_pem.to_owned());
-        let authority = Authority { issuer, pem: encoding::pem(&der), key_pem, not_after, der };
-        authority.knows_its_own(validity::system(not_before))?;
-        Ok(authority)
+        let (pem, algorithm) = (encoding::pem(&der), algorithm_of(&der)?);
+        let places = Places::default();
+        let authority = Authority { issuer, pem, key_pem: None, not_after, der, algorithm, places };
+        let algorithm = authority.knows_its_own(validity::system(not_before))?;
+        Ok(Authority { algorithm, ..authority })
+    }
+
+    /// The same, naming these places in what it issues.
+    ///
+    /// # Errors
+    /// `Name` for what is no address.
+    pub fn with_places(self, places: Places) -> Result<Authority, Error> {
+        places.check()?;
+        Ok(Authority { places, ..self })
     }
 
     /// Tried once, because rcgen carries a name as a map: two units in it would become one, and what we issue would have
-    /// no issuer.
-    fn knows_its_own(&self, now: SystemTime) -> Result<(), Error> {
+    /// no issuer. Gives back how its signatures are named.
+    fn knows_its_own(&self, now: SystemTime) -> Result<AlgorithmIdentifierOwned, Error> {
         let probe = self.sign(profile::client("probe", KeyKind::Ec)?, self.issuer.key(), now)?;
         if !self.issued(&probe.der) {
             return Err(Error::Certificate("its name or its kind of key cannot be an authority's here"));
         }
-        Ok(())
+        algorithm_of(&probe.der)
     }
 
     pub fn certificate_pem(&self) -> &str {
@@ -99,8 +134,14 @@ impl Authority {
         &self.der
     }
 
-    pub fn key_pem(&self) -> &str {
-        &self.key_pem
+    /// The key (PKCS#8), if it was made here by [`Authority::create`].
+    pub fn key_pem(&self) -> Option<&str> {
+        self.key_pem.as_ref().map(|key| key.as_str())
+    }
+
+    /// End of its own validity.
+    pub fn not_after(&self) -> SystemTime {
+        validity::system(self.not_after)
     }
 
     /// For a listener (SEC-1): `names` are DNS names or IP addresses, 1 to 64 of them.
@@ -116,6 +157,17 @@ impl Authority {
     /// For a trusted service: `OU=sys`.
     pub fn service(&self, name: &str, now: SystemTime) -> Result<Issued, Error> {
         self.with_new_key(profile::service(name)?, now)
+    }
+
+    /// For the key of a PKCS#10 request, as [`Authority::service`].
+    pub fn service_for(&self, csr_der: &[u8], name: &str, now: SystemTime) -> Result<Certificate, Error> {
+        self.sign(profile::service(name)?, &device::proven_key(csr_der)?.0, now)
+    }
+
+    /// For the key of a PKCS#10 request, as [`Authority::client`].
+    pub fn client_for(&self, csr_der: &[u8], name: &str, now: SystemTime) -> Result<Certificate, Error> {
+        let (key, kind) = device::proven_key(csr_der)?;
+        self.sign(profile::client(name, kind)?, &key, now)
     }
 
     /// For a client whose key we make: common name `name`, no device named.
@@ -150,6 +202,7 @@ impl Authority {
 
         let serial = serial()?;
         let not_after = until.min(self.not_after);
+        self.places.name_in(&mut params)?;
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         params.not_before = from.to_datetime();
         params.not_after = not_after.to_datetime();
@@ -169,10 +222,21 @@ impl Authority {
         theirs.issuer().as_raw() == own.subject().as_raw() && theirs.verify_signature(Some(own.public_key())).is_ok()
     }
 
+    pub(crate) fn sign_bytes(&self, message: &[u8]) -> Result<BitString, Error> {
+        let signature = self.issuer.key().sign(message)?;
+        BitString::from_bytes(&signature).map_err(|error| Error::Crypto(error.to_string()))
+    }
+
     /// The revocation list (RFC 5280 section 5), DER. `number` rises with every list; good for 7 days.
     pub fn crl(&self, revoked: &[Revoked], number: u64, now: SystemTime) -> Result<Vec<u8>, Error> {
         crate::crl::signed(self, revoked, number, now)
     }
+}
+
+/// How the signature of a certificate (DER) is named.
+fn algorithm_of(certificate: &[u8]) -> Result<AlgorithmIdentifierOwned, Error> {
+    let certificate = x509_cert::Certificate::from_der(certificate);
+    Ok(certificate.map_err(|_| Error::Certificate("not a certificate"))?.signature_algorithm().clone())
 }
 
 fn may_sign(certificate: &X509Certificate<'_>) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber};
-use x509_parser::extensions::ParsedExtension;
+use x509_parser::{extensions::ParsedExtension, prelude::FromDer, revocation_list::CertificateRevocationList};
 
 use crate::{Authority, Error, encoding, validity};
 
@@ -30,6 +30,68 @@ pub enum Reason {
     PrivilegeWithdrawn,
 }
 
+impl Reason {
+    const ALL: [(Reason, u8, &str); 6] = [
+        (Reason::Unspecified, 0, "unspecified"),
+        (Reason::KeyCompromise, 1, "keyCompromise"),
+        (Reason::AffiliationChanged, 3, "affiliationChanged"),
+        (Reason::Superseded, 4, "superseded"),
+        (Reason::CessationOfOperation, 5, "cessationOfOperation"),
+        (Reason::PrivilegeWithdrawn, 9, "privilegeWithdrawn"),
+    ];
+
+    /// Its number in lists and answers.
+    pub fn code(self) -> u8 {
+        Reason::ALL.iter().find(|(reason, ..)| *reason == self).map_or(0, |(_, code, _)| *code)
+    }
+
+    /// Its name in the standard.
+    pub fn name(self) -> &'static str {
+        Reason::ALL.iter().find(|(reason, ..)| *reason == self).map_or("unspecified", |(.., name)| name)
+    }
+
+    pub fn of_code(code: u8) -> Option<Reason> {
+        Reason::ALL.iter().find(|(_, known, _)| *known == code).map(|(reason, ..)| *reason)
+    }
+
+    pub fn of_name(name: &str) -> Option<Reason> {
+        Reason::ALL.iter().find(|(.., known)| *known == name).map(|(reason, ..)| *reason)
+    }
+}
+
+/// A list of another authority, or of ours, as its reader needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct List {
+    /// DER of the name of whoever signed it.
+    pub issuer: Vec<u8>,
+    /// Serial numbers as in [`crate::Subject`].
+    pub serials: Vec<Vec<u8>>,
+    pub next_update: Option<SystemTime>,
+}
+
+/// Reads a revocation list (DER) that one of `issuers` (certificates, DER) must have signed.
+///
+/// # Errors
+/// `Certificate` when it is none, none of them has signed it, or it is of a kind that leaves certificates out.
+pub fn read_list(der: &[u8], issuers: &[&[u8]]) -> Result<List, Error> {
+    let Ok(([], list)) = CertificateRevocationList::from_der(der) else {
+        return Err(Error::Certificate("not a revocation list"));
+    };
+    // What is critical and not known here changes what the list means: a part of it, or only changes.
+    if list.extensions().iter().any(|extension| extension.critical) {
+        return Err(Error::Certificate("a revocation list of a kind that is not read here"));
+    }
+    let signed = issuers.iter().filter_map(|issuer| encoding::parse(issuer).ok()).any(|issuer| {
+        issuer.subject().as_raw() == list.issuer().as_raw() && list.verify_signature(issuer.public_key()).is_ok()
+    });
+    if !signed {
+        return Err(Error::Certificate("a revocation list that no known authority has signed"));
+    }
+    let serials = list.iter_revoked_certificates().map(|entry| encoding::magnitude(entry.raw_serial())).collect();
+    let issuer = list.issuer().as_raw().to_vec();
+    Ok(List { issuer, serials, next_update: list.next_update().map(validity::system) })
+}
+
 pub(crate) fn signed(ca: &Authority, revoked: &[Revoked], number: u64, now: SystemTime) -> Result<Vec<u8>, Error> {
     let (this_update, next_update) = validity::window(now, validity::CRL)?;
     let list = CertificateRevocationListParams {
@@ -50,19 +112,20 @@ fn entry(revoked: &Revoked) -> Result<RevokedCertParams, Error> {
     Ok(RevokedCertParams {
         serial_number: SerialNumber::from_slice(&revoked.serial),
         revocation_time: validity::asn1(revoked.at)?.to_datetime(),
-        reason_code: Some(reason(revoked.reason)),
+        reason_code: reason(revoked.reason),
         invalidity_date: None,
     })
 }
 
-fn reason(reason: Reason) -> RevocationReason {
+/// `Unspecified` is left out (RFC 5280 section 5.3.1).
+fn reason(reason: Reason) -> Option<RevocationReason> {
     match reason {
-        Reason::Unspecified => RevocationReason::Unspecified,
-        Reason::KeyCompromise => RevocationReason::KeyCompromise,
-        Reason::AffiliationChanged => RevocationReason::AffiliationChanged,
-        Reason::Superseded => RevocationReason::Superseded,
-        Reason::CessationOfOperation => RevocationReason::CessationOfOperation,
-        Reason::PrivilegeWithdrawn => RevocationReason::PrivilegeWithdrawn,
+        Reason::Unspecified => None,
+        Reason::KeyCompromise => Some(RevocationReason::KeyCompromise),
+        Reason::AffiliationChanged => Some(RevocationReason::AffiliationChanged),
+        Reason::Superseded => Some(RevocationReason::Superseded),
+        Reason::CessationOfOperation => Some(RevocationReason::CessationOfOperation),
+        Reason::PrivilegeWithdrawn => Some(RevocationReason::PrivilegeWithdrawn),
     }
 }
 

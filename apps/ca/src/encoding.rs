@@ -32,3 +32,8 @@ pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Error> {
         Err(_) => Err(Error::Certificate("not a certificate")),
     }
 }
+
+/// An unsigned number without leading zeros.
+pub(crate) fn magnitude(number: &[u8]) -> Vec<u8> {
+    number.iter().copied().skip_while(|byte| *byte == 0).collect()
+}

@@ -39,6 +39,8 @@ pub struct Subject {
     pub not_after: SystemTime,
     /// The serial number's magnitude, big-endian, without leading zeros.
     pub serial: Vec<u8>,
+    /// DER of the name of whoever signed it.
+    pub issuer: Vec<u8>,
 }
 
 impl Subject {
@@ -71,7 +73,8 @@ pub fn subject(der: &[u8]) -> Result<Subject, Error> {
         client_auth: usage.is_none_or(|usage| usage.client_auth || usage.any),
         is_ca: certificate.is_ca(),
         not_after: validity::system(certificate.validity().not_after),
-        serial: certificate.raw_serial().iter().copied().skip_while(|byte| *byte == 0).collect(),
+        serial: encoding::magnitude(certificate.raw_serial()),
+        issuer: certificate.issuer().as_raw().to_vec(),
     })
 }
 

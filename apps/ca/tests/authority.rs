@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use ca::{Authority, Error, Reason, Revoked, subject};
+use ca::{Authority, Error, Places, Reason, Revoked, read_list, subject};
 use common::{Openssl, P384, authority, now, rsa};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -22,18 +22,18 @@ fn root_is_a_p256_authority_that_may_sign_certificates_and_lists() {
 #[test]
 fn kept_authority_loads_and_goes_on() {
     let first = authority();
-    let again = Authority::load(first.certificate_pem(), first.key_pem()).unwrap();
+    let again = Authority::load(first.certificate_pem(), first.key_pem().unwrap()).unwrap();
 
     let issued = again.client("anna", now()).unwrap();
     assert_eq!(again.certificate_der(), first.certificate_der());
-    assert_eq!(again.key_pem(), first.key_pem());
+    assert_eq!(again.key_pem(), None, "a key that was kept already");
     assert!(first.issued(&issued.certificate.der));
     assert!(Openssl::new().verifies(&first, &issued.certificate.der, "sslclient"));
 }
 
 #[test]
 fn load_refuses_a_key_of_another() {
-    let refused = Authority::load(authority().certificate_pem(), authority().key_pem());
+    let refused = Authority::load(authority().certificate_pem(), authority().key_pem().unwrap());
     assert!(matches!(refused, Err(Error::KeyMismatch)));
 }
 
@@ -44,8 +44,8 @@ fn load_refuses_what_is_no_authority() {
     assert!(matches!(Authority::load(&leaf.cert_pem, &leaf.key_pem), Err(Error::Certificate(_))));
 
     let two = format!("{}{}", ca.certificate_pem(), leaf.cert_pem);
-    assert!(matches!(Authority::load(&two, ca.key_pem()), Err(Error::Certificate(_))));
-    assert!(matches!(Authority::load("nothing", ca.key_pem()), Err(Error::Certificate(_))));
+    assert!(matches!(Authority::load(&two, ca.key_pem().unwrap()), Err(Error::Certificate(_))));
+    assert!(matches!(Authority::load("nothing", ca.key_pem().unwrap()), Err(Error::Certificate(_))));
     assert!(matches!(Authority::load(ca.certificate_pem(), "nothing"), Err(Error::Key)));
 }
 
@@ -214,4 +214,86 @@ fn empty_list_of_a_foreign_authority_names_its_key_as_its_certificate_does() {
 fn authority_is_shared_between_threads() {
     fn shared<T: Send + Sync>(_: &T) {}
     shared(&authority());
+}
+
+/// A key that is not in our memory: it counts what it was asked to sign.
+struct Guarded {
+    key: rcgen::KeyPair,
+    signed: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl ca::signer::PublicKeyData for Guarded {
+    fn der_bytes(&self) -> &[u8] {
+        self.key.der_bytes()
+    }
+
+    fn algorithm(&self) -> &'static ca::signer::SignatureAlgorithm {
+        self.key.algorithm()
+    }
+}
+
+impl ca::signer::SigningKey for Guarded {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, ca::signer::SignerError> {
+        self.signed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.key.sign(message)
+    }
+}
+
+#[test]
+fn key_may_be_elsewhere_and_signs_everything() {
+    let made = authority();
+    let signed = std::sync::Arc::<std::sync::atomic::AtomicUsize>::default();
+    let key = rcgen::KeyPair::from_pem(made.key_pem().unwrap()).unwrap();
+    let ca = Authority::guarded(made.certificate_pem(), Box::new(Guarded { key, signed: signed.clone() })).unwrap();
+    let before = signed.load(std::sync::atomic::Ordering::Relaxed);
+
+    let leaf = ca.client("anna", now()).unwrap().certificate.der;
+    ca.crl(&[], 1, now()).unwrap();
+    assert!(made.issued(&leaf) && ca.key_pem().is_none());
+    assert_eq!(signed.load(std::sync::atomic::Ordering::Relaxed), before + 2);
+}
+
+#[test]
+fn certificates_name_where_their_revocation_is_found_if_that_is_configured() {
+    let (openssl, ca) = (Openssl::new(), authority());
+    let text = openssl.text(&ca.client("anna", now()).unwrap().certificate.der);
+    assert!(!text.contains("CRL Distribution") && !text.contains("Authority Information Access"), "{text}");
+
+    let place = |name: &str| Some(format!("http://chat.example/{name}"));
+    let ca = ca.with_places(Places { crl: place("ca.crl"), ocsp: place("ocsp") }).unwrap();
+    let leaf = ca.client("anna", now()).unwrap().certificate.der;
+    let text = openssl.text(&leaf);
+    assert!(text.contains("URI:http://chat.example/ca.crl") && text.contains("OCSP - URI:http://chat.example/ocsp"));
+    assert!(openssl.verifies(&ca, &leaf, "sslclient"));
+    let bad = Places { crl: Some("ldap://chat.example".into()), ocsp: None };
+    assert!(matches!(ca.with_places(bad), Err(Error::Name(_))));
+}
+
+#[test]
+fn list_reads_back_by_those_who_know_its_authority() {
+    let (ca, other) = (authority(), authority());
+    let bad = ca.client("bad", now()).unwrap().certificate;
+    let entry = Revoked { serial: bad.serial.clone(), at: now(), reason: Reason::Unspecified };
+    let der = ca.crl(&[entry], 1, now()).unwrap();
+
+    let list = read_list(&der, &[other.certificate_der(), ca.certificate_der()]).unwrap();
+    assert_eq!(list.serials, [bad.serial]);
+    assert_eq!(list.issuer, subject(&bad.der).unwrap().issuer);
+    assert!(list.next_update.unwrap() > now() + 6 * DAY);
+    assert!(matches!(read_list(&der, &[other.certificate_der()]), Err(Error::Certificate(_))));
+    assert!(matches!(read_list(ca.certificate_der(), &[ca.certificate_der()]), Err(Error::Certificate(_))));
+    let openssl = Openssl::new();
+    openssl.put("crl.der", der);
+    let text = openssl.ok("crl -inform DER -in crl.der -noout -text");
+    assert!(!text.contains("Reason Code"), "no reason is left out: {text}");
+}
+
+#[test]
+fn every_reason_has_its_number_and_name() {
+    for (code, name) in [(0, "unspecified"), (1, "keyCompromise"), (4, "superseded"), (9, "privilegeWithdrawn")] {
+        let reason = Reason::of_name(name).unwrap();
+        assert_eq!((reason.code(), Reason::of_code(code)), (code, Some(reason)));
+        assert_eq!(reason.name(), name);
+    }
+    assert_eq!((Reason::of_code(6), Reason::of_name("hold")), (None, None));
 }

@@ -66,6 +66,35 @@ fn sec_4_request_for_a_key_identifier_is_no_obstacle() {
 }
 
 #[test]
+fn sec_4_request_has_no_say_in_how_long_it_is_valid() {
+    let (openssl, ca) = (Openssl::new(), authority());
+    let csr = openssl.request(P256, "");
+    let now = now();
+    let certificate = ca.device(&csr, "38001", "d1", now).unwrap();
+    openssl.put("certificate.der", &certificate.der);
+
+    let days = |n: u64| n * 24 * 60 * 60;
+    let ends_within = |seconds: u64| {
+        openssl.run(&format!("x509 -inform DER -in certificate.der -noout -checkend {seconds}")).status.code()
+            == Some(1)
+    };
+    assert!(!ends_within(days(396)) && ends_within(days(398)), "397 days, not two thousand years");
+}
+
+/// rcgen's own way is not taken, whatever it can do by now.
+#[test]
+fn sec_4_requests_are_not_read_by_rcgen() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(!text.contains("CertificateSigningRequestParams"), "{}", path.display());
+        }
+    }
+}
+
+#[test]
 fn sec_2_ed25519_only_signs() {
     let text = enrolled(ED25519, "");
     assert!(text.contains("ED25519"));

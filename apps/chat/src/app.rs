@@ -161,6 +161,7 @@ impl App for Chat {
             | Input::Push { .. }
             | Input::Unclaim { .. }
             | Input::PushTaken { .. }
+            | Input::Revoked { .. }
             | Input::Seat(_)
             | Input::Opened { .. }
             | Input::Begun { .. }

@@ -47,6 +47,8 @@ pub struct Certificate {
     pub der: Bytes,
     /// SHA-256 of the SubjectPublicKeyInfo: what a binding records (ID-9).
     pub key: [u8; 32],
+    /// Tells it from every other: a hash of issuer and serial number, by which it may be revoked.
+    pub print: u128,
     /// telephoneNumber, UID, commonName, those present, in this order (ID-9 rule 2).
     pub names: Vec<String>,
     pub given_name: Option<String>,

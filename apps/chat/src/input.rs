@@ -211,6 +211,10 @@ pub enum Input {
         device: DevKey,
         print: Bytes,
     },
+    /// The operator has revoked a certificate of this key (ID-10). To the profile that it is bound to.
+    Revoked {
+        key: Bytes,
+    },
     /// Slow work that this process asked for has ended.
     Worked {
         job: u64,

@@ -15,6 +15,8 @@ use crate::port::Port;
 pub enum Output {
     Port(Arc<Port>, Out),
     Work(Job),
+    /// There is a new row of [`LAPSED`](crate::rows::LAPSED): for the authority.
+    Lapsed,
 }
 
 /// Slow or external work (PM-5). Its end comes back to `from` as [`Input::Worked`](crate::Input::Worked) with the same number.

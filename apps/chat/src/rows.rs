@@ -19,6 +19,9 @@ pub const PROFILE: Table = Table("profile");
 pub const DEVICE: Table = Table("device");
 /// SHA-256 of a public key → [`Binding`] (ID-9). Writer: the profile of the account it names.
 pub const BINDING: Table = Table("binding");
+/// SHA-256 of a public key, when → [`Lapsed`]: its certificates are to be revoked (ID-9). Writer: the profile that ends its binding; remover:
+/// the authority, which knows them.
+pub const LAPSED: Table = Table("lapsed");
 /// SHA-256 of a push token → [`Holder`] (AUTH-7). Writer: the profile of the account it names.
 pub const HOLDER: Table = Table("holder");
 /// phone → [`Wakeable`], while one of its devices has a push token (PUSH-1). Writer: profile.
@@ -122,6 +125,7 @@ pub const TABLES: &[Table] = &[
     WAKE,
     DEVICE,
     BINDING,
+    LAPSED,
     PENDING,
     TRIES,
     INVITE,
@@ -208,6 +212,24 @@ pub struct Binding {
     pub until: u64,
     /// Since when it has been ended, or will be (AUTH-17), milliseconds; 0 while nothing ends it.
     pub ended: u64,
+}
+
+/// A key that opens nothing more, or will not from some time on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Record)]
+pub struct Lapsed {
+    /// Milliseconds.
+    pub at: u64,
+    pub why: Why,
+}
+
+/// Why it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, AtomEnum)]
+pub enum Why {
+    /// AUTH-9, AUTH-10, PROFILE-8, SERVICE-2: the account has ended it.
+    #[default]
+    Ended,
+    /// AUTH-17: another has taken its place.
+    Superseded,
 }
 
 /// The one device that has a push token.

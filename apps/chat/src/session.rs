@@ -163,7 +163,8 @@ impl Session {
             | Input::Push { .. }
             | Input::PushTaken { .. }
             | Input::Erase { .. }
-            | Input::CallEnded(_) => {}
+            | Input::CallEnded(_)
+            | Input::Revoked { .. } => {}
         }
         if self.link.is_none() && self.asking.is_none() {
             // Nothing to do without a connection; what comes late finds nobody.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use listen::{Bound, Doorman, Listen};
 
+use crate::IsRevoked;
 use crate::settings::Settings;
 use crate::shared::Shared;
 
@@ -38,6 +39,18 @@ impl Front {
     pub fn serve(&self) {
         self.bound.serve(&self.doorman, &self.shared);
         self.shared.handle.spawn(0, sweep(self.shared.clone()));
+    }
+
+    /// SEC-2: from now on certificates are asked about at each CONNECT, and of live connections at [`Front::end_revoked`]. A second call
+    /// does nothing.
+    pub fn watch(&self, is_revoked: IsRevoked) {
+        // The first one stays.
+        let _ = self.shared.is_revoked.set(is_revoked);
+    }
+
+    /// SEC-2: closes the connections whose certificate has been revoked (5.0: 0x98).
+    pub fn end_revoked(&self) {
+        self.shared.end_revoked();
     }
 
     /// Accepted connections.

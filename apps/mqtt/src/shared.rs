@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use chat::Chat;
 use listen::{Arrival, Serve, Stream};
 
+use crate::IsRevoked;
 use crate::broker::Broker;
 use crate::connection;
 use crate::settings::Settings;
@@ -16,12 +17,21 @@ pub(crate) struct Shared {
     pub(crate) handle: n2o::Handle<Chat>,
     pub(crate) settings: Settings,
     pub(crate) broker: Arc<Broker>,
-    signals: Mutex<HashMap<u64, Arc<Signal>>>,
+    /// Set before anything is served.
+    pub(crate) is_revoked: OnceLock<IsRevoked>,
+    seats: Mutex<HashMap<u64, Held>>,
     last: AtomicU64,
     stopping: AtomicBool,
     stop: tokio::sync::Notify,
     /// Told when the last connection has gone.
     pub(crate) empty: tokio::sync::Notify,
+}
+
+/// What all know of one connection.
+struct Held {
+    signal: Arc<Signal>,
+    /// Of its certificate.
+    print: Option<u128>,
 }
 
 /// An accepted connection's place among all; dropped with it.
@@ -37,7 +47,8 @@ impl Shared {
             handle,
             settings,
             broker: Arc::default(),
-            signals: Mutex::default(),
+            is_revoked: OnceLock::new(),
+            seats: Mutex::default(),
             last: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             stop: tokio::sync::Notify::new(),
@@ -45,14 +56,32 @@ impl Shared {
         })
     }
 
-    pub(crate) fn seat(self: &Arc<Shared>) -> Seat {
+    /// `print`: of the certificate shown.
+    pub(crate) fn seat(self: &Arc<Shared>, print: Option<u128>) -> Seat {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let signal = Arc::new(Signal::default());
-        self.lock().insert(number, signal.clone());
+        self.lock().insert(number, Held { signal: signal.clone(), print });
         if self.is_stopping() {
             signal.shut_down();
         }
+        // What was revoked before it had its place, nobody has told it.
+        if self.is_revoked(print) {
+            signal.revoke();
+        }
         Seat { shared: self.clone(), number, signal }
+    }
+
+    pub(crate) fn is_revoked(&self, print: Option<u128>) -> bool {
+        print.zip(self.is_revoked.get()).is_some_and(|(print, is_revoked)| is_revoked(print))
+    }
+
+    /// SEC-2: the revocation list has changed.
+    pub(crate) fn end_revoked(&self) {
+        let revoked: Vec<_> = {
+            let seats = self.lock();
+            seats.values().filter(|held| self.is_revoked(held.print)).map(|held| held.signal.clone()).collect()
+        };
+        revoked.iter().for_each(|signal| signal.revoke());
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -66,14 +95,14 @@ impl Shared {
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.stop.notify_waiters();
-        let signals: Vec<_> = self.lock().values().cloned().collect();
+        let signals: Vec<_> = self.lock().values().map(|held| held.signal.clone()).collect();
         for signal in signals {
             signal.shut_down();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Signal>>> {
-        self.signals.lock().unwrap_or_else(|broken| broken.into_inner())
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Held>> {
+        self.seats.lock().unwrap_or_else(|broken| broken.into_inner())
     }
 }
 
@@ -96,9 +125,9 @@ impl Serve for Shared {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut signals = self.shared.lock();
-        signals.remove(&self.number);
-        if signals.is_empty() {
+        let mut seats = self.shared.lock();
+        seats.remove(&self.number);
+        if seats.is_empty() {
             self.shared.empty.notify_waiters();
         }
     }

@@ -1,4 +1,4 @@
-//! A word to one connection from elsewhere: leave, for a younger one has come, or for the server goes down.
+//! A word to one connection from elsewhere: leave, for a younger one has come, the certificate was revoked, or the server goes down.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -6,11 +6,13 @@ use std::task::Waker;
 
 const TAKEN_OVER: u8 = 1;
 const SHUTTING_DOWN: u8 = 2;
+const REVOKED: u8 = 4;
 
 /// Why a connection has to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leave {
     TakenOver,
+    Revoked,
     ShuttingDown,
 }
 
@@ -27,6 +29,10 @@ impl Signal {
 
     pub(crate) fn shut_down(&self) {
         self.say(SHUTTING_DOWN);
+    }
+
+    pub(crate) fn revoke(&self) {
+        self.say(REVOKED);
     }
 
     fn say(&self, word: u8) {
@@ -48,6 +54,7 @@ impl Signal {
         match self.said.load(Ordering::Acquire) {
             0 => None,
             TAKEN_OVER => Some(Leave::TakenOver),
+            said if said & REVOKED != 0 => Some(Leave::Revoked),
             _ => Some(Leave::ShuttingDown),
         }
     }

@@ -105,6 +105,8 @@ impl Simulated {
                 match output {
                     Output::Port(port, out) => self.carry(&port, out),
                     Output::Work(job) => self.work(job),
+                    // There is no authority here; its rows stay.
+                    Output::Lapsed => {}
                 }
             }
         }
@@ -453,6 +455,7 @@ fn certificate(key: &str, now: u64) -> Arc<Certificate> {
     Arc::new(Certificate {
         der: Bytes::copy_from_slice(key.as_bytes()),
         key: public,
+        print: 0,
         names: vec![key.split(':').next().unwrap_or(key).to_owned()],
         given_name: None,
         surname: None,

@@ -85,6 +85,7 @@ impl Profile {
             Input::Push { push } => self.wakes.push(chat, cx, fx, &self.phone, &push),
             Input::Tick(Tick::WakeDue) => self.wakes.due(chat, cx, fx, &self.phone),
             Input::PushTaken { device, print } => auth::push_taken(cx, fx, &self.phone, &device, &print),
+            Input::Revoked { key } => auth::revoked(cx, fx, &self.phone, &key),
             Input::Friends(news) => self.friends(cx, fx, &news),
             Input::Tick(Tick::PendingOver) => auth::clear_pending(cx, fx, &self.phone, &mut self.waiting),
             Input::Tick(Tick::PresenceDue) => self.presence_due(cx, fx),

@@ -35,6 +35,7 @@ pub(crate) use login::{admit, here};
 pub(crate) use pending::clear as clear_pending;
 pub(crate) use push::{Away, away, dead as push_dead, reachable, taken as push_taken};
 pub(crate) use service::is_service;
+pub(crate) use sessions::revoked;
 pub(crate) use version::ver;
 
 use super::{Halt, settle};

@@ -219,6 +219,21 @@ pub(crate) fn kept(cx: &Cx<'_>, own: &Phone) -> Result<Vec<Service>, Failure> {
     Ok(rows::read::<Profile>(cx.store, PROFILE, own.as_str().as_bytes())?.map_or_else(Vec::new, |row| row.services))
 }
 
+/// ID-10: a further certificate was revoked; it is shown no more.
+pub(crate) fn revoked(cx: &Cx<'_>, fx: &mut Fx, own: &Phone, revoked: &Bytes) -> Result<(), Failure> {
+    auth::end_key(cx, fx, own, revoked)?;
+    let Some(row) = rows::read::<Profile>(cx.store, PROFILE, own.as_str().as_bytes())? else { return Ok(()) };
+    let (gone, left): (Vec<_>, Vec<_>) =
+        row.services.iter().cloned().partition(|service| key(service).as_ref() == Some(revoked));
+    if gone.is_empty() {
+        return Ok(());
+    }
+    auth::announce_keys(cx, fx, own, &left, std::slice::from_ref(revoked))?;
+    let row = Profile { services: left, ..row };
+    fx.put(PROFILE, own.to_bytes(), rows::encode(&row));
+    Ok(())
+}
+
 /// PROFILE-8: the further certificates of an account end with it.
 pub(crate) fn end_keys(cx: &Cx<'_>, fx: &mut Fx, own: &Phone, services: &[Service]) -> Result<(), Failure> {
     services.iter().filter_map(key).try_for_each(|key| auth::end_key(cx, fx, own, &key))

@@ -123,6 +123,7 @@ impl<S: Stream> Live<S> {
         match self.seat.signal.heard() {
             None => (),
             Some(Leave::TakenOver) => self.session.close(reason::TAKEN_OVER, End::Broken, todo),
+            Some(Leave::Revoked) => self.session.close(reason::ADMINISTRATIVE, End::Broken, todo),
             Some(Leave::ShuttingDown) => self.session.close(reason::SHUTTING_DOWN, End::Broken, todo),
         }
     }

@@ -35,6 +35,11 @@ pub(super) async fn open<S: Stream>(
     };
     let version = connect.version;
     let settings = &shared.settings;
+    // A resumed TLS session has not had its certificate looked at, so this is the place for all of them (SEC-2).
+    if certificate.as_ref().is_some_and(|shown| is_over(shown) || shared.is_revoked(Some(shown.print))) {
+        return deny(socket, version, reason::BANNED).await;
+    }
+    let print = certificate.as_ref().map(|shown| shown.print);
     let greeting = match greet::greet(*connect, certificate, settings, random) {
         Ok(mut greeting) => {
             if let Some(hello) = &mut greeting.hello {
@@ -44,10 +49,15 @@ pub(super) async fn open<S: Stream>(
         }
         Err(code) => return deny(socket, version, code).await,
     };
-    match enter(greeting, shared).await {
+    match enter(greeting, print, shared).await {
         Ok(entered) => Some(entered.welcome(socket, rest, shared)),
         Err(code) => deny(socket, version, code).await,
     }
+}
+
+fn is_over(certificate: &Certificate) -> bool {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u128::from(certificate.not_after) <= now.as_millis()
 }
 
 /// Reads until there is a whole CONNECT, and what came behind it.
@@ -104,11 +114,11 @@ struct Entered {
     outs: Vec<Out>,
 }
 
-async fn enter(mut greeting: Greeting, shared: &Arc<Shared>) -> Result<Entered, u8> {
+async fn enter(mut greeting: Greeting, print: Option<u128>, shared: &Arc<Shared>) -> Result<Entered, u8> {
     if shared.is_stopping() {
         return Err(reason::UNAVAILABLE);
     }
-    let seat = shared.seat();
+    let seat = shared.seat(print);
     let mut outs = Vec::new();
     let chat = match greeting.hello.take() {
         None => None,

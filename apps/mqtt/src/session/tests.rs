@@ -31,6 +31,7 @@ fn certificate() -> Arc<Certificate> {
     Arc::new(Certificate {
         der: Bytes::new(),
         key: [0; 32],
+        print: 0,
         names: Vec::new(),
         given_name: None,
         surname: None,

@@ -10,8 +10,8 @@ use proto::records::{Auth, AuthAct, AuthPhone, AuthSettings, Profile, Roster, Ro
 use proto::text;
 
 use crate::door::{Bye, Certificate};
-use crate::rows::{self, BINDING, Binding, DEVICE, Device, PROFILE, ROSTER, WANTED};
-use crate::{Account, Chat, Cx, Fx, Group, Input, Name, Who};
+use crate::rows::{self, BINDING, Binding, DEVICE, Device, LAPSED, Lapsed, PROFILE, ROSTER, WANTED, Why};
+use crate::{Account, Chat, Cx, Fx, Group, Input, Name, Output, Who};
 
 /// Session rows of one account; AUTH-4 refuses a further one. Connected at once may be 20 (section 11).
 pub(super) const DEVICES_MAX: usize = 1000;
@@ -118,7 +118,7 @@ pub(super) fn bind(fx: &mut Fx, device: &mut Device, certificate: &Certificate) 
     if device.key.as_ref() != Some(&key) {
         unbind(fx, device, Unbind::Forget);
     }
-    put_binding(fx, device, key.clone(), certificate.not_after, 0);
+    put_binding(fx, device, key.clone(), certificate.not_after);
     device.key = Some(key);
     device.key_before = None;
     device.key_until = certificate.not_after;
@@ -129,14 +129,14 @@ pub(super) fn bind(fx: &mut Fx, device: &mut Device, certificate: &Certificate) 
 pub(super) fn succeed(fx: &mut Fx, device: &mut Device, certificate: &Certificate, now: u64) {
     let key = Bytes::copy_from_slice(&certificate.key);
     match device.key.take().filter(|present| *present != key) {
-        Some(unused) if device.key_before.is_some() => put_binding(fx, device, unused, device.key_until, ENDED),
+        Some(unused) if device.key_before.is_some() => end_binding(fx, device, unused, ENDED, Why::Superseded),
         Some(present) => {
-            put_binding(fx, device, present.clone(), device.key_until, now.saturating_add(TOKEN_OLD_MS));
+            end_binding(fx, device, present.clone(), now.saturating_add(TOKEN_OLD_MS), Why::Superseded);
             device.key_before = Some(present);
         }
         None => {}
     }
-    put_binding(fx, device, key.clone(), certificate.not_after, 0);
+    put_binding(fx, device, key.clone(), certificate.not_after);
     device.key = Some(key);
     device.key_until = certificate.not_after;
     device.certificate = Some(certificate.der.clone());
@@ -145,14 +145,14 @@ pub(super) fn succeed(fx: &mut Fx, device: &mut Device, certificate: &Certificat
 /// AUTH-17: the present certificate has been used; the one before is revoked as superseded.
 pub(super) fn supersede(fx: &mut Fx, device: &mut Device) {
     if let Some(before) = device.key_before.take() {
-        put_binding(fx, device, before, device.key_until, ENDED);
+        end_binding(fx, device, before, ENDED, Why::Superseded);
     }
 }
 
 /// SERVICE-1: a further key opens this device.
 pub(crate) fn bind_key(fx: &mut Fx, phone: &Phone, device: &DevKey, certificate: &Certificate) {
     let row = Device { phone: phone.to_bytes(), dev_key: device.to_bytes(), ..Device::default() };
-    put_binding(fx, &row, Bytes::copy_from_slice(&certificate.key), certificate.not_after, 0);
+    put_binding(fx, &row, Bytes::copy_from_slice(&certificate.key), certificate.not_after);
 }
 
 /// SERVICE-2: a key of the account opens nothing more. A device that has it as its own is left without.
@@ -160,15 +160,34 @@ pub(crate) fn end_key(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, key: &Bytes) -> R
     let binding: Option<Binding> = rows::read(cx.store, BINDING, key)?;
     let Some(binding) = binding.filter(|binding| binding.phone == phone.as_str().as_bytes()) else { return Ok(()) };
     fx.put(BINDING, key.clone(), rows::encode(&Binding { ended: ENDED, ..binding }));
-    for row in all(cx, phone)?.into_iter().filter(|row| row.key.as_ref() == Some(key)) {
-        put(fx, phone, &dev_key(&row)?, &Device { key: None, certificate: None, ..row });
+    lapse(fx, key.clone(), ENDED, Why::Ended);
+    for row in all(cx, phone)? {
+        let device = dev_key(&row)?;
+        if row.key.as_ref() == Some(key) {
+            put(fx, phone, &device, &Device { key: None, certificate: None, ..row });
+        } else if row.key_before.as_ref() == Some(key) {
+            put(fx, phone, &device, &Device { key_before: None, ..row });
+        }
     }
     Ok(())
 }
 
-fn put_binding(fx: &mut Fx, device: &Device, key: Bytes, until: u64, ended: u64) {
+fn put_binding(fx: &mut Fx, device: &Device, key: Bytes, until: u64) {
     let (phone, dev_key) = (device.phone.clone(), device.dev_key.clone());
-    fx.put(BINDING, key, rows::encode(&Binding { phone, dev_key, until, ended }));
+    fx.put(BINDING, key, rows::encode(&Binding { phone, dev_key, until, ended: 0 }));
+}
+
+/// ID-9: from `ended` on the key is refused as blocked, and the authority revokes its certificates.
+fn end_binding(fx: &mut Fx, device: &Device, key: Bytes, ended: u64, why: Why) {
+    let (phone, dev_key, until) = (device.phone.clone(), device.dev_key.clone(), device.key_until);
+    fx.put(BINDING, key.clone(), rows::encode(&Binding { phone, dev_key, until, ended }));
+    lapse(fx, key, ended, why);
+}
+
+fn lapse(fx: &mut Fx, key: Bytes, at: u64, why: Why) {
+    // By the time as well: what the authority has read and deletes is never a later word.
+    fx.put(LAPSED, [&key[..], &at.to_be_bytes()].concat(), rows::encode(&Lapsed { at, why }));
+    fx.emit(Output::Lapsed);
 }
 
 /// What becomes of the key of a device that ends.
@@ -184,7 +203,7 @@ pub(super) fn unbind(fx: &mut Fx, device: &Device, how: Unbind) {
     for key in [&device.key, &device.key_before].into_iter().flatten().cloned() {
         match how {
             Unbind::Forget => fx.delete(BINDING, key),
-            Unbind::Block => put_binding(fx, device, key, device.key_until, ENDED),
+            Unbind::Block => end_binding(fx, device, key, ENDED, Why::Ended),
         }
     }
 }

@@ -54,6 +54,7 @@ mod tests {
         Certificate {
             der: Default::default(),
             key: [7; 32],
+            print: 7,
             names: names.iter().map(|name| name.to_string()).collect(),
             given_name: None,
             surname: None,

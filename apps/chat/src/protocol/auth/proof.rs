@@ -101,6 +101,7 @@ mod tests {
         Certificate {
             der: Bytes::new(),
             key: [7; 32],
+            print: 7,
             names: vec!["anna".into()],
             given_name: None,
             surname: None,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use n2o::Failure;
-use proto::ids::{ClientId, ClientKind, DevKey};
+use proto::ids::{ClientId, ClientKind, DevKey, Phone};
 use proto::records::{Auth, AuthAct, AuthToken, Io};
 use proto::topic::{Owner, Topic};
 use proto::{Outcome, Refusal};
@@ -10,11 +10,12 @@ use proto::{Outcome, Refusal};
 use super::device::{self, Unbind};
 use super::register::given;
 use super::{Ask, Halt, enrol};
-use crate::Also;
 use crate::door::Bye;
 use crate::effects::{answer, answer_also, done, show};
 use crate::protocol::feature::{self, AUTH_DATA};
+use crate::protocol::service;
 use crate::rows::{self, Device};
+use crate::{Also, Cx, Fx};
 
 /// AUTH-6: ends the own session.
 pub(super) fn logout(ask: &mut Ask<'_>) -> Result<(), Halt> {
@@ -48,7 +49,7 @@ pub(super) fn clear(ask: &mut Ask<'_>) -> Result<(), Halt> {
 
     answer(ask.fx, ask.who, vec![done(Outcome::Cleared)]);
     for row in &others {
-        end(ask, row)?;
+        end(ask.cx, ask.fx, ask.phone, row)?;
     }
     if others.is_empty() { Ok(()) } else { Ok(tell_account(ask, is_own)?) }
 }
@@ -62,7 +63,7 @@ pub(super) fn delete(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
     }
     let record = etf::encode(&Io::ok_src(Outcome::Deleted, row.client_id.clone()));
     answer(ask.fx, ask.who, vec![record]);
-    end(ask, &row)?;
+    end(ask.cx, ask.fx, ask.phone, &row)?;
     Ok(tell_account(ask, |kept| kept.dev_key != row.dev_key)?)
 }
 
@@ -82,9 +83,20 @@ fn named(ask: &Ask<'_>, auth: &Auth) -> Result<DevKey, Refusal> {
 }
 
 /// AUTH-14: the device is told, closed (0x98) and forgotten; its key is refused from now on (ID-9).
-fn end(ask: &mut Ask<'_>, row: &Device) -> Result<(), Failure> {
+fn end(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, row: &Device) -> Result<(), Failure> {
     let record = etf::encode(&device::deleted(row));
-    device::end(ask.cx, ask.fx, ask.phone, row, Unbind::Block, Some((Bye::Ended, Some(record))))
+    device::end(cx, fx, phone, row, Unbind::Block, Some((Bye::Ended, Some(record))))
+}
+
+/// ID-10: a certificate was revoked. A device that it opens ends with its token; one that has another by now, or a further key of the
+/// account (SERVICE-1), goes on without this one.
+pub(crate) fn revoked(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, key: &Bytes) -> Result<(), Failure> {
+    let devices = device::all(cx, phone)?;
+    let Some(row) = devices.iter().find(|row| row.key.as_ref() == Some(key)) else {
+        return service::revoked(cx, fx, phone, key);
+    };
+    end(cx, fx, phone, row)?;
+    tell_devices(cx, fx, phone, devices.clone(), |kept| kept.dev_key != row.dev_key)
 }
 
 /// AUTH-11: settings and system of this session.
@@ -112,12 +124,22 @@ fn own_key(ask: &Ask<'_>) -> Result<DevKey, Refusal> {
 
 /// Tells the sessions which devices the account has left, and friends which keys (SEC-9).
 fn tell_account(ask: &mut Ask<'_>, stays: impl Fn(&Device) -> bool) -> Result<(), Failure> {
-    let mut devices = device::all(ask.cx, ask.phone)?;
+    let devices = device::all(ask.cx, ask.phone)?;
+    tell_devices(ask.cx, ask.fx, ask.phone, devices, stays)
+}
+
+fn tell_devices(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    phone: &Phone,
+    mut devices: Vec<Device>,
+    stays: impl Fn(&Device) -> bool,
+) -> Result<(), Failure> {
     let had_keys = devices.iter().any(|device| device.certificate.is_some() && !stays(device));
     devices.retain(stays);
     if had_keys {
-        enrol::announce(ask.cx, ask.fx, ask.phone, &devices)?;
+        enrol::announce(cx, fx, phone, &devices)?;
     }
-    device::changed(ask.cx, ask.fx, ask.phone, rows::roster_ids(ask.cx.store, ask.phone)?, &devices)?;
+    device::changed(cx, fx, phone, rows::roster_ids(cx.store, phone)?, &devices)?;
     Ok(())
 }

@@ -1,0 +1,227 @@
+//! The authority at work: what it issues is logged before anybody has it, what it takes back is listed, and both are said to whoever asks.
+//!
+//! The library `ca` signs and keeps nothing; here is what is kept, in tables of the one store. A certificate is revoked for one of two
+//! reasons: the chat has ended the binding of its key (a row of `lapsed`, in the same batch), or the operator says so.
+
+mod keeper;
+mod records;
+mod revocations;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use ca::{Authority, Certificate, Issued, Reason, Revoked};
+use kvs::{Batch, Disk, Sequence, Span, Store, Table};
+
+use crate::failure::Failure;
+use crate::home::Home;
+use crate::store::META;
+pub(crate) use keeper::Keeper;
+pub(crate) use records::{ISSUED, Issuance, Kind, REVOKED, Revocation, TABLES};
+use records::{SERIAL, SIGNED_FOR};
+pub(crate) use revocations::{Revocations, print_of};
+
+/// The row of the list's number.
+const LISTS: &[u8] = b"lists";
+/// Certificates of one key that are looked for.
+const SAME_KEY_MAX: usize = 1000;
+/// A list is issued anew at this age, though nothing was revoked: it is good for 7 days.
+const LIST_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(crate) struct Registrar {
+    pub(crate) authority: Authority,
+    pub(crate) revocations: Arc<Revocations>,
+    store: Arc<Disk>,
+    /// DER of the authority's name.
+    name: Vec<u8>,
+    lists: Sequence,
+    /// When the list was signed.
+    listed: RwLock<SystemTime>,
+    /// Where the list lies for whoever publishes it.
+    path: PathBuf,
+    /// One at a time revokes.
+    revoking: Mutex<()>,
+    /// The list lacks something.
+    changed: AtomicBool,
+    keeper: keeper::Bell,
+}
+
+impl Registrar {
+    pub(crate) fn open(home: &Home, authority: Authority, store: Arc<Disk>) -> Result<Arc<Registrar>, Failure> {
+        let lists = Sequence::open_in_blocks(store.clone(), META, LISTS, 1).map_err(failed)?;
+        let name = ca::subject(authority.certificate_der())?.issuer;
+        let registrar = Registrar {
+            authority,
+            revocations: Arc::default(),
+            store,
+            name,
+            lists,
+            path: home.revocation_list(),
+            listed: RwLock::new(UNIX_EPOCH),
+            revoking: Mutex::new(()),
+            changed: AtomicBool::new(false),
+            keeper: keeper::Bell::default(),
+        };
+        registrar.recall()?;
+        registrar.issue_list()?;
+        Ok(Arc::new(registrar))
+    }
+
+    /// SEC-4: for a device's request.
+    pub(crate) fn device(&self, csr: &[u8], phone: &str, dev_key: &str) -> Result<Certificate, Failure> {
+        let issued = self.authority.device(csr, phone, dev_key, SystemTime::now())?;
+        self.log(Kind::Device, &format!("{phone}/{dev_key}"), issued)
+    }
+
+    /// For the request of an operator, in the name of a client or a service.
+    pub(crate) fn signed_for(&self, csr: &[u8], name: &str, kind: Kind) -> Result<Certificate, Failure> {
+        let issued = match kind {
+            Kind::Service => self.authority.service_for(csr, name, SystemTime::now())?,
+            Kind::Client | Kind::Device | Kind::Server | Kind::Admin => {
+                self.authority.client_for(csr, name, SystemTime::now())?
+            }
+        };
+        self.log(kind, name, issued)
+    }
+
+    /// With a key made here.
+    pub(crate) fn certified(&self, kind: Kind, name: &str, hosts: &[String]) -> Result<Issued, Failure> {
+        let now = SystemTime::now();
+        let issued = match kind {
+            Kind::Server => self.authority.server(hosts, now)?,
+            Kind::Admin => self.authority.admin(name, now)?,
+            Kind::Service => self.authority.service(name, now)?,
+            Kind::Client | Kind::Device => self.authority.client(name, now)?,
+        };
+        self.log(kind, name, issued.certificate.clone())?;
+        Ok(issued)
+    }
+
+    /// Whoever gets a certificate rests on a later batch, or on a file: the log is on the disk before.
+    fn log(&self, kind: Kind, name: &str, issued: Certificate) -> Result<Certificate, Failure> {
+        let at = millis(SystemTime::now());
+        let row = Issuance {
+            kind,
+            name: name.to_owned().into(),
+            key: Bytes::copy_from_slice(&issued.spki_sha256),
+            at,
+            until: millis(issued.not_after),
+        };
+        let mut batch = Batch::default();
+        batch.put(ISSUED, records::issued_key(at, &issued.serial), etf::encode(&row));
+        batch.put(SERIAL, issued.serial.clone(), at.to_be_bytes().to_vec());
+        batch.put(SIGNED_FOR, [&row.key, issued.serial.as_slice()].concat(), "");
+        self.store.apply(&batch).map_err(failed)?;
+        if kind != Kind::Device {
+            self.store.flush().map_err(failed)?;
+        }
+        Ok(issued)
+    }
+
+    /// What was issued under this serial number.
+    pub(crate) fn issued(&self, serial: &[u8]) -> Result<Option<Issuance>, Failure> {
+        let Some(at) = self.store.get(SERIAL, serial).map_err(failed)? else { return Ok(None) };
+        self.row(ISSUED, &[&at, serial].concat())
+    }
+
+    /// Serial numbers of the certificates of a key.
+    fn serials(&self, key: &[u8]) -> Result<Vec<Bytes>, Failure> {
+        let span = Span::prefix(Bytes::copy_from_slice(key)).limit(SAME_KEY_MAX);
+        let rows = self.store.scan(SIGNED_FOR, &span).map_err(failed)?;
+        Ok(rows.iter().map(|(row, _)| row.slice(key.len()..)).collect())
+    }
+
+    /// Takes back what was issued under this serial number, from `at` on; the earlier of two times counts. It counts at once for whoever
+    /// connects, and is on the disk with the next flush.
+    fn revoke(&self, serial: &[u8], reason: Reason, at: u64) -> Result<Option<Issuance>, Failure> {
+        let Some(issued) = self.issued(serial)? else { return Ok(None) };
+        let _alone = self.lock();
+        let before: Option<Revocation> = self.row(REVOKED, serial)?;
+        if before.is_none_or(|before| at < before.at) {
+            let row = Revocation { at, reason: reason.code().into(), until: issued.until };
+            let mut batch = Batch::default();
+            batch.put(REVOKED, Bytes::copy_from_slice(serial), etf::encode(&row));
+            self.store.apply(&batch).map_err(failed)?;
+            self.changed.store(true, Ordering::Release);
+            if at <= millis(SystemTime::now()) {
+                self.revocations.add(print_of(&self.name, serial));
+            }
+        }
+        self.keeper.ring();
+        Ok(Some(issued))
+    }
+
+    fn is_list_old(&self) -> bool {
+        let issued = *self.listed.read().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back makes it old as well.
+        SystemTime::now().duration_since(issued).is_ok_and(|age| age >= LIST_AGE) || issued > SystemTime::now()
+    }
+
+    /// Signs the list of what is revoked now and not over.
+    fn issue_list(&self) -> Result<(), Failure> {
+        let now = SystemTime::now();
+        let mut revoked = Vec::new();
+        self.each_revoked(|serial, row| {
+            if row.at <= millis(now) && row.until > millis(now) {
+                let at = time(row.at).max(UNIX_EPOCH + Duration::from_secs(1)).min(now);
+                revoked.push(Revoked { serial: serial.to_vec(), at, reason: row.reason() });
+            }
+        })?;
+        let der = self.authority.crl(&revoked, self.lists.next().map_err(failed)?, now)?;
+        ca::files::write_public(&self.path, &der)?;
+        *self.listed.write().unwrap_or_else(PoisonError::into_inner) = now;
+        Ok(())
+    }
+
+    /// What is revoked now, for those who connect. True: it is more than before.
+    fn recall(&self) -> Result<bool, Failure> {
+        let _alone = self.lock();
+        let now = millis(SystemTime::now());
+        let mut prints = HashSet::new();
+        self.each_revoked(|serial, row| {
+            if row.at <= now && row.until > now {
+                prints.insert(print_of(&self.name, serial));
+            }
+        })?;
+        Ok(self.revocations.set_own(prints))
+    }
+
+    fn each_revoked(&self, mut act: impl FnMut(&[u8], Revocation)) -> Result<(), Failure> {
+        let store = self.store.snapshot();
+        chat::rows::each(&*store, REVOKED, b"", |serial, row| {
+            act(serial, chat::rows::decode(row)?);
+            Ok(())
+        })
+        .map_err(broken)
+    }
+
+    fn row<T: etf::Decode>(&self, table: Table, key: &[u8]) -> Result<Option<T>, Failure> {
+        let row = self.store.get(table, key).map_err(failed)?;
+        row.map(|row| chat::rows::decode(&row).map_err(broken)).transpose()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.revoking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn failed(source: kvs::Error) -> Failure {
+    broken(n2o::Failure::new(source))
+}
+
+fn broken(failure: n2o::Failure) -> Failure {
+    Failure::Refused(format!("the authority's books: {failure}"))
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn millis(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn time(millis: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(millis)
+}

@@ -1,0 +1,169 @@
+//! The thread that looks after revocation: keys that the chat has ended, times that have come, and the list, which is signed anew.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use ca::Reason;
+use chat::rows::{self, BINDING, Binding, LAPSED, Lapsed, Why};
+use chat::{Chat, Input, Name};
+use kvs::{Batch, Span, Store};
+use mqtt::Front;
+use n2o::Handle;
+use proto::ids::Phone;
+
+use super::{Registrar, millis};
+use crate::failure::Failure;
+
+/// SEC-2: how often it looks though nobody rings.
+const HOUR: Duration = Duration::from_secs(60 * 60);
+/// Bytes of a SHA-256.
+const KEY: usize = 32;
+/// Lapsed keys of one batch.
+const BATCH: usize = 500;
+
+/// Wakes the keeper. What is rung while it works is not lost.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    rung: Mutex<bool>,
+    waiting: Condvar,
+    ends: AtomicBool,
+}
+
+impl Bell {
+    pub(crate) fn ring(&self) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.waiting.notify_one();
+    }
+
+    /// Until it is rung, or for an hour; false: the keeper is to end.
+    fn wait(&self) -> bool {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut rung, _) =
+            self.waiting.wait_timeout_while(rung, HOUR, |rung| !*rung).unwrap_or_else(PoisonError::into_inner);
+        *rung = false;
+        !self.ends.load(Ordering::Acquire)
+    }
+}
+
+/// The running thread; it ends when this is dropped.
+pub(crate) struct Keeper {
+    registrar: Arc<Registrar>,
+}
+
+impl Keeper {
+    pub(crate) fn start(registrar: Arc<Registrar>, handle: Handle<Chat>, front: Arc<Front>) -> Result<Keeper, Failure> {
+        let own = registrar.clone();
+        let work = move || {
+            if let Err(failure) = own.remind(&handle) {
+                tracing::error!(%failure, "cannot look at what is revoked");
+            }
+            loop {
+                if let Err(failure) = own.look(&front) {
+                    tracing::error!(%failure, "cannot revoke, or issue the revocation list");
+                }
+                if !own.keeper.wait() {
+                    return;
+                }
+            }
+        };
+        let spawned = std::thread::Builder::new().name("authority".into()).spawn(work);
+        spawned.map(|_| Keeper { registrar }).map_err(|error| Failure::Start(n2o::Failure::new(error)))
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.registrar.keeper.ends.store(true, Ordering::Release);
+        self.registrar.keeper.ring();
+    }
+}
+
+impl Registrar {
+    /// There may be keys that the chat has ended.
+    pub(crate) fn lapsed(&self) {
+        self.keeper.ring();
+    }
+
+    /// The operator takes a certificate back; the chat hears of it (ID-10). Absent: none was issued under this number.
+    pub(crate) fn take_back(
+        &self,
+        serial: &[u8],
+        reason: Reason,
+        handle: &Handle<Chat>,
+    ) -> Result<Option<super::Issuance>, Failure> {
+        let issued = self.revoke(serial, reason, millis(SystemTime::now()))?;
+        self.store.flush().map_err(super::failed)?;
+        if let Some(issued) = &issued {
+            self.tell(&issued.key, handle)?;
+        }
+        Ok(issued)
+    }
+
+    /// A key that was revoked may still open something: its account ends that.
+    fn tell(&self, key: &Bytes, handle: &Handle<Chat>) -> Result<(), Failure> {
+        let binding: Option<Binding> = self.row(BINDING, key)?;
+        let Some(binding) = binding.filter(|binding| binding.ended == 0) else { return Ok(()) };
+        if let Ok(phone) = Phone::parse(&binding.phone) {
+            handle.tell_always(&Name::Profile(phone), Input::Revoked { key: key.clone() });
+        }
+        Ok(())
+    }
+
+    /// A crash may have come between a revocation and the chat's word.
+    fn remind(&self, handle: &Handle<Chat>) -> Result<(), Failure> {
+        let now = millis(SystemTime::now());
+        let mut keys = Vec::new();
+        let mut serials = Vec::new();
+        self.each_revoked(|serial, row| {
+            if row.at <= now && row.until > now && row.reason() != Reason::Superseded {
+                serials.push(serial.to_vec());
+            }
+        })?;
+        for serial in serials {
+            keys.extend(self.issued(&serial)?.map(|issued| issued.key));
+        }
+        keys.iter().try_for_each(|key| self.tell(key, handle))
+    }
+
+    /// One round.
+    fn look(&self, front: &Front) -> Result<(), Failure> {
+        self.revoke_lapsed()?;
+        let has_more = self.recall()?;
+        front.end_revoked();
+        if self.changed.swap(false, Ordering::AcqRel) || has_more || self.is_list_old() {
+            self.issue_list()?;
+            tracing::debug!("issued a revocation list");
+        }
+        Ok(())
+    }
+
+    /// Keys that the chat has ended, or will at some time.
+    fn revoke_lapsed(&self) -> Result<(), Failure> {
+        let failed = super::failed;
+        loop {
+            let found = self.store.scan(LAPSED, &Span::prefix("").limit(BATCH)).map_err(failed)?;
+            let now = millis(SystemTime::now());
+            let mut done = Batch::default();
+            for (key, row) in &found {
+                let Lapsed { at, why } = rows::decode(row).map_err(super::broken)?;
+                let reason = match why {
+                    Why::Ended => Reason::CessationOfOperation,
+                    Why::Superseded => Reason::Superseded,
+                };
+                for serial in self.serials(key.get(..KEY).unwrap_or_default())? {
+                    self.revoke(&serial, reason, if at <= now { now } else { at })?;
+                }
+                done.delete(LAPSED, key.clone());
+            }
+            let count = found.len();
+            if count > 0 {
+                self.store.apply(&done).map_err(failed)?;
+            }
+            if count < BATCH {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Which certificates are no longer good, for everybody who has to ask at each handshake (SEC-2).
+
+use std::collections::HashSet;
+use std::sync::{PoisonError, RwLock};
+
+use aws_lc_rs::digest;
+
+/// Revoked certificates by their prints.
+#[derive(Debug, Default)]
+pub(crate) struct Revocations {
+    own: RwLock<HashSet<u128>>,
+}
+
+impl Revocations {
+    pub(crate) fn has(&self, print: u128) -> bool {
+        self.own.read().unwrap_or_else(PoisonError::into_inner).contains(&print)
+    }
+
+    pub(super) fn add(&self, print: u128) {
+        self.own.write().unwrap_or_else(PoisonError::into_inner).insert(print);
+    }
+
+    /// True: there is one that was not there before.
+    pub(super) fn set_own(&self, prints: HashSet<u128>) -> bool {
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        let more = !prints.is_subset(&own);
+        *own = prints;
+        more
+    }
+}
+
+/// Tells a certificate from every other: half of the SHA-256 of its issuer's name (DER) and its serial number.
+pub(crate) fn print_of(issuer: &[u8], serial: &[u8]) -> u128 {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    hash.update(issuer);
+    hash.update(serial);
+    hash.finish().as_ref().first_chunk().map_or(0, |half| u128::from_be_bytes(*half))
+}
