@@ -335,6 +335,8 @@ pub struct Admit {
     pub device: DevKey,
     pub password: Option<Bytes>,
     pub certificate: Option<Arc<Certificate>>,
+    /// The client id that it came by.
+    pub called: Bytes,
     /// The device is connected: its session is in use.
     pub in_use: bool,
 }

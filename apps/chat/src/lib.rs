@@ -9,6 +9,7 @@ pub mod door;
 mod effects;
 mod input;
 mod name;
+mod names;
 mod output;
 mod port;
 mod process;

@@ -1,6 +1,7 @@
 //! What is kept: the tables, their keys, and the rows that are not wire records themselves.
 //!
-//! Every row has one writer, named beside its table. Rows are ETF, readable by Erlang's `binary_to_term`; keys are order-preserving
+//! An account is kept under the key it was made with, whatever its number is now (`names.rs`); "phone" and "phone_id" below are of that
+//! key. Every row has one writer, named beside its table. Rows are ETF, readable by Erlang's `binary_to_term`; keys are order-preserving
 //! bytes: text parts separated by `/` (which no part contains) or NUL, numbers as eight bytes, big end first.
 
 use std::collections::BTreeMap;
@@ -15,6 +16,13 @@ use proto::records::{Contact, ContactStatus, Feature, MemberStatus, Message, Mes
 
 /// phone → `Profile`, rosters as ids. Writer: profile.
 pub const PROFILE: Table = Table("profile");
+/// number → account key, where the two differ; empty: a key that is no number. `*`: there are such. Writer: the profile of the account
+/// that has the number, or would have it.
+pub const NUMBER: Table = Table("number");
+/// account key → [`Called`]: the numbers it has had, where they differ from the key. Writer: profile.
+pub const CALLED: Table = Table("called");
+/// number/account key → until when the account is found by a number that it has left. Writer: profile.
+pub const ALIAS: Table = Table("alias");
 /// phone/dev_key → [`Device`]. Writer: profile.
 pub const DEVICE: Table = Table("device");
 /// SHA-256 of a public key → [`Binding`] (ID-9). Writer: the profile of the account it names.
@@ -121,6 +129,9 @@ pub const NOTICES: &[u8] = b"n";
 /// Every table that the chat uses.
 pub const TABLES: &[Table] = &[
     PROFILE,
+    NUMBER,
+    CALLED,
+    ALIAS,
     WAKEABLE,
     WAKE,
     DEVICE,
@@ -173,6 +184,12 @@ pub const TABLES: &[Table] = &[
     HOLDER,
     WORK,
 ];
+
+/// What an account has been called, the present number last, each since a number of the server's sequence.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Called {
+    pub numbers: Vec<(Bytes, u64)>,
+}
 
 /// A device's session row (ID-8).
 #[derive(Debug, Clone, PartialEq, Default, Record)]
@@ -475,6 +492,7 @@ pub enum Work {
     Confirm(Confirm),
     Persona(Persona),
     Face(Face),
+    Move(Move),
 }
 
 /// ROSTER-5: a roster removes contacts.
@@ -528,6 +546,21 @@ pub struct Face {
     pub told: Bytes,
     /// Number of the event, by which a device knows its second copy (G-8).
     pub event: u64,
+}
+
+/// PROFILE-11: the account is called by another number.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Move {
+    pub number: Bytes,
+    /// The key of whoever would have registered that number.
+    pub seat: Bytes,
+    /// Once it is called so: the number it had, and the key of whoever registers that one.
+    pub left: Option<(Bytes, Bytes)>,
+    /// Numbers of the two events that others learn, by which a device knows their second copies (G-8).
+    pub events: (u64, u64),
+    /// Contacts of this roster up to this address have been told; beyond the last roster, holders of the numbers.
+    pub at: u64,
+    pub told: Bytes,
 }
 
 /// `parts` with `/` between.

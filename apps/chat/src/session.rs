@@ -7,6 +7,7 @@ mod calls;
 mod connect;
 mod due;
 mod limit;
+mod pass;
 mod queue;
 mod rate;
 mod receive;
@@ -28,7 +29,7 @@ use proto::ids::{DevKey, Phone, RoomId};
 
 use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
 use crate::input::{Account, Input, Tick};
-use crate::{Chat, Cx, Fx, Name, Output, Port, Who};
+use crate::{Chat, Cx, Fx, Name, Output, Port, Who, names};
 use calls::Calls;
 use queue::Queue;
 use rate::Rate;
@@ -45,6 +46,8 @@ pub struct Session {
     asking: Option<Link>,
     /// The rooms whose groups it is in.
     rooms: BTreeSet<RoomId>,
+    /// The session that serves a connection under this client id, where it is another (PROFILE-11).
+    passes: Option<Arc<str>>,
 }
 
 /// One connection.
@@ -74,12 +77,25 @@ struct Link {
 
 impl Session {
     pub fn start(client: Arc<str>) -> Session {
-        Session { client, link: None, asking: None, rooms: BTreeSet::new() }
+        Session { client, link: None, asking: None, rooms: BTreeSet::new(), passes: None }
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
+        let mark = fx.mark();
+        if let Some(input) = self.pass(cx, fx, input)? {
+            self.perform_step(chat, cx, fx, input)?;
+        }
+        names::outward(cx.store, fx, mark)?;
+        if self.link.is_none() && self.asking.is_none() && self.passes.is_none() {
+            // Nothing to do without a connection; what comes late finds nobody.
+            fx.stop();
+        }
+        Ok(())
+    }
+
+    fn perform_step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         match input {
-            Input::Connect { hello, port } => self.connect(chat, cx, fx, hello, port),
+            Input::Connect { hello, port } => self.connect(chat, cx, fx, hello, port)?,
             Input::Admitted(admitted) => self.admitted(chat, cx, fx, *admitted),
             Input::Refused { connection, denied } => self.refused(fx, connection, denied),
             Input::Begin { connection } => self.begin(cx, fx, connection)?,
@@ -165,10 +181,6 @@ impl Session {
             | Input::Erase { .. }
             | Input::CallEnded(_)
             | Input::Revoked { .. } => {}
-        }
-        if self.link.is_none() && self.asking.is_none() {
-            // Nothing to do without a connection; what comes late finds nobody.
-            fx.stop();
         }
         Ok(())
     }

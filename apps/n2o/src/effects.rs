@@ -81,6 +81,19 @@ impl<A: App> Effects<A> {
         self.posts.push(Post::Emit { output, patient: true });
     }
 
+    /// Where the next send will stand, for [`Effects::outputs`].
+    pub fn mark(&self) -> usize {
+        self.posts.len()
+    }
+
+    /// What was emitted since a mark of this step, to be changed before it goes.
+    pub fn outputs(&mut self, mark: usize) -> impl Iterator<Item = &mut A::Output> {
+        self.posts.iter_mut().skip(mark).filter_map(|post| match post {
+            Post::Emit { output, .. } => Some(output),
+            Post::Tell { .. } | Post::Publish { .. } => None,
+        })
+    }
+
     /// Tells this process itself at a time, not before. Not kept in the store: gone when the process ends, so
     /// `start` sets it anew. It cannot be taken back: a process ignores what it no longer waits for.
     pub fn timer(&mut self, at: Time, input: A::Input) {

@@ -59,6 +59,8 @@ pub const TOKEN_RENEW_MS: u64 = DAY_MS;
 pub const TOKEN_OLD_MS: u64 = 30 * DAY_MS;
 /// Age at which an unused token dies (AUTH-5).
 pub const TOKEN_EXPIRY_MS: u64 = 365 * DAY_MS;
+/// PROFILE-11: an account is found by a number that it has left.
+pub const ALIAS_MS: u64 = 365 * DAY_MS;
 /// Bits of a token (ID-7).
 pub const TOKEN_BITS: usize = 256;
 /// A call is answered within this, whatever it waits for (section 9).

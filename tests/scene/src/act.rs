@@ -53,6 +53,10 @@ impl Player<'_> {
             }
             "is" => self.is_pushed(who, rest.strip_prefix("pushed").unwrap_or_default().trim()),
             "forgets" => self.forget(who),
+            "moves" => {
+                self.names.moves(who, rest.strip_prefix("to ").unwrap_or(rest));
+                Ok(())
+            }
             "subscribes" => self.subscribes(who, rest),
             "holds" => self.stage.confirm(who, false),
             "confirms" => self.stage.confirm(who, true),

@@ -29,6 +29,7 @@
 //! | `x writes y m1 m2` or `m1..m9`, `x writes ?r m1` | messages with these msg_ids and texts; `?m1` is then the number of the first; with `about ?m0`, replies |
 //! | `x acknowledges m1 m2` or `m1..m9` | Ack records |
 //! | `x has 2 due` | connects again and finds so many items |
+//! | `x moves to n` | PROFILE-11 has been done: `@x` and `@x.phone` are of the number n now, `@x.was` and `@x.left` of the one before |
 //! | `x fails` | the session of her client id ends as by a panic; in the simulator only |
 //! | `x profile fails` | the same of her account's profile |
 //! | `provider sleeps`, `provider wakes` | slow work does not end, or ends again, what has waited included; in the simulator only |
@@ -40,7 +41,7 @@
 //! | `wait 1 s` | time passes; in the simulator only |
 //!
 //! Terms are in the notation of [`etf::text`], and besides: `@ann` her phone_id, `@ann.phone`, `@ann.client`, `@ann.token`,
-//! `@ann.roster`, `@ann.code`; `@"ac/@ann"` is a text with names in it; `?i` whatever it was the first time; `_`
+//! `@ann.roster`, `@ann.code`, `@ann.was`, `@ann.left`; `@"ac/@ann"` is a text with names in it; `?i` whatever it was the first time; `_`
 //! anything; `...` at the end of a list, more elements. In a call and what is otherwise, `long(300)` is a text of so many letters and
 //! `times(65 Desc{id="#"})` so many of it, `#` being the number of each. `sealed("hello")` is an envelope of CMS,
 //! `signature("hello")` a detached signature of these words.
@@ -80,6 +81,7 @@ macro_rules! every_file {
             topics = "topics.chat",
             push = "push.chat",
             profile = "profile.chat",
+            migrate = "migrate.chat",
             person = "person.chat",
             roster = "roster.chat",
             friend = "friend.chat",

@@ -17,6 +17,8 @@ pub(crate) struct Known {
     pub roster: u64,
     /// The latest code that was sent to the number.
     pub code: Option<Bytes>,
+    /// The number before (PROFILE-11).
+    pub left: String,
 }
 
 /// Everybody that a scene has named.
@@ -64,6 +66,14 @@ impl Names {
         known.phone = format!("{}@example.org", known.phone);
     }
 
+    /// Everybody who has the number of `who` has that of `to` from now on; their devices have yet to learn it.
+    pub(crate) fn moves(&mut self, who: &str, to: &str) {
+        let (left, phone) = (self.entry(who).phone.clone(), self.entry(to).phone.clone());
+        for known in self.known.values_mut().filter(|known| known.phone == left) {
+            (known.left, known.phone) = (left.clone(), phone.clone());
+        }
+    }
+
     /// What a name stands for in a term.
     pub(crate) fn term(&self, atom: &str) -> Result<Term, String> {
         let (who, part) = split(atom);
@@ -86,8 +96,11 @@ impl Names {
         Ok(match part {
             "" => format!("{}_{}", known.phone, known.roster),
             "phone" => known.phone.clone(),
+            "left" => known.left.clone(),
+            "was" => format!("{}_{}", known.left, known.roster),
             "client" => known.client.clone(),
             "dev" => known.dev_key.clone(),
+            "roster" => known.roster.to_string(),
             "token" => return secret(&known.token),
             "code" => return secret(&known.code),
             _ => return Err(format!("there is no part {part} of {who}")),

@@ -13,11 +13,13 @@ use crate::door::Out;
 use crate::protocol::auth::{self, Waiting};
 use crate::protocol::presence::{self, Audience};
 use crate::protocol::push::Wakes;
+use crate::protocol::work::Task;
 use crate::protocol::{Halt, location, person, profile, roster, settle, work};
 use crate::rows::{self, PROFILE};
 use crate::session::friend_feed;
 use crate::{
     Admit, Call, Chat, Command, Cx, Friendship, Fx, Group, Input, Name, Output, Port, Tick, Who, WorkResult, effects,
+    names,
 };
 
 /// PRESENCE-5: friends are told of an account at most once in this time.
@@ -75,6 +77,13 @@ impl Profile {
             Input::Resume | Input::Tick(Tick::WorkDue) => self.resume(chat, cx, fx),
             Input::Stuck { work, who } => {
                 self.stuck(cx, fx, work, who);
+                Ok(())
+            }
+            Input::Errand(errand) => {
+                if let Task::Moved(moved) = &errand.task {
+                    profile::keep_told(cx, fx, &self.phone, &errand, moved)?;
+                }
+                errand.go_on(fx);
                 Ok(())
             }
             Input::Reading(reading) => reading.step(cx, fx),
@@ -276,7 +285,15 @@ impl Profile {
 
     fn command(&self, cx: &Cx<'_>, fx: &mut Fx, command: Command) -> Result<(), Failure> {
         match command {
-            Command::Invite { reply, .. } => self.invite(cx, fx, reply),
+            Command::Invite { phone, reply } => match names::holder(cx.store, &phone)? {
+                // The number is called so outside; here it has a key (PROFILE-11).
+                Some(holder) if holder != self.phone => {
+                    let command = Command::Invite { phone, reply };
+                    fx.tell(Name::Profile(holder), Input::Command(Box::new(command)));
+                    Ok(())
+                }
+                Some(_) | None => self.invite(cx, fx, reply),
+            },
             // For sessions.
             Command::Kick => Ok(()),
         }

@@ -7,6 +7,7 @@ mod invite;
 mod jwt;
 mod key;
 mod login;
+mod moving;
 mod pending;
 mod proof;
 mod push;
@@ -32,6 +33,7 @@ pub(crate) use enrol::announce_keys;
 pub(crate) use invite::issue as issue_invite;
 pub(crate) use key::{Bound, bound, named};
 pub(crate) use login::{admit, here};
+pub(crate) use moving::{proves as proves_move, send as send_move};
 pub(crate) use pending::clear as clear_pending;
 pub(crate) use push::{Away, away, dead as push_dead, reachable, taken as push_taken};
 pub(crate) use service::is_service;
@@ -72,6 +74,8 @@ enum Job {
     Enrol { who: Who, settings: Vec<Feature> },
     /// PROFILE-5.
     Mail { who: Who, proof: Box<Proof> },
+    /// PROFILE-10.
+    Move { who: Who, proof: Box<Proof> },
     /// ID-14: the authority makes the certificate that completes a registration.
     Certificate { who: Who, registration: Box<Registration> },
 }
@@ -82,6 +86,7 @@ impl Job {
             Job::Code { who, .. }
             | Job::Resend { who }
             | Job::Mail { who, .. }
+            | Job::Move { who, .. }
             | Job::Voice { who }
             | Job::Enrol { who, .. }
             | Job::Certificate { who, .. } => who,
@@ -191,11 +196,17 @@ pub(crate) fn worked(
             verify::finish(&mut ask, *registration, Some(certificate))
         }
         (Job::Mail { proof, .. }, WorkResult::Sent) => code::mailed(&mut ask, &proof),
+        (Job::Move { proof, .. }, WorkResult::Sent) => moving::sent(&mut ask, &proof),
         (Job::Mail { .. }, WorkResult::Failed(_)) => Err(Refusal::SmsSend.into()),
-        (Job::Code { .. }, WorkResult::Failed(WorkError::TooOften)) => pending::not_sent(&mut ask),
-        (Job::Code { .. } | Job::Resend { .. } | Job::Voice { .. }, WorkResult::Failed(why)) => Err(unsent(why).into()),
+        (Job::Code { .. } | Job::Move { .. }, WorkResult::Failed(WorkError::TooOften)) => pending::not_sent(&mut ask),
+        (Job::Code { .. } | Job::Move { .. } | Job::Resend { .. } | Job::Voice { .. }, WorkResult::Failed(why)) => {
+            Err(unsent(why).into())
+        }
         (Job::Certificate { .. } | Job::Enrol { .. }, WorkResult::Failed(why)) => Err(not_issued(why).into()),
-        (Job::Code { .. } | Job::Resend { .. } | Job::Voice { .. } | Job::Mail { .. }, WorkResult::Issued(_))
+        (
+            Job::Code { .. } | Job::Move { .. } | Job::Resend { .. } | Job::Voice { .. } | Job::Mail { .. },
+            WorkResult::Issued(_),
+        )
         | (Job::Certificate { .. } | Job::Enrol { .. }, WorkResult::Sent)
         | (_, WorkResult::Verified) => Err(Refusal::Internal.into()),
     };

@@ -1,6 +1,7 @@
 //! PROFILE (SPEC 6.4): the account as a whole.
 
 mod email;
+mod moving;
 mod rosters;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use proto::records::{Feature, PresenceStatus, Profile, ProfileStatus, Roster};
 use proto::topic::{Owner, Topic};
 
 pub(crate) use email::{claim, confirmed, linked, release};
+pub(crate) use moving::{Moved, keep_told, moved, tell_book, tell_other};
 pub(crate) use rosters::{create, drop_roster, found};
 
 use super::auth::Waiting;
@@ -51,7 +53,8 @@ pub(crate) fn call(
         ProfileStatus::Delete => rosters::delete(cx, fx, who, own, &profile),
         ProfileStatus::Link => email::link(waiting, chat, cx, fx, who, own, &profile),
         ProfileStatus::Email => email::confirm(cx, fx, who, own, &profile),
-        ProfileStatus::Migrate | ProfileStatus::Phone => Err(Refusal::NotSupported.into()),
+        ProfileStatus::Migrate => moving::migrate(waiting, chat, cx, fx, who, own, profile),
+        ProfileStatus::Phone => moving::confirm(chat, cx, fx, who, own, profile),
     }
 }
 

@@ -12,7 +12,7 @@ use proto::limits::{NAMES, SURNAMES, TAGS};
 use proto::records::{Contact, Io, Roster, RosterId, RosterStatus};
 use proto::{Outcome, Refusal, text};
 
-pub(crate) use book::registered;
+pub(crate) use book::{arrived, registered, renumber};
 pub(crate) use leave::{errand, forget, leave};
 pub(crate) use nick::{claim, claim_first, index, nick, unname, wanted};
 pub(crate) use parts::{Element, Frame, PART_BYTES, Parts};

@@ -13,7 +13,7 @@ use super::auth::{self, Bound};
 use crate::door::Certificate;
 use crate::rows::{self, PROFILE};
 use crate::vault::Purpose;
-use crate::{Chat, Cx, Fx, Who};
+use crate::{Chat, Cx, Fx, Who, names};
 
 /// Services of one account; a further one is refused with `limit`.
 const SERVICES_MAX: usize = 32;
@@ -137,6 +137,7 @@ impl Change {
             Some(shown) if shown.der == *der => shown.clone(),
             Some(_) | None => {
                 let read = (chat.identify)(der).map(Arc::new).ok_or(Refusal::InvalidData)?;
+                let read = names::certificate(cx, read)?;
                 let names = auth::named(&chat.settings, &read);
                 read_if(read, names.as_ref() == Some(own) && who.device.is_some())?
             }

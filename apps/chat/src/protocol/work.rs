@@ -50,6 +50,8 @@ pub(crate) enum Task {
     Unmail { list: Vec<Bytes> },
     /// PERSON-2. To the conversations with those who are blocked, and to the roster.
     Persona { own: PhoneId, face: Box<Roster> },
+    /// PROFILE-11. To conversations, or to the rosters that have a number in the phone book, and home.
+    Moved(Box<profile::Moved>),
     /// The queue of a device that is no more is forgotten (DLV-12). To its session.
     Unqueue,
     /// Notices up to here have nobody to go to. To the mail process.
@@ -100,9 +102,9 @@ pub(crate) fn step(
     cx: &Cx<'_>,
     fx: &mut Fx,
     number: u64,
-    who: Option<Box<Who>>,
+    mut who: Option<Box<Who>>,
 ) -> Result<bool, Failure> {
-    let Some(work) = rows::read::<Work>(cx.store, WORK, &key(home, number))? else {
+    let Some(work) = read(cx.store, home, number)? else {
         return Ok(true);
     };
     let next = match work {
@@ -112,6 +114,15 @@ pub(crate) fn step(
         Work::Confirm(confirm) => profile::confirmed(cx, fx, home, &confirm)?,
         Work::Persona(persona) => person::apply(cx, home, &persona)?,
         Work::Face(face) => presence::tell_face_on(cx, fx, home, number, face)?,
+        // Who waits has the answer when the account is called otherwise, not when everybody knows.
+        Work::Move(work) => match (work.left.is_some(), who.take()) {
+            (false, waits) => {
+                let next = profile::moved(chat, cx, fx, home, number, waits.as_deref(), work)?;
+                who = waits.filter(|_| matches!(next, Next::Refused(_)));
+                next
+            }
+            (true, _) => profile::moved(chat, cx, fx, home, number, None, work)?,
+        },
     };
     match next {
         Next::Round { task, way } => {
@@ -135,6 +146,11 @@ pub(crate) fn step(
     }
     fx.delete(WORK, key(home, number));
     Ok(true)
+}
+
+/// A piece of work of an account, unless it is done.
+pub(crate) fn read(store: &dyn View, home: &Phone, number: u64) -> Result<Option<Work>, Failure> {
+    rows::read(store, WORK, &key(home, number))
 }
 
 /// Numbers of the work of an account that is not done.

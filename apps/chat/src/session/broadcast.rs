@@ -16,7 +16,7 @@ use crate::effects::show;
 use crate::process::room::Room;
 use crate::protocol::rights::Right;
 use crate::protocol::{Halt, presence};
-use crate::{Account, Chat, Cx, Fx, Group, Input, Transient};
+use crate::{Account, Chat, Cx, Fx, Group, Input, Transient, names};
 
 impl Session {
     /// TOPIC-10: records are interpreted as if sent to events, other bytes are relayed, what imitates the server is refused.
@@ -121,7 +121,7 @@ impl Session {
         let Some(link) = self.link(connection) else {
             return Ok(());
         };
-        let granted = link.receives(cx, topic)?;
+        let granted = link.receives(cx, &names::understood_topic(cx, topic.clone())?)?;
         link.emit(fx, Out::Right { ask, granted });
         Ok(())
     }

@@ -14,17 +14,29 @@ use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
 use crate::input::{Admit, Admitted, Input, Tick};
 use crate::protocol::{auth, init};
 use crate::rows::{self, CURSOR};
-use crate::{Chat, Cx, Fx, Group, Name, Output, Port};
+use crate::{Chat, Cx, Fx, Group, Name, Output, Port, names};
 
 /// Clients up to this version get their Profile at connect (CON-6).
 const PROFILE_VERSION_MAX: u32 = 10;
 
 impl Session {
     /// A CONNECT.
-    pub(super) fn connect(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, hello: Box<Hello>, port: Arc<Port>) {
+    pub(super) fn connect(
+        &mut self,
+        chat: &Chat,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        hello: Box<Hello>,
+        port: Arc<Port>,
+    ) -> Result<(), Failure> {
         let rate = Rate::new(chat.settings.limits, cx.now);
-        let hello = without_session_token(chat, cx, hello);
-        let kind = ClientId::parse(&hello.client_id).map(|id| id.kind());
+        let mut hello = without_session_token(chat, cx, hello);
+        hello.certificate = hello.certificate.map(|shown| names::certificate(cx, shown)).transpose()?;
+        // Of a device the session has the name that the account is kept by; others have the client id's own.
+        let kind = match ClientId::parse(&hello.client_id).map(|id| id.kind()) {
+            Ok(ClientKind::Device(..)) => ClientId::parse(self.client.as_bytes()).map(|id| id.kind()),
+            kind => kind,
+        };
         match kind {
             Err(_) | Ok(ClientKind::Plain) => deny(fx, &port, Denied::BadClientId),
             Ok(ClientKind::Reg) => self.open_registering(chat, cx, fx, Link::new(port, hello, Role::Registering, rate)),
@@ -40,6 +52,7 @@ impl Session {
                 self.ask(fx, phone, device, Link::new(port, hello, Role::Device, rate))
             }
         }
+        Ok(())
     }
 
     /// CON-9: a registration has 15 minutes.
@@ -72,6 +85,7 @@ impl Session {
             device,
             password: link.hello.password.take(),
             certificate: link.hello.certificate.clone(),
+            called: link.hello.client_id.clone(),
             in_use: self.link.is_some(),
         };
         if let Some(earlier) = self.asking.replace(link) {

@@ -16,7 +16,7 @@ use crate::door::{Bye, Origin, Out, Role, Verdict};
 use crate::effects::refused;
 use crate::input::{Call, Input, Tick};
 use crate::protocol::{Halt, auth, init};
-use crate::{CALLS_MAX, Chat, Cx, Fx, Output, Port};
+use crate::{CALLS_MAX, Chat, Cx, Fx, Output, Port, names};
 
 /// Every Erlang term begins with it (C-1).
 const ETF_VERSION: u8 = 131;
@@ -81,7 +81,7 @@ impl Session {
 
     /// Executes a request, or refuses it; false: it is too early, and waits.
     fn take_up(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, asked: Asked) -> Result<bool, Failure> {
-        let content = Content::of(&asked.payload);
+        let content = Content::of(cx, &asked.payload)?;
         let Some(link) = &mut self.link else { return Ok(true) };
         match link.rate.turn(cx.now, content.class()) {
             Turn::Now => self.execute(chat, cx, fx, asked, content)?,
@@ -110,7 +110,10 @@ impl Session {
         let Asked { call, origin, payload } = asked;
         match origin {
             Origin::Events { token } => self.event(chat, cx, fx, call, token, content),
-            Origin::Broadcast(topic) => self.broadcast(chat, cx, fx, call, topic, content, payload),
+            Origin::Broadcast(topic) => {
+                let topic = names::understood_topic(cx, topic)?;
+                self.broadcast(chat, cx, fx, call, topic, content, payload)
+            }
         }
     }
 
@@ -225,12 +228,15 @@ impl Session {
 }
 
 impl Content {
-    fn of(payload: &Bytes) -> Content {
-        match payload.first() {
+    fn of(cx: &Cx<'_>, payload: &Bytes) -> Result<Content, Failure> {
+        Ok(match payload.first() {
             None => Content::Nothing,
-            Some(&ETF_VERSION) => etf::decode::<Record>(payload).map_or(Content::Junk, Content::Record),
+            Some(&ETF_VERSION) => match etf::decode::<Record>(payload) {
+                Ok(record) => Content::Record(names::understood(cx, record)?),
+                Err(_) => Content::Junk,
+            },
             Some(_) => Content::Bytes,
-        }
+        })
     }
 
     fn class(&self) -> Class {

@@ -12,7 +12,7 @@ use proto::{Outcome, Refusal};
 use super::Session;
 use crate::door::Verdict;
 use crate::effects::{done, refused};
-use crate::{Cx, Fx, Input, Name};
+use crate::{Cx, Fx, Input, Name, names};
 
 /// Recipients of one push of a service, and bytes of what it carries: gateways take no more.
 const RECIPIENTS_MAX: usize = 500;
@@ -48,7 +48,7 @@ impl Session {
         asked: &PublishService,
     ) -> Result<(), Failure> {
         let name = std::str::from_utf8(asked.topic.as_deref().unwrap_or_default()).unwrap_or_default();
-        let topic = Topic::parse(name).short();
+        let topic = names::understood_topic(cx, Topic::parse(name))?.short();
         let message = asked.message.as_ref().filter(|message| message.len() <= RELAY_BYTES);
         let answer = match message {
             Some(message) if is_stream(&topic) => {

@@ -53,8 +53,20 @@ pub(super) fn mailed(ask: &mut Ask<'_>, proof: &Proof) -> Result<(), Halt> {
 
 /// Whether a code is the one that was sent to the address. A wrong one counts; with the fifth the code is void.
 pub(crate) fn is_proof(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, to: &[u8], code: &[u8]) -> Result<bool, Halt> {
+    judge(cx, fx, phone, to, code, Refusal::NotFound)
+}
+
+/// The same; where no code is waited for, that refusal.
+pub(super) fn judge(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    phone: &Phone,
+    to: &[u8],
+    code: &[u8],
+    missing: Refusal,
+) -> Result<bool, Halt> {
     let proof: Option<Proof> = rows::read(cx.store, PROOF, phone.as_str().as_bytes())?;
-    let proof = proof.filter(|proof| proof.to == to && proof.expires > cx.now.0).ok_or(Refusal::NotFound)?;
+    let proof = proof.filter(|proof| proof.to == to && proof.expires > cx.now.0).ok_or(missing)?;
     if secret::is_same(code, &proof.code) {
         return Ok(true);
     }

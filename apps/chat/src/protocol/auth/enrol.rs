@@ -15,14 +15,14 @@ use crate::effects::answer;
 use crate::output::Work;
 use crate::protocol::{contact, presence, service};
 use crate::rows::{self, Device};
-use crate::{Cx, Fx};
+use crate::{Cx, Fx, names};
 
 /// AUTH-17: the authority works first; nothing is changed before it has.
 pub(super) fn enrol(ask: &mut Ask<'_>, auth: &Auth, request: Bytes) -> Result<(), Halt> {
     let own = ask.who.device.clone().ok_or(Refusal::PermissionDenied)?;
     let row = device::read(ask.cx, ask.phone, &own)?.ok_or(Refusal::SessionNotFound)?;
     let (settings, _) = register::settings(&row.settings, None, auth.features())?;
-    let work = Work::Issue { request, phone: ask.phone.clone(), device: own };
+    let work = Work::Issue { request, phone: names::number(ask.cx.store, ask.phone)?, device: own };
     ask.work(Job::Enrol { who: ask.who.clone(), settings }, work)
 }
 

@@ -16,7 +16,7 @@ use super::secret;
 use crate::door::{Bye, Certificate, Denied, Role};
 use crate::protocol::feature::{self, AUTH_DATA};
 use crate::rows::{Device, PROFILE, roster_ids};
-use crate::{Account, Admit, Admitted, Chat, Cx, Fx, Group, Input, Name};
+use crate::{Account, Admit, Admitted, Chat, Cx, Fx, Group, Input, Name, names};
 
 /// CON-3: lets the connection in or not. Gives back the account when a device came in.
 pub(crate) fn admit(
@@ -95,7 +95,8 @@ fn enter(
     if opened_by(admit, &row).is_some() {
         device::supersede(fx, &mut row);
     }
-    let renewed = renew(cx, &mut row, token).map(|token| {
+    let renamed = names::client(cx.store, phone, &admit.device)?.as_str().as_bytes() != &admit.called[..];
+    let renewed = renew(cx, &mut row, token, renamed).map(|token| {
         let client = ClientId::device(phone, &admit.device).to_bytes();
         etf::encode(&Io::ok_src(Outcome::Login, (client, token)))
     });
@@ -135,11 +136,18 @@ fn begin_anew(cx: &Cx<'_>, row: &mut Device) -> Result<bool, Failure> {
     Ok(gone)
 }
 
-/// AUTH-5: the new token, if it is time for one. The one before stays valid until the new one has been used, at most 30 days.
-fn renew(cx: &Cx<'_>, row: &mut Device, token: Option<Token>) -> Option<Bytes> {
+/// AUTH-5: the new token, if it is time for one, or for a new client id (PROFILE-11). The one before stays valid until the new one has
+/// been used, at most 30 days.
+fn renew(cx: &Cx<'_>, row: &mut Device, token: Option<Token>, renamed: bool) -> Option<Bytes> {
     let now = cx.now.0;
-    match token? {
-        Token::Current => {
+    match token {
+        None if renamed => {}
+        None => return None,
+        Some(Token::Current) if renamed => {
+            row.token_before = row.token.take();
+            row.before_until = now.saturating_add(TOKEN_OLD_MS);
+        }
+        Some(Token::Current) => {
             row.token_before = None;
             row.before_until = 0;
             if row.token_made.saturating_add(TOKEN_RENEW_MS) > now {
@@ -149,8 +157,8 @@ fn renew(cx: &Cx<'_>, row: &mut Device, token: Option<Token>) -> Option<Bytes> {
             row.before_until = now.saturating_add(TOKEN_OLD_MS);
         }
         // The new one was handed out and not used. After a day its answer counts as lost: there is another, but no more time.
-        Token::Before if row.token_made.saturating_add(TOKEN_RENEW_MS) > now => return None,
-        Token::Before => {}
+        Some(Token::Before) if row.token_made.saturating_add(TOKEN_RENEW_MS) > now => return None,
+        Some(Token::Before) => {}
     }
     let token = secret::token(cx);
     row.token = Some(secret::hash(&token));

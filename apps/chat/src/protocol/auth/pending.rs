@@ -15,7 +15,7 @@ use crate::effects::{answer, done};
 use crate::output::{Channel, Output, Sender, Work};
 use crate::protocol::feature;
 use crate::rows::{self, PENDING, Pending, TRIES, Tries};
-use crate::{Cx, Fx, Input, Name, Provider, Tick, Who};
+use crate::{Cx, Fx, Input, Name, Provider, Tick, Who, names};
 
 /// AUTH-1: the code is on its way; from now on the registration waits for it.
 pub(super) fn sent(ask: &mut Ask<'_>, pending: Pending, code: Bytes) -> Result<(), Halt> {
@@ -54,8 +54,9 @@ pub(super) fn voice(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
     if pending.code.is_none() {
         return Err(Refusal::SessionNotFound.into());
     }
+    let number = names::number(ask.cx.store, ask.phone)?;
     let calls = |provider: &Provider| match provider {
-        Provider::Webhook => sender(*provider, ask.phone).filter(|_| ask.chat.settings.voice),
+        Provider::Webhook => sender(*provider, &number).filter(|_| ask.chat.settings.voice),
         Provider::Log | Provider::Static | Provider::Invite => None,
     };
     let sender = ask.chat.settings.providers.iter().find_map(calls).ok_or(Refusal::NotSupported)?;
@@ -77,8 +78,9 @@ pub(super) fn resend(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
         // A challenge is no code; `reg` gives another.
         return Err(Refusal::SessionNotFound.into());
     }
-    let sender = ask.chat.settings.providers.iter().find_map(|provider| sender(*provider, ask.phone));
-    let is_fixed = ask.chat.settings.static_codes.contains_key(ask.phone);
+    let number = names::number(ask.cx.store, ask.phone)?;
+    let sender = ask.chat.settings.providers.iter().find_map(|provider| sender(*provider, &number));
+    let is_fixed = ask.chat.settings.static_codes.contains_key(&number);
     match sender.filter(|_| pending.code.is_some() && !is_fixed) {
         Some(sender) => {
             let language = feature::language(&pending.settings).map(Bytes::copy_from_slice);
@@ -117,7 +119,8 @@ fn send_again(
         None => secret::code(ask.cx),
     };
     pending.code = Some(secret::hash(&code));
-    ask.work(job, Work::SendCode { sender, channel, phone: ask.phone.clone(), code: code.clone(), language })?;
+    let phone = names::number(ask.cx.store, ask.phone)?;
+    ask.work(job, Work::SendCode { sender, channel, phone, code: code.clone(), language })?;
     ask.waiting.codes.insert(ask.client(), code);
     ask.fx.put(PENDING, ask.client(), rows::encode(&pending));
     Ok(())
@@ -135,7 +138,7 @@ pub(super) fn own(ask: &Ask<'_>) -> Result<Pending, Halt> {
 }
 
 /// What waits under a client id, if it is for this number: the row is of the profile whose phone it names.
-fn of_client(cx: &Cx<'_>, phone: &Phone, client: &[u8]) -> Result<Option<Pending>, Failure> {
+pub(super) fn of_client(cx: &Cx<'_>, phone: &Phone, client: &[u8]) -> Result<Option<Pending>, Failure> {
     let row: Option<Pending> = rows::read(cx.store, PENDING, client)?;
     Ok(row.filter(|row| row.phone == phone.as_str().as_bytes()))
 }

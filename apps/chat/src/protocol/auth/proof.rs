@@ -140,6 +140,7 @@ mod tests {
             device: DevKey::parse(b"d1").unwrap(),
             password: Some(Bytes::from(password)),
             certificate: has_certificate.then(|| Arc::new(certificate())),
+            called: Bytes::from_static(b"emqttd_anna_d1"),
             in_use: false,
         };
         let anna = Phone::parse(b"anna").unwrap();

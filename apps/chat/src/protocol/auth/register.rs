@@ -11,12 +11,12 @@ use proto::{Outcome, Refusal};
 use super::key::{self, Bound};
 use super::pending::{put_tries, tries_of, wait};
 use super::{Ask, Halt, Job, invite, jwt, push, secret, tries, verify, version};
-use crate::Provider;
 use crate::door::Certificate;
 use crate::effects::done;
 use crate::output::{Channel, Sender, Work};
 use crate::protocol::feature::{self, AUTH_DATA};
 use crate::rows::{PROFILE, Pending, Tries};
+use crate::{Provider, names};
 
 /// A registration whose number is proved: what AUTH-4 completes.
 #[derive(Debug, Clone)]
@@ -139,12 +139,15 @@ fn check_certificate(ask: &Ask<'_>) -> Result<(), Halt> {
 }
 
 /// ID-5.
-fn dev_key(ask: &Ask<'_>, auth: &Auth) -> Result<DevKey, Refusal> {
+fn dev_key(ask: &Ask<'_>, auth: &Auth) -> Result<DevKey, Halt> {
     match given(&auth.dev_key) {
         Some(key) => DevKey::parse(&key),
-        None => ClientId::parse(ask.who.session.as_bytes()).and_then(|client| client.default_dev_key(ask.phone)),
+        None => {
+            let number = names::number(ask.cx.store, ask.phone)?;
+            ClientId::parse(ask.who.session.as_bytes()).and_then(|client| client.default_dev_key(&number))
+        }
     }
-    .map_err(|_| Refusal::InvalidData)
+    .map_err(|_| Refusal::InvalidData.into())
 }
 
 /// The settings of a registration, and apart from them its certificate request (ID-14).
@@ -187,6 +190,7 @@ fn proves(ask: &Ask<'_>, device: &DevKey) -> Result<Arc<Certificate>, Halt> {
 fn by_code(ask: &mut Ask<'_>, pending: Pending) -> Result<(), Halt> {
     let mut count = tries_of(ask.cx, ask.phone)?;
     tries::check_lock(&count, ask.cx.now.0)?;
+    let number = names::number(ask.cx.store, ask.phone)?;
     for provider in &ask.chat.settings.providers {
         match provider {
             Provider::Invite if invite::exists(ask.cx, ask.phone)? => {
@@ -194,12 +198,12 @@ fn by_code(ask: &mut Ask<'_>, pending: Pending) -> Result<(), Halt> {
             }
             Provider::Invite => {}
             Provider::Static => {
-                if let Some(code) = ask.chat.settings.static_codes.get(ask.phone).cloned() {
+                if let Some(code) = ask.chat.settings.static_codes.get(&number).cloned() {
                     return by_fixed_code(ask, count, pending, code);
                 }
             }
             Provider::Webhook | Provider::Log => {
-                if let Some(sender) = sender(*provider, ask.phone) {
+                if let Some(sender) = sender(*provider, &number) {
                     tries::take_code(&mut count, ask.cx.now.0)?;
                     return send(ask, &count, pending, sender);
                 }
@@ -230,7 +234,7 @@ fn by_fixed_code(ask: &mut Ask<'_>, mut count: Tries, pending: Pending, code: By
 fn by_jwt(ask: &mut Ask<'_>, device: &DevKey, pending: Pending) -> Result<(), Halt> {
     let mut count = tries_of(ask.cx, ask.phone)?;
     tries::take_code(&mut count, ask.cx.now.0)?;
-    let (challenge, nonce) = jwt::challenge(ask.chat, ask.cx, ask.phone, device)?;
+    let (challenge, nonce) = jwt::challenge(ask.chat, ask.cx, &names::number(ask.cx.store, ask.phone)?, device)?;
     ask.waiting.codes.remove(&ask.client());
     let sent = etf::encode(&Io::ok_src(Outcome::JwtSent, challenge));
     wait(ask, count, Pending { nonce: Some(nonce), ..pending }, sent)
@@ -242,7 +246,8 @@ fn send(ask: &mut Ask<'_>, count: &Tries, pending: Pending, sender: Sender) -> R
     let pending = Pending { code: Some(secret::hash(&code)), ..pending };
     let language = feature::language(&pending.settings).map(Bytes::copy_from_slice);
     let job = Job::Code { who: ask.who.clone(), pending: Box::new(pending), code: code.clone() };
-    ask.work(job, Work::SendCode { sender, channel: Channel::Sms, phone: ask.phone.clone(), code, language })?;
+    let phone = names::number(ask.cx.store, ask.phone)?;
+    ask.work(job, Work::SendCode { sender, channel: Channel::Sms, phone, code, language })?;
     put_tries(ask.fx, ask.phone, count);
     Ok(())
 }

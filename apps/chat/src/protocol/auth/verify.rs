@@ -21,7 +21,7 @@ use crate::output::Work;
 use crate::protocol::profile;
 use crate::protocol::reading::To;
 use crate::rows::{Device, INVITE, PENDING, Pending};
-use crate::{Input, Name};
+use crate::{Input, Name, names};
 
 /// AUTH-4: the code of the pending registration, or the invite, proves the number.
 pub(super) fn verify(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
@@ -40,7 +40,8 @@ pub(super) fn verify(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
 
 fn proof(ask: &Ask<'_>, pending: &Pending, code: &Bytes) -> Result<Option<Proof>, Halt> {
     if pending.nonce.is_some() {
-        return Ok(jwt::proves(ask.chat, ask.cx.now, ask.phone, pending, code).then_some(Proof::Endorsed));
+        let number = names::number(ask.cx.store, ask.phone)?;
+        return Ok(jwt::proves(ask.chat, ask.cx.now, &number, pending, code).then_some(Proof::Endorsed));
     }
     match &pending.code {
         Some(kept) => Ok(secret::is_same(code, kept).then_some(Proof::Code)),
@@ -66,7 +67,8 @@ pub(super) fn complete(ask: &mut Ask<'_>, registration: Registration) -> Result<
     match registration.request.clone() {
         None => finish(ask, registration, None),
         Some(request) => {
-            let work = Work::Issue { request, phone: ask.phone.clone(), device: registration.device.clone() };
+            let phone = names::number(ask.cx.store, ask.phone)?;
+            let work = Work::Issue { request, phone, device: registration.device.clone() };
             ask.work(Job::Certificate { who: ask.who.clone(), registration: Box::new(registration) }, work)
         }
     }
@@ -79,6 +81,7 @@ pub(super) fn finish(
     issued: Option<Arc<Certificate>>,
 ) -> Result<(), Halt> {
     check_proof(ask, &registration.proof)?;
+    check_number(ask)?;
     let mut devices = device::all(ask.cx, ask.phone)?;
     let before = devices.iter().position(|row| row.dev_key == registration.device.as_str().as_bytes());
     let before = before.map(|at| devices.remove(at));
@@ -114,6 +117,14 @@ fn check_proof(ask: &Ask<'_>, proof: &Proof) -> Result<(), Halt> {
             (_, None) => Err(Refusal::SessionNotFound.into()),
         },
         Proof::Certificate(_) | Proof::Fake => Ok(()),
+    }
+}
+
+/// PROFILE-11: meanwhile an account may have moved to the number.
+fn check_number(ask: &Ask<'_>) -> Result<(), Halt> {
+    match names::seat_is_taken(ask.cx.store, ask.phone)? {
+        true => Err(Refusal::NumberNotAllowed.into()),
+        false => Ok(()),
     }
 }
 

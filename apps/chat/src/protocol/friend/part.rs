@@ -9,7 +9,7 @@ use super::Pair;
 use crate::effects::{self, Seen, contact_merge};
 use crate::process::conversation::{Conversation, Side};
 use crate::protocol::work::{Errand, Task};
-use crate::protocol::{Halt, room};
+use crate::protocol::{Halt, profile, room};
 use crate::rows::{
     self, CHANGE, CHANGED, DUPLICATE, FLEETING, HIDDEN, KIND, MESSAGE, READER, RELATION, REPLY, Relation, STARRED,
 };
@@ -37,6 +37,7 @@ pub(crate) fn errand(
             Ok(())
         }
         Task::Persona { own, .. } => block(conversation, cx, fx, own),
+        Task::Moved(moved) => profile::tell_other(conversation, cx, fx, moved),
         Task::Lose { .. } | Task::Mail { .. } | Task::Unmail { .. } | Task::Unqueue | Task::Unnotify { .. } => Ok(()),
     }
 }

@@ -13,7 +13,7 @@ use crate::rows::{self, Membership, ROOM, RoomRow};
 use crate::{Account, Cx, Fx, Group, Input, Transient};
 
 /// "→ muc(own)": one hand-over a room. Who shares several rooms, or has it by `ac` already, knows it by the number of the event (G-8).
-pub(super) fn tell_fellows(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, payload: Bytes, event: u64) -> Result<(), Failure> {
+pub(crate) fn tell_fellows(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, payload: Bytes, event: u64) -> Result<(), Failure> {
     let topic: Arc<str> = Topic::Muc(own.clone()).to_string().into();
     let news = Transient { event, of: Some(own.phone().clone()), ..Transient::new(topic, payload, None) };
     let news = Arc::new(news);

@@ -14,7 +14,7 @@ use crate::effects::{self, Seen};
 use crate::protocol::work::{self, Next};
 use crate::protocol::{Halt, auth, roster, service};
 use crate::rows::{self, Found, Leave, PERSON, PROFILE, ROSTER, Work};
-use crate::{Also, Chat, Cx, Founding, Fx, Group, Input, Name, Who};
+use crate::{Also, Chat, Cx, Founding, Fx, Group, Input, Name, Who, names};
 
 /// ROSTER-2: one more face of the account. With a nick it begins at the index of nicks.
 pub(crate) fn create(
@@ -213,6 +213,7 @@ fn end(
     fx.delete(PROFILE, own.to_bytes());
     service::end_keys(cx, fx, own, &profile.services)?;
     fx.delete(PERSON, own.to_bytes());
+    names::forget(cx.store, fx, own)?;
     auth::forget_proof(fx, own);
     let mut emails = email::verified(profile);
     let mut clients = auth::end_all(cx, fx, own, who, &record)?;

@@ -7,10 +7,10 @@ use proto::ids::{FeedId, Phone, PhoneId};
 use proto::limits::UNREAD;
 use proto::records::{ContactStatus, Push};
 
-use crate::Cx;
 use crate::protocol::contact;
 use crate::protocol::history::Reach;
 use crate::rows::{self, READER, RELATION, Reader, Relation, Wake};
+use crate::{Cx, names};
 
 /// Contacts of a roster that the badge counts.
 const BADGE_CONTACTS: usize = 200;
@@ -27,7 +27,8 @@ pub(super) fn push(cx: &Cx<'_>, own: &Phone, wake: &Wake) -> Result<Bytes, Failu
         badge: Some(badge(cx, own)?),
         sound: Some(Bytes::from_static(b"default")),
     };
-    Ok(etf::encode(&push))
+    let push = etf::encode(&push);
+    if names::differ(cx.store)? { names::payload(cx.store, &push) } else { Ok(push) }
 }
 
 /// What the account has not read.

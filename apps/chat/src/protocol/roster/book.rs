@@ -205,6 +205,29 @@ pub(crate) fn registered(
     keep(cx, fx, own, &Where::Roster(roster.clone()), Entry { update: cx.now.0, ..entry }, Seen::ByNobody)
 }
 
+/// PROFILE-11: the number under `seat` is an account's now, which has moved to it.
+pub(crate) fn arrived(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, seat: &Phone, roster: &PhoneId) -> Result<(), Failure> {
+    if cx.store.get(BOOK, &rows::pair_key(own, seat.as_str().as_bytes()))?.is_some() {
+        fx.delete(WANTED, wanted_by(seat.as_str().as_bytes(), own));
+        fx.put(WANTED, wanted_by(roster.as_str().as_bytes(), own), Bytes::new());
+        registered(cx, fx, own, seat, roster)?;
+    }
+    Ok(())
+}
+
+/// PROFILE-11: an account has left its number. Where that alone is in the phone book, it is nobody's now.
+pub(crate) fn renumber(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, account: &Phone, seat: &Phone) -> Result<(), Failure> {
+    let (bare, key) = (account.as_str().as_bytes(), rows::pair_key(own, account.as_str().as_bytes()));
+    let Some(entry) = cx.store.get(BOOK, &key)? else { return Ok(()) };
+    fx.delete(BOOK, key);
+    if !has_others(cx, own, bare)? {
+        fx.delete(WANTED, wanted_by(bare, own));
+    }
+    fx.put(BOOK, rows::pair_key(own, seat.as_str().as_bytes()), entry);
+    fx.put(WANTED, wanted_by(seat.as_str().as_bytes(), own), Bytes::new());
+    Ok(())
+}
+
 /// ROSTER-8, PROFILE-8: a roster of this phone book is no more. What is left is its number, or the roster that stands for that now.
 pub(super) fn lose(
     cx: &Cx<'_>,

@@ -10,8 +10,8 @@ use proto::{Outcome, Refusal};
 
 use super::book;
 use crate::effects::{self, Seen, contact_merge};
-use crate::protocol::Halt;
 use crate::protocol::work::{self, Errand, Next, ROUND, Task, between};
+use crate::protocol::{Halt, profile};
 use crate::rows::{
     self, BOOK, CURSOR, DEVICE, EMAIL, Favorite, Forget, Leave, MESSAGE, NICK_OF, NOTICE, READER, RELATION, Relation,
     STAR, STAR_OF, TAG, WANTED, Work,
@@ -210,6 +210,7 @@ pub(crate) fn errand(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, errand: &Errand) -
         Task::Lose { lost, instead } => book::lose(cx, fx, own, lost, instead.as_ref()),
         Task::Mail { address } => super::set_email(cx, fx, own, address),
         Task::Persona { face, .. } => super::set_face(cx, fx, own, face),
+        Task::Moved(moved) => profile::tell_book(cx, fx, own, moved),
         Task::Unmail { .. } | Task::Unqueue | Task::Unnotify { .. } => Ok(()),
     }
 }

@@ -1,0 +1,138 @@
+//! What accounts are called outside (PROFILE-11).
+//!
+//! Inside, an account and its rosters are known for ever by the key that the account was made with: rows, processes and groups are named
+//! by it, so that nothing has to move when a person changes the number, and no crash can tear anything apart. A number is only what the
+//! world calls the account. Sessions translate: what a client says as it comes in, what it is told as it goes out. Where no account was
+//! ever moved, that costs one look into an empty table.
+
+mod change;
+mod inward;
+mod outward;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kvs::{Span, View};
+use n2o::Failure;
+use proto::ids::{ClientId, ClientKind, DevKey, Phone, PhoneId};
+
+use crate::rows::{self, ALIAS, CALLED, Called, DEVICE, NUMBER, PROFILE};
+
+pub(crate) use change::{forget, free, give, leave, seat_is_taken};
+pub(crate) use inward::{certificate, understood, understood_topic};
+pub(crate) use outward::{outward, payload};
+
+/// A name that is meant as it stands, of a time that is over: `=` and the name. Clients never see the sign.
+const LITERAL: u8 = b'=';
+/// Names that nobody has: no name of a client's is this.
+const NOBODY: &[u8] = b"?";
+/// The row that says that there are others. No number is this.
+const ANY: &[u8] = b"*";
+/// Accounts that have left a number within a year.
+const ALIASES: usize = 64;
+
+/// A name in a record that is meant as it stands.
+pub(crate) fn literal(name: &PhoneId) -> Bytes {
+    Bytes::from([&[LITERAL], name.as_str().as_bytes()].concat())
+}
+
+/// Whether there is an account that is called otherwise than it is kept.
+pub(crate) fn differ(store: &dyn View) -> Result<bool, Failure> {
+    Ok(store.get(NUMBER, ANY)?.is_some())
+}
+
+/// The account that has a number, or would have it if it registered; none of what is no number.
+pub(crate) fn holder(store: &dyn View, number: &Phone) -> Result<Option<Phone>, Failure> {
+    match store.get(NUMBER, number.as_str().as_bytes())? {
+        None => Ok(Some(number.clone())),
+        Some(key) => Ok(Phone::parse(&key).ok()),
+    }
+}
+
+/// The number of an account.
+pub(crate) fn number(store: &dyn View, account: &Phone) -> Result<Phone, Failure> {
+    number_as_of(store, account, None)
+}
+
+/// The number that it had when this message was sent.
+fn number_as_of(store: &dyn View, account: &Phone, message: Option<u64>) -> Result<Phone, Failure> {
+    let Some(called) = rows::read::<Called>(store, CALLED, account.as_str().as_bytes())? else {
+        return Ok(account.clone());
+    };
+    let then = |(_, since): &&(Bytes, u64)| message.is_none_or(|message| *since <= message);
+    let number = called.numbers.iter().rev().find(then).map(|(number, _)| number);
+    match number {
+        Some(number) => Phone::parse(number).map_err(|_| Failure::new("an account is called by no number")),
+        None => Ok(account.clone()),
+    }
+}
+
+/// The client id by which the world knows a device.
+pub(crate) fn client(store: &dyn View, account: &Phone, device: &DevKey) -> Result<ClientId, Failure> {
+    Ok(ClientId::device(&number(store, account)?, device))
+}
+
+/// The session that serves a client id: of the account that has the number, or had it and the device is of old.
+pub(crate) fn session(store: &dyn View, now: u64, client: &Bytes) -> Result<Arc<str>, Failure> {
+    let given = || Arc::from(String::from_utf8_lossy(client).as_ref());
+    match ClientId::parse(client).map(|client| client.kind()) {
+        Ok(ClientKind::Device(phone, device)) => match device_of(store, now, &phone, &device)? {
+            Some(account) => Ok(ClientId::device(&account, &device).as_str().into()),
+            None => Ok(given()),
+        },
+        Ok(ClientKind::Reg | ClientKind::Guest | ClientKind::Sys | ClientKind::Plain) | Err(_) => Ok(given()),
+    }
+}
+
+fn device_of(store: &dyn View, now: u64, phone: &Phone, device: &DevKey) -> Result<Option<Phone>, Failure> {
+    let has = |account: &Phone| Ok(store.get(DEVICE, &rows::device_key(account, device))?.is_some());
+    first(store, now, phone, has)
+}
+
+/// The account that a number refers to: who has it, else who had it.
+fn meant(store: &dyn View, now: u64, phone: &Phone) -> Result<Option<Phone>, Failure> {
+    first(store, now, phone, |account| Ok(store.get(PROFILE, account.as_str().as_bytes())?.is_some()))
+}
+
+/// The roster that an address refers to: of whoever has or had the number.
+fn meant_roster(store: &dyn View, now: u64, id: &PhoneId) -> Result<Option<PhoneId>, Failure> {
+    let has = |account: &Phone| Ok(rows::roster_ids(store, account)?.contains(&id.roster()));
+    Ok(first(store, now, id.phone(), has)?.map(|account| account.roster(id.roster())))
+}
+
+/// Of the accounts that a number may stand for the first that is the one; the present one where none is.
+fn first(
+    store: &dyn View,
+    now: u64,
+    phone: &Phone,
+    is_it: impl Fn(&Phone) -> Result<bool, Failure>,
+) -> Result<Option<Phone>, Failure> {
+    if store.get(NUMBER, phone.as_str().as_bytes())?.is_none() {
+        // Nobody has moved to it or away from it.
+        return Ok(Some(phone.clone()));
+    }
+    let holder = holder(store, phone)?;
+    if let Some(holder) = &holder
+        && is_it(holder)?
+    {
+        return Ok(Some(holder.clone()));
+    }
+    for former in former(store, now, phone)? {
+        if is_it(&former)? {
+            return Ok(Some(former));
+        }
+    }
+    Ok(holder)
+}
+
+/// Who has left the number within a year.
+fn former(store: &dyn View, now: u64, phone: &Phone) -> Result<Vec<Phone>, Failure> {
+    let prefix = rows::path(&[phone.as_str().as_bytes(), b""]);
+    let mut former = Vec::new();
+    for (key, until) in store.scan(ALIAS, &Span::prefix(prefix.clone()).limit(ALIASES))? {
+        if rows::decode::<u64>(&until)? > now {
+            former.extend(Phone::parse(key.get(prefix.len()..).unwrap_or_default()).ok());
+        }
+    }
+    Ok(former)
+}
