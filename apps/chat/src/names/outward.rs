@@ -34,7 +34,8 @@ pub(crate) fn outward(store: &dyn View, fx: &mut Fx, mark: usize) -> Result<(), 
                 _,
                 Out::Welcome(_) | Out::Denied(_) | Out::Done { .. } | Out::Right { .. } | Out::Close(_),
             )
-            | Output::Work(_) => {}
+            | Output::Work(_)
+            | Output::Lapsed => {}
         }
     }
     Ok(())

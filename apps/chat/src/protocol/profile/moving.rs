@@ -126,9 +126,8 @@ pub(crate) fn moved(
             work.events = (cx.id()?, cx.id()?);
             work::keep(fx, own, number, &Work::Move(work));
             tell_own(cx, fx, own, row, who)?;
-            match who {
-                Some(who) => answer(chat, cx, fx, who, own)?,
-                None => {}
+            if let Some(who) = who {
+                answer(chat, cx, fx, who, own)?;
             }
             Ok(Next::Again)
         }
