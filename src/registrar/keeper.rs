@@ -11,7 +11,7 @@ use chat::{Chat, Input, Name};
 use kvs::{Batch, Span, Store};
 use mqtt::Front;
 use n2o::Handle;
-use proto::ids::Phone;
+use proto::ids::{DevKey, Phone};
 
 use super::{Registrar, millis};
 use crate::failure::Failure;
@@ -81,8 +81,8 @@ impl Drop for Keeper {
 }
 
 impl Registrar {
-    /// There may be keys that the chat has ended.
-    pub(crate) fn lapsed(&self) {
+    /// There may be keys that the chat has ended, or lists of others that say more than before.
+    pub(crate) fn look_again(&self) {
         self.keeper.ring();
     }
 
@@ -109,6 +109,22 @@ impl Registrar {
             handle.tell_always(&Name::Profile(phone), Input::Revoked { key: key.clone() });
         }
         Ok(())
+    }
+
+    /// The device that a key opens (ID-9 rule 1).
+    pub(crate) fn bound_to(&self, key: &[u8]) -> Option<(Phone, DevKey)> {
+        let binding: Binding = self.row(BINDING, key).ok()??;
+        Some((Phone::parse(&binding.phone).ok()?, DevKey::parse(&binding.dev_key).ok()?))
+    }
+
+    /// The account that has the device now (PROFILE-11).
+    pub(crate) fn account_of(&self, phone: &Phone, device: &DevKey) -> Option<Phone> {
+        chat::account_of(&*self.store.snapshot(), millis(SystemTime::now()), phone, device).ok()?
+    }
+
+    /// Whether this code is an invite for the account key. The account itself judges; this is so that what is none costs nothing.
+    pub(crate) fn is_invited(&self, phone: &Phone, code: &[u8]) -> bool {
+        chat::is_invited(&*self.store.snapshot(), phone, code, millis(SystemTime::now())).unwrap_or(false)
     }
 
     /// A crash may have come between a revocation and the chat's word.

@@ -29,6 +29,7 @@ certify NAME [service]        a certificate with its key, in the server's folder
 issued [NAME]                 the log of certificates, the latest last; only those of NAME, or PHONE/DEVICE
 revoke SERIAL [REASON]        take a certificate back; keyCompromise, superseded, ...
 kick CLIENT                   end a client's connection
+reload                        read the section [tls] of the configuration and its files again
 drain                         end all connections and take no new ones
 stop                          end the server
 ping, version, help
@@ -62,6 +63,10 @@ pub(super) async fn run(shell: &Shell, line: &str) -> Result<String, String> {
         ["revoke", serial] => authority::revoke(shell, serial, "unspecified"),
         ["revoke", serial, reason] => authority::revoke(shell, serial, reason),
         ["kick", client] => kick(shell, client),
+        ["reload"] => {
+            shell.tls.reload().map_err(|failure| format!("nothing is changed: {failure}"))?;
+            Ok("reloaded: counts from the next connection on".into())
+        }
         ["drain"] => {
             shell.front.shutdown(DRAIN).await;
             Ok(format!("drained, {} connections left", shell.front.connections()))

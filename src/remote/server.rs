@@ -80,7 +80,7 @@ pub(crate) async fn listen(listener: TcpListener, shell: Arc<Shell>) {
 async fn serve(stream: TcpStream, shell: &Shell) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let asked = tokio::time::timeout(ASK, async {
-        let mut stream = TlsAcceptor::from(shell.tls.required()).accept(stream).await?;
+        let mut stream = TlsAcceptor::from(shell.tls.shell()).accept(stream).await?;
         let operator =
             stream.get_ref().1.peer_certificates().and_then(<[_]>::first).is_some_and(|leaf| is_operator(shell, leaf));
         let line = read_command(&mut stream).await?;

@@ -528,4 +528,17 @@ pub enum Command {
     Invite { phone: Phone, reply: Arc<Port> },
     /// Close a client's connection.
     Kick,
+    /// A certificate for a device that proves itself beside its connections (SEC-4). The reply has what AUTH-17 answers, as
+    /// [`Out::Answer`](crate::door::Out::Answer).
+    Enrol(Box<Enrol>),
+}
+
+/// What such a device shows: its token, or a certificate that TLS has verified.
+#[derive(Debug, Clone)]
+pub struct Enrol {
+    pub device: DevKey,
+    pub token: Option<Bytes>,
+    pub certificate: Option<Arc<Certificate>>,
+    pub request: Bytes,
+    pub reply: Arc<Port>,
 }
