@@ -310,7 +310,7 @@ pub enum Tick {
     /// Slow work has had its time (SPEC section 9).
     WorkOver,
     /// The same of a session that has signatures verified.
-    VerifyOver { connection: u64, call: u64 },
+    VerifyOver { connection: u64 },
     /// The agenda's next time has come.
     AgendaDue,
     /// DLV-6: devices have acknowledged since the last look.
