@@ -119,7 +119,7 @@ pub(crate) fn is_admin(subject: &Subject) -> bool {
 }
 
 /// By what names clients of this machine and of others call the server.
-fn names(settings: &Settings) -> Vec<String> {
+pub(crate) fn names(settings: &Settings) -> Vec<String> {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
     // A name that a certificate cannot carry is no name of this machine's.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chat::door::Identify;
 use chat::{Chat, Vault};
 use kvs::{Disk, Sequence, Store};
-use listen::{Doorman, Gate, Kind, Listen};
+use listen::{Doorman, Gate, IsRevoked, Kind, Listen};
 use mqtt::Front;
 use n2o::{Handle, Host, Options, Part, Ring};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -89,7 +89,7 @@ fn more_files() {
 struct Running {
     handle: Handle<Chat>,
     front: Arc<Front>,
-    web: web::Front,
+    web: Arc<web::Front>,
     tls: Arc<Tls>,
     keeper: Keeper,
     _parts: Vec<Part>,
@@ -114,19 +114,27 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
     let doorman = inside.doorman(settings);
     let front = Arc::new(Front::bind(doorman.clone(), mqtt_listeners(settings, &inside.tls), settings.mqtt())?);
     let office = Office::new(inside.registrar.clone(), inside.handle.clone(), settings.limits);
-    let web = web::Front::bind(doorman, web_listeners(settings, &inside.tls), routes::routes(office))?;
+    let routes = routes::routes(settings, office, &front, &inside.handle);
+    let web = Arc::new(web::Front::bind(doorman, web_listeners(settings, &inside.tls), routes)?);
     let shells = remote::bind(&reachable(&settings.listen.shell))?;
 
     let revocations = inside.registrar.revocations.clone();
-    front.watch(Arc::new(move |print| revocations.has(print)));
-    let keeper = Keeper::start(inside.registrar.clone(), inside.handle.clone(), front.clone())?;
+    let is_revoked: IsRevoked = Arc::new(move |print| revocations.has(print));
+    front.watch(is_revoked.clone());
+    web.watch(is_revoked);
+    let (mqtt, sockets) = (front.clone(), web.clone());
+    let end_revoked = move || {
+        mqtt.end_revoked();
+        sockets.end_revoked();
+    };
+    let keeper = Keeper::start(inside.registrar.clone(), inside.handle.clone(), end_revoked)?;
 
     // Every port is ours; only now is anything served.
     front.serve();
     web.serve();
     let mut addresses = named(&reachable(&settings.listen.mqtt), front.addresses(), ["mqtt", "mqtts"]);
     addresses.extend(named(&reachable(&settings.listen.http), web.addresses(), ["http", "https"]));
-    let shell = Arc::new(inside.shell(home, &front, stop));
+    let shell = Arc::new(inside.shell(home, &front, &web, stop));
     for listener in shells {
         addresses.push(("shell", listener.local_addr().map_err(Failure::file(home.path()))?));
         actix_rt::spawn(remote::listen(listener, shell.clone()));
@@ -181,12 +189,13 @@ impl Inside {
         Arc::new(Doorman { handle: self.handle.clone(), identify, gate, patience: settings.mqtt().connect_timeout })
     }
 
-    fn shell(&self, home: &Home, front: &Arc<Front>, stop: Arc<Notify>) -> remote::Shell {
+    fn shell(&self, home: &Home, front: &Arc<Front>, web: &Arc<web::Front>, stop: Arc<Notify>) -> remote::Shell {
         remote::Shell {
             home: home.clone(),
             handle: self.handle.clone(),
             store: self.store.clone(),
             front: front.clone(),
+            web: web.clone(),
             registrar: self.registrar.clone(),
             tls: self.tls.clone(),
             stop,

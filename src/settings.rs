@@ -55,6 +55,7 @@ pub(crate) struct Settings {
     pub(crate) tls: Tls,
     pub(crate) x509: X509,
     pub(crate) mqtt: Mqtt,
+    pub(crate) web: Web,
     pub(crate) ring: Ring,
     pub(crate) queue: Queue,
     pub(crate) history: History,
@@ -142,6 +143,13 @@ pub(crate) struct Mqtt {
     pub(crate) packet_max: usize,
 }
 
+/// CON-2.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Web {
+    pub(crate) origins: Vec<String>,
+}
+
 /// CON-3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -208,6 +216,7 @@ impl Default for Settings {
             tls: Tls::default(),
             x509: X509::default(),
             mqtt: Mqtt::default(),
+            web: Web::default(),
             ring: Ring::default(),
             queue: Queue::default(),
             history: History::default(),

@@ -81,6 +81,7 @@ pub(super) async fn anew(
         version: VERSION,
         window: 1,
         item_max: ITEM_MAX,
+        acknowledges: true,
     };
     let session = Session::connect(office.handle.clone(), hello, port.clone()).map_err(|_| Refused::Late)?;
     let begin = Auth {

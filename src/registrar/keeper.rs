@@ -9,7 +9,6 @@ use ca::Reason;
 use chat::rows::{self, BINDING, Binding, LAPSED, Lapsed, Why};
 use chat::{Chat, Input, Name};
 use kvs::{Batch, Span, Store};
-use mqtt::Front;
 use n2o::Handle;
 use proto::ids::{DevKey, Phone};
 
@@ -53,14 +52,19 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn start(registrar: Arc<Registrar>, handle: Handle<Chat>, front: Arc<Front>) -> Result<Keeper, Failure> {
+    /// `end_revoked` closes live connections whose certificate has been revoked.
+    pub(crate) fn start(
+        registrar: Arc<Registrar>,
+        handle: Handle<Chat>,
+        end_revoked: impl Fn() + Send + 'static,
+    ) -> Result<Keeper, Failure> {
         let own = registrar.clone();
         let work = move || {
             if let Err(failure) = own.remind(&handle) {
                 tracing::error!(%failure, "cannot look at what is revoked");
             }
             loop {
-                if let Err(failure) = own.look(&front) {
+                if let Err(failure) = own.look(&end_revoked) {
                     tracing::error!(%failure, "cannot revoke, or issue the revocation list");
                 }
                 if !own.keeper.wait() {
@@ -144,10 +148,10 @@ impl Registrar {
     }
 
     /// One round.
-    fn look(&self, front: &Front) -> Result<(), Failure> {
+    fn look(&self, end_revoked: &dyn Fn()) -> Result<(), Failure> {
         self.revoke_lapsed()?;
         let has_more = self.recall()?;
-        front.end_revoked();
+        end_revoked();
         if self.changed.swap(false, Ordering::AcqRel) || has_more || self.is_list_old() {
             self.issue_list()?;
             tracing::debug!("issued a revocation list");

@@ -42,7 +42,7 @@ pub(super) async fn run(shell: &Shell, line: &str) -> Result<String, String> {
     match *words.as_slice() {
         ["help"] | [] => Ok(HELP.into()),
         ["ping"] => {
-            Ok(format!("pong, up {}, {} connections", clock::span(shell.started.elapsed()), shell.front.connections()))
+            Ok(format!("pong, up {}, {} connections", clock::span(shell.started.elapsed()), shell.connections()))
         }
         ["version"] => Ok(format!("chat {}", env!("CARGO_PKG_VERSION"))),
         ["tree"] => Ok(tree::print(&shell.handle.registry().tree("chat", tree::TREE_MAX))),
@@ -68,8 +68,8 @@ pub(super) async fn run(shell: &Shell, line: &str) -> Result<String, String> {
             Ok("reloaded: counts from the next connection on".into())
         }
         ["drain"] => {
-            shell.front.shutdown(DRAIN).await;
-            Ok(format!("drained, {} connections left", shell.front.connections()))
+            tokio::join!(shell.front.shutdown(DRAIN), shell.web.shutdown(DRAIN));
+            Ok(format!("drained, {} connections left", shell.connections()))
         }
         ["stop"] => Ok("stops".into()),
         [ref word, ..] => Err(format!("no such command, or other words than it takes: {word}; try help")),

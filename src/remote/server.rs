@@ -35,10 +35,18 @@ pub(crate) struct Shell {
     pub(crate) handle: Handle<Chat>,
     pub(crate) store: Arc<Disk>,
     pub(crate) front: Arc<Front>,
+    pub(crate) web: Arc<web::Front>,
     pub(crate) registrar: Arc<Registrar>,
     pub(crate) tls: Arc<Tls>,
     pub(crate) stop: Arc<Notify>,
     pub(crate) started: Instant,
+}
+
+impl Shell {
+    /// Clients of all fronts.
+    pub(crate) fn connections(&self) -> usize {
+        self.front.connections() + self.web.connections()
+    }
 }
 
 /// Takes the ports.
