@@ -1,5 +1,6 @@
-//! What each search costs on a server with a million accounts (SPEC 6.14). `cargo bench --bench search` prints a line for each;
-//! `CHAT_ACCOUNTS=100000` takes fewer. Times are from the request to its answer, as a transport sees them.
+//! What each search costs on a server with a million accounts (SPEC 6.14), and the whole Profile of somebody with ten thousand contacts
+//! and a thousand rooms (PROFILE-1). `cargo bench --bench search` prints a line for each; `CHAT_ACCOUNTS=100000` takes fewer. Times are
+//! from the request to its answer, as a transport sees them.
 
 use std::future::poll_fn;
 use std::path::Path;
@@ -8,16 +9,19 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat::door::{Hello, Origin, Out, Session};
-use chat::rows::{self, BOOK, DEVICE, Device, Entry, NICK, NICK_OF, PROFILE, RELATION, ROSTER, Relation};
+use chat::rows::{
+    self, BOOK, DEVICE, Device, Entry, IN_ROOM, MEMBER, MESSAGE, Membership, NICK, NICK_OF, PROFILE, READ_BY, READER,
+    RELATION, ROOM, ROSTER, Reader, Relation, RoomRow,
+};
 use chat::{Chat, KEY_BYTES, Output, Port, Settings, Vault};
 use etf::Term;
 use kvs::{Batch, Disk, Sequence, Store, Table};
 use n2o::{Handle, Host, Options, Performer, Ring};
 use proto::Record;
-use proto::ids::{DevKey, Nick, Phone, PhoneId};
+use proto::ids::{DevKey, FeedId, Nick, Phone, PhoneId, RoomId};
 use proto::records::{
-    Auth, AuthAct, AuthPhone, AuthType, Code, ContactStatus, Fake, Feature, Io, Profile, Roster, RosterEntry, Search,
-    SearchStatus, SearchType, Success,
+    Auth, AuthAct, AuthPhone, AuthType, Code, ContactStatus, Desc, Fake, Feature, Feed, Io, Member, MemberStatus,
+    Message, Profile, ProfileStatus, Room, Roster, RosterEntry, Search, SearchStatus, SearchType, Success,
 };
 
 const META: Table = Table("meta");
@@ -25,6 +29,7 @@ const META: Table = Table("meta");
 const FIRST: u64 = 380_000_000_000;
 /// The asker's contacts: as many as a roster may have.
 const CONTACTS: u64 = 10_000;
+const ROOMS: u64 = 1_000;
 /// Every so many accounts want to be found by nobody, in a row.
 const HIDDEN: std::ops::Range<u64> = 20_000..30_000;
 /// A certificate, about as large as one with a P-256 key is.
@@ -99,20 +104,59 @@ fn account(batch: &mut Batch, n: u64) {
     batch.put(NICK_OF, id.to_bytes(), nick(n).to_bytes());
 }
 
-/// Half friends, half from the phone book.
+/// One in ten from the phone book, the others friends who have written once.
 fn contacts(store: &Disk, own: &PhoneId, accounts: u64) {
     let mut batch = Batch::default();
-    for n in (0..CONTACTS.min(accounts)).map(|n| n * (accounts / CONTACTS.min(accounts))) {
+    for at in 0..CONTACTS.min(accounts) {
+        let n = at * (accounts / CONTACTS.min(accounts));
         let key = rows::pair_key(own, roster(n).as_str().as_bytes());
-        match n % 2 {
-            0 => {
-                let relation = Relation { status: Some(ContactStatus::Friend), ..Relation::default() };
-                batch.put(RELATION, key, rows::encode(&relation));
-            }
-            _ => batch.put(BOOK, key, rows::encode(&Entry { names: Some(text("Anna")), ..Entry::default() })),
+        if at % 10 == 0 {
+            batch.put(BOOK, key, rows::encode(&Entry { names: Some(text("Anna")), ..Entry::default() }));
+            continue;
+        }
+        let relation = Relation { status: Some(ContactStatus::Friend), update: 1, ..Relation::default() };
+        batch.put(RELATION, key, rows::encode(&relation));
+        let feed = FeedId::p2p(own.clone(), roster(n));
+        said(&mut batch, &feed, &roster(n), at + 1);
+        for who in [own, &roster(n)] {
+            batch.put(READER, rows::reader_key(&feed, who), rows::encode(&Reader { reader: at + 1, clear: 0 }));
         }
     }
+    (0..ROOMS).for_each(|at| room(&mut batch, own, &roster(at), at));
     store.apply(&batch).expect("applied");
+    store.flush().expect("flushed");
+}
+
+/// A message of the feed.
+fn said(batch: &mut Batch, feed: &FeedId, from: &PhoneId, id: u64) {
+    let message = Message {
+        id: Some(id),
+        feed_id: Some(Feed::from(feed)),
+        msg_id: Some(text(&format!("m{id}"))),
+        from: Some(from.to_bytes()),
+        files: vec![Desc { id: Some(text("1")), payload: Some(text("Good morning to you all")), ..Desc::default() }],
+        ..Message::default()
+    };
+    batch.put(MESSAGE, rows::numbered(&feed.key(), id), rows::encode(&message));
+}
+
+/// A room of two, with something said that the asker has read.
+fn room(batch: &mut Batch, own: &PhoneId, owner: &PhoneId, at: u64) {
+    let id = RoomId::parse(format!("bench-room-{at}").as_bytes()).expect("a room");
+    let feed = FeedId::Room(id.clone());
+    let shown = Room { id: Some(id.to_bytes()), name: Some(text("Tea")), update: Some(1), ..Room::default() };
+    let first = 1_000_000 + 10 * at;
+    let row = RoomRow { room: shown, members: 2, staff: vec![first + 1], ..RoomRow::default() };
+    batch.put(ROOM, id.to_bytes(), rows::encode(&row));
+    for (who, member, role) in [(owner, first + 1, MemberStatus::Owner), (own, first + 2, MemberStatus::Member)] {
+        let row = Member { id: Some(member), phone_id: Some(who.to_bytes()), status: Some(role), ..Member::default() };
+        batch.put(MEMBER, rows::numbered(&feed.key(), member), rows::encode(&row));
+        let membership = Membership { id: member, role: Some(role), spans: vec![(first, 0)], update: 1 };
+        batch.put(IN_ROOM, rows::in_room_key(who, &id), rows::encode(&membership));
+        batch.put(READER, rows::reader_key(&feed, who), rows::encode(&Reader { reader: first + 3, clear: 0 }));
+        batch.put(READ_BY, rows::numbered(&rows::numbered(&feed.key(), first + 3), member), who.to_bytes());
+    }
+    said(batch, &feed, owner, first + 3);
 }
 
 fn text(text: &str) -> Bytes {
@@ -160,6 +204,7 @@ async fn measure(store: Arc<Disk>, accounts: u64) {
             })
             .await;
     }
+    asker.profiles(20).await;
     drop(asker);
     handle.shutdown(Duration::from_secs(1)).await;
 }
@@ -259,7 +304,6 @@ impl Asker {
             version: 101,
             window: 32,
             item_max: 1 << 20,
-            acknowledges: true,
         };
         let session = Session::connect(handle.clone(), hello, port.clone()).expect("not busy");
         let mut asker = Asker { session, port, next: 0 };
@@ -301,11 +345,36 @@ impl Asker {
             took.push(start.elapsed());
             found = answers.iter().map(count).sum();
         }
-        took.sort();
-        let at = |share: usize| took.get(took.len() * share / 100).copied().unwrap_or_default();
-        let slowest = took.last().copied().unwrap_or_default();
-        println!("{what}: {found} found, median {:?}, 90 % {:?}, slowest {slowest:?}", at(50), at(90));
+        report(what, found, took);
     }
+
+    /// The whole Profile.
+    async fn profiles(&mut self, times: usize) {
+        let (mut took, mut found) = (Vec::new(), 0);
+        for _ in 0..times {
+            let start = Instant::now();
+            let get = Profile { status: Some(ProfileStatus::Get), ..Profile::default() };
+            let answers = self.ask(get.into()).await;
+            took.push(start.elapsed());
+            let whole = answers.iter().filter_map(|answer| etf::decode::<Profile>(answer).ok());
+            found = whole.flat_map(|profile| profile.rosters).map(|entry| listed(&entry)).sum();
+        }
+        report("PROFILE-1, contacts and rooms", found, took);
+    }
+}
+
+fn listed(entry: &RosterEntry) -> usize {
+    match entry {
+        RosterEntry::Roster(roster) => roster.userlist.len() + roster.roomlist.len(),
+        RosterEntry::Id(_) | RosterEntry::Name(_) => 0,
+    }
+}
+
+fn report(what: &str, found: usize, mut took: Vec<Duration>) {
+    took.sort();
+    let at = |share: usize| took.get(took.len() * share / 100).copied().unwrap_or_default();
+    let slowest = took.last().copied().unwrap_or_default();
+    println!("{what}: {found} found, median {:?}, 90 % {:?}, slowest {slowest:?}", at(50), at(90));
 }
 
 fn count(answer: &Bytes) -> usize {

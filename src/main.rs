@@ -10,8 +10,6 @@ mod keys;
 mod store;
 mod registrar;
 mod tls;
-mod enrol;
-mod meter;
 mod webhook;
 mod work;
 mod clock;

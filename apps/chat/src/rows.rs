@@ -12,7 +12,9 @@ use kvs::{Span, Table, View};
 use n2o::Failure;
 use proto::ids::{DevKey, FeedId, Phone, PhoneId, RoomId};
 use proto::limits::{GONE_MS, QUEUE_MS};
-use proto::records::{Contact, ContactStatus, Feature, MemberStatus, Message, MessageStatus, Os, Room, Roster, Tag};
+use proto::records::{
+    Contact, ContactStatus, Feature, MemberStatus, Message, MessageStatus, Os, Room, Roster, Service, Tag,
+};
 
 /// phone → `Profile`, rosters as ids. Writer: profile.
 pub const PROFILE: Table = Table("profile");
@@ -25,6 +27,8 @@ pub const CALLED: Table = Table("called");
 pub const ALIAS: Table = Table("alias");
 /// phone/dev_key → [`Device`]. Writer: profile.
 pub const DEVICE: Table = Table("device");
+/// phone → [`Keys`]: the certificates of its devices, in one place for all who show them. Writer: profile.
+pub const KEYS: Table = Table("keys");
 /// SHA-256 of a public key → [`Binding`] (ID-9). Writer: the profile of the account it names.
 pub const BINDING: Table = Table("binding");
 /// SHA-256 of a public key, when → [`Lapsed`]: its certificates are to be revoked (ID-9). Writer: the profile that ends its binding; remover:
@@ -135,6 +139,7 @@ pub const TABLES: &[Table] = &[
     WAKEABLE,
     WAKE,
     DEVICE,
+    KEYS,
     BINDING,
     LAPSED,
     PENDING,
@@ -219,6 +224,13 @@ pub struct Device {
     pub key_before: Option<Bytes>,
     /// DER of the bound certificate, as fellow people see it (SEC-9).
     pub certificate: Option<Bytes>,
+}
+
+/// What an account's devices show of their keys (SEC-9), as their rows have it. Of an account that no device has changed since there is
+/// this table, there is no row.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Keys {
+    pub services: Vec<Service>,
 }
 
 /// Which device a public key opens (ID-9). Ended ones stay until their certificate expires, and are refused.
@@ -712,14 +724,14 @@ pub fn roster_ids(store: &dyn View, phone: &Phone) -> Result<Vec<u64>, Failure> 
     Ok(ids.collect())
 }
 
-/// Rooms of a roster that are read at once: those it is in, and as many again that it has left.
-const ROOMS_SCAN: usize = 1024;
+/// Rooms that a roster is in or was in: who has so many comes into no other.
+pub const ROOMS_EVER: usize = 4096;
 
 /// The rooms that a roster is in, or was.
 pub fn rooms(store: &dyn View, roster: &PhoneId) -> Result<BTreeMap<RoomId, Membership>, Failure> {
     let prefix = path(&[roster.as_str().as_bytes(), b""]);
     let mut rooms = BTreeMap::new();
-    for (key, row) in store.scan(IN_ROOM, &Span::prefix(prefix.clone()).limit(ROOMS_SCAN))? {
+    for (key, row) in store.scan(IN_ROOM, &Span::prefix(prefix.clone()).limit(ROOMS_EVER))? {
         if let Ok(room) = RoomId::parse(key.get(prefix.len()..).unwrap_or_default()) {
             rooms.insert(room, decode(&row)?);
         }

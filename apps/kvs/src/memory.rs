@@ -16,7 +16,8 @@ pub struct Memory {
 
 #[derive(Clone)]
 struct State {
-    tables: Tables,
+    /// The map itself is shared with snapshots too.
+    tables: Arc<Tables>,
     applied: Ticket,
     durable: Ticket,
     /// How to undo what is applied and not durable, oldest first. A flush empties it.
@@ -33,7 +34,7 @@ impl Memory {
     pub fn new(tables: &[Table]) -> Memory {
         let named = tables.iter().try_for_each(|table| table.check());
         assert!(named.is_ok(), "{named:?}");
-        let tables = tables.iter().map(|table| (table.0, Arc::default())).collect();
+        let tables = Arc::new(tables.iter().map(|table| (table.0, Arc::default())).collect());
         let start = Ticket::default();
         Memory { state: RwLock::new(State { tables, applied: start, durable: start, undo: Vec::new() }) }
     }
@@ -48,7 +49,7 @@ impl Memory {
         let mut state = self.read().clone();
         while let Some((_, op)) = state.undo.pop_if(|(ticket, _)| *ticket > lucky) {
             // Cannot fail: the table was there when the change was applied.
-            let _ = change(&mut state.tables, &op);
+            let _ = change(Arc::make_mut(&mut state.tables), &op);
         }
         state.undo.clear();
         state.applied = lucky.clamp(state.durable, state.applied);
@@ -83,7 +84,7 @@ impl Store for Memory {
         }
         let ticket = state.applied;
         for op in batch.ops() {
-            let old = change(&mut state.tables, op)?;
+            let old = change(Arc::make_mut(&mut state.tables), op)?;
             state.undo.push((ticket, Op { value: old, ..op.clone() }));
         }
         Ok(ticket)
@@ -106,7 +107,7 @@ impl Store for Memory {
 }
 
 struct Moment {
-    tables: Tables,
+    tables: Arc<Tables>,
 }
 
 impl View for Moment {

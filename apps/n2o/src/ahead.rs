@@ -27,6 +27,8 @@ struct Pending {
     parts: Vec<Part>,
     lost: Vec<Lost>,
     applied: bool,
+    /// The store as the step under way has found it: one step sees one moment, and opens it once.
+    moment: Option<Box<dyn View>>,
 }
 
 /// Which step wrote which part of the batch.
@@ -73,6 +75,11 @@ impl Ahead {
         }
     }
 
+    /// A step has ended: the next one sees what is there then.
+    pub(crate) fn look_up(&mut self) {
+        self.pending.get_mut().unwrap_or_else(PoisonError::into_inner).moment = None;
+    }
+
     /// Steps that were lost since the last call, in order, the first of each process.
     pub(crate) fn lost(&mut self) -> Vec<Lost> {
         let pending = self.pending.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -99,6 +106,11 @@ impl Pending {
         self.batch.append(writes);
     }
 
+    /// The store as this step sees it.
+    fn moment(&mut self, store: &dyn Store) -> &dyn View {
+        &**self.moment.get_or_insert_with(|| store.snapshot())
+    }
+
     /// What the steps made of a row, `Some(None)` when they deleted it.
     fn get(&self, table: Table, key: &[u8]) -> Option<Option<Bytes>> {
         let place = *self.latest.get(&table)?.get(key)?;
@@ -117,6 +129,7 @@ impl Pending {
     }
 
     fn apply(&mut self, store: &dyn Store) {
+        self.moment = None;
         let applied = store.apply(&self.latest_only());
         self.applied = true;
         if applied.is_err() {
@@ -157,16 +170,18 @@ fn batch(ops: impl Iterator<Item = Op>) -> Batch {
 
 impl View for Ahead {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        match self.pending().get(table, key) {
+        let mut pending = self.pending();
+        match pending.get(table, key) {
             Some(row) => Ok(row),
-            None => self.store.get(table, key),
+            None => pending.moment(&*self.store).get(table, key),
         }
     }
 
     fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {
-        if self.pending().has(table) {
-            self.apply();
+        let mut pending = self.pending();
+        if pending.has(table) {
+            pending.apply(&*self.store);
         }
-        self.store.scan(table, span)
+        pending.moment(&*self.store).scan(table, span)
     }
 }

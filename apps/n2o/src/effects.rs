@@ -8,7 +8,7 @@ use crate::{App, Bounce, Time};
 /// Timers one process may have running; a step that would exceed it fails.
 pub const TIMERS_MAX: usize = 1024;
 /// Groups one process may be in; a step that would exceed it fails.
-pub const GROUPS_MAX: usize = 4096;
+pub const GROUPS_MAX: usize = 8192;
 
 /// Writes and sends of a step, in the order they were asked for.
 pub struct Effects<A: App> {

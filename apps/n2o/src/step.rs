@@ -42,6 +42,7 @@ impl<A: App> Node<A> {
         if !loaded && slot.process.is_some() {
             entry.set_state(State::Alive);
         }
+        self.ahead.look_up();
         if self.heed_lost(id) {
             self.fx.drop_step(mark);
             return self.send_bounce(bounce);

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use n2o::Failure;
-use proto::ids::{FeedId, PhoneId};
+use proto::ids::{FeedId, Phone, PhoneId};
 use proto::limits::{self, LAST_MSG_BYTES};
 use proto::records::{
-    Contact, ContactReader, ContactStatus, Message, Online, Roster, Service, ServiceStatus, ServiceType,
+    Contact, ContactReader, ContactStatus, Message, Online, Profile, Roster, Service, ServiceStatus, ServiceType,
 };
 
 use super::history::Reach;
 use super::{presence, service};
 use crate::Cx;
-use crate::rows::{self, BOOK, DEVICE, Device, Entry, NICK_OF, READER, RELATION, ROSTER, Reader, Relation};
+use crate::rows::{self, BOOK, DEVICE, Device, Entry, KEYS, Keys, NICK_OF, READER, RELATION, ROSTER, Reader, Relation};
 
 /// What the rows of a roster say of one address.
 #[derive(Debug, Clone)]
@@ -92,7 +92,10 @@ pub(crate) fn full(cx: &Cx<'_>, own: &PhoneId, known: &Known) -> Result<Contact,
 /// The contact without what belongs to the feed of the two.
 pub(crate) fn listed(cx: &Cx<'_>, known: &Known) -> Result<Contact, Failure> {
     match known.peer() {
-        Some(peer) => outline(cx, &peer, known.relation.as_ref(), known.entry.as_ref()),
+        Some(peer) => {
+            let profile = presence::profile(cx, peer.phone())?;
+            outline(cx, &peer, &profile, known.relation.as_ref(), known.entry.as_ref())
+        }
         None => Ok(stranger(known.address.clone(), known.entry.as_ref())),
     }
 }
@@ -100,7 +103,7 @@ pub(crate) fn listed(cx: &Cx<'_>, known: &Known) -> Result<Contact, Failure> {
 /// Names and surnames as the owner of the contact sees them, a blank between (SEARCH-5).
 pub(crate) fn full_name(cx: &Cx<'_>, known: &Known) -> Result<String, Failure> {
     let face = match known.peer() {
-        Some(peer) => face(cx, &peer, known.entry.as_ref())?,
+        Some(peer) => named(cx, &peer, known.entry.as_ref())?,
         None => stranger(known.address.clone(), known.entry.as_ref()),
     };
     let parts = [&face.names, &face.surnames].into_iter().flatten();
@@ -122,7 +125,7 @@ pub(crate) fn last_id(cx: &Cx<'_>, own: &PhoneId, known: &Known) -> Result<u64, 
     let Some(peer) = known.peer() else { return Ok(0) };
     let feed = FeedId::p2p(own.clone(), peer);
     let mine: Reader = rows::read(cx.store, READER, &rows::reader_key(&feed, own))?.unwrap_or_default();
-    Ok(Reach::all(cx, &feed, own, mine)?.last(cx)?.and_then(|message| message.id).unwrap_or(0))
+    Ok(Reach::all(&feed, own, mine).last(cx)?.and_then(|message| message.id).unwrap_or(0))
 }
 
 /// How full a roster is.
@@ -172,22 +175,22 @@ pub(crate) fn seen(
     let feed = FeedId::p2p(own.clone(), peer.clone());
     let mine: Reader = rows::read(cx.store, READER, &rows::reader_key(&feed, own))?.unwrap_or_default();
     let theirs: Reader = rows::read(cx.store, READER, &rows::reader_key(&feed, peer))?.unwrap_or_default();
-    let reach = Reach::all(cx, &feed, own, mine)?;
-    let known = face(cx, peer, entry)?;
+    let (last, unread) = Reach::all(&feed, own, mine).standing(cx, own, mine.reader)?;
+    let profile = presence::profile(cx, peer.phone())?;
     Ok(Contact {
         reader: Some(ContactReader::Both(vec![mine.reader, theirs.reader])),
-        nread: Some(reach.unread(cx, own, mine.reader)?),
-        last_msg: reach.last(cx)?.map(brief),
+        nread: Some(unread),
+        last_msg: last.map(brief),
         presence: Some(match status {
-            ContactStatus::Friend => presence::to_friend(cx, peer.phone())?,
+            ContactStatus::Friend => presence::shown_to_friend(cx, peer.phone(), &profile),
             _ => Online::Offline.into(),
         }),
         update: Some(updated(relation, entry)),
         created: Some(relation.map(|row| row.created).or(entry.map(|row| row.created)).unwrap_or(0)),
         settings: relation.map(|row| row.settings.clone()).unwrap_or_default(),
-        services: services(cx, peer)?,
+        services: services(cx, peer.phone(), &profile)?,
         status: Some(status),
-        ..known
+        ..face(cx, peer, entry)?
     })
 }
 
@@ -196,23 +199,24 @@ pub(crate) fn person(cx: &Cx<'_>, own: &PhoneId, peer: &PhoneId) -> Result<Conta
     let key = rows::pair_key(own, peer.as_str().as_bytes());
     let relation: Option<Relation> = rows::read(cx.store, RELATION, &key)?;
     let entry: Option<Entry> = rows::read(cx.store, BOOK, &key)?;
-    outline(cx, peer, relation.as_ref(), entry.as_ref())
+    outline(cx, peer, &presence::profile(cx, peer.phone())?, relation.as_ref(), entry.as_ref())
 }
 
 /// The same by the rows of the relation. What is no contact any more, and oneself, has no status; presence is for friends alone.
 pub(crate) fn outline(
     cx: &Cx<'_>,
     peer: &PhoneId,
+    profile: &Profile,
     relation: Option<&Relation>,
     entry: Option<&Entry>,
 ) -> Result<Contact, Failure> {
     let status = Some(status(peer.as_str().as_bytes(), relation, entry));
     let status = status.filter(|status| *status != ContactStatus::Deleted);
     let presence = match status {
-        Some(ContactStatus::Friend) => Some(presence::to_friend(cx, peer.phone())?),
+        Some(ContactStatus::Friend) => Some(presence::shown_to_friend(cx, peer.phone(), profile)),
         Some(_) | None => None,
     };
-    let services = services(cx, peer)?;
+    let services = services(cx, peer.phone(), profile)?;
     Ok(Contact { presence, services, status, ..face(cx, peer, entry)? })
 }
 
@@ -230,15 +234,18 @@ pub(crate) fn name(cx: &Cx<'_>, own: &PhoneId, peer: &PhoneId) -> Result<Option<
 
 /// Names, nick and avatar of a roster, as it gives them itself; what the phone book says where it gives none.
 fn face(cx: &Cx<'_>, peer: &PhoneId, entry: Option<&Entry>) -> Result<Contact, Failure> {
+    Ok(Contact { nick: cx.store.get(NICK_OF, peer.as_str().as_bytes())?, ..named(cx, peer, entry)? })
+}
+
+/// The same without the nick.
+fn named(cx: &Cx<'_>, peer: &PhoneId, entry: Option<&Entry>) -> Result<Contact, Failure> {
     let key = peer.to_bytes();
     let roster: Roster = rows::read(cx.store, ROSTER, &key)?.unwrap_or_default();
-    let nick = cx.store.get(NICK_OF, &key)?;
     Ok(Contact {
         phone_id: Some(key),
         avatar: roster.avatar,
         names: roster.names.or_else(|| entry.and_then(|entry| entry.names.clone())),
         surnames: roster.surnames.or_else(|| entry.and_then(|entry| entry.surnames.clone())),
-        nick,
         ..Contact::default()
     })
 }
@@ -266,13 +273,17 @@ fn status(address: &[u8], relation: Option<&Relation>, entry: Option<&Entry>) ->
     }
 }
 
-/// Certificates of a roster's devices (SEC-9).
-pub(crate) fn services(cx: &Cx<'_>, peer: &PhoneId) -> Result<Vec<Service>, Failure> {
-    let prefix = rows::path(&[peer.phone().as_str().as_bytes(), b""]);
-    let found = cx.store.scan(DEVICE, &kvs::Span::prefix(prefix).limit(limits::DEVICES))?;
-    let devices = found.iter().map(|(_, row)| rows::decode(row)).collect::<Result<Vec<Device>, Failure>>()?;
-    let mut services = certificates(&devices);
-    services.extend(service::certificates(&service::kept(cx, peer.phone())?));
+/// Certificates of a roster's devices (SEC-9), and the further ones of its account.
+pub(crate) fn services(cx: &Cx<'_>, phone: &Phone, profile: &Profile) -> Result<Vec<Service>, Failure> {
+    let mut services = match rows::read::<Keys>(cx.store, KEYS, phone.as_str().as_bytes())? {
+        Some(keys) => keys.services,
+        None => {
+            let prefix = rows::path(&[phone.as_str().as_bytes(), b""]);
+            let found = cx.store.scan(DEVICE, &kvs::Span::prefix(prefix).limit(limits::DEVICES))?;
+            certificates(&found.iter().map(|(_, row)| rows::decode(row)).collect::<Result<Vec<Device>, Failure>>()?)
+        }
+    };
+    services.extend(service::certificates(&profile.services));
     Ok(services)
 }
 

@@ -66,7 +66,7 @@ fn get(turn: &mut Turn<'_, '_>, asked: &History) -> Result<(), Halt> {
     if !ids.is_empty() {
         return chosen::by_id(turn, asked, ids);
     }
-    let reach = turn.reach()?;
+    let reach = turn.reach();
     let (size, at) = (asked.size.unwrap_or(0), asked.entity_id.unwrap_or(0));
     let count = count(size);
     let found = match (size >= 0, at) {
@@ -110,7 +110,7 @@ pub(super) fn delete(turn: &mut Turn<'_, '_>, acks: Vec<Bytes>) -> Result<(), Ha
 
 /// HISTORY-7: around a position, or between two messages.
 fn double_get(turn: &mut Turn<'_, '_>, asked: &History) -> Result<(), Halt> {
-    let reach = turn.reach()?;
+    let reach = turn.reach();
     if let [one, other] = chosen::named(asked)[..] {
         let (first, last) = (one.min(other), one.max(other));
         let mut found = reach.after(turn.cx, first.saturating_sub(1), HISTORY_REQUEST)?;
@@ -131,12 +131,12 @@ fn double_get(turn: &mut Turn<'_, '_>, asked: &History) -> Result<(), Halt> {
 
 /// HISTORY-8: everything after what the client holds.
 fn last_loaded(turn: &mut Turn<'_, '_>, asked: &History) -> Result<(), Halt> {
-    let found = turn.reach()?.after(turn.cx, asked.entity_id.unwrap_or(0), HISTORY_REQUEST)?;
+    let found = turn.reach().after(turn.cx, asked.entity_id.unwrap_or(0), HISTORY_REQUEST)?;
     respond(turn, asked, found)
 }
 
 /// HISTORY-9.
 fn last_msg(turn: &mut Turn<'_, '_>, asked: &History) -> Result<(), Halt> {
-    let found = turn.reach()?.last(turn.cx)?.into_iter().collect();
+    let found = turn.reach().last(turn.cx)?.into_iter().collect();
     respond(turn, asked, found)
 }

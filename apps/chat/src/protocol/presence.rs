@@ -133,15 +133,22 @@ pub(crate) fn of(cx: &Cx<'_>, phone: &Phone) -> Result<PresenceStatus, Failure> 
     if cx.group_size(&Group::Account(phone.clone())) == 0 {
         return Ok(Online::Offline.into());
     }
-    let profile = profile(cx, phone)?;
-    Ok(profile.presence.unwrap_or(Online::Online.into()))
+    Ok(profile(cx, phone)?.presence.unwrap_or(Online::Online.into()))
 }
 
 /// Presence of an account as its friends see it: offline when its privacy says `nobody`.
 pub(crate) fn to_friend(cx: &Cx<'_>, phone: &Phone) -> Result<PresenceStatus, Failure> {
-    match last_seen(&profile(cx, phone)?.settings) {
-        Audience::Everyone | Audience::Friends => of(cx, phone),
-        Audience::Nobody => Ok(Online::Offline.into()),
+    Ok(shown_to_friend(cx, phone, &profile(cx, phone)?))
+}
+
+/// The same where the account's row is at hand.
+pub(crate) fn shown_to_friend(cx: &Cx<'_>, phone: &Phone, profile: &Profile) -> PresenceStatus {
+    let is_there = || cx.group_size(&Group::Account(phone.clone())) > 0;
+    match last_seen(&profile.settings) {
+        Audience::Everyone | Audience::Friends if is_there() => {
+            profile.presence.clone().unwrap_or(Online::Online.into())
+        }
+        Audience::Everyone | Audience::Friends | Audience::Nobody => Online::Offline.into(),
     }
 }
 
@@ -211,6 +218,7 @@ pub(crate) fn shows_reading(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure>
     Ok(feature::value(&profile(cx, phone)?.settings, PRIVACY, b"READ_RECEIPTS") != Some(b"false"))
 }
 
-fn profile(cx: &Cx<'_>, phone: &Phone) -> Result<Profile, Failure> {
+/// The row of an account; an empty one where there is none.
+pub(crate) fn profile(cx: &Cx<'_>, phone: &Phone) -> Result<Profile, Failure> {
     Ok(rows::read(cx.store, PROFILE, phone.as_str().as_bytes())?.unwrap_or_default())
 }

@@ -117,7 +117,7 @@ pub(crate) fn full(
     };
     let rosters = rosters.iter().map(whole).collect::<Result<Vec<_>, Failure>>()?;
     let frame = Frame::Profile(Box::new(head));
-    let reading = Reading::new(to, frame, rosters, What::Contacts { since }, roster::synced(cx));
+    let reading = Reading::new(to, frame, rosters, What::All { since }, roster::synced(cx));
     Box::new(reading).step(cx, fx)
 }
 

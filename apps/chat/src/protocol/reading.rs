@@ -7,11 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{PhoneId, RoomId};
-use proto::records::{Contact, ContactStatus, Roster};
+use proto::records::{Contact, ContactStatus, MessageLink, Room, Roster};
 
-use super::contact::{self, Known};
 use super::roster::{Element, Frame, Parts};
-use super::{favorite, room};
+use super::{contact, favorite, room};
 use crate::{Cx, Fx, Input, Name, Who, effects, rows};
 
 /// Contacts read in one step.
@@ -26,8 +25,7 @@ pub struct Reading {
     what: What,
     /// Those not read yet, as they describe themselves; the first one is open.
     rosters: VecDeque<(PhoneId, Roster)>,
-    /// Contacts of the open one up to this address have been read.
-    at: Bytes,
+    stage: Stage,
     parts: Parts,
     /// Changes from then on are told again (PROFILE-1).
     update: u64,
@@ -44,19 +42,37 @@ pub(crate) enum To {
     },
 }
 
-/// What of a roster's contacts is told.
+/// What of a roster's contacts and rooms is told.
 #[derive(Debug, Clone)]
 pub(crate) enum What {
-    /// All, or those that changed later (PROFILE-1).
-    Contacts { since: Option<u64> },
-    /// The rooms behind them that are left, the next one last.
-    Rooms { since: Option<u64>, left: Vec<RoomId> },
+    /// All, or those that changed later (PROFILE-1), and the stars.
+    All { since: Option<u64> },
     /// Those whose names contain this, in lower case (ROSTER-10).
     Named(String),
-    /// ROSTER-11, first pass: when the last message of each was.
-    Latest(Vec<(u64, Bytes)>),
-    /// ROSTER-11, second pass: the addresses in order, the next one last.
-    InOrder(Vec<Bytes>),
+    /// The last message of each, newest first (ROSTER-11).
+    Latest,
+}
+
+/// How far the open roster has been read. What is told by age is looked at twice: first for when its last message was.
+#[derive(Debug, Clone)]
+enum Stage {
+    /// Contacts beyond this address are left.
+    Contacts {
+        beyond: Bytes,
+        dated: Vec<(u64, Bytes)>,
+    },
+    /// These addresses are left, the next one last.
+    DatedContacts(Vec<Bytes>),
+    /// These rooms are left, the next one last.
+    Rooms {
+        left: Vec<RoomId>,
+        dated: Vec<(u64, RoomId)>,
+    },
+    DatedRooms(Vec<RoomId>),
+}
+
+impl Stage {
+    const FIRST: Stage = Stage::Contacts { beyond: Bytes::new(), dated: Vec::new() };
 }
 
 impl Reading {
@@ -66,14 +82,17 @@ impl Reading {
         if let Some((_, first)) = rosters.first() {
             parts.begin(first.clone());
         }
-        Reading { to, what, rosters: rosters.into(), at: Bytes::new(), parts, update }
+        Reading { to, what, rosters: rosters.into(), stage: Stage::FIRST, parts, update }
     }
 
     /// Reads on, answers with what is complete, and comes again if there is more.
     pub(crate) fn step(mut self: Box<Self>, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
         let mut left = STEP;
-        while left > 0 && !self.rosters.is_empty() {
-            left -= self.read(cx, left)?.min(left);
+        while left > 0
+            && let Some((own, _)) = self.rosters.front()
+        {
+            let own = own.clone();
+            left -= self.read(cx, &own, left)?.min(left);
         }
         let done = self.rosters.is_empty();
         if done {
@@ -102,93 +121,124 @@ impl Reading {
         }
     }
 
-    /// Reads up to `most` contacts of the open roster; how many it was, at least one for a roster that has ended.
-    fn read(&mut self, cx: &Cx<'_>, most: usize) -> Result<usize, Failure> {
-        let Some((own, _)) = self.rosters.front().cloned() else { return Ok(0) };
-        if let What::InOrder(order) = &mut self.what {
-            let from = order.len().saturating_sub(most);
-            let next = order.split_off(from);
-            let is_last = order.is_empty();
-            for address in next.iter().rev() {
-                let Some(known) = contact::known(cx, &own, address)? else { continue };
-                self.parts.add(Element::Contact(Box::new(latest(contact::full(cx, &own, &known)?))));
-            }
-            if is_last {
-                self.next_roster();
-            }
-            return Ok(next.len().max(1));
-        }
-        if let What::Rooms { since, left } = &mut self.what {
-            let (since, next) = (*since, left.pop());
-            match next {
-                Some(next) => {
-                    let room = room::show::of_roster(cx, &own, &next, since)?;
-                    room.into_iter().for_each(|room| self.parts.add(Element::Room(Box::new(room))));
+    /// Reads up to `most` contacts of the open roster, or what costs as much; how much it was.
+    fn read(&mut self, cx: &Cx<'_>, own: &PhoneId, most: usize) -> Result<usize, Failure> {
+        match std::mem::replace(&mut self.stage, Stage::FIRST) {
+            Stage::Contacts { beyond, dated } => self.contacts(cx, own, &beyond, dated, most),
+            Stage::DatedContacts(mut left) => {
+                let next = left.split_off(left.len().saturating_sub(most));
+                for address in next.iter().rev() {
+                    let Some(known) = contact::known(cx, own, address)? else { continue };
+                    self.parts.add(Element::Contact(Box::new(latest(contact::full(cx, own, &known)?))));
                 }
-                None => {
-                    self.what = What::Contacts { since };
-                    self.next_roster();
+                match left.is_empty() {
+                    true => self.begin_rooms(cx, own)?,
+                    false => self.stage = Stage::DatedContacts(left),
                 }
+                Ok(next.len().max(1))
             }
-            return Ok(ROOM_COST);
+            Stage::Rooms { left, dated } => self.rooms(cx, own, left, dated),
+            Stage::DatedRooms(mut left) => {
+                match left.pop() {
+                    Some(next) => {
+                        self.add_room(room::show::latest(cx, own, &next)?);
+                        self.stage = Stage::DatedRooms(left);
+                    }
+                    None => self.next_roster(),
+                }
+                Ok(ROOM_COST)
+            }
         }
-        let page = contact::page(cx, &own, &self.at, most)?;
+    }
+
+    fn contacts(
+        &mut self,
+        cx: &Cx<'_>,
+        own: &PhoneId,
+        beyond: &[u8],
+        mut dated: Vec<(u64, Bytes)>,
+        most: usize,
+    ) -> Result<usize, Failure> {
+        let page = contact::page(cx, own, beyond, most)?;
         for known in &page.known {
-            self.take(cx, &own, known)?;
+            let is_told = match &self.what {
+                What::All { since } => known.is_told(*since),
+                What::Named(needle) => known.is_told(None) && contact::is_named(cx, known, needle)?,
+                What::Latest if known.is_told(None) => {
+                    dated.push((contact::last_id(cx, own, known)?, known.address.clone()));
+                    false
+                }
+                What::Latest => false,
+            };
+            if is_told {
+                self.parts.add(Element::Contact(Box::new(contact::full(cx, own, known)?)));
+            }
         }
-        self.at = page.upto.unwrap_or_default();
-        if self.at.is_empty() {
-            match &mut self.what {
-                What::Latest(found) => {
-                    found.sort_unstable();
-                    let order = std::mem::take(found).into_iter().map(|(_, address)| address);
-                    self.what = What::InOrder(order.collect());
-                }
-                What::Contacts { since } => {
-                    let since = *since;
-                    let stars = favorite::stars(cx, &own)?;
-                    stars.into_iter().for_each(|star| self.parts.add(Element::Star(Box::new(star))));
-                    let left = rows::rooms(cx.store, &own)?.into_keys().rev().collect();
-                    self.what = What::Rooms { since, left };
-                }
-                What::Named(_) | What::InOrder(_) | What::Rooms { .. } => self.next_roster(),
+        match (page.upto, &self.what) {
+            (Some(beyond), _) => self.stage = Stage::Contacts { beyond, dated },
+            (None, What::Latest) => self.stage = Stage::DatedContacts(by_age(dated)),
+            (None, What::Named(_)) => self.begin_rooms(cx, own)?,
+            (None, What::All { .. }) => {
+                let stars = favorite::stars(cx, own)?;
+                stars.into_iter().for_each(|star| self.parts.add(Element::Star(Box::new(star))));
+                self.begin_rooms(cx, own)?;
             }
         }
         Ok(page.known.len().max(1))
     }
 
-    fn take(&mut self, cx: &Cx<'_>, own: &PhoneId, known: &Known) -> Result<(), Failure> {
-        let contact = match &mut self.what {
-            What::Contacts { since } => match known.is_told(*since) {
-                true => Some(contact::full(cx, own, known)?),
-                false => None,
-            },
-            What::Named(needle) => match known.is_told(None) && contact::is_named(cx, known, needle)? {
-                true => Some(contact::full(cx, own, known)?),
-                false => None,
-            },
-            What::Latest(found) => {
-                if known.is_told(None) {
-                    found.push((contact::last_id(cx, own, known)?, known.address.clone()));
-                }
-                None
-            }
-            What::InOrder(_) | What::Rooms { .. } => None,
-        };
-        if let Some(contact) = contact {
-            self.parts.add(Element::Contact(Box::new(contact)));
-        }
+    fn begin_rooms(&mut self, cx: &Cx<'_>, own: &PhoneId) -> Result<(), Failure> {
+        let left = rows::rooms(cx.store, own)?.into_keys().rev().collect();
+        self.stage = Stage::Rooms { left, dated: Vec::new() };
         Ok(())
+    }
+
+    fn rooms(
+        &mut self,
+        cx: &Cx<'_>,
+        own: &PhoneId,
+        mut left: Vec<RoomId>,
+        mut dated: Vec<(u64, RoomId)>,
+    ) -> Result<usize, Failure> {
+        let Some(next) = left.pop() else {
+            match dated.is_empty() {
+                true => self.next_roster(),
+                false => self.stage = Stage::DatedRooms(by_age(dated)),
+            }
+            return Ok(1);
+        };
+        match &self.what {
+            What::All { since } => self.add_room(room::show::of_roster(cx, own, &next, *since)?),
+            What::Named(needle) => {
+                let room = room::show::of_roster(cx, own, &next, None)?.filter(|room| is_named(room, needle));
+                self.add_room(room);
+            }
+            What::Latest => {
+                let last = room::show::latest(cx, own, &next)?;
+                dated.extend(last.map(|last| (last_id(&last), next)));
+            }
+        }
+        self.stage = Stage::Rooms { left, dated };
+        Ok(ROOM_COST)
+    }
+
+    fn add_room(&mut self, room: Option<Room>) {
+        room.into_iter().for_each(|room| self.parts.add(Element::Room(Box::new(room))));
     }
 
     fn next_roster(&mut self) {
         self.parts.end(self.update);
         self.rosters.pop_front();
-        self.at = Bytes::new();
         if let Some((_, next)) = self.rosters.front() {
             self.parts.begin(next.clone());
         }
     }
+}
+
+/// The oldest first, as what is taken from the end.
+fn by_age<T: Ord>(mut dated: Vec<(u64, T)>) -> Vec<T> {
+    dated.sort_unstable();
+    dated.into_iter().map(|(_, what)| what).collect()
 }
 
 /// ROSTER-11: only who it is, the last message, and how far it is read.
@@ -200,5 +250,18 @@ fn latest(contact: Contact) -> Contact {
         nread: contact.nread,
         status: Some(ContactStatus::LastMsg),
         ..Contact::default()
+    }
+}
+
+/// ROSTER-10.
+fn is_named(room: &Room, needle: &str) -> bool {
+    room.name.as_ref().is_some_and(|name| String::from_utf8_lossy(name).to_lowercase().contains(needle))
+}
+
+fn last_id(room: &Room) -> u64 {
+    match &room.last_msg {
+        Some(MessageLink::Message(last)) => last.id.unwrap_or(0),
+        Some(MessageLink::Id(last)) => *last,
+        None => 0,
     }
 }

@@ -90,10 +90,10 @@ fn get(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, since: Option<u64>) -
     let row = row(cx, own)?.ok_or(Refusal::RosterNotFound)?;
     let tags = favorite::tags(cx, own)?;
     let base = Roster { tags, status: Some(RosterStatus::Get), ..whole(cx, own, row)? };
-    read(cx, fx, who, own, base, What::Contacts { since: delta(cx, since) })
+    read(cx, fx, who, own, base, What::All { since: delta(cx, since) })
 }
 
-/// ROSTER-10: contacts whose names contain a text, in whatever case.
+/// ROSTER-10: contacts and rooms whose names contain a text, in whatever case.
 fn search(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, names: Option<Bytes>) -> Result<(), Halt> {
     let wanted = names.filter(|names| !names.is_empty()).ok_or(Refusal::InvalidData)?;
     let needle = text::name(&wanted, 1..=*NAMES.end()).map_err(|_| Refusal::InvalidData)?;
@@ -101,9 +101,9 @@ fn search(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, names: Option<Byte
     read(cx, fx, who, own, brief(own, RosterStatus::Search), What::Named(needle))
 }
 
-/// ROSTER-11: the last message of every contact, newest first.
+/// ROSTER-11: the last message of every contact and room, newest first.
 fn last_msg(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId) -> Result<(), Halt> {
-    read(cx, fx, who, own, brief(own, RosterStatus::LastMsg), What::Latest(Vec::new()))
+    read(cx, fx, who, own, brief(own, RosterStatus::LastMsg), What::Latest)
 }
 
 fn read(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, base: Roster, what: What) -> Result<(), Halt> {

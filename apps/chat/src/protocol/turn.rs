@@ -42,8 +42,8 @@ impl<'a, 'c> Turn<'a, 'c> {
     }
 
     /// HISTORY-14: what the party sees of the feed.
-    pub(crate) fn reach(&self) -> Result<Reach, Failure> {
-        Reach::of(self.cx, &self.conversation.feed, &self.own)
+    pub(crate) fn reach(&self) -> Reach {
+        Reach::of(&self.conversation.feed, &self.own)
     }
 
     /// A message of the feed that is not deleted, whoever sees it.

@@ -10,7 +10,8 @@ use proto::records::{Auth, AuthAct, AuthPhone, AuthSettings, Profile, Roster, Ro
 use proto::text;
 
 use crate::door::{Bye, Certificate};
-use crate::rows::{self, BINDING, Binding, DEVICE, Device, LAPSED, Lapsed, PROFILE, ROSTER, WANTED, Why};
+use crate::protocol::contact;
+use crate::rows::{self, BINDING, Binding, DEVICE, Device, KEYS, Keys, LAPSED, Lapsed, PROFILE, ROSTER, WANTED, Why};
 use crate::{Account, Chat, Cx, Fx, Group, Input, Name, Output, Who};
 
 /// Session rows of one account; AUTH-4 refuses a further one. Connected at once may be 20 (section 11).
@@ -242,6 +243,7 @@ pub(crate) fn end_all(
         end(cx, fx, phone, device, Unbind::Block, bye)?;
     }
     super::push::mark(cx, fx, phone, &[])?;
+    fx.delete(KEYS, phone.to_bytes());
     Ok(devices.into_iter().map(|device| device.client_id).collect())
 }
 
@@ -275,9 +277,19 @@ pub(super) fn changed(
     devices: &[Device],
 ) -> Result<Arc<Account>, Failure> {
     super::push::mark(cx, fx, phone, devices)?;
+    keep_keys(cx, fx, phone, devices)?;
     let account = account(phone, rosters, devices)?;
     fx.publish(Group::Account(phone.clone()), Input::Account(account.clone()));
     Ok(account)
+}
+
+/// What these devices, which are all that the account has, show of their keys.
+pub(super) fn keep_keys(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, devices: &[Device]) -> Result<(), Failure> {
+    let keys = Keys { services: contact::certificates(devices) };
+    if rows::read::<Keys>(cx.store, KEYS, phone.as_str().as_bytes())?.as_ref() != Some(&keys) {
+        fx.put(KEYS, phone.to_bytes(), rows::encode(&keys));
+    }
+    Ok(())
 }
 
 /// The facts that sessions hold, with these devices.

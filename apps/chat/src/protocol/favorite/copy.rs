@@ -49,7 +49,7 @@ fn visible(
         Err(Halt::Refused(_)) => return Ok(None),
         side => side?,
     };
-    match Reach::of(cx, &conversation.feed, &side)?.sees(cx, id)? {
+    match Reach::of(&conversation.feed, &side).sees(cx, id)? {
         true => Ok(rows::message(cx.store, &conversation.key, id)?),
         false => Ok(None),
     }

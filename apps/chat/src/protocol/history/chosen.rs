@@ -29,14 +29,14 @@ pub(super) fn by_id(turn: &mut Turn<'_, '_>, asked: &History, mut ids: Vec<u64>)
     }
     ids.sort_unstable();
     ids.dedup();
-    let found = pick(turn.cx, &turn.reach()?, &ids)?;
+    let found = pick(turn.cx, &turn.reach(), &ids)?;
     respond(turn, asked, found)
 }
 
 /// HISTORY-6: all that reply to one.
 pub(super) fn replies(turn: &mut Turn<'_, '_>, asked: &History) -> Result<(), Halt> {
     let id = asked.entity_id.filter(|id| *id > 0).ok_or(Refusal::InvalidData)?;
-    let reach = turn.reach()?;
+    let reach = turn.reach();
     reach.get(turn.cx, id)?.ok_or(Refusal::MessageNotFound)?;
     let ids = reply::latest(turn.cx, &turn.conversation.key, id, HISTORY_REQUEST)?;
     let found = pick(turn.cx, &reach, &ids)?;
@@ -48,7 +48,7 @@ pub(super) fn by_kind(turn: &mut Turn<'_, '_>, asked: &History, kind: HistorySta
     let (size, at) = (asked.size.unwrap_or(0), asked.entity_id.unwrap_or(0));
     let older = size >= 0;
     let at = if older && at == 0 { u64::MAX } else { at };
-    let found = kinds::find(turn.cx, &turn.reach()?, kind, at, count(size), older)?;
+    let found = kinds::find(turn.cx, &turn.reach(), kind, at, count(size), older)?;
     respond(turn, asked, found)
 }
 

@@ -1,5 +1,7 @@
 //! HISTORY-14: what a roster sees of a feed.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{FeedId, PhoneId};
@@ -44,23 +46,31 @@ pub(crate) struct Reach {
     pub(super) clear: u64,
     /// Ids beyond this came when the roster had left.
     pub(super) upto: u64,
-    /// Prefix of the hidden rows, where there are any (MESSAGE-7).
-    hidden: Option<Bytes>,
+    /// Prefix of the rows of what the roster has hidden from itself (MESSAGE-7), and what is known of them.
+    hidden: Bytes,
+    known: Cell<Known>,
+}
+
+/// Few feeds have anything hidden, and often only one message of a feed is asked about.
+#[derive(Clone, Copy)]
+enum Known {
+    Nothing,
+    /// One message was looked up.
+    One,
+    Any(bool),
 }
 
 impl Reach {
-    pub(crate) fn of(cx: &Cx<'_>, feed: &FeedId, own: &Side) -> Result<Reach, Failure> {
+    pub(crate) fn of(feed: &FeedId, own: &Side) -> Reach {
         let (after, upto) = own.sees;
-        let all = Reach::all(cx, feed, &own.who, own.reader)?;
-        Ok(Reach { clear: all.clear.max(after), upto, ..all })
+        let all = Reach::all(feed, &own.who, own.reader);
+        Reach { clear: all.clear.max(after), upto, ..all }
     }
 
     /// Of a private feed, which has no joining and no leaving.
-    pub(crate) fn all(cx: &Cx<'_>, feed: &FeedId, own: &PhoneId, reader: Reader) -> Result<Reach, Failure> {
-        let prefix = rows::reader_key(feed, own);
-        let some = cx.store.scan(HIDDEN, &rows::numbers(&prefix, 0, u64::MAX).limit(1))?;
-        let hidden = (!some.is_empty()).then_some(prefix);
-        Ok(Reach { feed: feed.key(), clear: reader.clear, upto: u64::MAX, hidden })
+    pub(crate) fn all(feed: &FeedId, own: &PhoneId, reader: Reader) -> Reach {
+        let hidden = rows::reader_key(feed, own);
+        Reach { feed: feed.key(), clear: reader.clear, upto: u64::MAX, hidden, known: Cell::new(Known::Nothing) }
     }
 
     /// The `count` visible messages nearest below `at`, rising.
@@ -107,15 +117,32 @@ impl Reach {
     }
 
     fn hides(&self, cx: &Cx<'_>, id: Option<u64>) -> Result<bool, Failure> {
-        match (&self.hidden, id) {
-            (Some(prefix), Some(id)) => Ok(cx.store.get(HIDDEN, &rows::numbered(prefix, id))?.is_some()),
-            (None, _) | (_, None) => Ok(false),
+        let Some(id) = id else { return Ok(false) };
+        if let Known::One = self.known.get() {
+            let any = cx.store.scan(HIDDEN, &rows::numbers(&self.hidden, 0, u64::MAX).limit(1))?;
+            self.known.set(Known::Any(!any.is_empty()));
         }
+        match self.known.get() {
+            Known::Any(false) => return Ok(false),
+            Known::Any(true) | Known::One => {}
+            Known::Nothing => self.known.set(Known::One),
+        }
+        Ok(cx.store.get(HIDDEN, &rows::numbered(&self.hidden, id))?.is_some())
     }
 
     /// The last visible message (HISTORY-9).
     pub(crate) fn last(&self, cx: &Cx<'_>) -> Result<Option<Message>, Failure> {
         Ok(self.before(cx, u64::MAX, 1)?.pop())
+    }
+
+    /// The last visible message, and how many are unread beyond this reader: none, where that one has been read.
+    pub(crate) fn standing(&self, cx: &Cx<'_>, own: &PhoneId, reader: u64) -> Result<(Option<Message>, u64), Failure> {
+        let last = self.last(cx)?;
+        let unread = match last.as_ref().and_then(|last| last.id) {
+            Some(last) if last > reader => self.unread(cx, own, reader)?,
+            Some(_) | None => 0,
+        };
+        Ok((last, unread))
     }
 
     /// The message with this number, if the roster sees it.

@@ -43,13 +43,13 @@ fn reading(turn: &Turn<'_, '_>, reader: u64) -> Result<(Bytes, Option<Bytes>), F
     let Turn { conversation, cx, own, .. } = turn;
     match &conversation.parties {
         Parties::Pair(_) => {
-            let reach = turn.reach()?;
+            let (last, unread) = turn.reach().standing(cx, &own.who, reader)?;
             let other = conversation.other(own);
             let news = Contact {
                 phone_id: Some(other.who.to_bytes()),
                 reader: Some(ContactReader::Both(vec![reader, other.reader.reader])),
-                nread: Some(reach.unread(cx, &own.who, reader)?),
-                last_msg: reach.last(cx)?.map(|last| match conversation.fleeting.is_on {
+                nread: Some(unread),
+                last_msg: last.map(|last| match conversation.fleeting.is_on {
                     true => Box::new(fleeting::bare(last)),
                     false => contact::brief(last),
                 }),

@@ -49,7 +49,7 @@ fn reduced(mut message: Message) -> Option<Message> {
 /// The message with this number, wherever the sender sees it: in this feed, or in another of its account. Everybody may read the store;
 /// what it sees is decided as its history would (HISTORY-14).
 fn visible(turn: &Turn<'_, '_>, id: u64) -> Result<Option<Message>, Failure> {
-    let here = turn.reach()?.get(turn.cx, id)?;
+    let here = turn.reach().get(turn.cx, id)?;
     let found = match (here, &turn.who.account) {
         (Some(message), _) => Some(message),
         (None, Some(account)) => elsewhere(turn.cx, account, id)?,
@@ -66,7 +66,7 @@ fn elsewhere(cx: &Cx<'_>, account: &Account, id: u64) -> Result<Option<Message>,
             let feed = FeedId::p2p(own.clone(), peer);
             if has(&feed)? {
                 let reader = rows::read(cx.store, READER, &rows::reader_key(&feed, &own))?.unwrap_or_default();
-                return Reach::all(cx, &feed, &own, reader)?.get(cx, id);
+                return Reach::all(&feed, &own, reader).get(cx, id);
             }
         }
         for room in rooms(cx, &own)? {
@@ -75,7 +75,7 @@ fn elsewhere(cx: &Cx<'_>, account: &Account, id: u64) -> Result<Option<Message>,
                 && let room = Room::load(cx, &room)?
                 && room.row().is_ok()
                 && let Some(side) = room.side(cx, &own)?
-                && let Some(message) = Reach::of(cx, &feed, &side)?.get(cx, id)?
+                && let Some(message) = Reach::of(&feed, &side).get(cx, id)?
             {
                 return Ok(Some(message));
             }

@@ -13,7 +13,7 @@ use crate::{Cx, Fx};
 /// MESSAGE-8: what is replied to is in the same feed and visible.
 pub(super) fn target(turn: &Turn<'_, '_>, link: MessageLink) -> Result<u64, Halt> {
     let MessageLink::Id(id) = link else { return Err(Refusal::InvalidData.into()) };
-    match turn.reach()?.get(turn.cx, id)? {
+    match turn.reach().get(turn.cx, id)? {
         Some(_) => Ok(id),
         None => Err(Refusal::MessageNotFound.into()),
     }

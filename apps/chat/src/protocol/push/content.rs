@@ -55,5 +55,5 @@ fn badge(cx: &Cx<'_>, own: &Phone) -> Result<u64, Failure> {
 fn unread_of(cx: &Cx<'_>, own: &PhoneId, peer: PhoneId) -> Result<u64, Failure> {
     let feed = FeedId::p2p(own.clone(), peer);
     let mine: Reader = rows::read(cx.store, READER, &rows::reader_key(&feed, own))?.unwrap_or_default();
-    Reach::all(cx, &feed, own, mine)?.unread(cx, own, mine.reader)
+    Reach::all(&feed, own, mine).unread(cx, own, mine.reader)
 }

@@ -25,7 +25,7 @@ pub(super) const NAMED_MAX: usize = GROUP_MEMBERS;
 /// Owner and admins of a room, all of whom are listed wherever it is shown.
 pub(super) const STAFF_MAX: usize = proto::limits::NOTICE_MEMBERS;
 /// Rooms that a roster may be in: a session hears them all.
-const ROOMS_MAX: usize = 500;
+const ROOMS_MAX: usize = 1000;
 /// Stays in one room that are remembered; of earlier ones what is still undelivered is found in the history alone.
 const SPANS_MAX: usize = 16;
 
@@ -268,7 +268,9 @@ pub(super) fn most(kind: Option<RoomType>) -> u64 {
     }
 }
 
-/// Whether a roster is in as many rooms as it may.
+/// Whether a roster is in as many rooms as it may, or remembers too many.
 pub(super) fn has_many_rooms(cx: &Cx<'_>, roster: &PhoneId) -> Result<bool, Failure> {
-    Ok(rows::rooms(cx.store, roster)?.values().filter(|membership| membership.is_present()).count() >= ROOMS_MAX)
+    let rooms = rows::rooms(cx.store, roster)?;
+    let present = rooms.values().filter(|membership| membership.is_present()).count();
+    Ok(present >= ROOMS_MAX || rooms.len() >= rows::ROOMS_EVER)
 }

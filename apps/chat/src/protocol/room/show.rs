@@ -12,9 +12,9 @@ use super::add::is_public;
 use crate::Cx;
 use crate::process::conversation::Side;
 use crate::process::room::Room;
-use crate::protocol::contact;
 use crate::protocol::history::Reach;
 use crate::protocol::roster::PART_BYTES;
+use crate::protocol::{contact, presence};
 use crate::rows::{self, MENTION, ROSTER, RoomRow};
 
 /// ROOM-2: of a group all members, in as many records as it takes; of others as every full Room.
@@ -188,6 +188,24 @@ pub(crate) fn of_roster(
     Ok(Some(records::Room { update: Some(update), ..seen(cx, &room, row, &side, RoomStatus::Get)? }))
 }
 
+/// ROSTER-11: of a room that the roster is in only the last message, and how far it is read.
+pub(crate) fn latest(cx: &Cx<'_>, own: &PhoneId, id: &RoomId) -> Result<Option<records::Room>, Failure> {
+    let room = Room::load(cx, id)?;
+    let Some(side) = room.side(cx, own)?.filter(|side| side.membership.is_present()) else { return Ok(None) };
+    if room.row().is_err() {
+        return Ok(None);
+    }
+    let personal = personal(cx, &room, &side, side.reader.reader)?;
+    Ok(Some(records::Room {
+        id: Some(id.to_bytes()),
+        unread: personal.unread,
+        readers: personal.readers,
+        last_msg: personal.last_msg,
+        status: Some(RoomStatus::LastMsg),
+        ..records::Room::default()
+    }))
+}
+
 /// What of a room is the receiver's alone.
 pub(crate) struct Personal {
     pub(crate) unread: Option<u64>,
@@ -199,13 +217,14 @@ pub(crate) struct Personal {
 /// Unread messages and mentions beyond this reader, how far it and the others have read, the last message.
 pub(crate) fn personal(cx: &Cx<'_>, room: &Room, own: &Side, reader: u64) -> Result<Personal, Failure> {
     let feed = FeedId::Room(room.id.clone());
-    let reach = Reach::of(cx, &feed, own)?;
+    let reach = Reach::of(&feed, own);
     let joined = own.membership.spans.last().map_or(0, |(joined, _)| *joined);
+    let (last, unread) = reach.standing(cx, &own.who, reader.max(joined))?;
     Ok(Personal {
-        unread: Some(reach.unread(cx, &own.who, reader.max(joined))?),
+        unread: Some(unread),
         mentions: mentions(cx, room, &feed, own, reader.max(joined))?,
         readers: vec![reader, highest(cx, room, own.membership.id)?],
-        last_msg: reach.last(cx)?.map(link),
+        last_msg: last.map(link),
     })
 }
 
@@ -251,7 +270,7 @@ pub(crate) fn face(cx: &Cx<'_>, member: Member) -> Result<Member, Failure> {
 
 pub(crate) fn services(cx: &Cx<'_>, member: &Member) -> Result<Vec<records::Service>, Failure> {
     match member.phone_id.as_deref().map(PhoneId::parse) {
-        Some(Ok(roster)) => contact::services(cx, &roster),
+        Some(Ok(roster)) => contact::services(cx, roster.phone(), &presence::profile(cx, roster.phone())?),
         Some(Err(_)) | None => Ok(Vec::new()),
     }
 }

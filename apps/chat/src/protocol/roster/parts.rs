@@ -1,6 +1,7 @@
 //! Large answers in parts (PROFILE-1, notes): no record of a roster is beyond 256 KiB.
 
 use bytes::Bytes;
+use etf::Encode;
 use proto::Outcome;
 use proto::records::{Contact, Io, Profile, Room, Roster, RosterEntry, Star, UserEntry};
 
@@ -30,6 +31,8 @@ pub(crate) struct Parts {
     closed: Vec<Roster>,
     /// Of the open record.
     bytes: usize,
+    /// Where elements are written to be measured.
+    scratch: Vec<u8>,
     records: Vec<Bytes>,
 }
 
@@ -44,7 +47,15 @@ pub(crate) enum Element {
 impl Parts {
     pub(crate) fn new(frame: Frame) -> Parts {
         let bytes = frame.bytes();
-        Parts { frame, base: Roster::default(), open: None, closed: Vec::new(), bytes, records: Vec::new() }
+        Parts {
+            frame,
+            base: Roster::default(),
+            open: None,
+            closed: Vec::new(),
+            bytes,
+            scratch: Vec::new(),
+            records: Vec::new(),
+        }
     }
 
     /// A roster, to which its elements are added.
@@ -61,7 +72,9 @@ impl Parts {
     }
 
     pub(crate) fn add(&mut self, element: Element) {
-        let bytes = element.bytes();
+        self.scratch.clear();
+        element.encode(&mut self.scratch);
+        let bytes = self.scratch.len();
         let has_some = self.open.as_ref().is_some_and(has_elements) || !self.closed.is_empty();
         if self.bytes + bytes > PART_BYTES && has_some {
             self.flush(None);
@@ -126,11 +139,11 @@ fn has_elements(roster: &Roster) -> bool {
 }
 
 impl Element {
-    fn bytes(&self) -> usize {
+    fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Element::Contact(contact) => etf::encode(&**contact).len(),
-            Element::Room(room) => etf::encode(&**room).len(),
-            Element::Star(star) => etf::encode(&**star).len(),
+            Element::Contact(contact) => contact.encode(out),
+            Element::Room(room) => room.encode(out),
+            Element::Star(star) => star.encode(out),
         }
     }
 }

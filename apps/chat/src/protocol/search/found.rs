@@ -4,10 +4,10 @@ use n2o::Failure;
 use proto::ids::{Phone, PhoneId};
 use proto::records::{Contact, ContactStatus, Profile, RosterEntry};
 
-use crate::Cx;
 use crate::protocol::contact;
 use crate::protocol::presence::{self, Audience};
-use crate::rows::{self, BOOK, Entry, PROFILE, RELATION, Relation};
+use crate::rows::{self, BOOK, Entry, RELATION, Relation};
+use crate::{Account, Cx};
 
 /// An account that a search has come upon.
 pub(super) struct Candidate {
@@ -24,7 +24,7 @@ pub(super) struct Candidate {
 impl Candidate {
     /// The default roster of a number.
     pub(super) fn by_phone(cx: &Cx<'_>, own: &PhoneId, phone: &Phone) -> Result<Candidate, Failure> {
-        let profile: Profile = rows::read(cx.store, PROFILE, phone.as_str().as_bytes())?.unwrap_or_default();
+        let profile = presence::profile(cx, phone)?;
         let roster = rosters(&profile).next().map(|roster| phone.roster(roster));
         let mut candidate = Candidate::with(cx, own, roster, profile)?;
         candidate.by_number = true;
@@ -39,10 +39,14 @@ impl Candidate {
         Ok(Candidate { by_number: false, ..Candidate::by_phone(cx, own, phone)? })
     }
 
-    pub(super) fn of(cx: &Cx<'_>, own: &PhoneId, roster: &PhoneId) -> Result<Candidate, Failure> {
-        let profile: Profile = rows::read(cx.store, PROFILE, roster.phone().as_str().as_bytes())?.unwrap_or_default();
+    /// None where the account lets nobody find it; what the two are to each other does not matter then.
+    pub(super) fn of(cx: &Cx<'_>, own: &PhoneId, roster: &PhoneId) -> Result<Option<Candidate>, Failure> {
+        let profile = presence::profile(cx, roster.phone())?;
+        if presence::searchable(&profile.settings) == Audience::Nobody && roster.phone() != own.phone() {
+            return Ok(None);
+        }
         let roster = rosters(&profile).find(|id| *id == roster.roster()).map(|_| roster.clone());
-        Candidate::with(cx, own, roster, profile)
+        Candidate::with(cx, own, roster, profile).map(Some)
     }
 
     fn with(cx: &Cx<'_>, own: &PhoneId, roster: Option<PhoneId>, profile: Profile) -> Result<Candidate, Failure> {
@@ -69,10 +73,10 @@ impl Candidate {
     }
 
     /// As the asker sees it; none when it is not for the asker to see.
-    pub(super) fn shown(&self, cx: &Cx<'_>) -> Result<Option<Contact>, Failure> {
+    pub(super) fn shown(&self, cx: &Cx<'_>, asking: &Account) -> Result<Option<Contact>, Failure> {
         match &self.roster {
-            Some(roster) if self.is_own() || self.lets_itself_be_found() && !self.has_banned(cx)? => {
-                contact::outline(cx, roster, self.relation.as_ref(), self.entry.as_ref()).map(Some)
+            Some(roster) if self.is_own() || self.lets_itself_be_found() && !self.has_banned(cx, asking)? => {
+                contact::outline(cx, roster, &self.profile, self.relation.as_ref(), self.entry.as_ref()).map(Some)
             }
             Some(_) | None => Ok(None),
         }
@@ -88,11 +92,11 @@ impl Candidate {
     }
 
     /// Whether any roster of the account has banned any of the asker's.
-    fn has_banned(&self, cx: &Cx<'_>) -> Result<bool, Failure> {
+    fn has_banned(&self, cx: &Cx<'_>, asking: &Account) -> Result<bool, Failure> {
         let Some(roster) = &self.roster else { return Ok(false) };
-        let asking = rows::roster_ids(cx.store, self.own.phone())?;
+        let asking = asking.rosters.iter().map(|id| asking.phone.roster(*id));
         for theirs in rosters(&self.profile).map(|id| roster.phone().roster(id)) {
-            for own in asking.iter().map(|id| self.own.phone().roster(*id)) {
+            for own in asking.clone() {
                 let key = rows::pair_key(&theirs, own.as_str().as_bytes());
                 let relation: Option<Relation> = rows::read(cx.store, RELATION, &key)?;
                 if relation.is_some_and(|relation| relation.status == Some(ContactStatus::Ban)) {

@@ -1,6 +1,7 @@
 //! SEARCH-1, 2, 4, 5, 7, 8: rosters.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use n2o::Failure;
@@ -11,9 +12,9 @@ use super::found::Candidate;
 use super::place::Place;
 use super::wanted::Wanted;
 use super::{Search, members};
-use crate::Cx;
 use crate::protocol::contact;
 use crate::rows::NICK;
+use crate::{Account, Cx};
 
 /// Candidates looked at in one step, each some ten reads.
 const STEP: usize = 32;
@@ -25,10 +26,11 @@ const NICKS_MAX: usize = 1024;
 impl Search {
     /// A number is looked up whether anybody has it or not: to learn that is to look it up.
     pub(super) fn phones(&mut self, cx: &Cx<'_>, own: &PhoneId, mut phones: VecDeque<Phone>) -> Result<bool, Failure> {
+        let asking = self.asking()?;
         for phone in phones.drain(..phones.len().min(STEP)) {
             let candidate = Candidate::by_phone(cx, own, &phone)?;
             self.strangers += u64::from(candidate.is_stranger());
-            self.found.extend(candidate.shown(cx)?);
+            self.found.extend(candidate.shown(cx, &asking)?);
         }
         let is_done = phones.is_empty();
         self.place = Place::Phones(phones);
@@ -38,7 +40,7 @@ impl Search {
     pub(super) fn nick(&mut self, cx: &Cx<'_>, own: &PhoneId, nick: &Nick) -> Result<bool, Failure> {
         let holder = cx.store.get(NICK, nick.folded().as_bytes())?;
         if let Some(holder) = holder.and_then(|holder| PhoneId::parse(&holder).ok()) {
-            self.look_at(Candidate::of(cx, own, &holder)?, cx)?;
+            self.look_at(cx, Candidate::of(cx, own, &holder)?)?;
         }
         self.count_nobody();
         Ok(true)
@@ -59,7 +61,7 @@ impl Search {
             if self.found.len() < SEARCH_RESULTS
                 && let Ok(holder) = PhoneId::parse(holder)
             {
-                self.look_at(Candidate::of(cx, own, &holder)?, cx)?;
+                self.look_at(cx, Candidate::of(cx, own, &holder)?)?;
             }
         }
         let looked = looked + rows.len();
@@ -76,7 +78,7 @@ impl Search {
 
     pub(super) fn email(&mut self, cx: &Cx<'_>, own: &PhoneId, holder: Option<&Phone>) -> Result<bool, Failure> {
         if let Some(holder) = holder {
-            self.look_at(Candidate::by_address(cx, own, holder)?, cx)?;
+            self.look_at(cx, Some(Candidate::by_address(cx, own, holder)?))?;
         }
         self.count_nobody();
         Ok(true)
@@ -127,8 +129,14 @@ impl Search {
         Ok(false)
     }
 
-    fn look_at(&mut self, candidate: Candidate, cx: &Cx<'_>) -> Result<(), Failure> {
-        let shown = candidate.shown(cx)?;
+    /// The account that asks.
+    fn asking(&self) -> Result<Arc<Account>, Failure> {
+        self.who.account.clone().ok_or_else(|| Failure::new("a search of no account"))
+    }
+
+    fn look_at(&mut self, cx: &Cx<'_>, candidate: Option<Candidate>) -> Result<(), Failure> {
+        let Some(candidate) = candidate else { return Ok(()) };
+        let shown = candidate.shown(cx, &*self.asking()?)?;
         self.strangers += u64::from(shown.is_some() && candidate.is_stranger());
         self.found.extend(shown);
         Ok(())
