@@ -304,6 +304,7 @@ impl Asker {
             version: 101,
             window: 32,
             item_max: 1 << 20,
+            acknowledges: true,
         };
         let session = Session::connect(handle.clone(), hello, port.clone()).expect("not busy");
         let mut asker = Asker { session, port, next: 0 };

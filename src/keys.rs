@@ -28,9 +28,9 @@ const NAME_MAX: usize = 64;
 pub(crate) const SERVER: &str = "server";
 pub(crate) const ADMIN: &str = "admin";
 
-/// A certificate and its key, for TLS.
+/// A certificate, with those that lead from it to a root, and its key, for TLS.
 pub(crate) struct Pair {
-    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: PrivateKeyDer<'static>,
 }
 
@@ -84,6 +84,29 @@ pub(crate) fn server(home: &Home, settings: &Settings, registrar: &Registrar) ->
     keep(home, SERVER, registrar, good, || registrar.certified(Kind::Server, first, &names))
 }
 
+/// What listeners show to clients: another authority's certificate for this server, where the configuration names one.
+pub(crate) fn shown(home: &Home, settings: &Settings, own: &Pair) -> Result<Pair, Failure> {
+    let (chain, key) = (&settings.tls.certificate, &settings.tls.key);
+    if chain.is_empty() {
+        return Ok(Pair { chain: own.chain.clone(), key: own.key.clone_key() });
+    }
+    let unreadable = |why: rustls::pki_types::pem::Error| Failure::Refused(format!("tls.certificate: {chain}: {why}"));
+    let certificates = CertificateDer::pem_file_iter(home.path().join(chain)).map_err(unreadable)?;
+    let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(unreadable)?;
+    let first = certificates.first().and_then(|first| ca::subject(first).ok());
+    let what = match first {
+        None => "it has no certificate",
+        Some(subject) if !subject.server_auth => "its first certificate is no server's",
+        Some(subject) if subject.not_after <= SystemTime::now() => "its certificate has expired",
+        Some(_) => {
+            let secret = ca::files::read_secret(home.path().join(key))?;
+            let wrong = |why: rustls::pki_types::pem::Error| Failure::Refused(format!("tls.key: {key}: {why}"));
+            return Ok(Pair { chain: certificates, key: PrivateKeyDer::from_pem_slice(&secret).map_err(wrong)? });
+        }
+    };
+    Err(Failure::Refused(format!("tls.certificate: {chain}: {what}")))
+}
+
 /// The operator's certificate, by which the remote shell knows him.
 pub(crate) fn admin(home: &Home, registrar: &Registrar) -> Result<Pair, Failure> {
     let good = |subject: &Subject| is_admin(subject);
@@ -96,7 +119,7 @@ pub(crate) fn is_admin(subject: &Subject) -> bool {
 }
 
 /// By what names clients of this machine and of others call the server.
-fn names(settings: &Settings) -> Vec<String> {
+pub(crate) fn names(settings: &Settings) -> Vec<String> {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
     // A name that a certificate cannot carry is no name of this machine's.
@@ -135,13 +158,13 @@ fn keep(
         && good(&subject)
     {
         let key = PrivateKeyDer::from_pem_slice(&ca::files::read_secret(&key_path)?).map_err(Failure::tls)?;
-        return Ok(Pair { certificate, key });
+        return Ok(Pair { chain: vec![certificate], key });
     }
     let issued = issue()?;
     write(&cert_path, &key_path, &issued)?;
     tracing::info!(file = %cert_path.display(), "issued a certificate");
     let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).map_err(Failure::tls)?;
-    Ok(Pair { certificate: issued.certificate.der.into(), key })
+    Ok(Pair { chain: vec![issued.certificate.der.into()], key })
 }
 
 /// `chat certify`: works whether the server runs or not. The key is made here; a server that runs has the authority's books open, so it is
@@ -158,7 +181,8 @@ pub(crate) fn certify(args: &Certify) -> Result<(), Failure> {
     let kind = if args.service { Kind::Service } else { Kind::Client };
     let certificate = match home.lock() {
         Ok(_alone) => {
-            let registrar = Registrar::open(&home, load_authority(&home)?, store::open(&home)?)?;
+            let places = Settings::load(&home.config(), false, None)?.x509.places();
+            let registrar = Registrar::open(&home, load_authority(&home)?.with_places(places)?, store::open(&home)?)?;
             ca::pem(&registrar.signed_for(&request, &args.name, kind)?.der)
         }
         Err(Failure::Running { .. }) => remote::sign(&home, &request, &args.name, kind)?,

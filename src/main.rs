@@ -10,6 +10,8 @@ mod keys;
 mod store;
 mod registrar;
 mod tls;
+mod enrol;
+mod meter;
 mod webhook;
 mod work;
 mod clock;

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use ca::ocsp::Status;
 use ca::{Authority, Certificate, Issued, Reason, Revoked};
 use kvs::{Batch, Disk, Sequence, Span, Store, Table};
 
@@ -39,7 +40,8 @@ pub(crate) struct Registrar {
     /// DER of the authority's name.
     name: Vec<u8>,
     lists: Sequence,
-    /// When the list was signed.
+    list: RwLock<Bytes>,
+    /// When it was signed.
     listed: RwLock<SystemTime>,
     /// Where the list lies for whoever publishes it.
     path: PathBuf,
@@ -61,6 +63,7 @@ impl Registrar {
             name,
             lists,
             path: home.revocation_list(),
+            list: RwLock::default(),
             listed: RwLock::new(UNIX_EPOCH),
             revoking: Mutex::new(()),
             changed: AtomicBool::new(false),
@@ -135,6 +138,20 @@ impl Registrar {
         Ok(rows.iter().map(|(row, _)| row.slice(key.len()..)).collect())
     }
 
+    /// For the responder: what became of a certificate of ours.
+    pub(crate) fn status(&self, serial: &[u8]) -> Result<Status, Failure> {
+        let revoked: Option<Revocation> = self.row(REVOKED, serial)?;
+        if let Some(revoked) = revoked.filter(|revoked| revoked.at <= millis(SystemTime::now())) {
+            return Ok(Status::Revoked { at: time(revoked.at), reason: revoked.reason() });
+        }
+        let known = serial == self.own_serial()? || self.store.get(SERIAL, serial).map_err(failed)?.is_some();
+        Ok(if known { Status::Good } else { Status::Unknown })
+    }
+
+    fn own_serial(&self) -> Result<Vec<u8>, Failure> {
+        Ok(ca::subject(self.authority.certificate_der())?.serial)
+    }
+
     /// Takes back what was issued under this serial number, from `at` on; the earlier of two times counts. It counts at once for whoever
     /// connects, and is on the disk with the next flush.
     fn revoke(&self, serial: &[u8], reason: Reason, at: u64) -> Result<Option<Issuance>, Failure> {
@@ -155,6 +172,11 @@ impl Registrar {
         Ok(Some(issued))
     }
 
+    /// The list as it is now, DER.
+    pub(crate) fn list(&self) -> Bytes {
+        self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn is_list_old(&self) -> bool {
         let issued = *self.listed.read().unwrap_or_else(PoisonError::into_inner);
         // A clock that was set back makes it old as well.
@@ -173,6 +195,7 @@ impl Registrar {
         })?;
         let der = self.authority.crl(&revoked, self.lists.next().map_err(failed)?, now)?;
         ca::files::write_public(&self.path, &der)?;
+        *self.list.write().unwrap_or_else(PoisonError::into_inner) = der.into();
         *self.listed.write().unwrap_or_else(PoisonError::into_inner) = now;
         Ok(())
     }

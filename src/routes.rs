@@ -1,11 +1,50 @@
 //! What the web front answers: the table of routes, to which each part adds its own.
 
-use web::{Routes, text};
+use std::sync::Arc;
 
-pub(crate) fn routes() -> Routes {
-    let mut routes = Routes::default();
+use chat::Chat;
+use mqtt::Front;
+use web::{Carried, House, Joined, Origins, Routes, text};
+
+use crate::enrol::Office;
+use crate::keys;
+use crate::settings::Settings;
+
+/// The sub-protocol by which MQTT is carried (MQTT 5.0 section 6).
+const MQTT: &str = "mqtt";
+
+pub(crate) fn routes(
+    settings: &Settings,
+    office: Arc<Office>,
+    front: &Arc<Front>,
+    handle: &n2o::Handle<Chat>,
+) -> Routes {
+    let mut routes = Routes::new(Origins { others: settings.web.origins.clone(), names: keys::names(settings) });
     routes.get("/", |_| async { text(concat!("CHAT ", env!("CARGO_PKG_VERSION"), "\n")) });
     // For those who watch whether a server serves; it says nothing else.
     routes.get("/health", |_| async { text("ok\n") });
+    sockets(&mut routes, settings.mqtt.packet_max, front, handle);
+    office.open(&mut routes);
     routes
+}
+
+/// CON-2: MQTT for those who offer it, else the framing of N2O.
+fn sockets(routes: &mut Routes, packet_max: usize, front: &Arc<Front>, handle: &n2o::Handle<Chat>) {
+    for path in ["/mqtt", "/"] {
+        let front = front.clone();
+        routes.socket(path, Some(MQTT), packet_max, move |joined: Joined| {
+            let front = front.clone();
+            async move {
+                let Joined { socket, peer, .. } = joined;
+                if let Some(ticket) = peer.ticket() {
+                    front.carry(Carried::new(socket), peer.certificate.clone(), ticket).await;
+                }
+            }
+        });
+    }
+    let house = Arc::new(House { handle: handle.clone(), packet_max });
+    for path in ["/ws", "/ws/", "/"] {
+        let house = house.clone();
+        routes.socket(path, None, packet_max, move |joined| web::talk(joined, house.clone()));
+    }
 }

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use chat::door::Identify;
 use chat::{Chat, Vault};
 use kvs::{Disk, Sequence, Store};
-use listen::{Doorman, Gate, Kind, Listen};
+use listen::{Doorman, Gate, IsRevoked, Kind, Listen};
 use mqtt::Front;
 use n2o::{Handle, Host, Options, Part, Ring};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::cli::Start;
+use crate::enrol::Office;
 use crate::failure::Failure;
 use crate::greeting;
 use crate::home::{Home, Lock};
@@ -22,7 +23,7 @@ use crate::logging;
 use crate::registrar::{Keeper, Registrar};
 use crate::remote;
 use crate::routes;
-use crate::settings::Settings;
+use crate::settings::{Origin, Settings};
 use crate::store;
 use crate::terminal::say;
 use crate::tls::{self, Tls};
@@ -45,8 +46,8 @@ const DISK_FAILED: i32 = 70;
 
 /// `chat foreground`: serves until it is told to stop.
 pub(crate) fn foreground(start: &Start) -> Result<(), Failure> {
-    let done = prepare(start).and_then(|(home, settings, lock)| {
-        let served = actix_rt::System::new().block_on(serve(&home, &settings));
+    let done = prepare(start).and_then(|(home, settings, origin, lock)| {
+        let served = actix_rt::System::new().block_on(serve(&home, &settings, &origin));
         home.remove_addresses();
         drop(lock);
         served
@@ -58,19 +59,20 @@ pub(crate) fn foreground(start: &Start) -> Result<(), Failure> {
     done
 }
 
-fn prepare(start: &Start) -> Result<(Home, Settings, Lock), Failure> {
+fn prepare(start: &Start) -> Result<(Home, Settings, Origin, Lock), Failure> {
     if start.detached {
         rustix::process::setsid().map_err(|error| Failure::Start(n2o::Failure::new(error)))?;
     }
     let home = start.place.home()?;
     let config = start.config.clone().unwrap_or_else(|| home.config());
-    let settings = Settings::load(&config, start.config.is_some(), start.profile)?;
-    logging::start(&settings.log, &config)?;
+    let origin = Origin { path: config, must_be: start.config.is_some(), profile: start.profile };
+    let settings = origin.load()?;
+    logging::start(&settings.log, &origin.path)?;
     home.make()?;
     let lock = home.lock()?;
     home.remove_addresses();
     more_files();
-    Ok((home, settings, lock))
+    Ok((home, settings, origin, lock))
 }
 
 /// Each connection is an open file: as many as the system allows.
@@ -87,42 +89,52 @@ fn more_files() {
 struct Running {
     handle: Handle<Chat>,
     front: Arc<Front>,
-    web: web::Front,
+    web: Arc<web::Front>,
     tls: Arc<Tls>,
     keeper: Keeper,
     _parts: Vec<Part>,
 }
 
-async fn serve(home: &Home, settings: &Settings) -> Result<(), Failure> {
+async fn serve(home: &Home, settings: &Settings, origin: &Origin) -> Result<(), Failure> {
     let stop_command = Arc::new(Notify::new());
     let told = told_to_stop(stop_command.clone())?;
-    let running = start(home, settings, stop_command)?;
+    let hangups = listen_to(SignalKind::hangup())?;
+    let running = start(home, settings, origin, stop_command)?;
     tokio::select! {
         () = told => {}
-        () = renew(&running.tls) => {}
+        () = renew(&running.tls, hangups) => {}
     }
     stop(running).await;
     Ok(())
 }
 
-fn start(home: &Home, settings: &Settings, stop: Arc<Notify>) -> Result<Running, Failure> {
+fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -> Result<Running, Failure> {
     let first = store::is_first(home);
-    let inside = Inside::start(home, settings, first)?;
+    let inside = Inside::start(home, settings, origin, first)?;
     let doorman = inside.doorman(settings);
     let front = Arc::new(Front::bind(doorman.clone(), mqtt_listeners(settings, &inside.tls), settings.mqtt())?);
-    let web = web::Front::bind(doorman, web_listeners(settings, &inside.tls), routes::routes())?;
+    let office = Office::new(inside.registrar.clone(), inside.handle.clone(), settings.limits);
+    let routes = routes::routes(settings, office, &front, &inside.handle);
+    let web = Arc::new(web::Front::bind(doorman, web_listeners(settings, &inside.tls), routes)?);
     let shells = remote::bind(&reachable(&settings.listen.shell))?;
 
     let revocations = inside.registrar.revocations.clone();
-    front.watch(Arc::new(move |print| revocations.has(print)));
-    let keeper = Keeper::start(inside.registrar.clone(), inside.handle.clone(), front.clone())?;
+    let is_revoked: IsRevoked = Arc::new(move |print| revocations.has(print));
+    front.watch(is_revoked.clone());
+    web.watch(is_revoked);
+    let (mqtt, sockets) = (front.clone(), web.clone());
+    let end_revoked = move || {
+        mqtt.end_revoked();
+        sockets.end_revoked();
+    };
+    let keeper = Keeper::start(inside.registrar.clone(), inside.handle.clone(), end_revoked)?;
 
     // Every port is ours; only now is anything served.
     front.serve();
     web.serve();
     let mut addresses = named(&reachable(&settings.listen.mqtt), front.addresses(), ["mqtt", "mqtts"]);
     addresses.extend(named(&reachable(&settings.listen.http), web.addresses(), ["http", "https"]));
-    let shell = Arc::new(inside.shell(home, &front, stop));
+    let shell = Arc::new(inside.shell(home, &front, &web, stop));
     for listener in shells {
         addresses.push(("shell", listener.local_addr().map_err(Failure::file(home.path()))?));
         actix_rt::spawn(remote::listen(listener, shell.clone()));
@@ -152,11 +164,11 @@ struct Inside {
 
 impl Inside {
     /// Authority, certificates, store, processes, slow work.
-    fn start(home: &Home, settings: &Settings, first: bool) -> Result<Inside, Failure> {
-        let authority = keys::authority(home, settings, first)?;
+    fn start(home: &Home, settings: &Settings, origin: &Origin, first: bool) -> Result<Inside, Failure> {
+        let authority = keys::authority(home, settings, first)?.with_places(settings.x509.places())?;
         let store = store::open(home)?;
         let registrar = Registrar::open(home, authority, store.clone())?;
-        let tls = Arc::new(Tls::new(home, settings, registrar.clone())?);
+        let tls = Arc::new(Tls::new(home, settings, origin, registrar.clone())?);
         keys::admin(home, &registrar)?;
 
         let webhook = Webhook::new(home, settings)?;
@@ -177,12 +189,13 @@ impl Inside {
         Arc::new(Doorman { handle: self.handle.clone(), identify, gate, patience: settings.mqtt().connect_timeout })
     }
 
-    fn shell(&self, home: &Home, front: &Arc<Front>, stop: Arc<Notify>) -> remote::Shell {
+    fn shell(&self, home: &Home, front: &Arc<Front>, web: &Arc<web::Front>, stop: Arc<Notify>) -> remote::Shell {
         remote::Shell {
             home: home.clone(),
             handle: self.handle.clone(),
             store: self.store.clone(),
             front: front.clone(),
+            web: web.clone(),
             registrar: self.registrar.clone(),
             tls: self.tls.clone(),
             stop,
@@ -269,8 +282,7 @@ fn named(plain: &[SocketAddr], all: &[SocketAddr], names: [&'static str; 2]) -> 
 
 /// SIGTERM, Ctrl-C or the remote shell.
 fn told_to_stop(stop: Arc<Notify>) -> Result<impl Future<Output = ()>, Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::Start(n2o::Failure::new(error)));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (listen_to(SignalKind::terminate())?, listen_to(SignalKind::interrupt())?);
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -280,12 +292,18 @@ fn told_to_stop(stop: Arc<Notify>) -> Result<impl Future<Output = ()>, Failure> 
     })
 }
 
-/// Looks after the certificates; never ends.
-async fn renew(tls: &Tls) {
+fn listen_to(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::Start(n2o::Failure::new(error)))
+}
+
+/// Looks after the certificates, by the clock and when it is told to by SIGHUP; never ends.
+async fn renew(tls: &Tls, mut hangups: Signal) {
     loop {
-        tokio::time::sleep(RENEWAL).await;
-        if let Err(failure) = tls.renew() {
-            tracing::error!(%failure, "cannot renew a certificate");
+        let told = tokio::time::timeout(RENEWAL, hangups.recv()).await.is_ok();
+        match tls.reload() {
+            Ok(()) if told => tracing::info!("reloaded certificates and whom to trust"),
+            Ok(()) => {}
+            Err(failure) => tracing::error!(%failure, "cannot reload certificates; those before stay"),
         }
     }
 }

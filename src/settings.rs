@@ -5,6 +5,7 @@ mod auth;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use proto::limits;
@@ -13,6 +14,20 @@ use serde::Deserialize;
 use crate::failure::Failure;
 use crate::home::Home;
 pub(crate) use auth::Auth;
+
+/// Where the configuration came from, for what is read again while the server runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(crate) path: PathBuf,
+    pub(crate) must_be: bool,
+    pub(crate) profile: Option<Profile>,
+}
+
+impl Origin {
+    pub(crate) fn load(&self) -> Result<Settings, Failure> {
+        Settings::load(&self.path, self.must_be, self.profile)
+    }
+}
 
 /// The configuration that is shipped: all options, with the defaults of the profile `embedded`.
 #[cfg(test)]
@@ -37,8 +52,10 @@ pub(crate) struct Settings {
     pub(crate) session: Session,
     pub(crate) push: Push,
     pub(crate) http: Http,
+    pub(crate) tls: Tls,
     pub(crate) x509: X509,
     pub(crate) mqtt: Mqtt,
+    pub(crate) web: Web,
     pub(crate) ring: Ring,
     pub(crate) queue: Queue,
     pub(crate) history: History,
@@ -97,6 +114,26 @@ pub(crate) struct Http {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct X509 {
     pub(crate) auto_bind: bool,
+    pub(crate) crl_url: String,
+    pub(crate) ocsp_url: String,
+}
+
+impl X509 {
+    /// What certificates say of where their revocation is found.
+    pub(crate) fn places(&self) -> ca::Places {
+        let given = |url: &String| Some(url.clone()).filter(|url| !url.is_empty());
+        ca::Places { crl: given(&self.crl_url), ocsp: given(&self.ocsp_url) }
+    }
+}
+
+/// SEC-1; files of others. Read again while the server runs.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Tls {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+    pub(crate) roots: String,
+    pub(crate) crl: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -104,6 +141,13 @@ pub(crate) struct X509 {
 pub(crate) struct Mqtt {
     pub(crate) plain: Plain,
     pub(crate) packet_max: usize,
+}
+
+/// CON-2.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Web {
+    pub(crate) origins: Vec<String>,
 }
 
 /// CON-3.
@@ -169,8 +213,10 @@ impl Default for Settings {
             session: Session::default(),
             push: Push::default(),
             http: Http::default(),
+            tls: Tls::default(),
             x509: X509::default(),
             mqtt: Mqtt::default(),
+            web: Web::default(),
             ring: Ring::default(),
             queue: Queue::default(),
             history: History::default(),
@@ -200,7 +246,7 @@ impl Default for Server {
 
 impl Default for X509 {
     fn default() -> X509 {
-        X509 { auto_bind: true }
+        X509 { auto_bind: true, crl_url: String::new(), ocsp_url: String::new() }
     }
 }
 

@@ -1,7 +1,9 @@
 //! TLS of the listeners (SEC-1): 1.3 alone, a client certificate for MQTT always and for the web if there is one, post-quantum key
 //! exchange first. And who a client is by it.
 
-use std::sync::{Arc, PoisonError, RwLock};
+mod trust;
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ca::{Authority, Subject};
@@ -15,7 +17,8 @@ use crate::failure::Failure;
 use crate::home::Home;
 use crate::keys;
 use crate::registrar::{Registrar, millis, print_of};
-use crate::settings::Settings;
+use crate::settings::{Origin, Settings};
+use trust::Trust;
 
 const MQTT: &[&[u8]] = &[b"mqtt"];
 const WEB: &[&[u8]] = &[b"h2", b"http/1.1"];
@@ -23,24 +26,34 @@ const WEB: &[&[u8]] = &[b"h2", b"http/1.1"];
 /// What the listeners show and whom they trust; replaced while they run.
 pub(crate) struct Tls {
     home: Home,
-    settings: Settings,
+    origin: Origin,
     registrar: Arc<Registrar>,
     configs: RwLock<Configs>,
+    /// One at a time replaces them.
+    replacing: Mutex<()>,
 }
 
 #[derive(Clone)]
 struct Configs {
     required: Arc<ServerConfig>,
     asked: Arc<ServerConfig>,
+    shell: Arc<ServerConfig>,
 }
 
 impl Tls {
-    pub(crate) fn new(home: &Home, settings: &Settings, registrar: Arc<Registrar>) -> Result<Tls, Failure> {
-        let configs = Configs::new(&registrar.authority, keys::server(home, settings, &registrar)?)?;
-        Ok(Tls { home: home.clone(), settings: settings.clone(), registrar, configs: RwLock::new(configs) })
+    pub(crate) fn new(
+        home: &Home,
+        settings: &Settings,
+        origin: &Origin,
+        registrar: Arc<Registrar>,
+    ) -> Result<Tls, Failure> {
+        let trust = Trust::read(home, &settings.tls, &registrar.authority)?;
+        let configs = RwLock::new(Configs::new(home, settings, &registrar, &trust)?);
+        registrar.revocations.set_others(trust.revoked);
+        Ok(Tls { home: home.clone(), origin: origin.clone(), registrar, configs, replacing: Mutex::new(()) })
     }
 
-    /// For the next handshake where a client certificate is required: MQTT, the shell.
+    /// For the next handshake where a client certificate is required: MQTT.
     pub(crate) fn required(&self) -> Arc<ServerConfig> {
         self.configs.read().unwrap_or_else(PoisonError::into_inner).required.clone()
     }
@@ -50,26 +63,40 @@ impl Tls {
         self.configs.read().unwrap_or_else(PoisonError::into_inner).asked.clone()
     }
 
-    /// Issues what ends soon anew; connections stay as they are.
-    pub(crate) fn renew(&self) -> Result<(), Failure> {
+    /// The same for the remote shell, which knows our own authority only.
+    pub(crate) fn shell(&self) -> Arc<ServerConfig> {
+        self.configs.read().unwrap_or_else(PoisonError::into_inner).shell.clone()
+    }
+
+    /// Reads configuration and files again; issues what ends soon anew. All of it counts from the next handshake on, or none does.
+    /// Connections stay as they are, but for those whose certificate is revoked by now.
+    pub(crate) fn reload(&self) -> Result<(), Failure> {
+        let _alone = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings = self.origin.load()?;
+        let trust = Trust::read(&self.home, &settings.tls, &self.registrar.authority)?;
         keys::admin(&self.home, &self.registrar)?;
-        let pair = keys::server(&self.home, &self.settings, &self.registrar)?;
-        let fresh = Configs::new(&self.registrar.authority, pair)?;
+        let fresh = Configs::new(&self.home, &settings, &self.registrar, &trust)?;
         *self.configs.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        self.registrar.revocations.set_others(trust.revoked);
+        self.registrar.look_again();
         Ok(())
     }
 }
 
 impl Configs {
-    fn new(authority: &Authority, pair: keys::Pair) -> Result<Configs, Failure> {
+    fn new(home: &Home, settings: &Settings, registrar: &Registrar, trust: &Trust) -> Result<Configs, Failure> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let roots = roots(authority.certificate_der())?;
-        let verifier = || WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone());
-        let (must, may) = (verifier(), verifier().allow_unauthenticated());
-        let again = keys::Pair { certificate: pair.certificate.clone(), key: pair.key.clone_key() };
-        let required = config(must.build().map_err(Failure::tls)?, again, MQTT)?;
-        let asked = config(may.build().map_err(Failure::tls)?, pair, WEB)?;
-        Ok(Configs { required, asked })
+        let verifier = |roots| WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
+        let own = keys::server(home, settings, registrar)?;
+        let (shown, own_roots) = (keys::shown(home, settings, &own)?, roots(registrar.authority.certificate_der())?);
+        let must = verifier(trust.roots.clone()).build().map_err(Failure::tls)?;
+        let may = verifier(trust.roots.clone()).allow_unauthenticated().build().map_err(Failure::tls)?;
+        let operator = verifier(own_roots).build().map_err(Failure::tls)?;
+        Ok(Configs {
+            required: config(must, &shown, MQTT)?,
+            asked: config(may, &shown, WEB)?,
+            shell: config(operator, &own, &[])?,
+        })
     }
 }
 
@@ -77,7 +104,7 @@ impl Configs {
 /// the certificate of the first one, at which the TLS stack does not look again; so everybody who takes connections does (SEC-2).
 fn config(
     verifier: Arc<dyn ClientCertVerifier>,
-    pair: keys::Pair,
+    pair: &keys::Pair,
     protocols: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, Failure> {
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -85,7 +112,7 @@ fn config(
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(Failure::tls)?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![pair.certificate], pair.key)
+        .with_single_cert(pair.chain.clone(), pair.key.clone_key())
         .map_err(Failure::tls)?;
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -101,7 +101,7 @@ impl Performer<Chat> for Outputs {
             match output {
                 Output::Port(port, out) => port.push(out),
                 Output::Work(job) => self.hand_over(job),
-                Output::Lapsed => self.registrar.lapsed(),
+                Output::Lapsed => self.registrar.look_again(),
             }
         }
     }

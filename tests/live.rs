@@ -1,4 +1,5 @@
-//! The scenes of `tests/scenes`, played unchanged against the real program over MQTT 5.0 and 3.1.1, a server for each file.
+//! The scenes of `tests/scenes`, played unchanged against the real program over MQTT 5.0 and 3.1.1, a server for each file; some of them
+//! over WebSocket as well, and with `CHAT_CARRIER=ws` or `wss` all of them by that.
 
 mod support;
 
@@ -6,15 +7,20 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use scene::{Daemon, Hello, Live, SERVICE_HASH, Stage, Version, live_file};
+use scene::{Daemon, Hello, Live, SERVICE_HASH, Stage, Version, Wire, live_file};
 use support::Server;
+use support::carrier::{self, Carrier};
 
 /// The real program as a stage.
-struct Real(Server);
+struct Real(Server, Carrier);
 
 impl Daemon for Real {
     fn address(&self) -> SocketAddr {
         self.0.mqtt()
+    }
+
+    fn open(&self) -> std::io::Result<Box<dyn Wire>> {
+        carrier::open(&self.0, self.1)
     }
 
     fn crash(&mut self) -> Result<(), String> {
@@ -33,11 +39,18 @@ impl Daemon for Real {
 }
 
 fn play(file: &str) {
+    match Carrier::asked() {
+        Some(carrier) => play_over(file, carrier, &[Version::V5]),
+        None => play_over(file, Carrier::Tcp, &[Version::V5, Version::V4]),
+    }
+}
+
+fn play_over(file: &str, carrier: Carrier, versions: &[Version]) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenes").join(file);
     let hash: String = SERVICE_HASH.iter().map(|byte| format!("{byte:02x}")).collect();
     let service = format!("auth.sys_secret = \"{hash}\"");
-    for version in [Version::V5, Version::V4] {
-        live_file(&path, &mut Real(Server::start_with(&service)), version);
+    for version in versions {
+        live_file(&path, &mut Real(Server::start_with(&service), carrier), *version);
     }
 }
 
@@ -52,11 +65,27 @@ macro_rules! scenes {
 
 scene::every_file!(scenes);
 
+/// What a connection goes through by another carrier: all of its life, and much at once. The calls do not know of it.
+#[test]
+fn con_2_scenes_over_websocket() {
+    for file in ["traces.chat", "connections.chat", "topics.chat"] {
+        play_over(file, Carrier::Ws, &[Version::V5]);
+    }
+    play_over("traces.chat", Carrier::Ws, &[Version::V4]);
+}
+
+#[test]
+fn con_2_scenes_over_websocket_and_tls() {
+    for file in ["traces.chat", "delivery.chat"] {
+        play_over(file, Carrier::Wss, &[Version::V5]);
+    }
+}
+
 /// With limits: what comes faster than it may is taken when it is due, and all of it is.
 #[test]
 fn sec_13_beyond_their_rate_messages_wait_and_none_is_refused() {
     const ACKS: usize = 12_400;
-    let mut real = Real(Server::start_with("limits = true"));
+    let mut real = Real(Server::start_with("limits = true"), Carrier::Tcp);
     let mut live = Live::new(&mut real, Version::V5);
     let hello = Hello { client_id: "reg_flood".to_owned(), ..Hello::default() };
     assert_eq!(live.connect("flood", &hello), Ok(0));

@@ -131,6 +131,42 @@ fn paho(name: &str, version: &str) {
 }
 
 #[test]
+fn con_2_t_1_by_paho_mqtt_over_websocket() {
+    for version in ["3.1.1", "5"] {
+        let server = Server::start();
+        let mut command = bounded(python());
+        let arguments = [&server.http().port().to_string(), version, "websockets"];
+        finish_well(command.arg(script("paho_t1.py")).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1"));
+    }
+}
+
+/// What a browser has: mqtt.js, over TLS, with free topics and with a guest of the chat.
+#[test]
+fn con_2_topic_13_d_63_mqtt_js_over_websocket_and_tls() {
+    let server = Server::start();
+    let alice = certify(&server, "alice");
+    let file = |end: &str| alice.folder.path().join(format!("alice.{end}"));
+    let mut command = bounded("node");
+    command.arg(script("browser.mjs")).arg(server.https().port().to_string());
+    command.arg(server.root_certificate()).arg(file("crt")).arg(file("key")).env("CHAT_NODE", node_modules());
+    finish_well(&mut command);
+}
+
+/// Where `.ci/run` has installed mqtt.js, or `$CHAT_NODE`.
+fn node_modules() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target"));
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let made = Path::new("node/node_modules");
+    let places = [
+        env::var_os("CHAT_NODE").map(PathBuf::from),
+        Some(repository.join(target).join(made)),
+        Some(repository.join("target").join(made)),
+    ];
+    let found = places.into_iter().flatten().find(|place| place.join("mqtt/package.json").exists());
+    found.expect("mqtt.js is missing: .ci/run installs it in target/node, or set CHAT_NODE")
+}
+
+#[test]
 fn c_1_to_c_6_and_message_1_by_an_erlang_node() {
     let server = Server::start();
     finish_well(bounded("escript").arg(script("erlang_t1.escript")).arg(server.mqtt().port().to_string()));

@@ -9,9 +9,8 @@ use ca::Reason;
 use chat::rows::{self, BINDING, Binding, LAPSED, Lapsed, Why};
 use chat::{Chat, Input, Name};
 use kvs::{Batch, Span, Store};
-use mqtt::Front;
 use n2o::Handle;
-use proto::ids::Phone;
+use proto::ids::{DevKey, Phone};
 
 use super::{Registrar, millis};
 use crate::failure::Failure;
@@ -53,14 +52,19 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn start(registrar: Arc<Registrar>, handle: Handle<Chat>, front: Arc<Front>) -> Result<Keeper, Failure> {
+    /// `end_revoked` closes live connections whose certificate has been revoked.
+    pub(crate) fn start(
+        registrar: Arc<Registrar>,
+        handle: Handle<Chat>,
+        end_revoked: impl Fn() + Send + 'static,
+    ) -> Result<Keeper, Failure> {
         let own = registrar.clone();
         let work = move || {
             if let Err(failure) = own.remind(&handle) {
                 tracing::error!(%failure, "cannot look at what is revoked");
             }
             loop {
-                if let Err(failure) = own.look(&front) {
+                if let Err(failure) = own.look(&end_revoked) {
                     tracing::error!(%failure, "cannot revoke, or issue the revocation list");
                 }
                 if !own.keeper.wait() {
@@ -81,8 +85,8 @@ impl Drop for Keeper {
 }
 
 impl Registrar {
-    /// There may be keys that the chat has ended.
-    pub(crate) fn lapsed(&self) {
+    /// There may be keys that the chat has ended, or lists of others that say more than before.
+    pub(crate) fn look_again(&self) {
         self.keeper.ring();
     }
 
@@ -111,6 +115,22 @@ impl Registrar {
         Ok(())
     }
 
+    /// The device that a key opens (ID-9 rule 1).
+    pub(crate) fn bound_to(&self, key: &[u8]) -> Option<(Phone, DevKey)> {
+        let binding: Binding = self.row(BINDING, key).ok()??;
+        Some((Phone::parse(&binding.phone).ok()?, DevKey::parse(&binding.dev_key).ok()?))
+    }
+
+    /// The account that has the device now (PROFILE-11).
+    pub(crate) fn account_of(&self, phone: &Phone, device: &DevKey) -> Option<Phone> {
+        chat::account_of(&*self.store.snapshot(), millis(SystemTime::now()), phone, device).ok()?
+    }
+
+    /// Whether this code is an invite for the account key. The account itself judges; this is so that what is none costs nothing.
+    pub(crate) fn is_invited(&self, phone: &Phone, code: &[u8]) -> bool {
+        chat::is_invited(&*self.store.snapshot(), phone, code, millis(SystemTime::now())).unwrap_or(false)
+    }
+
     /// A crash may have come between a revocation and the chat's word.
     fn remind(&self, handle: &Handle<Chat>) -> Result<(), Failure> {
         let now = millis(SystemTime::now());
@@ -128,10 +148,10 @@ impl Registrar {
     }
 
     /// One round.
-    fn look(&self, front: &Front) -> Result<(), Failure> {
+    fn look(&self, end_revoked: &dyn Fn()) -> Result<(), Failure> {
         self.revoke_lapsed()?;
         let has_more = self.recall()?;
-        front.end_revoked();
+        end_revoked();
         if self.changed.swap(false, Ordering::AcqRel) || has_more || self.is_list_old() {
             self.issue_list()?;
             tracing::debug!("issued a revocation list");

@@ -5,15 +5,16 @@ use std::sync::{PoisonError, RwLock};
 
 use aws_lc_rs::digest;
 
-/// Revoked certificates by their prints.
+/// Revoked certificates by their prints: those of our own authority, and of the others whose lists are configured.
 #[derive(Debug, Default)]
 pub(crate) struct Revocations {
     own: RwLock<HashSet<u128>>,
+    others: RwLock<HashSet<u128>>,
 }
 
 impl Revocations {
     pub(crate) fn has(&self, print: u128) -> bool {
-        self.own.read().unwrap_or_else(PoisonError::into_inner).contains(&print)
+        [&self.own, &self.others].iter().any(|set| set.read().unwrap_or_else(PoisonError::into_inner).contains(&print))
     }
 
     pub(super) fn add(&self, print: u128) {
@@ -26,6 +27,11 @@ impl Revocations {
         let more = !prints.is_subset(&own);
         *own = prints;
         more
+    }
+
+    /// Replaces what the lists of others say.
+    pub(crate) fn set_others(&self, prints: HashSet<u128>) {
+        *self.others.write().unwrap_or_else(PoisonError::into_inner) = prints;
     }
 }
 

@@ -29,6 +29,7 @@ certify NAME [service]        a certificate with its key, in the server's folder
 issued [NAME]                 the log of certificates, the latest last; only those of NAME, or PHONE/DEVICE
 revoke SERIAL [REASON]        take a certificate back; keyCompromise, superseded, ...
 kick CLIENT                   end a client's connection
+reload                        read the section [tls] of the configuration and its files again
 drain                         end all connections and take no new ones
 stop                          end the server
 ping, version, help
@@ -41,7 +42,7 @@ pub(super) async fn run(shell: &Shell, line: &str) -> Result<String, String> {
     match *words.as_slice() {
         ["help"] | [] => Ok(HELP.into()),
         ["ping"] => {
-            Ok(format!("pong, up {}, {} connections", clock::span(shell.started.elapsed()), shell.front.connections()))
+            Ok(format!("pong, up {}, {} connections", clock::span(shell.started.elapsed()), shell.connections()))
         }
         ["version"] => Ok(format!("chat {}", env!("CARGO_PKG_VERSION"))),
         ["tree"] => Ok(tree::print(&shell.handle.registry().tree("chat", tree::TREE_MAX))),
@@ -62,9 +63,13 @@ pub(super) async fn run(shell: &Shell, line: &str) -> Result<String, String> {
         ["revoke", serial] => authority::revoke(shell, serial, "unspecified"),
         ["revoke", serial, reason] => authority::revoke(shell, serial, reason),
         ["kick", client] => kick(shell, client),
+        ["reload"] => {
+            shell.tls.reload().map_err(|failure| format!("nothing is changed: {failure}"))?;
+            Ok("reloaded: counts from the next connection on".into())
+        }
         ["drain"] => {
-            shell.front.shutdown(DRAIN).await;
-            Ok(format!("drained, {} connections left", shell.front.connections()))
+            tokio::join!(shell.front.shutdown(DRAIN), shell.web.shutdown(DRAIN));
+            Ok(format!("drained, {} connections left", shell.connections()))
         }
         ["stop"] => Ok("stops".into()),
         [ref word, ..] => Err(format!("no such command, or other words than it takes: {word}; try help")),

@@ -35,10 +35,18 @@ pub(crate) struct Shell {
     pub(crate) handle: Handle<Chat>,
     pub(crate) store: Arc<Disk>,
     pub(crate) front: Arc<Front>,
+    pub(crate) web: Arc<web::Front>,
     pub(crate) registrar: Arc<Registrar>,
     pub(crate) tls: Arc<Tls>,
     pub(crate) stop: Arc<Notify>,
     pub(crate) started: Instant,
+}
+
+impl Shell {
+    /// Clients of all fronts.
+    pub(crate) fn connections(&self) -> usize {
+        self.front.connections() + self.web.connections()
+    }
 }
 
 /// Takes the ports.
@@ -80,7 +88,7 @@ pub(crate) async fn listen(listener: TcpListener, shell: Arc<Shell>) {
 async fn serve(stream: TcpStream, shell: &Shell) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let asked = tokio::time::timeout(ASK, async {
-        let mut stream = TlsAcceptor::from(shell.tls.required()).accept(stream).await?;
+        let mut stream = TlsAcceptor::from(shell.tls.shell()).accept(stream).await?;
         let operator =
             stream.get_ref().1.peer_certificates().and_then(<[_]>::first).is_some_and(|leaf| is_operator(shell, leaf));
         let line = read_command(&mut stream).await?;

@@ -50,6 +50,9 @@ impl Settings {
             return Err(format!("auth.jwt.self_issue needs every listener on loopback, and {open} is not"));
         }
         self.auth.check()?;
+        if self.tls.certificate.is_empty() != self.tls.key.is_empty() {
+            return Err("tls.certificate and tls.key go together".into());
+        }
         if !PACKETS.contains(&self.mqtt.packet_max) {
             return Err(format!("mqtt.packet_max is {} to {} bytes", PACKETS.start(), PACKETS.end()));
         }
@@ -124,6 +127,7 @@ mod tests {
         assert!(error("limits = true\n[listen]\nmqt = []").contains("mqt"));
         assert!(error("log = 7").contains("line 1"));
         assert!(error("listen.mqtt = ['nowhere']").contains("address"));
+        assert!(error("tls.certificate = 'chain.pem'").contains("go together"));
         assert!(error("mqtt.packet_max = 7").contains("packet_max"));
         assert!(error("auth.sys_secret = 'secret'").contains("not the secret itself"));
         assert!(error("auth.providers = ['mail']").contains("mailboxes"));

@@ -1,4 +1,4 @@
-"""Trace T-1 of SPEC, appendix D, whole, by paho-mqtt against a fresh server: `paho_t1.py PORT 3.1.1|5`."""
+"""Trace T-1 of SPEC, appendix D, whole, by paho-mqtt against a fresh server: `paho_t1.py PORT 3.1.1|5 [websockets]`."""
 
 import sys
 import threading
@@ -13,6 +13,7 @@ HOST = "127.0.0.1"
 PROTOCOLS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
 EVENTS = "events/1//api/anon//"
 WAIT_S = 10
+TRANSPORT = sys.argv[3] if len(sys.argv) > 3 else "tcp"
 
 # The fields of a record after its name, with their defaults (records.toml).
 FIELDS = {
@@ -63,7 +64,9 @@ class Client:
 
     def __init__(self, port, protocol, client_id, token=None):
         self.id, self.inbox, self.changed, self.ended = client_id, [], threading.Condition(), None
-        self.mqtt = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=PROTOCOLS[protocol])
+        self.mqtt = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=PROTOCOLS[protocol], transport=TRANSPORT)
+        if TRANSPORT == "websockets":
+            self.mqtt.ws_set_options(path="/mqtt")
         if token:
             self.mqtt.username_pw_set(client_id, token.decode())
         self.connack = None

@@ -18,13 +18,16 @@ mod open;
 mod agree;
 mod cipher;
 
+mod file;
+
 pub use fault::Fault;
+pub use file::{FILE_KEY_BYTES, FILE_MAX, FileKey, open_file, seal_file};
 pub use identity::Identity;
 pub use open::{is_sealed, open};
-pub use seal::seal;
+pub use seal::{can_receive, seal};
 pub use sign::{sign, sign_detached};
 pub use trust::Trust;
-pub use verify::{Signed, verify, verify_detached};
+pub use verify::{Signed, content, verify, verify_detached};
 
 /// Bytes of sealed or signed content, at most: the largest packet (24 MiB, SPEC section 11).
 pub const CONTENT_MAX: usize = 24 << 20;

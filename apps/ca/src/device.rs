@@ -12,7 +12,7 @@ use x509_parser::{
     x509,
 };
 
-use crate::{Refusal, profile::KeyKind};
+use crate::{Refusal, authority::sha256, profile::KeyKind};
 
 /// Bytes of a request; a longer one is refused unread. An RSA key of 8192 bits with many attributes fits.
 const REQUEST_MAX: usize = 8 * 1024;
@@ -49,6 +49,11 @@ pub(crate) fn proven_key(der: &[u8]) -> Result<(SubjectPublicKeyInfo, KeyKind), 
         return Err(Refusal::Key);
     }
     Ok((key, kind))
+}
+
+/// SHA-256 of the SubjectPublicKeyInfo of a request that [`crate::Authority::device`] would take.
+pub fn key_of_request(der: &[u8]) -> Result<[u8; 32], Refusal> {
+    Ok(sha256(&proven_key(der)?.0.subject_public_key_info()))
 }
 
 /// The kind of an allowed key whose length fits its algorithm.

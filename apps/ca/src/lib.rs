@@ -4,6 +4,7 @@
 //! Time comes from the caller. Random numbers (keys, serial numbers) come from aws-lc-rs.
 
 mod authority;
+mod bundle;
 pub mod cms;
 mod crl;
 mod device;
@@ -20,7 +21,9 @@ mod subject;
 mod validity;
 
 pub use authority::{Authority, Certificate, Issued};
+pub use bundle::certs_only;
 pub use crl::{List, Reason, Revoked, read_list};
+pub use device::key_of_request;
 pub use encoding::pem;
 pub use error::{Error, Refusal};
 pub use places::Places;

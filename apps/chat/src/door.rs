@@ -28,6 +28,8 @@ pub struct Hello {
     pub window: u16,
     /// Largest payload that the client takes, in bytes (DLV-14).
     pub item_max: usize,
+    /// [`Session::confirm`] says that the client has an item (MQTT's PUBACK), not only that it was written (DLV-3, DLV-13).
+    pub acknowledges: bool,
 }
 
 /// An address that limits count for: one of IPv4, or the first half of one of IPv6, which is one network. It is never kept, and not
@@ -202,7 +204,7 @@ impl Session {
         self.tell(Input::Request { port: self.port.clone(), call, origin, payload })
     }
 
-    /// The client has confirmed (PUBACK) the item with this delivery number.
+    /// The client has confirmed (PUBACK) the item with this delivery number; where it cannot, the item was written.
     pub fn confirm(&self, delivery: u64) -> Result<(), Busy> {
         self.tell(Input::Confirmed { connection: self.port.number(), delivery })
     }

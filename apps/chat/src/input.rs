@@ -310,7 +310,7 @@ pub enum Tick {
     /// Slow work has had its time (SPEC section 9).
     WorkOver,
     /// The same of a session that has signatures verified.
-    VerifyOver { connection: u64, call: u64 },
+    VerifyOver { connection: u64 },
     /// The agenda's next time has come.
     AgendaDue,
     /// DLV-6: devices have acknowledged since the last look.
@@ -528,4 +528,17 @@ pub enum Command {
     Invite { phone: Phone, reply: Arc<Port> },
     /// Close a client's connection.
     Kick,
+    /// A certificate for a device that proves itself beside its connections (SEC-4). The reply has what AUTH-17 answers, as
+    /// [`Out::Answer`](crate::door::Out::Answer).
+    Enrol(Box<Enrol>),
+}
+
+/// What such a device shows: its token, or a certificate that TLS has verified.
+#[derive(Debug, Clone)]
+pub struct Enrol {
+    pub device: DevKey,
+    pub token: Option<Bytes>,
+    pub certificate: Option<Arc<Certificate>>,
+    pub request: Bytes,
+    pub reply: Arc<Port>,
 }

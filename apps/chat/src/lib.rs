@@ -21,12 +21,14 @@ mod vault;
 
 pub use app::{Chat, Process};
 pub use input::{
-    Account, Admit, Admitted, Also, Answer, Call, CallEnded, Command, Confirming, Founding, Friendship, Input, Letter,
-    Notice, Refresh, Seat, Starred, Tick, Transient, Who, WorkError, WorkResult,
+    Account, Admit, Admitted, Also, Answer, Call, CallEnded, Command, Confirming, Enrol, Founding, Friendship, Input,
+    Letter, Notice, Refresh, Seat, Starred, Tick, Transient, Who, WorkError, WorkResult,
 };
 pub use name::{Group, Name};
+pub use names::account_of;
 pub use output::{Channel, Job, Output, Push, Sender, Signature, Work};
 pub use port::{OUTS_MAX, Port, TRANSIENT_MAX};
+pub use protocol::auth::is_invited;
 pub use protocol::work::unfinished;
 pub use settings::{BadIssuer, Issuer, Jwt, Provider, Settings};
 pub use vault::{KEY_BYTES, Vault};

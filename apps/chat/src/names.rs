@@ -84,6 +84,14 @@ pub(crate) fn session(store: &dyn View, now: u64, client: &Bytes) -> Result<Arc<
     }
 }
 
+/// The account whose device a client id `emqttd_<phone>_<device>` is, `now`, milliseconds since 1970.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn account_of(store: &dyn View, now: u64, phone: &Phone, device: &DevKey) -> Result<Option<Phone>, Failure> {
+    device_of(store, now, phone, device)
+}
+
 fn device_of(store: &dyn View, now: u64, phone: &Phone, device: &DevKey) -> Result<Option<Phone>, Failure> {
     let has = |account: &Phone| Ok(store.get(DEVICE, &rows::device_key(account, device))?.is_some());
     first(store, now, phone, has)

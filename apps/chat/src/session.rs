@@ -121,7 +121,7 @@ impl Session {
             Input::Tick(Tick::StillHere { connection }) => self.still_here(cx, fx, connection),
             Input::Tick(Tick::GoOn { connection }) => self.go_on(chat, cx, fx, connection)?,
             Input::Worked { job, result } => self.verified(cx, fx, job, result)?,
-            Input::Tick(Tick::VerifyOver { connection, call }) => self.verify_over(cx, fx, connection, call)?,
+            Input::Tick(Tick::VerifyOver { connection }) => self.verify_over(cx, fx, connection)?,
             Input::Tick(Tick::SessionOver { connection }) => self.session_over(fx, connection),
             // The operator closes it.
             Input::Command(_) => self.close(fx, Bye::Ended),

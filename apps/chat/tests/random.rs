@@ -20,7 +20,7 @@ fn days(transient: bool, end: fn(&mut World) -> Result<usize, String>) -> usize 
         Some(seed) => seed..seed + 1,
         None => 0..number("CHAT_SEEDS").unwrap_or(SEEDS),
     };
-    let mut total = 0;
+    let (mut total, mut moves) = (0, 0);
     for seed in seeds {
         let mut world = World::new(seed, transient);
         (0..STEPS).for_each(|_| world.step());
@@ -28,7 +28,9 @@ fn days(transient: bool, end: fn(&mut World) -> Result<usize, String>) -> usize 
             Ok(messages) => total += messages,
             Err(why) => panic!("{why}\n(again: CHAT_SEED={seed} cargo test -p chat-core --test random)"),
         }
+        moves += world.moves;
     }
+    assert!(moves > 0, "nobody ever moved to another number");
     total
 }
 

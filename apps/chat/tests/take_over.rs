@@ -39,6 +39,7 @@ fn connect(stage: &mut Simulated, client: &str, token: &Bytes) -> Arc<Port> {
         version: 101,
         window: 32,
         item_max: 1 << 20,
+        acknowledges: true,
     };
     let input = Input::Connect { hello: Box::new(hello), port: port.clone() };
     assert!(stage.sim.tell(&Name::Session(client.into()), input).is_ok());

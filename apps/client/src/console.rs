@@ -39,6 +39,9 @@ pub struct ConsoleArgs {
     /// Register by a fake number, on a server set up for tests
     #[arg(long)]
     pub fake: bool,
+    /// Send in the clear, also to those who could receive it sealed
+    #[arg(long)]
+    pub plain: bool,
     /// Show every record that comes, in text notation
     #[arg(long, short)]
     pub verbose: bool,

@@ -36,6 +36,9 @@ pub enum Error {
     Url(String),
     #[error("TLS: {0}")]
     Tls(String),
+    /// Content could not be sealed, opened or trusted (SEC-5, SEC-6).
+    #[error("sealed content: {0}")]
+    Sealed(#[from] ca::cms::Fault),
     #[error(transparent)]
     Malformed(#[from] Malformed),
     #[error("record: {0}")]
@@ -65,7 +68,7 @@ impl Error {
             Error::Disconnected | Error::TimedOut | Error::Io(_) => true,
             Error::Tls(_) | Error::Malformed(_) => true,
             Error::Refused { .. } | Error::NotPublished(_) | Error::NotSubscribed(_) | Error::Unexpected(_) => false,
-            Error::Busy | Error::Url(_) | Error::Record(_) | Error::Local(_) => false,
+            Error::Busy | Error::Url(_) | Error::Record(_) | Error::Local(_) | Error::Sealed(_) => false,
         }
     }
 }
@@ -87,6 +90,8 @@ fn refusal(code: &str, detail: Option<&str>) -> String {
         "not_supported" => "this server does not offer that",
         "invalid_data" => "the server cannot make sense of that",
         "session_not_found" => "there is no such device",
+        "not_encrypted" => "content must be sealed here",
+        "invalid_signature" => "a signature in it is not good",
         "number_not_allowed" => "this number may not register here",
         "invalid_sms_code" => "that is not the code",
         "attempts_expired" => "too many tries; wait a quarter of an hour",

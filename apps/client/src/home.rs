@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, Error, Identity, Options, Tls, Url};
+use crate::{Account, Error, Identity, Options, People, Seals, Tls, Url};
 
 const ACCOUNT: &str = "account.json";
 const KEY: &str = "device.key";
 const CERTIFICATE: &str = "device.crt";
 const AUTHORITY: &str = "ca.crt";
+const KEYS: &str = "keys.json";
 
-/// `account.json` (0600), and where there are: `device.key` (0600), `device.crt`, `ca.crt`.
+/// `account.json` (0600), and where there are: `device.key` (0600), `device.crt`, `ca.crt`; `keys.json`, the keys that people were seen
+/// to have.
 #[derive(Debug, Clone)]
 pub struct Home {
     folder: PathBuf,
@@ -60,13 +62,45 @@ impl Home {
         let phone_id = account.phone_id().ok_or_else(|| Error::Unexpected("a profile without roster".into()))?;
         let (client_id, token) = (account.client_id.clone(), account.token.clone());
         let stored = Stored { url: url.to_string(), client_id, token, phone_id };
-        let local = |error: ca::Error| Error::local(error.to_string());
         if let Some(der) = &account.certificate {
-            ca::files::write_secret(self.folder.join(KEY), key_pem).map_err(local)?;
-            ca::files::write_public(self.folder.join(CERTIFICATE), ca::pem(der)).map_err(local)?;
+            self.save_certificate(der, key_pem)?;
         }
         self.save(&stored)?;
         Ok(stored)
+    }
+
+    /// Keeps a certificate (DER) with its key.
+    pub fn save_certificate(&self, der: &[u8], key_pem: &str) -> Result<(), Error> {
+        let local = |error: ca::Error| Error::local(error.to_string());
+        ca::files::write_secret(self.folder.join(KEY), key_pem).map_err(local)?;
+        ca::files::write_public(self.folder.join(CERTIFICATE), ca::pem(der)).map_err(local)
+    }
+
+    /// What content is sealed with, where the device has a certificate.
+    pub fn seals(&self) -> Result<Option<Seals>, Error> {
+        let (cert, key, authority) =
+            (self.folder.join(CERTIFICATE), self.folder.join(KEY), self.folder.join(AUTHORITY));
+        if !cert.exists() || !key.exists() {
+            return Ok(None);
+        }
+        let identity = identity(&cert, &key)?;
+        let authority = if authority.exists() { Some(fs::read_to_string(authority)?) } else { None };
+        Seals::new(&identity.cert_pem, &identity.key_pem, authority.as_deref()).map(Some)
+    }
+
+    /// The keys that people were seen to have.
+    pub fn people(&self) -> Result<People, Error> {
+        let path = self.folder.join(KEYS);
+        if !path.exists() {
+            return Ok(People::default());
+        }
+        let known = serde_json::from_slice(&fs::read(&path)?);
+        known.map(People::remembered).map_err(|error| Error::local(format!("{}: {error}", path.display())))
+    }
+
+    pub fn save_people(&self, people: &People) -> Result<(), Error> {
+        let text = serde_json::to_string(&people.to_remember()).map_err(|error| Error::local(error.to_string()))?;
+        ca::files::write_public(self.folder.join(KEYS), text).map_err(|error| Error::local(error.to_string()))
     }
 
     /// What this folder gives for TLS.

@@ -11,13 +11,18 @@ use crate::{Error, Tls, Url};
 /// The authorities of a PEM bundle; at least one.
 pub(crate) fn roots(ca_pem: &str) -> Result<Arc<RootCertStore>, Error> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
-        roots.add(certificate.map_err(Error::tls)?).map_err(Error::tls)?;
+    for certificate in authorities(ca_pem)? {
+        roots.add(certificate).map_err(Error::tls)?;
     }
-    if roots.is_empty() {
-        Err(Error::Tls("no certificate of an authority is given".into()))
-    } else {
-        Ok(Arc::new(roots))
+    Ok(Arc::new(roots))
+}
+
+/// The same as certificates.
+pub(crate) fn authorities(ca_pem: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(ca_pem.as_bytes()).collect();
+    match all.map_err(Error::tls)? {
+        none if none.is_empty() => Err(Error::Tls("no certificate of an authority is given".into())),
+        all => Ok(all),
     }
 }
 

@@ -23,6 +23,9 @@ pub use gate::{Gate, Limits, Ticket};
 /// Says who holds a certificate that TLS has verified, given the leaf in DER; `None` when it says nothing usable.
 pub type Identify = Arc<dyn Fn(&[u8]) -> Option<Certificate> + Send + Sync>;
 
+/// Whether a certificate, by [`Certificate::print`], has been revoked.
+pub type IsRevoked = Arc<dyn Fn(u128) -> bool + Send + Sync>;
+
 /// One listener.
 #[derive(Debug, Clone)]
 pub struct Listen {

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use listen::{Bound, Doorman, Listen};
+use chat::door::Certificate;
+use listen::{Bound, Doorman, IsRevoked, Listen, Ticket};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::IsRevoked;
+use crate::connection;
 use crate::settings::Settings;
 use crate::shared::Shared;
 
@@ -51,6 +53,17 @@ impl Front {
     /// SEC-2: closes the connections whose certificate has been revoked (5.0: 0x98).
     pub fn end_revoked(&self) {
         self.shared.end_revoked();
+    }
+
+    /// Serves MQTT on a stream that others have opened, on the ring thread that this is called on. Returns when CONNECT is accepted or
+    /// refused; accepted, a task of its own goes on.
+    pub async fn carry(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        certificate: Option<Arc<Certificate>>,
+        ticket: Ticket,
+    ) {
+        connection::serve(stream, self.shared.clone(), certificate, ticket).await;
     }
 
     /// Accepted connections.

@@ -67,6 +67,3 @@ mod broker;
 
 pub use front::Front;
 pub use settings::{Plain, Settings};
-
-/// Whether a certificate, by [`chat::door::Certificate::print`], has been revoked.
-pub type IsRevoked = std::sync::Arc<dyn Fn(u128) -> bool + Send + Sync>;

@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use chat::Chat;
-use listen::{Arrival, Serve, Stream};
+use listen::{Arrival, IsRevoked, Serve, Stream};
 
-use crate::IsRevoked;
 use crate::broker::Broker;
 use crate::connection;
 use crate::settings::Settings;

@@ -53,7 +53,7 @@ async fn one(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer:
     let own = shared.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (shared, peer) = (own.clone(), peer.clone());
-        async move { Ok::<_, Infallible>(shared.routes.answer(request, peer).await) }
+        async move { Ok::<_, Infallible>(shared.routes.answer(request, peer, &shared).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -76,7 +76,7 @@ async fn two(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer:
     let service = service_fn(move |request: Request<Incoming>| {
         let (shared, peer) = (own.clone(), peer.clone());
         counted.set(counted.get() + 1);
-        async move { Ok::<_, Infallible>(shared.routes.answer(request, peer).await) }
+        async move { Ok::<_, Infallible>(shared.routes.answer(request, peer, &shared).await) }
     });
     let connection = http2::Builder::new(Here)
         .timer(TokioTimer::new())

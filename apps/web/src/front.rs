@@ -1,11 +1,12 @@
 //! The running front: its listeners, from the bound port to the last connection.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use listen::{Arrival, Bound, Doorman, Listen, Serve};
+use chat::door::Certificate;
+use listen::{Arrival, Bound, Doorman, IsRevoked, Listen, Serve};
 use tokio::sync::Notify;
 
 use crate::connection;
@@ -21,10 +22,21 @@ pub struct Front {
 /// What all connections of a front know.
 pub(crate) struct Shared {
     pub(crate) routes: Routes,
+    /// Set before anything is served.
+    is_revoked: OnceLock<IsRevoked>,
+    /// The list of revoked certificates has changed.
+    revoked: Notify,
     open: AtomicUsize,
     stopping: AtomicBool,
     stop: Notify,
     empty: Notify,
+}
+
+/// Why a socket has to be left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    Revoked,
+    ShuttingDown,
 }
 
 /// A connection's place among all; dropped with it.
@@ -38,6 +50,8 @@ impl Front {
     pub fn bind(doorman: Arc<Doorman>, listens: Vec<Listen>, routes: Routes) -> Result<Front, listen::Error> {
         let shared = Shared {
             routes,
+            is_revoked: OnceLock::new(),
+            revoked: Notify::new(),
             open: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             stop: Notify::new(),
@@ -54,6 +68,18 @@ impl Front {
     /// Begins to accept.
     pub fn serve(&self) {
         self.bound.serve(&self.doorman, &self.shared);
+    }
+
+    /// SEC-2: from now on certificates are asked about at each request, and of open sockets at [`Front::end_revoked`]. A second call
+    /// does nothing.
+    pub fn watch(&self, is_revoked: IsRevoked) {
+        // The first one stays.
+        let _ = self.shared.is_revoked.set(is_revoked);
+    }
+
+    /// SEC-2: closes the sockets whose certificate has been revoked.
+    pub fn end_revoked(&self) {
+        self.shared.revoked.notify_waiters();
     }
 
     /// Accepted connections.
@@ -82,6 +108,28 @@ impl Shared {
     pub(crate) fn seat(self: &Arc<Shared>) -> Seat {
         self.open.fetch_add(1, Ordering::AcqRel);
         Seat(self.clone())
+    }
+
+    /// A resumed TLS session has not had its certificate looked at, so it is here, whoever asks (SEC-2).
+    pub(crate) fn is_over(&self, certificate: &Certificate) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u128::from(certificate.not_after) <= now.as_millis()
+            || self.is_revoked.get().is_some_and(|is_revoked| is_revoked(certificate.print))
+    }
+
+    /// Ready when a socket has to be left, and why.
+    pub(crate) async fn leave(&self, certificate: Option<&Certificate>) -> Leave {
+        let mut stopped = std::pin::pin!(self.stopped());
+        loop {
+            let told = self.revoked.notified();
+            if certificate.is_some_and(|certificate| self.is_over(certificate)) {
+                return Leave::Revoked;
+            }
+            tokio::select! {
+                () = stopped.as_mut() => return Leave::ShuttingDown,
+                () = told => {}
+            }
+        }
     }
 }
 

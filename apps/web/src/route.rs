@@ -13,7 +13,9 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValu
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use listen::Ticket;
 
+use crate::front::{Leave, Shared};
 use crate::reply::{Reply, status, whole};
+use crate::websocket::{self, Origins, Socket};
 
 /// A body has to be there in this time.
 const BODY: Duration = Duration::from_secs(30);
@@ -32,16 +34,19 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// One with a certificate is no stranger.
     pub(crate) fn new(address: IpAddr, certificate: Option<Arc<Certificate>>, secure: bool, ticket: Ticket) -> Peer {
         let source = ticket.source();
-        let ticket = Mutex::new(Some(ticket).filter(|_| certificate.is_none()));
-        Peer { address, source, certificate, secure, ticket }
+        Peer { address, source, certificate, secure, ticket: Mutex::new(Some(ticket)) }
     }
 
     /// Who it is has been proved: it is no longer counted among the strangers.
     pub fn known(&self) {
-        self.ticket.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(self.ticket());
+    }
+
+    /// Its place among the strangers: whoever learns who it is drops it.
+    pub fn ticket(&self) -> Option<Ticket> {
+        self.ticket.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -56,12 +61,35 @@ pub struct Asked {
     pub peer: Arc<Peer>,
 }
 
+/// A WebSocket that has been opened.
+pub struct Joined {
+    pub socket: Socket,
+    pub uri: Uri,
+    pub peer: Arc<Peer>,
+    /// Ready when it has to be left.
+    pub leave: Pin<Box<dyn Future<Output = Leave>>>,
+}
+
 type Answer = Pin<Box<dyn Future<Output = Reply>>>;
 type Handler = Box<dyn Fn(Asked) -> Answer + Send + Sync>;
+type Talk = Arc<dyn Fn(Joined) -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
 
 /// The table of routes; it is complete before the first request.
 #[derive(Default)]
-pub struct Routes(Vec<Route>);
+pub struct Routes {
+    routes: Vec<Route>,
+    doors: Vec<Door>,
+    origins: Origins,
+}
+
+/// Where a WebSocket may be opened.
+struct Door {
+    path: &'static str,
+    /// The sub-protocol that the client has to offer; without one, whatever it offers is passed over.
+    protocol: Option<&'static str>,
+    message_max: usize,
+    talk: Talk,
+}
 
 struct Route {
     method: Method,
@@ -71,6 +99,10 @@ struct Route {
 }
 
 impl Routes {
+    pub fn new(origins: Origins) -> Routes {
+        Routes { origins, ..Routes::default() }
+    }
+
     /// Answers GET, and HEAD with it. A path that ends with `/` (but the root) stands for all below it.
     pub fn get<A>(&mut self, path: &'static str, handler: impl Fn(Asked) -> A + Send + Sync + 'static)
     where
@@ -98,10 +130,31 @@ impl Routes {
         A: Future<Output = Reply> + 'static,
     {
         let handler: Handler = Box::new(move |asked| Box::pin(handler(asked)));
-        self.0.push(Route { method, path, body_max, handler });
+        self.routes.push(Route { method, path, body_max, handler });
     }
 
-    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: Arc<Peer>) -> Reply {
+    /// Opens a WebSocket for a client that offers `protocol`, or for any where there is none; the first that fits counts. Messages
+    /// have at most `message_max` bytes.
+    pub fn socket<T>(
+        &mut self,
+        path: &'static str,
+        protocol: Option<&'static str>,
+        message_max: usize,
+        talk: impl Fn(Joined) -> T + Send + Sync + 'static,
+    ) where
+        T: Future<Output = ()> + 'static,
+    {
+        let talk: Talk = Arc::new(move |joined| Box::pin(talk(joined)));
+        self.doors.push(Door { path, protocol, message_max, talk });
+    }
+
+    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: Arc<Peer>, shared: &Arc<Shared>) -> Reply {
+        if peer.certificate.as_ref().is_some_and(|certificate| shared.is_over(certificate)) {
+            return status(StatusCode::FORBIDDEN);
+        }
+        if request.method() == Method::GET && websocket::is_asked(request.headers()) {
+            return self.join(request, peer, shared);
+        }
         let head = request.method() == Method::HEAD;
         let mut reply = match self.find(request.method(), request.uri().path()) {
             Ok(route) => route.answer(request, peer).await,
@@ -118,9 +171,37 @@ impl Routes {
         reply
     }
 
+    /// The socket's task begins when the answer has left.
+    fn join(&self, mut request: Request<Incoming>, peer: Arc<Peer>, shared: &Arc<Shared>) -> Reply {
+        let (path, headers) = (request.uri().path(), request.headers());
+        let mut doors = self.doors.iter().filter(|door| covers(door.path, path)).peekable();
+        if doors.peek().is_none() {
+            return status(StatusCode::NOT_FOUND);
+        }
+        let Some(door) = doors.find(|door| door.protocol.is_none_or(|name| websocket::offers(headers, name))) else {
+            return status(StatusCode::BAD_REQUEST);
+        };
+        let (opened, reply) = websocket::handshake(headers, &self.origins, door.protocol);
+        if opened {
+            let upgrade = hyper::upgrade::on(&mut request);
+            let (talk, message_max, uri) = (door.talk.clone(), door.message_max, request.uri().clone());
+            let (seat, shared) = (shared.seat(), shared.clone());
+            actix_rt::spawn(async move {
+                if let Ok(upgraded) = upgrade.await {
+                    let socket = websocket::socket(upgraded, message_max).await;
+                    let certificate = peer.certificate.clone();
+                    let leave = Box::pin(async move { shared.leave(certificate.as_deref()).await });
+                    talk(Joined { socket, uri, peer, leave }).await;
+                }
+                drop(seat);
+            });
+        }
+        reply
+    }
+
     fn find(&self, method: &Method, path: &str) -> Result<&Route, Box<Reply>> {
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
-        let there: Vec<&Route> = self.0.iter().filter(|route| route.covers(path)).collect();
+        let there: Vec<&Route> = self.routes.iter().filter(|route| covers(route.path, path)).collect();
         if let Some(route) = there.iter().find(|route| route.method == *wanted) {
             return Ok(route);
         }
@@ -134,11 +215,12 @@ impl Routes {
     }
 }
 
-impl Route {
-    fn covers(&self, path: &str) -> bool {
-        path == self.path || (self.path.len() > 1 && self.path.ends_with('/') && path.starts_with(self.path))
-    }
+/// A path that ends with `/` (but the root) stands for all below it.
+fn covers(pattern: &str, path: &str) -> bool {
+    path == pattern || (pattern.len() > 1 && pattern.ends_with('/') && path.starts_with(pattern))
+}
 
+impl Route {
     async fn answer(&self, request: Request<Incoming>, peer: Arc<Peer>) -> Reply {
         let (parts, body) = request.into_parts();
         let body = match read(&parts.headers, body, self.body_max).await {

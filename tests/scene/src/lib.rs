@@ -60,7 +60,7 @@ mod sim;
 mod live;
 mod mqtt;
 
-pub use live::{Daemon, Live};
+pub use live::{Daemon, Live, PATIENCE, Wire};
 pub use mqtt::Version;
 pub use names::Names;
 pub use play::{live_file, play_file, sim_file};

@@ -1,4 +1,4 @@
-//! A running server as a stage, over TCP.
+//! A running server as a stage, over TCP or whatever else carries MQTT.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
@@ -11,17 +11,37 @@ use crate::mqtt::{self, Packet, Version};
 use crate::stage::{Codes, Got, Hello, Stage, Victim};
 
 /// What does not come within this time does not come.
-const PATIENCE: Duration = Duration::from_secs(4);
+pub const PATIENCE: Duration = Duration::from_secs(4);
 /// How long to wait for what the server writes to a file.
 const MOMENT: Duration = Duration::from_millis(250);
 /// A topic that nobody may receive; the server's session is asked about it, so its answer comes behind all that the session
 /// had to send before.
 const FENCE: &str = "ses/00000";
 
+/// A connection that carries MQTT; reading gives up after [`PATIENCE`].
+pub trait Wire: Read + Write {
+    /// Nothing more will be written; what still comes can be read.
+    fn finish(&mut self) -> std::io::Result<()>;
+}
+
+impl Wire for TcpStream {
+    fn finish(&mut self) -> std::io::Result<()> {
+        self.shutdown(std::net::Shutdown::Write)
+    }
+}
+
 /// The server's process.
 pub trait Daemon {
     /// Where it listens for MQTT over TCP.
     fn address(&self) -> SocketAddr;
+
+    /// Opens a connection; by TCP where nothing else is said.
+    fn open(&self) -> std::io::Result<Box<dyn Wire>> {
+        let stream = TcpStream::connect(self.address())?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Box::new(stream))
+    }
 
     /// Kills it (SIGKILL) and starts it again on the same data.
     fn crash(&mut self) -> Result<(), String>;
@@ -44,7 +64,7 @@ pub struct Live<'d> {
 
 struct Link {
     version: Version,
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     buffer: BytesMut,
     next_id: u16,
     /// Publishes that are not acknowledged.
@@ -69,11 +89,8 @@ impl Live<'_> {
 }
 
 impl Link {
-    fn open(address: SocketAddr, version: Version) -> std::io::Result<Link> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Link {
+    fn over(stream: Box<dyn Wire>, version: Version) -> Link {
+        Link {
             version,
             stream,
             buffer: BytesMut::new(),
@@ -86,7 +103,7 @@ impl Link {
             closed: None,
             at_once: true,
             held: Vec::new(),
-        })
+        }
     }
 
     fn id(&mut self) -> u16 {
@@ -96,7 +113,7 @@ impl Link {
 
     /// A connection that is closed is found out by reading.
     fn send(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
+        let _ = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
     }
 
     /// Reads until `done`, or until nothing more comes; whether it is.
@@ -173,7 +190,7 @@ impl Stage for Live<'_> {
         if hello.certified.is_some() {
             return Err("certificates are shown over TLS only: mark the scene [sim]".to_owned());
         }
-        let mut link = Link::open(self.daemon.address(), self.version).map_err(|why| why.to_string())?;
+        let mut link = Link::over(self.daemon.open().map_err(|why| why.to_string())?, self.version);
         link.at_once = !hello.holding;
         link.send(&mqtt::connect(self.version, hello));
         link.until(|link| link.connack.is_some());
@@ -190,7 +207,7 @@ impl Stage for Live<'_> {
         if politely {
             link.send(&mqtt::disconnect());
         }
-        let _ = link.stream.shutdown(std::net::Shutdown::Write);
+        let _ = link.stream.finish();
         // The server closes its side when it has taken leave.
         link.until(|_| false);
         link.closed.get_or_insert(0);

@@ -284,6 +284,7 @@ impl Stage for Simulated {
             version: hello.version.unwrap_or(101),
             window: hello.window.unwrap_or(WINDOW).min(WINDOW),
             item_max: hello.takes.map_or(1 << 20, |takes| takes as usize),
+            acknowledges: true,
         };
         self.tell(&process, Input::Connect { hello: Box::new(door), port });
         self.run();

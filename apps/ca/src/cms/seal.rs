@@ -39,6 +39,15 @@ pub fn seal(content: &[u8], recipients: &[&[u8]]) -> Result<Vec<u8>, Fault> {
     structure(infos, encrypted).map_err(|_| Fault::Crypto)
 }
 
+/// Whether content can be sealed for this certificate (DER): an EC key on a curve of ours, or an RSA key, whose usage allows it.
+pub fn can_receive(der: &[u8]) -> bool {
+    let Ok(certificate) = Certificate::from_der(der) else { return false };
+    match certificate.tbs_certificate().subject_public_key_info().algorithm.oid == oid::RSA {
+        true => may(&certificate, |usage| usage.key_encipherment()).is_ok(),
+        false => curve(&certificate).is_some() && may(&certificate, |usage| usage.key_agreement()).is_ok(),
+    }
+}
+
 fn recipient(der: &[u8], key: &ContentKey) -> Result<RecipientInfo, Fault> {
     let certificate = Certificate::from_der(der).map_err(|_| Fault::Certificate)?;
     let spki = certificate.tbs_certificate().subject_public_key_info();

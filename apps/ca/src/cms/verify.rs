@@ -58,6 +58,12 @@ pub fn verify_detached(signature: &[u8], content: &[u8], trust: &Trust, at: Syst
     Ok(Signed { content: content.to_vec(), certificate, time })
 }
 
+/// What is signed, if it is there: nothing is verified, so nobody vouches for it.
+pub fn content(signed: &[u8]) -> Option<Vec<u8>> {
+    let data = read(signed).ok()?;
+    Some(data.content.bytes?.as_bytes().to_vec())
+}
+
 fn read(signed: &[u8]) -> Result<SignedData, Fault> {
     // Content, its signature and certificates.
     if signed.len() > CONTENT_MAX + (1 << 20) {

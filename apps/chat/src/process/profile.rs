@@ -103,7 +103,7 @@ impl Profile {
                 self.forget_asked(cx);
                 Ok(())
             }
-            Input::Command(command) => self.command(cx, fx, *command),
+            Input::Command(command) => self.command(chat, cx, fx, *command),
             // Meant for other kinds of process.
             _ => Ok(()),
         }
@@ -283,7 +283,7 @@ impl Profile {
         presence::tell_one(cx, fx, &news.own, news.other.phone(), news.visible)
     }
 
-    fn command(&self, cx: &Cx<'_>, fx: &mut Fx, command: Command) -> Result<(), Failure> {
+    fn command(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, command: Command) -> Result<(), Failure> {
         match command {
             Command::Invite { phone, reply } => match names::holder(cx.store, &phone)? {
                 // The number is called so outside; here it has a key (PROFILE-11).
@@ -294,6 +294,7 @@ impl Profile {
                 }
                 Some(_) | None => self.invite(cx, fx, reply),
             },
+            Command::Enrol(asked) => auth::enrol(&self.phone, &mut self.waiting, chat, cx, fx, *asked),
             // For sessions.
             Command::Kick => Ok(()),
         }

@@ -20,6 +20,7 @@ mod verify;
 mod version;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use n2o::{Failure, Time};
@@ -29,7 +30,8 @@ use proto::records::{Auth, AuthAct, AuthType, Feature};
 
 pub(crate) use code::{forget_proof, is_proof, mail as mail_code};
 pub(crate) use device::{bind_key, end_all, end_key, facts as account, has_token, open, rosters};
-pub(crate) use enrol::announce_keys;
+pub(crate) use enrol::{announce_keys, aside as enrol};
+pub use invite::is_invited;
 pub(crate) use invite::issue as issue_invite;
 pub(crate) use key::{Bound, bound, named};
 pub(crate) use login::{admit, here};
@@ -44,7 +46,7 @@ use super::{Halt, settle};
 use crate::door::Role;
 use crate::input::{WorkError, WorkResult};
 use crate::rows::{Pending, Proof};
-use crate::{Chat, Cx, Fx, Who, effects};
+use crate::{Chat, Cx, Fx, Port, Who, effects};
 use register::Registration;
 
 /// Slow work that one account may be waiting for; a request that would exceed it is refused with `limit`.
@@ -70,8 +72,8 @@ enum Job {
     Resend { who: Who },
     /// AUTH-2.
     Voice { who: Who },
-    /// AUTH-17, with the settings that came beside the request.
-    Enrol { who: Who, settings: Vec<Feature> },
+    /// AUTH-17, with the settings that came beside the request. `aside`: whom to answer instead of a session.
+    Enrol { who: Who, settings: Vec<Feature>, aside: Option<Arc<Port>> },
     /// PROFILE-5.
     Mail { who: Who, proof: Box<Proof> },
     /// PROFILE-10.
@@ -189,8 +191,12 @@ pub(crate) fn worked(
         (Job::Code { pending, code, .. }, WorkResult::Sent) => pending::sent(&mut ask, *pending, code),
         (Job::Resend { .. }, WorkResult::Sent) => pending::sent_again(&mut ask),
         (Job::Voice { .. }, WorkResult::Sent) => pending::called(&mut ask),
-        (Job::Enrol { settings, .. }, WorkResult::Issued(certificate)) => {
-            enrol::enrolled(&mut ask, settings, &certificate)
+        (Job::Enrol { settings, aside, .. }, WorkResult::Issued(certificate)) => {
+            let done = enrol::enrolled(&mut ask, settings, &certificate, aside.as_ref());
+            return enrol::settle(fx, &who, aside.as_ref(), done);
+        }
+        (Job::Enrol { aside, .. }, WorkResult::Failed(why)) => {
+            return enrol::settle(fx, &who, aside.as_ref(), Err(not_issued(why).into()));
         }
         (Job::Certificate { registration, .. }, WorkResult::Issued(certificate)) => {
             verify::finish(&mut ask, *registration, Some(certificate))
@@ -202,7 +208,7 @@ pub(crate) fn worked(
         (Job::Code { .. } | Job::Move { .. } | Job::Resend { .. } | Job::Voice { .. }, WorkResult::Failed(why)) => {
             Err(unsent(why).into())
         }
-        (Job::Certificate { .. } | Job::Enrol { .. }, WorkResult::Failed(why)) => Err(not_issued(why).into()),
+        (Job::Certificate { .. }, WorkResult::Failed(why)) => Err(not_issued(why).into()),
         (
             Job::Code { .. } | Job::Move { .. } | Job::Resend { .. } | Job::Voice { .. } | Job::Mail { .. },
             WorkResult::Issued(_),

@@ -10,13 +10,15 @@ use crate::door::{Bye, Gone, Out, Verdict};
 use crate::effects::refused;
 use crate::input::{Also, Answer, Call, Letter, Notice, Transient};
 use crate::{Cx, Fx, Input, Name};
-use n2o::Failure;
+use n2o::{Failure, Time};
 use proto::Refusal;
 
 /// Requests that have not ended, in the order they came.
 #[derive(Default)]
 pub(super) struct Calls {
     open: VecDeque<Open>,
+    /// A timer is set for those that are being verified.
+    watched: bool,
 }
 
 struct Open {
@@ -35,11 +37,17 @@ struct Open {
 enum Stage {
     /// Waits until earlier ones have ended: it reads or changes what they may change.
     Waiting(Name, Box<Call>),
-    /// Its signatures are being verified, by this slow work (SEC-8); then it waits like any other.
-    Verifying(u64, Name, Box<Call>),
+    /// Its signatures are being verified (SEC-8); then it waits like any other.
+    Verifying(Verifying, Name, Box<Call>),
     /// Belongs to one conversation: others of the kind may run beside it.
     Overlapping,
     Alone,
+}
+
+/// By which slow work, and for how long at most.
+struct Verifying {
+    job: u64,
+    until: Time,
 }
 
 enum Behind {
@@ -181,19 +189,35 @@ impl Session {
 
 impl Calls {
     /// A call in its place, which waits for this slow work (SEC-8).
-    pub(super) fn verify(&mut self, job: u64, owner: Name, call: Box<Call>) {
-        self.open.push_back(Open::new(call.who.call, Stage::Verifying(job, owner, call)));
+    pub(super) fn verify(&mut self, job: u64, until: Time, owner: Name, call: Box<Call>) {
+        let number = call.who.call;
+        self.open.push_back(Open::new(number, Stage::Verifying(Verifying { job, until }, owner, call)));
     }
 
-    /// The slow work of a call that waits for it.
-    pub(super) fn job(&self, call: u64) -> Option<u64> {
-        let open = self.open.iter().find(|open| open.call == call)?;
-        if let Stage::Verifying(job, ..) = open.stage { Some(job) } else { None }
+    /// The calls that have waited for slow work up to now; their time is over.
+    pub(super) fn overdue(&self, now: Time) -> Vec<u64> {
+        self.verifying().filter(|work| work.until <= now).map(|work| work.job).collect()
+    }
+
+    /// When to look again, if a timer is to be set: one at a time is enough.
+    pub(super) fn watch(&mut self) -> Option<Time> {
+        let next = self.verifying().map(|work| work.until).min();
+        let fresh = next.filter(|_| !self.watched);
+        self.watched |= fresh.is_some();
+        fresh
+    }
+
+    pub(super) fn unwatched(&mut self) {
+        self.watched = false;
+    }
+
+    fn verifying(&self) -> impl Iterator<Item = &Verifying> {
+        self.open.iter().filter_map(|open| if let Stage::Verifying(work, ..) = &open.stage { Some(work) } else { None })
     }
 
     /// The slow work has ended; of a call that waits no more, nothing is changed.
     pub(super) fn verified(&mut self, job: u64, good: Result<(), Refusal>) {
-        let of_job = |open: &&mut Open| matches!(open.stage, Stage::Verifying(known, ..) if known == job);
+        let of_job = |open: &&mut Open| matches!(&open.stage, Stage::Verifying(work, ..) if work.job == job);
         let Some(open) = self.open.iter_mut().find(of_job) else { return };
         let Stage::Verifying(_, owner, call) = std::mem::replace(&mut open.stage, Stage::Alone) else { return };
         match good {

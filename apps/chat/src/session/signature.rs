@@ -5,7 +5,7 @@ use n2o::Failure;
 use proto::records::{Desc, MessageLink};
 use proto::{Record, Refusal};
 
-use super::Session;
+use super::{Link, Session};
 use crate::input::{Call, Tick, WorkError, WorkResult};
 use crate::output::{Job, Signature, Work};
 use crate::protocol::message::SIGNATURE;
@@ -46,9 +46,9 @@ impl Session {
         signatures: Vec<Signature>,
     ) -> Result<(), Failure> {
         let Some(link) = &mut self.link else { return Ok(()) };
-        let (connection, number, job) = (link.connection(), call.who.call, cx.id()?);
-        link.calls.verify(job, owner, call);
-        fx.timer(cx.now + VERIFY_MS, Input::Tick(Tick::VerifyOver { connection, call: number }));
+        let job = cx.id()?;
+        link.calls.verify(job, cx.now + VERIFY_MS, owner, call);
+        link.watch(fx);
         let from = Name::Session(self.client.clone());
         fx.emit(Output::Work(Job { from, number: job, work: Work::Verify(signatures) }));
         Ok(())
@@ -69,8 +69,21 @@ impl Session {
     }
 
     /// Nobody has said so in time.
-    pub(super) fn verify_over(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64, call: u64) -> Result<(), Failure> {
-        let Some(job) = self.link(connection).and_then(|link| link.calls.job(call)) else { return Ok(()) };
-        self.verified(cx, fx, job, WorkResult::Failed(WorkError::Broken))
+    pub(super) fn verify_over(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
+        let Some(link) = self.link(connection) else { return Ok(()) };
+        link.calls.unwatched();
+        for job in link.calls.overdue(cx.now) {
+            link.calls.verified(job, Err(Refusal::Internal));
+        }
+        link.watch(fx);
+        self.release(cx, fx)
+    }
+}
+
+impl Link {
+    fn watch(&mut self, fx: &mut Fx) {
+        if let Some(at) = self.calls.watch() {
+            fx.timer(at, Input::Tick(Tick::VerifyOver { connection: self.connection() }));
+        }
     }
 }

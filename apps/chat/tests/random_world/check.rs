@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use chat_core::rows::{
     self, AGENDA, CHANGE, CHANGED, CURSOR, DEVICE, DUPLICATE, FLEETING, IN_ROOM, KIND, LATER, MEMBER, MESSAGE,
-    Membership, NEWS, NOTICE, READ_BY, READER, REPLY, ROOM, RoomRow,
+    Membership, NEWS, NOTICE, READ_BY, READER, REPLY, ROOM, RoomRow, WORK,
 };
 use kvs::{Span, Store, Table};
 use proto::Record;
-use proto::records::{HistoryItem, Message};
+use proto::records::{HistoryItem, Message, Profile, RosterEntry, UserEntry};
 use scene::Stage;
 
 use super::{DEN, World, contents, record, text};
@@ -74,6 +74,7 @@ impl World {
         self.feeds_are_sound()?;
         self.nothing_is_due()?;
         self.no_orphans()?;
+        self.names_agree()?;
         self.rooms_are_sound()?;
         Ok(self.accepted.len())
     }
@@ -168,7 +169,7 @@ impl World {
                 && got.topic.starts_with("actions/")
             {
                 let line = |message: &Message| {
-                    let (from, msg_id) = (text(message.from.as_ref()), text(message.msg_id.as_ref()));
+                    let (from, msg_id) = (self.at_first(text(message.from.as_ref())), text(message.msg_id.as_ref()));
                     (message.id.unwrap_or_default(), from, msg_id, contents(message))
                 };
                 feed.extend(history.data.iter().filter_map(message).map(line));
@@ -223,6 +224,37 @@ impl World {
             let message = rows::numbered(feed.last().copied().unwrap_or_default(), sent.id);
             if self.stage.sim.store().get(MESSAGE, &message).map_err(|why| why.to_string())?.is_none() {
                 return Err(format!("a duplicate key of message {}, which is not there", sent.id));
+            }
+        }
+        Ok(())
+    }
+
+    /// PROFILE-11: nobody is left to be told, and everybody has everybody under the number that one has.
+    fn names_agree(&mut self) -> Result<(), String> {
+        if !self.rows(WORK)?.is_empty() {
+            return Err("some work is never done".to_owned());
+        }
+        let mut numbers = BTreeMap::new();
+        let mut known = Vec::new();
+        for person in 0..self.people.len() {
+            let link = self.device(person, 0).link.clone();
+            self.stage.take(&link)?;
+            self.stage.publish(&link, super::EVENTS, record("Profile{status=get}"))?;
+            self.stage.acknowledged(&link)?;
+            for got in self.stage.take(&link)? {
+                let Ok(Record::Profile(profile)) = etf::decode::<Record>(&got.payload) else { continue };
+                numbers.insert(self.id(person), text(profile.phone.as_ref()));
+                known.push((self.id(person), contacts(&profile)));
+            }
+        }
+        for (id, contacts) in known {
+            let others: BTreeSet<String> = numbers
+                .iter()
+                .filter(|(other, _)| **other != id)
+                .map(|(other, number)| format!("{number}_{}", other.split('_').next_back().unwrap_or_default()))
+                .collect();
+            if contacts != others {
+                return Err(format!("{id} has the contacts {contacts:?}, and they are {others:?}"));
             }
         }
         Ok(())
@@ -304,6 +336,19 @@ impl World {
 fn hears(den: &BTreeMap<String, Membership>, id: &str, number: u64) -> bool {
     let spans = den.get(id).map(|membership| membership.spans.as_slice()).unwrap_or_default();
     spans.iter().any(|(joined, left)| number > *joined && (*left == 0 || number <= *left))
+}
+
+/// The phone_ids in a Profile.
+fn contacts(profile: &Profile) -> BTreeSet<String> {
+    let rosters = profile.rosters.iter().filter_map(|entry| match entry {
+        RosterEntry::Roster(roster) => Some(roster),
+        _ => None,
+    });
+    let contacts = rosters.flat_map(|roster| &roster.userlist).filter_map(|entry| match entry {
+        UserEntry::Contact(contact) => Some(text(contact.phone_id.as_ref())),
+        UserEntry::Id(_) => None,
+    });
+    contacts.collect()
 }
 
 /// The first of a room's staff is its owner; all of them are members.

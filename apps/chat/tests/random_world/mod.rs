@@ -1,6 +1,7 @@
 //! People, their devices, what they did and what they saw.
 
 mod check;
+mod moves;
 mod rooms;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -37,12 +38,19 @@ pub(crate) struct World {
     /// Messages of the den that reached each device, over all its connections.
     pub(crate) heard: BTreeSet<(String, u64)>,
     has_rooms: bool,
+    /// How many numbers were asked for (PROFILE-10).
+    numbers: usize,
+    /// How often a person was told of a new one (PROFILE-11).
+    pub(crate) moves: usize,
     /// A rule that was broken on the way.
     broken: Option<String>,
 }
 
 pub(crate) struct Person {
+    /// Its phone_id by its first number.
     pub(crate) id: String,
+    /// What it has been told that its number is (PROFILE-11).
+    number: String,
     pub(crate) devices: Vec<Device>,
 }
 
@@ -55,7 +63,7 @@ pub(crate) struct Device {
     /// Messages seen on this connection, newest number of each feed, and on any connection.
     seen_now: BTreeSet<u64>,
     newest: BTreeMap<String, u64>,
-    /// Messages of which it saw the announcement on this connection.
+    /// Messages of which it saw the announcement: if it has taken that, on whatever connection, the whole comes later.
     announced: BTreeSet<u64>,
     /// What each message was when it was seen last; no removed ones.
     pub(crate) shown: BTreeMap<u64, String>,
@@ -85,6 +93,8 @@ impl World {
             heard: BTreeSet::new(),
             // What the server says in a room does not go.
             has_rooms: !transient,
+            numbers: 0,
+            moves: 0,
             broken: None,
         };
         (0..PEOPLE).for_each(|person| world.enrol(person));
@@ -125,7 +135,7 @@ impl World {
             self.stage.disconnect(&link, true).expect("closes");
             devices.push(Device { link, client, token, ..Device::default() });
         }
-        self.people.push(Person { id, devices });
+        self.people.push(Person { id, number: phone.to_string(), devices });
         (0..DEVICES).for_each(|device| self.connect(person, device));
     }
 
@@ -160,7 +170,8 @@ impl World {
             83..93 => self.connect(person, device),
             93..96 => self.kill(person),
             96 => self.kill_session(person, device),
-            97..99 => self.stage.settle().expect("works"),
+            97 => self.move_away(person, device),
+            98 => self.stage.settle().expect("works"),
             _ => self.crash(),
         }
     }
@@ -168,6 +179,7 @@ impl World {
     fn write(&mut self, person: usize, device: usize) {
         let to = (person + 1 + self.below(PEOPLE - 1)) % PEOPLE;
         let (from, to) = (self.id(person), self.id(to));
+        let (own, other) = (self.called(person), self.called_as(&to));
         self.written += 1;
         let number = self.written;
         let more = match self.below(6) {
@@ -178,7 +190,7 @@ impl World {
         let announced = more == "status=async";
         let text = |more: &str| {
             format!(
-                "Message{{msg_id=\"m{number}\" feed_id=p2p{{from=\"{from}\" to=\"{to}\"}} files=[Desc{{id=\"1\" payload=\"{number}\"}}] {more}}}"
+                "Message{{msg_id=\"m{number}\" feed_id=p2p{{from=\"{own}\" to=\"{other}\"}} files=[Desc{{id=\"1\" payload=\"{number}\"}}] {more}}}"
             )
         };
         self.ask(person, device, &text(&more));
@@ -262,6 +274,8 @@ impl World {
                     self.accepted.insert((own.clone(), text(ack.id.as_ref())));
                 }
                 Ok(Record::Message(message)) if !is_answer => self.saw(person, device, &got.topic, &message),
+                Ok(Record::Io(io)) if is_answer => self.learns(person, device, &io),
+                Ok(Record::Profile(profile)) => self.is_called(person, &profile),
                 _ => {}
             }
         }
@@ -274,11 +288,13 @@ impl World {
             return;
         }
         let number = message.id.unwrap_or_default();
-        let (from, msg_id) = (text(message.from.as_ref()), text(message.msg_id.as_ref()));
+        let (from, msg_id) = (self.at_first(text(message.from.as_ref())), text(message.msg_id.as_ref()));
         if message.status.is_none() {
-            self.known.insert(number, Written { from: from.clone(), to: text(message.to.as_ref()) });
+            let to = self.at_first(text(message.to.as_ref()));
+            self.known.insert(number, Written { from: from.clone(), to });
         }
         let own = self.id(person);
+        let stream = self.at_first(topic.to_owned());
         let device_at = device;
         let device = self.device(person, device);
         match message.status {
@@ -296,12 +312,12 @@ impl World {
             self.heard.insert((link, number));
         }
         let device = self.device(person, device_at);
-        // What was announced on this connection comes again, complete, out of its place.
+        // What was announced comes again, complete, out of its place.
         if message.status.is_none() && device.announced.contains(&number) && from == own {
             device.seen.insert((from, msg_id));
         } else if message.status.is_none() && !device.announced.contains(&number) {
             let fresh = device.seen_now.insert(number);
-            let newest = device.newest.entry(topic.to_owned()).or_default();
+            let newest = device.newest.entry(stream).or_default();
             let rising = *newest < number;
             *newest = number.max(*newest);
             // The echo leaves on PUBACK (DLV-3).
@@ -353,7 +369,6 @@ impl World {
         device.online = true;
         device.seen_now.clear();
         device.newest.clear();
-        device.announced.clear();
         device.unacknowledged.clear();
         let link = device.link.clone();
         let hello =
@@ -381,8 +396,7 @@ impl World {
 
     /// A session ends as by a panic: its connection is closed, so that the client comes again.
     fn kill_session(&mut self, person: usize, device: usize) {
-        let client = self.device(person, device).client.clone();
-        self.stage.sim.kill(&Name::Session(client.as_str().into()));
+        self.stage.sim.kill(&Name::Session(self.session(person, device).into()));
         self.look(person, device);
         let link = self.device(person, device).link.clone();
         if self.device(person, device).online && self.stage.closed(&link).expect("has a connection").is_none() {

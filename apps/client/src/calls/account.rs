@@ -6,7 +6,7 @@ use proto::{
 };
 
 use super::{bytes, text, unexpected};
-use crate::{Client, Error};
+use crate::{Answer, Client, Error};
 
 /// How to prove that an account is one's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -109,6 +109,13 @@ impl Client {
         account(&answers).ok_or_else(|| unexpected(&answers))
     }
 
+    /// AUTH-17: a certificate for this device, DER; its key is that of the request (PKCS#10, DER).
+    pub async fn enrol(&self, csr: &[u8]) -> Result<Bytes, Error> {
+        let auth = Auth { settings: settings(Some(csr)), r#type: Some(AuthAct::Update.into()), ..Auth::default() };
+        let answers = self.call_for(&auth.into(), Answer::Io).await?;
+        answers.iter().find_map(certificate_of).ok_or_else(|| unexpected(&answers))
+    }
+
     /// PROFILE-1: everything about the own account; its parts put together.
     pub async fn profile(&self) -> Result<Profile, Error> {
         let ask = Profile { status: Some(ProfileStatus::Get), ..Profile::default() };
@@ -175,18 +182,22 @@ fn settings(csr: Option<&[u8]>) -> Option<AuthSettings> {
 
 fn account(answers: &[Record]) -> Option<Account> {
     let (client_id, token) = answers.iter().find_map(login_of)?;
-    let certificate = answers.iter().find_map(|record| match record {
-        Record::Io(io) => match &io.data {
-            Some(Data::Cert(cert)) => cert.der.clone(),
-            _ => None,
-        },
-        _ => None,
-    });
+    let certificate = answers.iter().find_map(certificate_of);
     let profile = answers.iter().find_map(|record| match record {
         Record::Profile(profile) => Some((**profile).clone()),
         _ => None,
     })?;
     Some(Account { client_id, token, certificate, profile })
+}
+
+fn certificate_of(record: &Record) -> Option<Bytes> {
+    match record {
+        Record::Io(io) => match &io.data {
+            Some(Data::Cert(cert)) => cert.der.clone(),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// ClientId and Token of `{io,{ok,login,{ClientId,Token}},_}` (D-24).

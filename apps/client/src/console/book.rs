@@ -137,6 +137,13 @@ impl Book {
         name.map_or_else(|| printable(id), Clone::clone)
     }
 
+    /// The same by account key, as far as one of its addresses is known.
+    pub(super) fn person_of(&self, phone: &str) -> String {
+        let prefix = format!("{phone}_");
+        let id = self.people.range(prefix.clone()..).next().map(|(id, _)| id).filter(|id| id.starts_with(&prefix));
+        id.map_or_else(|| printable(phone), |id| self.person(id))
+    }
+
     /// With the address behind the name, for whom one does not know yet.
     pub(super) fn introduce(&self, id: &str) -> String {
         let name = self.person(id);

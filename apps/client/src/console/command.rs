@@ -62,6 +62,10 @@ pub enum Command {
     },
     Stars,
     Who,
+    /// The keys of somebody, to compare.
+    Keys {
+        who: String,
+    },
     Search {
         field: Field,
         text: String,
@@ -133,6 +137,7 @@ register PHONE [CODE]      make this device known to the server (asks for the co
 friend WHO                 ask WHO to be friends; accept WHO: say yes
 revoke, ban, unban WHO     end a friendship or request; block; unblock
 who                        friends and rooms: who is there, what is unread
+keys WHO                   the keys of WHO's devices, to compare with what WHO sees by the same command
 search nick|phone|link X   people by nick or phone, a room by its link
 
 write WHO                  the lines that follow go to WHO; commands then begin with /
@@ -192,6 +197,7 @@ impl Command {
             "unstar" => number(rest).map(|number| Command::Unstar { number }),
             "stars" => Ok(Command::Stars),
             "who" | "friends" | "rooms" => Ok(Command::Who),
+            "keys" => Ok(Command::Keys { who: who()? }),
             "search" | "find" => search(rest),
             "room" => room(rest),
             "link" => Ok(Command::Link { words: words(rest) }),

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use proto::{Feed, Mark, Message};
 
 /// Messages remembered; older ones are shown again by `history`.
@@ -16,6 +17,7 @@ pub(super) struct Seen {
 pub(super) struct One {
     pub(super) id: u64,
     pub(super) feed: Feed,
+    pub(super) msg_id: Option<Bytes>,
     pub(super) is_own: bool,
 }
 
@@ -31,7 +33,7 @@ impl Seen {
         if self.messages.len() >= SEEN_MAX {
             self.messages.pop_front();
         }
-        self.messages.push_back(One { id, feed, is_own });
+        self.messages.push_back(One { id, feed, msg_id: message.msg_id.clone(), is_own });
     }
 
     pub(super) fn number(&self, id: u64) -> Option<&One> {

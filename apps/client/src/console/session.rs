@@ -3,6 +3,7 @@
 mod account;
 mod people;
 mod rooms;
+mod sealed;
 mod talk;
 
 use std::collections::VecDeque;
@@ -18,6 +19,7 @@ use super::seen::Seen;
 use super::{ConsoleArgs, show, tls};
 use crate::calls::text;
 use crate::{Answer, Client, Error, Event, Events, Home, State, Stored, Url};
+use sealed::Sealing;
 
 /// Own messages remembered as sent from here; a copy of any other came from another device and is shown.
 const SENT_MAX: usize = 1000;
@@ -38,6 +40,12 @@ pub(super) struct Session {
     typing: Option<(String, Instant)>,
     /// The last own message that was shown as read.
     read: u64,
+    /// Where this device has a certificate.
+    sealing: Option<Sealing>,
+    /// What is to be said beside the next thing.
+    notes: VecDeque<String>,
+    /// Taken and not yet shown.
+    taken: Option<Event>,
 }
 
 struct Online {
@@ -59,6 +67,9 @@ impl Session {
             writing: None,
             typing: None,
             read: 0,
+            sealing: None,
+            notes: VecDeque::new(),
+            taken: None,
         }
     }
 
@@ -88,8 +99,10 @@ impl Session {
         options.tls = tls(&self.args, &self.home)?;
         options.auto_ack = true;
         let (client, events) = Client::connect(options).await?;
-        self.book = Book::of(&stored.phone_id, &client.profile().await?);
+        let profile = client.profile().await?;
+        self.book = Book::of(&stored.phone_id, &profile);
         self.online = Some(Online { client, events, stored });
+        self.begin_sealing(&profile).await?;
         Ok(())
     }
 
@@ -102,11 +115,21 @@ impl Session {
     /// The next thing to show; never, while there is no connection. Cancelling it loses nothing.
     pub(super) async fn next_line(&mut self) -> Option<String> {
         loop {
+            if let Some(note) = self.notes.pop_front() {
+                return Some(note);
+            }
             let Some(online) = &mut self.online else { return std::future::pending().await };
-            let Some(event) = online.events.next().await else {
-                self.online = None;
-                continue;
-            };
+            if self.taken.is_none() {
+                let Some(event) = online.events.next().await else {
+                    self.online = None;
+                    continue;
+                };
+                self.taken = Some(event);
+            }
+            if let Some(Event::Record { record: Record::Message(message), .. }) = self.taken.clone() {
+                self.look_up_author(&message).await;
+            }
+            let Some(event) = self.taken.take() else { continue };
             if let Some(line) = self.line(&event) {
                 return Some(line);
             }
@@ -125,6 +148,7 @@ impl Session {
             Record::Typing(typing) => self.typing(topic, typing),
             Record::History(history) => self.has_read(history),
             record => {
+                self.note_keys(record);
                 let is_end = matches!(record, Record::Room(room) if room.name.is_none());
                 if !is_end {
                     self.book.note(record);
@@ -162,7 +186,8 @@ impl Session {
             // Not waited for: should it be lost, the next one says the same and more.
             tokio::spawn(async move { client.read_up_to(feed, id).await });
         }
-        show::message(message, &self.book)
+        let (message, mark) = self.judged(message);
+        show::message(&message, &mark, &self.book)
     }
 
     fn typing(&mut self, topic: &str, typing: &Typing) -> Option<String> {
@@ -206,6 +231,15 @@ impl Session {
         command: Command,
         ask: impl AsyncFnOnce(&str) -> Result<String, Error>,
     ) -> Result<Vec<String>, Error> {
+        let lines = self.perform(command, ask).await?;
+        Ok(self.notes.drain(..).chain(lines).collect())
+    }
+
+    async fn perform(
+        &mut self,
+        command: Command,
+        ask: impl AsyncFnOnce(&str) -> Result<String, Error>,
+    ) -> Result<Vec<String>, Error> {
         match command {
             Command::Nothing | Command::Quit => Ok(Vec::new()),
             Command::Help => Ok(HELP.lines().map(str::to_owned).collect()),
@@ -216,6 +250,7 @@ impl Session {
             Command::Ban { who } => self.ban(&who).await,
             Command::Unban { who } => self.unban(&who).await,
             Command::Who => Ok(show::everybody(&self.client()?.profile().await?)),
+            Command::Keys { who } => self.keys(&who).await,
             Command::Search { field, text } => self.search(field, &text).await,
             Command::Write { who } => self.write(who).await,
             Command::Say { text } => self.say(&text).await,

@@ -18,7 +18,7 @@ pub(super) fn event(event: &Event, book: &Book) -> Option<String> {
         Event::State(State::Ended(why)) => Some(format!("* ended: {why}")),
         Event::Bytes { topic, payload } => Some(format!("* {} bytes on {topic}", payload.len())),
         Event::Record { record, .. } => match record {
-            Record::Message(message) => self::message(message, book),
+            Record::Message(message) => self::message(message, "", book),
             Record::Contact(contact) => self::contact(contact, book),
             Record::Room(room) => self::room(room, book),
             Record::Auth(auth) => Some(match auth.act() {

@@ -94,6 +94,7 @@ pub(crate) fn greet(
         version: version(&connect),
         window: limits.window.min(settings.receive_max),
         item_max: (limits.packet_max as usize).min(settings.packet_max).saturating_sub(ITEM_OVERHEAD),
+        acknowledges: true,
     });
     Ok(Greeting {
         kind,

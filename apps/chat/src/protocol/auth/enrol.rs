@@ -9,13 +9,16 @@ use proto::records::{Auth, Cert, Contact, Feature, Io, Service};
 use proto::{Outcome, Refusal};
 
 use super::key::{self, Bound};
-use super::{Ask, Halt, Job, device, register};
-use crate::door::Certificate;
-use crate::effects::answer;
-use crate::output::Work;
+use super::{Ask, Halt, Job, Waiting, device, proof, register};
+use crate::door::{Certificate, Out, Role};
+use crate::effects::{self, answer};
+use crate::output::{Output, Work};
 use crate::protocol::{contact, presence, service};
 use crate::rows::{self, Device};
-use crate::{Cx, Fx, names};
+use crate::{Chat, Cx, Enrol, Fx, Port, Who, names};
+
+/// The session of those who have none; what is sent to it finds nobody.
+const ASIDE: &str = "aside";
 
 /// AUTH-17: the authority works first; nothing is changed before it has.
 pub(super) fn enrol(ask: &mut Ask<'_>, auth: &Auth, request: Bytes) -> Result<(), Halt> {
@@ -23,11 +26,66 @@ pub(super) fn enrol(ask: &mut Ask<'_>, auth: &Auth, request: Bytes) -> Result<()
     let row = device::read(ask.cx, ask.phone, &own)?.ok_or(Refusal::SessionNotFound)?;
     let (settings, _) = register::settings(&row.settings, None, auth.features())?;
     let work = Work::Issue { request, phone: names::number(ask.cx.store, ask.phone)?, device: own };
-    ask.work(Job::Enrol { who: ask.who.clone(), settings }, work)
+    ask.work(Job::Enrol { who: ask.who.clone(), settings, aside: None }, work)
+}
+
+/// SEC-4: the same for a device beside its connections, which are left alone (CON-7): it proves here who it is.
+pub(crate) fn aside(
+    phone: &Phone,
+    waiting: &mut Waiting,
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    asked: Enrol,
+) -> Result<(), Failure> {
+    let Enrol { device, token, certificate, request, reply } = asked;
+    let who = Who {
+        session: ASIDE.into(),
+        connection: reply.number(),
+        call: 0,
+        role: Role::Device,
+        account: None,
+        device: Some(device.clone()),
+        certificate: certificate.clone(),
+        source: None,
+    };
+    let row = device::read(cx, phone, &device)?;
+    let proved = match (&row, &certificate, &token) {
+        (Some(row), None, Some(token)) => {
+            !proof::is_over(row, token, cx.now.0) && device::has_token(cx, phone, &device, token)?
+        }
+        (Some(_), Some(shown), None) => key::bound(cx, shown)? == Bound::To(phone.clone(), device.clone()),
+        // Either is enough; both are ID-10's business, and nobody's here.
+        (None, ..) | (_, None, None) | (_, Some(_), Some(_)) => false,
+    };
+    let Some(row) = row.filter(|_| proved) else {
+        return settle(fx, &who, Some(&reply), Err(Refusal::SessionNotFound.into()));
+    };
+    let mut ask = Ask { phone, waiting, chat, cx, fx, who: &who };
+    let work = Work::Issue { request, phone: names::number(cx.store, phone)?, device };
+    let job = Job::Enrol { who: who.clone(), settings: row.settings, aside: Some(reply.clone()) };
+    let done = ask.work(job, work);
+    settle(fx, &who, Some(&reply), done)
+}
+
+/// Ends it early, for whoever waits.
+pub(super) fn settle(fx: &mut Fx, who: &Who, aside: Option<&Arc<Port>>, done: Result<(), Halt>) -> Result<(), Failure> {
+    match (aside, done) {
+        (Some(reply), Err(Halt::Refused(refusal))) => {
+            fx.emit(Output::Port(reply.clone(), Out::Answer { call: 0, payload: effects::refused(refusal) }));
+            Ok(())
+        }
+        (_, done) => crate::protocol::settle(fx, who, done),
+    }
 }
 
 /// The certificate is there: it opens the device from now on, beside the one before (the answer may be lost).
-pub(super) fn enrolled(ask: &mut Ask<'_>, settings: Vec<Feature>, issued: &Arc<Certificate>) -> Result<(), Halt> {
+pub(super) fn enrolled(
+    ask: &mut Ask<'_>,
+    settings: Vec<Feature>,
+    issued: &Arc<Certificate>,
+    aside: Option<&Arc<Port>>,
+) -> Result<(), Halt> {
     let own = ask.who.device.clone().ok_or(Refusal::PermissionDenied)?;
     let mut row = device::read(ask.cx, ask.phone, &own)?.ok_or(Refusal::SessionNotFound)?;
     match key::bound(ask.cx, issued)? {
@@ -41,7 +99,11 @@ pub(super) fn enrolled(ask: &mut Ask<'_>, settings: Vec<Feature>, issued: &Arc<C
     device::succeed(ask.fx, &mut row, issued, ask.cx.now.0);
     device::put(ask.fx, ask.phone, &own, &row);
     let answered = Io::ok_src(Outcome::Verified, row.client_id.clone());
-    answer(ask.fx, ask.who, vec![etf::encode(&answered.with(Cert { der: Some(issued.der.clone()) }))]);
+    let payload = etf::encode(&answered.with(Cert { der: Some(issued.der.clone()) }));
+    match aside {
+        Some(reply) => ask.fx.emit(Output::Port(reply.clone(), Out::Answer { call: 0, payload })),
+        None => answer(ask.fx, ask.who, vec![payload]),
+    }
     let mut devices = device::all(ask.cx, ask.phone)?;
     devices.retain(|kept| kept.dev_key != row.dev_key);
     devices.push(row);

@@ -1,13 +1,14 @@
 //! Invites (ID-11): codes issued beforehand, each for one account key, used once.
 
 use bytes::Bytes;
+use kvs::View;
 use n2o::Failure;
 use proto::ids::Phone;
 use proto::limits::INVITE_MS;
 
 use super::secret;
 use crate::rows::{self, INVITE, Invite};
-use crate::{Cx, Fx};
+use crate::{Cx, Fx, names};
 
 /// Unused invites of one account key; a further one puts the oldest to an end.
 const INVITES_MAX: usize = 16;
@@ -38,6 +39,16 @@ pub(super) fn find(cx: &Cx<'_>, phone: &Phone, code: &[u8]) -> Result<Option<Byt
     let key = key(phone, &secret::invite_hash(code));
     let row: Option<Invite> = rows::read(cx.store, INVITE, &key)?;
     Ok(row.filter(|invite| invite.expires > cx.now.0).map(|_| key))
+}
+
+/// Whether `code` is an invite for `phone` that counts `now`, milliseconds since 1970. It is not used up by this.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn is_invited(store: &dyn View, phone: &Phone, code: &[u8], now: u64) -> Result<bool, Failure> {
+    let Some(account) = names::holder(store, phone)? else { return Ok(false) };
+    let row: Option<Invite> = rows::read(store, INVITE, &key(&account, &secret::invite_hash(code)))?;
+    Ok(row.is_some_and(|invite| invite.expires > now))
 }
 
 fn all(cx: &Cx<'_>, phone: &Phone) -> Result<Vec<(Bytes, Invite)>, Failure> {

@@ -1,7 +1,7 @@
 //! Writing, reading, and what is done with a message.
 
 use bytes::Bytes;
-use proto::RosterEntry;
+use proto::{Desc, Feed, Mark, Message, MessageLink, MessageStatus, RosterEntry, Several};
 
 use super::{SENT_MAX, Session, said};
 use crate::Error;
@@ -33,9 +33,21 @@ impl Session {
     }
 
     async fn send_to(&mut self, target: &Target, text: &str) -> Result<Vec<String>, Error> {
-        let msg_id = self.fresh_id()?;
-        self.client()?.send_text(target.id(), text, Some(msg_id)).await?;
+        let message = Message { files: said_in(text), ..self.draft(target.feed(&self.book.own)?)? };
+        let message = self.sealed(message).await?;
+        self.client()?.send_message(message).await?;
         Ok(Vec::new())
+    }
+
+    /// A message of one's own in this feed, as the server will show it.
+    fn draft(&mut self, feed: Feed) -> Result<Message, Error> {
+        let own = Bytes::from(self.book.own.clone());
+        let to = match &feed {
+            Feed::P2p(pair) => [&pair.from, &pair.to].into_iter().flatten().find(|id| **id != own).cloned(),
+            Feed::Muc(room) => room.name.clone(),
+        };
+        let to = Some(to.unwrap_or_else(|| own.clone()));
+        Ok(Message { msg_id: Some(self.fresh_id()?), from: Some(own), feed_id: Some(feed), to, ..Message::default() })
     }
 
     /// A msg_id whose copy is not shown when it comes back.
@@ -55,26 +67,45 @@ impl Session {
         };
         let feed = target.feed(&self.book.own)?;
         let messages = self.client()?.history(feed.clone(), i64::from(count), 0).await?;
-        messages.iter().for_each(|message| self.seen.note(message, &self.book.own));
         if let Some(last) = messages.last().and_then(|message| message.id) {
             self.client()?.read_up_to(feed, last).await?;
         }
-        match messages.iter().filter_map(|message| show::message(message, &self.book)).collect::<Vec<_>>() {
+        match self.lines(&messages).await {
             none if none.is_empty() => said("nothing yet"),
             lines => Ok(lines),
         }
     }
 
+    /// Messages that were asked for, each judged as one that comes.
+    async fn lines(&mut self, messages: &[Message]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for message in messages {
+            self.seen.note(message, &self.book.own);
+            self.look_up_author(message).await;
+            let (message, mark) = self.judged(message);
+            lines.extend(show::message(&message, &mark, &self.book));
+        }
+        lines
+    }
+
     pub(super) async fn reply(&mut self, number: Option<u64>, text: &str) -> Result<Vec<String>, Error> {
         let to = self.meant(number, false)?;
-        let msg_id = self.fresh_id()?;
-        self.client()?.reply(to.feed, to.id, text, Some(msg_id)).await?;
+        let (r#type, link) = (Several(vec![Mark::Reply]), Some(MessageLink::Id(to.id)));
+        let message = Message { files: said_in(text), r#type, link, ..self.draft(to.feed)? };
+        let message = self.sealed(message).await?;
+        self.client()?.send_message(message).await?;
         Ok(Vec::new())
     }
 
-    pub(super) async fn edit(&self, number: Option<u64>, text: &str) -> Result<Vec<String>, Error> {
+    pub(super) async fn edit(&mut self, number: Option<u64>, text: &str) -> Result<Vec<String>, Error> {
         let one = self.meant(number, true)?;
-        self.client()?.edit(one.feed, one.id, text).await?;
+        let draft = self.draft(one.feed)?;
+        let asked = draft.msg_id.clone();
+        // It is shown under the msg_id that it had first, so that one is signed.
+        let message = Message { msg_id: one.msg_id, files: said_in(text), ..draft };
+        let message = self.sealed(message).await?;
+        let (id, status) = (Some(one.id), Some(MessageStatus::Edit));
+        self.client()?.send_message(Message { id, status, msg_id: asked, ..message }).await?;
         said(format!("#{} now says so", one.id))
     }
 
@@ -105,9 +136,8 @@ impl Session {
             RosterEntry::Id(_) | RosterEntry::Name(_) => None,
         });
         let messages = rosters.flat_map(|roster| &roster.favorite).filter_map(|star| star.message.as_deref());
-        let messages: Vec<_> = messages.collect();
-        messages.iter().for_each(|message| self.seen.note(message, &self.book.own));
-        match messages.iter().filter_map(|message| show::message(message, &self.book)).collect::<Vec<_>>() {
+        let messages: Vec<Message> = messages.cloned().collect();
+        match self.lines(&messages).await {
             none if none.is_empty() => said("nothing is kept: star #N"),
             lines => Ok(lines),
         }
@@ -122,4 +152,8 @@ impl Session {
         let found = found.cloned();
         found.ok_or_else(|| Error::local("which message? history WHO shows them with their numbers"))
     }
+}
+
+fn said_in(text: &str) -> Vec<Desc> {
+    vec![Desc::text(text.as_bytes().to_vec())]
 }

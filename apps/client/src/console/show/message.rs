@@ -6,8 +6,8 @@ use super::printable;
 use crate::calls::text;
 use crate::console::book::Book;
 
-/// `[time] #12 who in room: text`; `None` for what only adds to a message shown before.
-pub(in crate::console) fn message(message: &Message, book: &Book) -> Option<String> {
+/// `[time] #12 who in room: text (mark)`; `None` for what only adds to a message shown before. `mark` says what its content is worth.
+pub(in crate::console) fn message(message: &Message, mark: &str, book: &Book) -> Option<String> {
     let time = message.created.map(|Stamp(ms)| format!("[{}] ", clock(ms))).unwrap_or_default();
     let number = message.id.map(|id| format!("#{id} ")).unwrap_or_default();
     let room = match &message.feed_id {
@@ -26,12 +26,10 @@ pub(in crate::console) fn message(message: &Message, book: &Book) -> Option<Stri
             let what = happened(message, &who, book);
             Some(format!("{time}* {}{what}", room.map(|room| format!("{room}: ")).unwrap_or_default()))
         }
-        _ => Some(format!(
-            "{time}{number}{who}{place}{}: {}{}",
-            answers(message),
-            content(message, book),
-            marks(message)
-        )),
+        _ => {
+            let line = format!("{time}{number}{who}{place}{}: {}", answers(message), content(message, book));
+            Some(format!("{}{}{mark}", line.trim_end(), marks(message)))
+        }
     }
 }
 

@@ -1,0 +1,309 @@
+//! SEC-5, SEC-6, SEC-9, SEC-11: what is sealed is genuine in the one place that it was written for, and nothing else is.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use ca::Authority;
+use ca::cms::{self, Fault};
+use client::{Doubt, Opened, People, Replays, Seals, file_key, file_part, private};
+use etf::Term;
+use proto::{Desc, Feature, Mark, Message, MessageLink, Service, ServiceType, Several};
+
+const ANN: &str = "38001";
+const BEN: &str = "38002";
+
+fn authority() -> Authority {
+    Authority::create("Example", SystemTime::now()).unwrap()
+}
+
+/// A device of an account, under this authority.
+fn device(authority: &Authority, phone: &str, name: &str) -> Seals {
+    let (key, csr) = ca::request("device").unwrap();
+    let certificate = authority.device(&csr, phone, name, SystemTime::now()).unwrap();
+    Seals::new(&ca::pem(&certificate.der), &key, Some(authority.certificate_pem())).unwrap()
+}
+
+fn key(seals: &Seals) -> [u8; 32] {
+    ca::subject(seals.certificate()).unwrap().spki_sha256
+}
+
+fn recipients(all: &[&Seals]) -> Vec<Bytes> {
+    all.iter().map(|seals| Bytes::copy_from_slice(seals.certificate())).collect()
+}
+
+fn address(phone: &str) -> String {
+    format!("{phone}_{}", phone.trim_start_matches("3800"))
+}
+
+/// What ann writes to ben, as the server shows it.
+fn message(msg_id: &'static str, text: &str) -> Message {
+    Message {
+        msg_id: Some(Bytes::from_static(msg_id.as_bytes())),
+        feed_id: Some(private(&address(ANN), &address(BEN)).unwrap()),
+        from: Some(address(ANN).into()),
+        to: Some(address(BEN).into()),
+        files: vec![Desc::text(text.as_bytes().to_vec())],
+        ..Message::default()
+    }
+}
+
+fn sealed(by: &Seals, message: Message, to: &[&Seals]) -> Message {
+    let outer = by.seal_message(message, &recipients(to), SystemTime::now()).unwrap();
+    Message { id: Some(12), created: Some(now_ms().into()), ..outer }
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64
+}
+
+/// As `who` sees it, who knows these keys for ann's.
+fn opened(who: &Seals, outer: &Message, anns: &[&Seals]) -> Opened {
+    who.open_message(outer, |signer| anns.iter().any(|ann| key(ann) == *signer), SystemTime::now())
+}
+
+fn doubt(opened: Opened) -> Doubt {
+    match opened {
+        Opened::Unverifiable(doubt, None) => doubt,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn payload(outer: &Message) -> Vec<u8> {
+    outer.files[0].payload.clone().unwrap().to_vec()
+}
+
+fn with_payload(outer: &Message, payload: Vec<u8>) -> Message {
+    let files = vec![Desc { payload: Some(payload.into()), ..outer.files[0].clone() }];
+    Message { files, ..outer.clone() }
+}
+
+#[test]
+fn sec_5_every_device_of_every_party_opens_it_the_sender_s_too_and_nobody_else() {
+    let authority = authority();
+    let [ann1, ann2] = ["d1", "d2"].map(|name| device(&authority, ANN, name));
+    let [ben1, ben2] = ["d1", "d2"].map(|name| device(&authority, BEN, name));
+    let mallory = device(&authority, "38009", "d1");
+    let written = Message { mentioned: vec![7], ..message("m1", "at nine") };
+    let outer = sealed(&ann1, written.clone(), &[&ann2, &ben1, &ben2]);
+    assert_eq!((outer.files.len(), outer.files[0].mime.as_deref()), (1, Some(&b"application/cms"[..])));
+    assert!(cms::is_sealed(&payload(&outer)));
+    assert!(!etf::encode(&outer).windows(7).any(|part| part == b"at nine"));
+
+    for who in [&ann1, &ann2, &ben1, &ben2] {
+        let Opened::Genuine(found) = opened(who, &outer, &[&ann1, &ann2]) else { panic!("not genuine") };
+        assert_eq!((found.message, found.key), (written.clone(), key(&ann1)));
+        assert!(found.time.unwrap().elapsed().unwrap() < Duration::from_secs(60));
+    }
+    assert_eq!(doubt(opened(&mallory, &outer, &[&ann1])), Doubt::Fault(Fault::NotForUs));
+}
+
+#[test]
+fn sec_6_a_reply_says_outside_to_what_a_forward_does_not() {
+    let authority = authority();
+    let (ann, ben) = (device(&authority, ANN, "d1"), device(&authority, BEN, "d1"));
+    let reply = Message { r#type: Several(vec![Mark::Reply]), link: Some(MessageLink::Id(5)), ..message("m1", "yes") };
+    let outer = sealed(&ann, reply, &[&ben]);
+    assert_eq!((&outer.link, &outer.r#type[..]), (&Some(MessageLink::Id(5)), &[Mark::Reply][..]));
+    assert!(matches!(opened(&ben, &outer, &[&ann]), Opened::Genuine(_)));
+    for link in [None, Some(MessageLink::Id(6))] {
+        assert_eq!(doubt(opened(&ben, &Message { link, ..outer.clone() }, &[&ann])), Doubt::Differs("link"));
+    }
+
+    let original = message("m0", "secret");
+    let forward = Message {
+        r#type: Several(vec![Mark::Forward]),
+        link: Some(MessageLink::Message(Box::new(original.clone()))),
+        ..message("m2", "look")
+    };
+    let outer = sealed(&ann, forward, &[&ben]);
+    assert_eq!((&outer.link, &outer.r#type[..]), (&None, &[][..]));
+    let Opened::Genuine(found) = opened(&ben, &outer, &[&ann]) else { panic!("not genuine") };
+    assert_eq!(found.message.link, Some(MessageLink::Message(Box::new(original))));
+    let linked = Message { link: Some(MessageLink::Id(6)), ..outer };
+    assert_eq!(doubt(opened(&ben, &linked, &[&ann])), Doubt::Differs("link"));
+}
+
+#[test]
+fn sec_6_what_is_said_of_it_outside_is_said_inside() {
+    let authority = authority();
+    let (ann, ben) = (device(&authority, ANN, "d1"), device(&authority, BEN, "d1"));
+    let outer = sealed(&ann, message("m1", "at nine"), &[&ben]);
+    let feed = Some(private(&address(ANN), "38003_3").unwrap());
+    for (field, other) in [
+        ("msg_id", Message { msg_id: Some("m2".into()), ..outer.clone() }),
+        ("msg_id", Message { msg_id: None, ..outer.clone() }),
+        ("feed", Message { feed_id: feed, ..outer.clone() }),
+        ("feed", Message { feed_id: None, ..outer.clone() }),
+        ("author", Message { from: Some(address(BEN).into()), ..outer.clone() }),
+        ("receiver", Message { to: Some("38003_3".into()), ..outer.clone() }),
+        ("mentions", Message { mentioned: vec![3], ..outer.clone() }),
+    ] {
+        assert_eq!(doubt(opened(&ben, &other, &[&ann])), Doubt::Differs(field));
+    }
+    assert!(matches!(opened(&ben, &outer, &[&ann]), Opened::Genuine(_)));
+    assert!(ann.seal_message(Message { to: None, ..message("m1", "x") }, &[], SystemTime::now()).is_err());
+}
+
+#[test]
+fn sec_6_only_its_author_s_keys_sign_for_an_author() {
+    let authority = authority();
+    let (ann, ben) = (device(&authority, ANN, "d1"), device(&authority, BEN, "d1"));
+    let mallory = device(&authority, "38009", "d1");
+    let forged = sealed(&mallory, message("m1", "send money"), &[&ben]);
+    assert_eq!(doubt(opened(&ben, &forged, &[&ann])), Doubt::NotAuthors);
+    // Though the server should list it among ann's: it names another account.
+    assert_eq!(doubt(opened(&ben, &forged, &[&ann, &mallory])), Doubt::NotAuthors);
+    // Of an authority that bears the same name.
+    let forged = sealed(&device(&self::authority(), ANN, "d1"), message("m1", "send money"), &[&ben]);
+    assert_eq!(doubt(opened(&ben, &forged, &[&ann])), Doubt::Fault(Fault::Untrusted));
+}
+
+#[test]
+fn sec_6_what_is_not_signed_or_no_message_or_more_than_one_is_not_believed() {
+    let authority = authority();
+    let (ann, ben) = (device(&authority, ANN, "d1"), device(&authority, BEN, "d1"));
+    let outer = sealed(&ann, message("m1", "at nine"), &[&ben]);
+    let around = |content: &[u8]| with_payload(&outer, ann.seal(content, &recipients(&[&ben])).unwrap());
+    let unsigned = around(&etf::encode(&message("m1", "at nine")));
+    assert_eq!(doubt(opened(&ben, &unsigned, &[&ann])), Doubt::Fault(Fault::Malformed));
+    let words = around(&ann.sign(b"at nine", SystemTime::now()).unwrap());
+    assert_eq!(doubt(opened(&ben, &words, &[&ann])), Doubt::NoMessage);
+    let bare = with_payload(&outer, ann.sign(&etf::encode(&message("m1", "at nine")), SystemTime::now()).unwrap());
+    assert_eq!(doubt(opened(&ben, &bare, &[&ann])), Doubt::Fault(Fault::Malformed));
+
+    let beside = Message { files: vec![outer.files[0].clone(), Desc::text("and bring money")], ..outer.clone() };
+    assert_eq!(doubt(opened(&ben, &beside, &[&ann])), Doubt::NotOne);
+    // What was added to it (MESSAGE-13) is not shown as its author's.
+    let added = Desc { parentid: Some("1".into()), ..Desc::text("a translation") };
+    let added = Message { files: vec![outer.files[0].clone(), added], ..outer };
+    let Opened::Genuine(found) = opened(&ben, &added, &[&ann]) else { panic!("not genuine") };
+    assert_eq!(found.message.files.len(), 1);
+    assert_eq!(opened(&ben, &message("m1", "in the clear"), &[&ann]), Opened::Plain);
+}
+
+#[test]
+fn sec_6_changed_or_cut_bytes_never_become_other_words() {
+    let authority = authority();
+    let (ann, ben) = (device(&authority, ANN, "d1"), device(&authority, BEN, "d1"));
+    let outer = sealed(&ann, message("m1", "at nine"), &[&ben]);
+    let whole = payload(&outer);
+    for at in (0..whole.len()).step_by(5) {
+        let cut = with_payload(&outer, whole[..at].to_vec());
+        assert!(matches!(opened(&ben, &cut, &[&ann]), Opened::Unverifiable(_, None)), "cut at {at}");
+        let mut changed = whole.clone();
+        changed[at] ^= 0x55;
+        match opened(&ben, &with_payload(&outer, changed), &[&ann]) {
+            Opened::Genuine(found) => assert_eq!(found.message, message("m1", "at nine"), "byte {at}"),
+            Opened::Unverifiable(_, None) => {}
+            other => panic!("byte {at}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn sec_6_a_certificate_that_has_ended_since_was_good_when_the_message_was_sent() {
+    let authority = authority();
+    let (ann, ben) = (device(&authority, ANN, "d1"), device(&authority, BEN, "d1"));
+    let outer = sealed(&ann, message("m1", "at nine"), &[&ben]);
+    let later = SystemTime::now() + Duration::from_secs(500 * 86_400);
+    let is_anns = |signer: &[u8; 32]| *signer == key(&ann);
+    assert!(matches!(ben.open_message(&outer, is_anns, later), Opened::Genuine(_)));
+    let created = Some((now_ms() + 500 * 86_400_000).into());
+    let late = ben.open_message(&Message { created, ..outer }, is_anns, later);
+    assert_eq!(doubt(late), Doubt::Fault(Fault::Untrusted));
+}
+
+#[test]
+fn sec_6_what_comes_again_as_another_or_as_it_was_before_an_edit_is_noticed() {
+    let authority = authority();
+    let (ann, ben) = (device(&authority, ANN, "d1"), device(&authority, BEN, "d1"));
+    let (mut seen, start) = (Replays::default(), SystemTime::now());
+    let at = |seconds: u64, text: &str| {
+        let then = start + Duration::from_secs(seconds);
+        let outer = ann.seal_message(message("m1", text), &recipients(&[&ben]), then).unwrap();
+        Message { id: Some(12), created: Some(now_ms().into()), ..outer }
+    };
+    let (first, edited) = (at(0, "at nine"), at(5, "at ten"));
+    let mut note = |outer: &Message| match opened(&ben, outer, &[&ann]) {
+        Opened::Genuine(found) => seen.note(outer, &found),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(note(&first), Ok(()));
+    assert_eq!(note(&first), Ok(()), "the same, after a break");
+    assert_eq!(note(&Message { id: Some(99), ..first.clone() }), Err(Doubt::Replayed));
+    assert_eq!(note(&edited), Ok(()));
+    assert_eq!(note(&first), Err(Doubt::Outdated));
+}
+
+#[test]
+fn without_an_authority_nothing_is_believed_and_nothing_is_told_of_keys() {
+    let authority = authority();
+    let (ann, ben) = (device(&authority, ANN, "d1"), device(&authority, BEN, "d1"));
+    let (pem, csr) = ca::request("device").unwrap();
+    let certificate = authority.device(&csr, BEN, "d2", SystemTime::now()).unwrap();
+    let lost = Seals::new(&ca::pem(&certificate.der), &pem, None).unwrap();
+    let outer = sealed(&ann, message("m1", "at nine"), &[&ben, &lost]);
+    let Opened::Unverifiable(Doubt::NoAuthority, Some(content)) = opened(&lost, &outer, &[&ann]) else {
+        panic!("without an authority nothing can be judged")
+    };
+    assert_eq!(content.files, message("m1", "at nine").files);
+    let mut people = People::default();
+    people.note(&lost, ANN, &[service(ann.certificate())], SystemTime::now());
+    assert!(!people.knows(ANN));
+}
+
+fn service(der: &[u8]) -> Service {
+    Service { r#type: Some(ServiceType::Synrc), data: Term::binary(der), ..Service::default() }
+}
+
+#[test]
+fn sec_9_new_keys_of_known_people_are_news_and_foreign_ones_are_none() {
+    let authority = authority();
+    let ben = device(&authority, BEN, "d1");
+    let [ann1, ann2] = ["d1", "d2"].map(|name| device(&authority, ANN, name));
+    let foreign = [device(&authority, "38009", "d1"), device(&self::authority(), ANN, "d9")];
+    let now = SystemTime::now();
+    let mut people = People::default();
+    assert_eq!(people.note(&ben, ANN, &[], now), []);
+    assert!(!people.knows(ANN));
+    assert_eq!(people.note(&ben, ANN, &[service(ann1.certificate())], now), [], "the first is no change");
+    for other in &foreign {
+        assert_eq!(people.note(&ben, ANN, &[service(ann1.certificate()), service(other.certificate())], now), []);
+        assert_eq!(people.recipients(ANN), recipients(&[&ann1]), "nothing is sealed for it");
+        assert!(!people.has(ANN, &key(other)));
+    }
+    let news = people.note(&ben, ANN, &[service(ann2.certificate())], now);
+    assert_eq!(news.iter().map(|news| news.key).collect::<Vec<_>>(), [key(&ann2)]);
+    assert_eq!(people.recipients(ANN), recipients(&[&ann2]));
+    assert!(people.has(ANN, &key(&ann1)), "what it signed before is still its own");
+
+    let later = People::remembered(people.to_remember());
+    assert!(later.has(ANN, &key(&ann1)) && later.has(ANN, &key(&ann2)) && later.recipients(ANN).is_empty());
+}
+
+#[test]
+fn sec_6_a_file_opens_by_the_key_in_the_part_that_names_it() {
+    let authority = authority();
+    let (ann, ben) = (device(&authority, ANN, "d1"), device(&authority, BEN, "d1"));
+    let (part, stored) = file_part("image/png", "cake.png", b"a picture of a cake").unwrap();
+    assert!(!stored.windows(4).any(|part| part == b"cake"));
+    let part = Desc { payload: Some("hash/sum".into()), ..part };
+    let (other, _) = file_part("audio", "song", b"la").unwrap();
+    let other = Desc { payload: Some("hash/other".into()), ..other };
+    let files = vec![Desc::text("look"), part, other];
+    let outer = sealed(&ann, Message { files, ..message("m1", "") }, &[&ben]);
+    let named = Feature::new("FILE_DATA", "FILE", "hash/sum hash/other");
+    assert_eq!(outer.files[0].data, [named], "by which the server knows who may fetch them");
+
+    let Opened::Genuine(found) = opened(&ben, &outer, &[&ann]) else { panic!("not genuine") };
+    let own = file_key(&found.message.files[1]).unwrap();
+    assert_eq!(cms::open_file(&stored, &own).unwrap(), b"a picture of a cake");
+    let mut changed = stored.clone();
+    changed[3] ^= 1;
+    assert_eq!(cms::open_file(&changed, &own).unwrap_err(), Fault::Unreadable);
+    assert_eq!(cms::open_file(&stored[..stored.len() - 1], &own).unwrap_err(), Fault::Unreadable);
+    assert_eq!(cms::open_file(&stored, &file_key(&found.message.files[2]).unwrap()).unwrap_err(), Fault::Unreadable);
+    assert_eq!(file_key(&Desc::text("none")), None);
+}

@@ -1,0 +1,312 @@
+//! The framing of N2O (CON-2): a front door of the chat for browsers and terminals. Text frames are heartbeat (HEART-1, HEART-2) and
+//! `N2O,<token>` (INIT-3); binary frames are records, one each.
+//!
+//! `session` decides what a frame or an out means and is a value without I/O; here the socket is read and written, with the rules of
+//! MQTT's connections: what has to leave goes before what comes is read, so that a slow reader slows down only itself, and at most
+//! [`chat::CALLS_MAX`] requests are unfinished.
+
+mod session;
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use chat::door::{self, Gone, Hello};
+use chat::{Chat, Port};
+use futures_util::{Sink, Stream};
+use tokio::time::{Duration, Instant, Sleep, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::front::Leave;
+use crate::route::{Joined, Peer};
+use crate::websocket::Socket;
+use session::{Ask, Close, Frame, Session, Taken, Todo};
+
+/// A client that says nothing for so long is asked whether it lives; after as long again it is closed.
+const SILENCE: Duration = Duration::from_secs(60);
+/// Frames of one turn; then other connections of the thread have theirs.
+const FRAMES_MAX: usize = 32;
+/// When the chat is busy it is asked again after this.
+const AGAIN: Duration = Duration::from_millis(2);
+/// How long a client may take to read why it is closed.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Bytes of a frame around its payload.
+const FRAME_OVERHEAD: usize = 16;
+/// Client version of whom says none (CON-6).
+const VERSION_UNSAID: u32 = proto::limits::CLIENT_VERSION;
+
+/// What all connections have in common.
+pub struct House {
+    pub handle: n2o::Handle<Chat>,
+    /// Bytes of a message, either way.
+    pub packet_max: usize,
+}
+
+/// Serves a socket until its end.
+pub async fn talk(joined: Joined, house: Arc<House>) {
+    let Joined { socket, peer, mut leave, .. } = joined;
+    let device = peer.certificate.as_ref().and_then(|certificate| certificate.device.clone());
+    let mut connection = Connection {
+        socket,
+        session: Session::new(guest(), device),
+        peer,
+        house,
+        chat: None,
+        asks: VecDeque::new(),
+        held: None,
+        out: VecDeque::new(),
+        written: Vec::new(),
+        heard: Instant::now(),
+        asked: false,
+    };
+    let end = {
+        let mut alarm = pin!(sleep_until(connection.heard + SILENCE));
+        poll_fn(|cx| connection.poll(leave.as_mut(), alarm.as_mut(), cx)).await
+    };
+    Box::pin(connection.finish(end)).await;
+}
+
+struct Connection {
+    socket: Socket,
+    session: Session,
+    peer: Arc<Peer>,
+    house: Arc<House>,
+    chat: Option<(door::Session, Arc<Port>)>,
+    /// Not yet taken by the chat: nothing is read until they are.
+    asks: VecDeque<Ask>,
+    /// A frame that has to wait until something ends.
+    held: Option<Frame>,
+    /// For the client, with the durable item that each is.
+    out: VecDeque<(Frame, Option<u64>)>,
+    /// Durable items in the socket's buffer.
+    written: Vec<u64>,
+    heard: Instant,
+    /// It has been asked whether it lives.
+    asked: bool,
+}
+
+impl Connection {
+    fn poll(
+        &mut self,
+        leave: Pin<&mut dyn Future<Output = Leave>>,
+        alarm: Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Close> {
+        match leave.poll(cx) {
+            Poll::Ready(Leave::ShuttingDown) => return Poll::Ready(Close::GOING_AWAY),
+            Poll::Ready(Leave::Revoked) => return Poll::Ready(Close::ENDED),
+            Poll::Pending => {}
+        }
+        let mut busy = false;
+        for turn in 0.. {
+            let mut todo = Todo::default();
+            busy = !self.ask();
+            match self.turn(&mut todo, busy, cx) {
+                Err(end) => return Poll::Ready(end),
+                Ok(more) => {
+                    self.out.extend(todo.frames);
+                    self.asks.extend(todo.asks);
+                    if let Some(end) = todo.end {
+                        // What came with it is said first.
+                        return Poll::Ready(end);
+                    }
+                    if !more {
+                        break;
+                    }
+                }
+            }
+            if turn >= FRAMES_MAX {
+                cx.waker().wake_by_ref();
+                break;
+            }
+        }
+        self.watch(alarm, busy, cx)
+    }
+
+    /// Writes what waits, takes what the chat has, reads one frame. False: nothing more for now.
+    fn turn(&mut self, todo: &mut Todo, busy: bool, cx: &mut Context<'_>) -> Result<bool, Close> {
+        if !self.write(cx)? {
+            return Ok(false);
+        }
+        todo.asks.extend(self.written.drain(..).map(Ask::Confirm));
+        if let Some((_, port)) = &self.chat
+            && let Poll::Ready(outs) = port.poll_drain(cx)
+        {
+            for out in outs {
+                self.session.out(out, todo);
+            }
+            return Ok(true);
+        }
+        if busy || !todo.asks.is_empty() || !self.session.may_read() {
+            return Ok(!todo.asks.is_empty());
+        }
+        let frame = match self.held.take() {
+            Some(frame) => frame,
+            None => match self.read(cx)? {
+                Some(frame) => frame,
+                None => return Ok(false),
+            },
+        };
+        match self.session.frame(frame, todo) {
+            Taken::Yes => Ok(true),
+            Taken::Later(frame) => {
+                self.held = Some(frame);
+                Ok(false)
+            }
+        }
+    }
+
+    /// True: everything has left.
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, Close> {
+        while let Some((frame, delivery)) = self.out.pop_front() {
+            Pin::new(&mut self.socket).start_send(frame.into()).map_err(|_| Close::BROKEN)?;
+            self.written.extend(delivery);
+        }
+        // Also what the socket answers by itself: pongs.
+        match Pin::new(&mut self.socket).poll_flush(cx) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(())) => Ok(true),
+            Poll::Ready(Err(_)) => Err(Close::BROKEN),
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<Option<Frame>, Close> {
+        loop {
+            let Poll::Ready(read) = Pin::new(&mut self.socket).poll_next(cx) else { return Ok(None) };
+            self.heard = Instant::now();
+            self.asked = false;
+            match read {
+                Some(Ok(Message::Text(text))) => return Ok(Some(Frame::Text(text.as_str().to_owned()))),
+                Some(Ok(Message::Binary(bytes))) => return Ok(Some(Frame::Binary(bytes))),
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Close(_))) => return Err(Close::LEFT),
+                Some(Err(why)) => return Err(blame(&why)),
+                None => return Err(Close::BROKEN),
+            }
+        }
+    }
+
+    /// HEART: who is silent is asked, then closed. While it is we who do not read, nobody is.
+    fn watch(&mut self, mut alarm: Pin<&mut Sleep>, busy: bool, cx: &mut Context<'_>) -> Poll<Close> {
+        if busy {
+            alarm.as_mut().reset(Instant::now() + AGAIN);
+        }
+        while alarm.as_mut().poll(cx).is_ready() {
+            let silent = self.heard.elapsed();
+            if silent >= 2 * SILENCE {
+                return Poll::Ready(Close::GOING_AWAY);
+            }
+            if silent >= SILENCE && !self.asked {
+                self.asked = true;
+                self.out.push_back((Frame::Ping, None));
+                cx.waker().wake_by_ref();
+            }
+            let next = if self.asked { 2 * SILENCE } else { SILENCE };
+            alarm.as_mut().reset(if busy { Instant::now() + AGAIN } else { self.heard + next });
+        }
+        Poll::Pending
+    }
+
+    /// Hands on what the session asks for; false when the chat is too busy to take it.
+    fn ask(&mut self) -> bool {
+        while let Some(ask) = self.asks.pop_front() {
+            if let Err(door::Busy) = self.ask_one(&ask) {
+                self.asks.push_front(ask);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn ask_one(&mut self, ask: &Ask) -> Result<(), door::Busy> {
+        match ask {
+            Ask::Enter { client_id, password } => {
+                if let Some((earlier, _)) = self.chat.take() {
+                    earlier.gone(Gone::Left);
+                }
+                let port = Arc::new(Port::default());
+                let hello = self.hello(client_id, password.clone());
+                let entered = door::Session::connect(self.house.handle.clone(), hello, port.clone())?;
+                self.chat = Some((entered, port));
+            }
+            Ask::Known => self.peer.known(),
+            Ask::Request { call, payload } => {
+                if let Some((chat, _)) = &self.chat {
+                    chat.request(*call, door::Origin::Events { token: None }, payload.clone())?;
+                }
+            }
+            Ask::Confirm(delivery) => {
+                if let Some((chat, _)) = &self.chat {
+                    chat.confirm(*delivery)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hello(&self, client_id: &str, password: Option<Bytes>) -> Hello {
+        Hello {
+            client_id: Bytes::copy_from_slice(client_id.as_bytes()),
+            password,
+            certificate: self.peer.certificate.clone(),
+            source: self.peer.source,
+            version: VERSION_UNSAID,
+            window: proto::limits::RECEIVE_MAX,
+            item_max: self.house.packet_max.saturating_sub(FRAME_OVERHEAD),
+            acknowledges: false,
+        }
+    }
+
+    /// Says what is left to say and why it ends, if the client still listens, and tells the chat.
+    async fn finish(self, end: Close) {
+        let Connection { mut socket, chat, out, .. } = self;
+        if let Some((chat, _)) = chat {
+            chat.gone(if end == Close::LEFT { Gone::Left } else { Gone::Lost });
+        }
+        let Some(code) = end.code() else { return };
+        let farewell = async {
+            for (frame, _) in out {
+                if Pin::new(&mut socket).start_send(frame.into()).is_err() {
+                    return;
+                }
+            }
+            let frame = CloseFrame { code: code.into(), reason: end.reason().into() };
+            if socket.close(Some(frame)).await.is_ok() {
+                while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut socket).poll_next(cx)).await {}
+            }
+        };
+        let _ = timeout(LAST_WORDS, farewell).await;
+    }
+}
+
+impl From<Frame> for Message {
+    fn from(frame: Frame) -> Message {
+        match frame {
+            Frame::Text(text) => Message::text(text),
+            Frame::Binary(bytes) => Message::Binary(bytes),
+            Frame::Ping => Message::Ping(Bytes::new()),
+        }
+    }
+}
+
+/// What a broken frame is answered with (RFC 6455 section 7.4).
+fn blame(why: &Error) -> Close {
+    match why {
+        Error::Protocol(_) | Error::AttackAttempt => Close::PROTOCOL,
+        Error::Utf8(_) => Close::NOT_TEXT,
+        Error::Capacity(CapacityError::MessageTooLong { .. } | CapacityError::TooManyHeaders) => Close::TOO_BIG,
+        _ => Close::BROKEN,
+    }
+}
+
+/// The client id of one who names none (D-63).
+fn guest() -> String {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).expect("aws-lc seeds itself at the start and does not fail later");
+    format!("emqttd_{:016x}", u64::from_be_bytes(bytes))
+}

@@ -1,0 +1,270 @@
+//! One N2O connection as a value: frames and outs go in, frames and things to ask for come out. No socket, no clock, no chat.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use chat::CALLS_MAX;
+use chat::door::{Bye, Denied, Out, Role};
+use proto::Refusal;
+use proto::records::{Init, Io};
+
+/// What a text frame begins with that opens a session (INIT-3).
+const N2O: &str = "N2O,";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Frame {
+    Text(String),
+    Binary(Bytes),
+    Ping,
+}
+
+/// What a session wants done, in this order of time within each kind.
+#[derive(Debug, Default)]
+pub(super) struct Todo {
+    /// For the client, with the durable item that each is.
+    pub(super) frames: Vec<(Frame, Option<u64>)>,
+    pub(super) asks: VecDeque<Ask>,
+    pub(super) end: Option<Close>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Leave what has been entered, and come in as this client.
+    Enter {
+        client_id: String,
+        password: Option<Bytes>,
+    },
+    /// It has proved who it is.
+    Known,
+    Request {
+        call: u64,
+        payload: Bytes,
+    },
+    Confirm(u64),
+}
+
+/// Whether a frame was taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    Yes,
+    /// Not before something else ends: offer it again after the next out.
+    Later(Frame),
+}
+
+/// Why a connection ends: the code of its close frame; 0 where nobody hears it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Close(u16);
+
+impl Close {
+    /// The client said good-bye.
+    pub(super) const LEFT: Close = Close(0);
+    pub(super) const BROKEN: Close = Close(1);
+    pub(super) const GOING_AWAY: Close = Close(1001);
+    pub(super) const PROTOCOL: Close = Close(1002);
+    pub(super) const NOT_TEXT: Close = Close(1007);
+    pub(super) const TOO_BIG: Close = Close(1009);
+    pub(super) const ENDED: Close = Close::of_mqtt(0x98);
+    const DONE: Close = Close(1000);
+    const FAULT: Close = Close(1011);
+    const AGAIN_LATER: Close = Close(1013);
+
+    /// Reasons that only MQTT has words for are its codes, among those for private use.
+    const fn of_mqtt(code: u8) -> Close {
+        Close(4000 + code as u16)
+    }
+
+    pub(super) fn code(self) -> Option<u16> {
+        (self.0 >= 1000).then_some(self.0)
+    }
+
+    pub(super) fn reason(self) -> &'static str {
+        match self.0 {
+            4142 => "session taken over",
+            4135 => "session expired",
+            4138 => "banned",
+            4152 => "ended",
+            4160 => "registration took too long",
+            4150 => "too many requests",
+            _ => "",
+        }
+    }
+}
+
+/// Who the client is, so far.
+#[derive(Debug)]
+enum State {
+    /// Nobody: nothing was asked of the chat yet.
+    Outside,
+    /// It asks to be let in; then this is its first request.
+    Entering {
+        first: Bytes,
+        by: By,
+    },
+    Inside(Role),
+}
+
+/// What lets a client in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// A client id and a token, named by the client.
+    Token,
+    /// The device that its certificate names.
+    Certificate,
+    /// Nothing.
+    Guest,
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    guest: String,
+    /// Client id of the device that the certificate names.
+    device: Option<String>,
+    state: State,
+    next: u64,
+    /// Requests that have not ended.
+    open: usize,
+}
+
+impl Session {
+    pub(super) fn new(guest: String, device: Option<(String, String)>) -> Session {
+        let device = device.map(|(phone, dev_key)| format!("emqttd_{phone}_{dev_key}"));
+        Session { guest, device, state: State::Outside, next: 0, open: 0 }
+    }
+
+    /// While it is being let in, and while too much is unfinished, the client waits.
+    pub(super) fn may_read(&self) -> bool {
+        match self.state {
+            State::Outside => true,
+            State::Entering { .. } => false,
+            State::Inside(_) => self.open < CALLS_MAX,
+        }
+    }
+
+    pub(super) fn frame(&mut self, frame: Frame, todo: &mut Todo) -> Taken {
+        match frame {
+            Frame::Binary(payload) => self.record(payload, todo),
+            Frame::Ping => {}
+            Frame::Text(text) => match text.as_str() {
+                "" => todo.frames.push((Frame::Text(String::new()), None)),
+                "PING" => todo.frames.push((Frame::Text("PONG".to_owned()), None)),
+                other => match other.strip_prefix(N2O) {
+                    Some(token) => return self.n2o(token, &text, todo),
+                    None => todo.frames.push((Frame::Text("Try HELP".to_owned()), None)),
+                },
+            },
+        }
+        Taken::Yes
+    }
+
+    fn record(&mut self, payload: Bytes, todo: &mut Todo) {
+        match &self.state {
+            State::Inside(_) => self.request(payload, todo),
+            State::Outside | State::Entering { .. } => self.enter(payload, todo),
+        }
+    }
+
+    fn request(&mut self, payload: Bytes, todo: &mut Todo) {
+        todo.asks.push_back(Ask::Request { call: self.next, payload });
+        self.next += 1;
+        self.open += 1;
+    }
+
+    /// By its certificate, if that names a device; else as a guest.
+    fn enter(&mut self, first: Bytes, todo: &mut Todo) {
+        match self.device.clone() {
+            Some(client_id) => self.enter_as(client_id, None, first, By::Certificate, todo),
+            None => self.enter_as(self.guest.clone(), None, first, By::Guest, todo),
+        }
+    }
+
+    fn enter_as(&mut self, client_id: String, password: Option<Bytes>, first: Bytes, by: By, todo: &mut Todo) {
+        self.state = State::Entering { first, by };
+        // Requests are counted anew by whoever lets it in.
+        self.next = 0;
+        todo.asks.push_back(Ask::Enter { client_id, password });
+    }
+
+    /// INIT-3. A client id comes with its device's token, or with a certificate; dev_keys may have colons, tokens have none.
+    fn n2o(&mut self, token: &str, frame: &str, todo: &mut Todo) -> Taken {
+        let Some((client_id, token)) = token.rsplit_once(':') else {
+            self.record(init(token), todo);
+            return Taken::Yes;
+        };
+        match self.state {
+            State::Inside(Role::Device | Role::Service) => {
+                let refused = etf::encode(&Io::error(Refusal::InvalidData));
+                todo.frames.push((Frame::Binary(refused), None));
+            }
+            State::Inside(Role::Registering | Role::Plain) if self.open > 0 => {
+                return Taken::Later(Frame::Text(frame.to_owned()));
+            }
+            State::Inside(Role::Registering | Role::Plain) | State::Outside | State::Entering { .. } => {
+                let password = Some(token).filter(|token| !token.is_empty());
+                let password = password.map(|token| Bytes::copy_from_slice(token.as_bytes()));
+                self.enter_as(client_id.to_owned(), password, init(""), By::Token, todo);
+            }
+        }
+        Taken::Yes
+    }
+
+    /// One thing that the chat wants done.
+    pub(super) fn out(&mut self, out: Out, todo: &mut Todo) {
+        if todo.end.is_some() {
+            return;
+        }
+        match out {
+            Out::Welcome(role) => self.welcome(role, todo),
+            Out::Denied(denied) => self.denied(denied, todo),
+            Out::Answer { payload, .. } | Out::Notice { payload } => todo.frames.push((Frame::Binary(payload), None)),
+            Out::Item { payload, delivery, .. } => todo.frames.push((Frame::Binary(payload), delivery)),
+            // Refusals that only a packet can carry (TOPIC-8, SEC-13) have no word here.
+            Out::Done { .. } => self.open = self.open.saturating_sub(1),
+            Out::Right { .. } => {}
+            Out::Close(bye) => todo.end = Some(close(bye)),
+        }
+    }
+
+    fn welcome(&mut self, role: Role, todo: &mut Todo) {
+        match role {
+            Role::Device | Role::Service => todo.asks.push_back(Ask::Known),
+            Role::Registering | Role::Plain => {}
+        }
+        if let State::Entering { first, .. } = std::mem::replace(&mut self.state, State::Inside(role)) {
+            self.open = 0;
+            self.request(first, todo);
+        }
+    }
+
+    fn denied(&mut self, denied: Denied, todo: &mut Todo) {
+        let State::Entering { first, by } = std::mem::replace(&mut self.state, State::Outside) else { return };
+        match (by, denied) {
+            (By::Token, _) => {
+                let refused = etf::encode(&Io::error(Refusal::SessionNotFound));
+                todo.frames.push((Frame::Binary(refused), None));
+            }
+            (By::Certificate, Denied::Banned) => todo.end = Some(Close::of_mqtt(0x8a)),
+            // A certificate that is bound to nothing may register (ID-9).
+            (By::Certificate, Denied::BadCredentials | Denied::NotAuthorized) => {
+                self.enter_as(self.guest.clone(), None, first, By::Guest, todo);
+            }
+            (By::Certificate | By::Guest, _) => todo.end = Some(Close::AGAIN_LATER),
+        }
+    }
+}
+
+fn init(token: &str) -> Bytes {
+    etf::encode(&Init { token: Some(Bytes::copy_from_slice(token.as_bytes())) })
+}
+
+fn close(bye: Bye) -> Close {
+    match bye {
+        Bye::Done => Close::DONE,
+        Bye::TakenOver => Close::of_mqtt(0x8e),
+        Bye::Expired => Close::of_mqtt(0x87),
+        Bye::Ended => Close::ENDED,
+        Bye::TimeUp => Close::of_mqtt(0xa0),
+        Bye::TooOften => Close::of_mqtt(0x96),
+        Bye::ShuttingDown => Close::GOING_AWAY,
+        Bye::Fault => Close::FAULT,
+    }
+}

@@ -1,0 +1,145 @@
+//! The authority on the web: enrolment (EST, RFC 7030), the revocation list, the responder (SEC-4).
+//!
+//! What is asked is judged where it always is: an invite by AUTH-1 and AUTH-4, as over MQTT, a token or certificate by AUTH-17.
+
+mod device;
+mod est;
+mod ocsp;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use chat::Chat;
+use chat::door::Source;
+use n2o::Handle;
+use proto::ids::Phone;
+use web::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use web::{Asked, Reply, Routes, StatusCode, reply, status};
+
+use crate::meter::Meter;
+use crate::registrar::Registrar;
+
+/// Bytes of a request as sent: 8 KiB of DER in base64, with line breaks.
+const REQUEST_MAX: usize = 12 * 1024;
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const MINUTE: Duration = Duration::from_secs(60);
+/// Attempts that prove nothing, of one address in an hour.
+const FAILED_MAX: u32 = 20;
+/// Certificates of one account in an hour.
+const ISSUED_MAX: u32 = 60;
+/// Questions to the responder, of one address in a minute.
+const ASKED_MAX: u32 = 600;
+
+pub(crate) struct Office {
+    registrar: Arc<Registrar>,
+    handle: Handle<Chat>,
+    limits: bool,
+    failed: Meter<Source>,
+    issued: Meter<Phone>,
+    asked: Meter<Source>,
+}
+
+impl Office {
+    pub(crate) fn new(registrar: Arc<Registrar>, handle: Handle<Chat>, limits: bool) -> Arc<Office> {
+        Arc::new(Office {
+            registrar,
+            handle,
+            limits,
+            failed: Meter::new(FAILED_MAX, HOUR),
+            issued: Meter::new(ISSUED_MAX, HOUR),
+            asked: Meter::new(ASKED_MAX, MINUTE),
+        })
+    }
+
+    /// Adds what it answers.
+    pub(crate) fn open(self: Arc<Office>, routes: &mut Routes) {
+        let office = || self.clone();
+        let own = office();
+        routes.get("/ca.crl", move |_| {
+            let list = own.registrar.list();
+            async move { reply(StatusCode::OK, "application/pkix-crl", list) }
+        });
+        let own = office();
+        routes.get("/ca.crt", move |_| {
+            let root = Bytes::copy_from_slice(own.registrar.authority.certificate_der());
+            async move { reply(StatusCode::OK, "application/pkix-cert", root) }
+        });
+        ocsp::open(office(), routes);
+        est::open(office(), routes);
+    }
+
+    /// An address from which too much has failed is not listened to.
+    fn is_tired_of(&self, source: Option<Source>) -> bool {
+        self.limits && source.is_some_and(|source| !self.failed.has_room(&source, Instant::now()))
+    }
+
+    fn has_failed(&self, source: Option<Source>) {
+        if let Some(source) = source.filter(|_| self.limits) {
+            self.failed.count(source, Instant::now());
+        }
+    }
+
+    fn may_issue(&self, phone: &Phone) -> bool {
+        !self.limits || self.issued.count(phone.clone(), Instant::now())
+    }
+
+    fn may_ask(&self, source: Option<Source>) -> bool {
+        !self.limits || source.is_none_or(|source| self.asked.count(source, Instant::now()))
+    }
+}
+
+/// Base64 with line breaks, as EST and OCSP have it.
+fn unarmoured(text: &[u8]) -> Option<Bytes> {
+    let packed: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    STANDARD.decode(packed).ok().map(Bytes::from)
+}
+
+/// The same the other way, 64 characters a line.
+fn armoured(bytes: &[u8]) -> String {
+    let text = STANDARD.encode(bytes);
+    let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+    lines.join("\n") + "\n"
+}
+
+/// 401, and by what to prove who asks.
+fn who_are_you() -> Reply {
+    let mut refused = status(StatusCode::UNAUTHORIZED);
+    refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"est\", charset=\"UTF-8\""));
+    refused
+}
+
+fn with(mut reply: Reply, name: &'static str, value: &'static str) -> Reply {
+    reply.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    reply
+}
+
+/// What an `Authorization` header says.
+enum Credentials {
+    Basic {
+        user: String,
+        password: Bytes,
+    },
+    /// FTP-7: `<client_id>:<token>`.
+    Bearer {
+        client: String,
+        token: Bytes,
+    },
+}
+
+fn credentials(asked: &Asked) -> Option<Credentials> {
+    let value = asked.headers.get(web::header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, rest) = value.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        let (client, token) = rest.trim().rsplit_once(':')?;
+        return Some(Credentials::Bearer { client: client.into(), token: token.to_owned().into() });
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = unarmoured(rest.as_bytes())?;
+    let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some(Credentials::Basic { user: user.into(), password: password.to_owned().into() })
+}

@@ -1,0 +1,305 @@
+//! The authority on the web, asked by openssl and curl from Debian against the real program (SEC-4): EST, the revocation list, OCSP.
+
+#![allow(clippy::indexing_slicing, reason = "a test may fail")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use client::{Account, Client, Enrolment, Identity, Options};
+use rustls::crypto::aws_lc_rs;
+use support::Server;
+use support::wire::{greet, open};
+use tempfile::TempDir;
+
+const P256: &str = "EC -pkeyopt ec_paramgen_curve:P-256";
+const P384: &str = "EC -pkeyopt ec_paramgen_curve:P-384";
+const PHONE: &str = "380670000001";
+
+/// Somebody with standard tools, in a folder of his own, who knows the server by its root certificate.
+struct User {
+    folder: TempDir,
+    https: String,
+    http: String,
+}
+
+impl User {
+    fn of(server: &Server) -> User {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::copy(server.root_certificate(), folder.path().join("root.pem")).expect("the root certificate");
+        let (https, http) = (server.https().port(), server.http().port());
+        User { folder, https: format!("https://localhost:{https}"), http: format!("http://127.0.0.1:{http}") }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, program: &str, words: &[&str]) -> Output {
+        let mut command = Command::new(program);
+        command.args(words).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.output().unwrap_or_else(|_| panic!("{program} is missing: .ci/run installs it"))
+    }
+
+    fn openssl(&self, line: &str) -> String {
+        let output = self.run("openssl", &line.split_whitespace().collect::<Vec<_>>());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "openssl {line}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        said
+    }
+
+    /// A key `name.key` and a request for it, `name.b64`, as EST wants it.
+    fn asks(&self, name: &str, key: &str, options: &str) {
+        self.openssl(&format!("genpkey -algorithm {key} -out {name}.key"));
+        self.openssl(&format!("req -new -key {name}.key -subj /CN=whatever -outform DER -out {name}.der {options}"));
+        self.openssl(&format!("base64 -in {name}.der -out {name}.b64"));
+    }
+
+    /// What the server answers: its status, and the body in `answer`.
+    fn curl(&self, path: &str, words: &[&str]) -> u16 {
+        let url = format!("{}{path}", self.https);
+        let all = ["-s", "--cacert", "root.pem", "-o", "answer", "-D", "headers", "-w", "%{http_code}"];
+        let output = self.run("curl", &[&all[..], words, &[&url]].concat());
+        String::from_utf8_lossy(&output.stdout).parse().unwrap_or_else(|_| panic!("{output:?}"))
+    }
+
+    fn headers(&self) -> String {
+        fs::read_to_string(self.path("headers")).expect("headers").to_lowercase()
+    }
+
+    /// Posts the request `name` with these words; on success `name.pem` is the certificate.
+    fn enrols(&self, name: &str, how: &str, words: &[&str]) -> u16 {
+        let data = format!("@{name}.b64");
+        let fixed = ["-H", "content-type: application/pkcs10", "--data-binary", &data];
+        let code = self.curl(&format!("/.well-known/est/{how}"), &[&fixed, words].concat());
+        if code == 200 {
+            assert!(self.headers().contains("application/pkcs7-mime; smime-type=certs-only"), "{}", self.headers());
+            self.openssl("base64 -d -in answer -out answer.p7");
+            self.openssl(&format!("pkcs7 -inform DER -in answer.p7 -print_certs -out {name}.pem"));
+        }
+        code
+    }
+
+    fn identity(&self, name: &str) -> Identity {
+        let file = |end: &str| fs::read_to_string(self.path(&format!("{name}.{end}"))).expect("a file");
+        let pem = file("pem");
+        let start = pem.find("-----BEGIN").expect("a certificate");
+        Identity { cert_pem: pem[start..].to_owned(), key_pem: file("key") }
+    }
+
+    /// The client id that its certificate opens.
+    fn client_id(&self, name: &str) -> String {
+        let text = self.openssl(&format!("x509 -in {name}.pem -noout -ext subjectAltName"));
+        let device = text.split("URI:chat:").nth(1).expect("a device").trim();
+        format!("emqttd_{}", device.replace('/', "_"))
+    }
+}
+
+fn connects(server: &Server, identity: &Identity, client_id: &str) -> u8 {
+    let mut stream = open(server, Some(identity), aws_lc_rs::default_provider());
+    greet(&mut stream, 5, client_id).expect("CONNACK")[1]
+}
+
+fn invite(server: &Server) -> String {
+    server.remote(&format!("invite {PHONE}")).trim().to_owned()
+}
+
+#[test]
+fn sec_4_id_11_curl_enrols_with_an_invite_and_renews_with_the_certificate() {
+    let server = Server::start();
+    let user = User::of(&server);
+    assert_eq!(user.curl("/.well-known/est/cacerts", &[]), 200);
+    user.openssl("base64 -d -in answer -out answer.p7");
+    let shown = user.openssl("pkcs7 -inform DER -in answer.p7 -print_certs");
+    let root = fs::read_to_string(user.path("root.pem")).expect("the root");
+    assert!(shown.contains(root.trim()), "{shown}");
+    assert_eq!(user.curl("/.well-known/est/csrattrs", &[]), 200);
+    user.openssl("base64 -d -in answer -out attributes.der");
+    let attributes = user.openssl("asn1parse -inform DER -in attributes.der");
+    assert!(attributes.contains("prime256v1") && attributes.contains("ecdsa-with-SHA256"), "{attributes}");
+
+    for (name, key) in [("one", P256), ("two", P384), ("three", "RSA -pkeyopt rsa_keygen_bits:2048")] {
+        // The request asks for more than it gets, and its digest is not the curve's.
+        user.asks(
+            name,
+            key,
+            "-sha256 -addext basicConstraints=critical,CA:TRUE -addext subjectAltName=DNS:evil.example",
+        );
+        let who = format!("{PHONE}:{}", invite(&server));
+        assert_eq!(user.enrols(name, "simpleenroll", &["-u", &who]), 200, "{}", user.headers());
+        user.openssl(&format!("verify -x509_strict -purpose sslclient -CAfile root.pem {name}.pem"));
+        let text = user.openssl(&format!("x509 -in {name}.pem -noout -text"));
+        assert!(text.contains(&format!("Subject: CN = {PHONE}")) && text.contains("CA:FALSE"), "{text}");
+        assert!(!text.contains("evil") && !text.contains("whatever"));
+        assert_eq!(connects(&server, &user.identity(name), &user.client_id(name)), 0, "{key}");
+        // Used once.
+        assert_eq!(user.enrols(name, "simpleenroll", &["-u", &who]), 401);
+    }
+
+    user.asks("next", P256, "");
+    let (device, old) = (user.client_id("one"), user.identity("one"));
+    assert_eq!(user.enrols("next", "simplereenroll", &["--cert", "one.pem", "--key", "one.key"]), 200);
+    assert_eq!(user.client_id("next"), device);
+    assert_eq!(connects(&server, &old, &device), 0, "its answer might have been lost");
+    assert_eq!(connects(&server, &user.identity("next"), &device), 0);
+    assert_eq!(connects(&server, &old, &device), 0x8a, "superseded");
+    assert_eq!(user.enrols("next", "simplereenroll", &["--cert", "one.pem", "--key", "one.key"]), 401);
+    assert!(
+        server
+            .remote(&format!("issued {}", device.replace("emqttd_", "").replacen('_', "/", 1)))
+            .contains("superseded")
+    );
+}
+
+async fn register(server: &Server, invite: &str) -> (Account, Client) {
+    let url: client::Url = format!("mqtt://{}", server.mqtt()).parse().expect("an address");
+    let (client, _events) = Client::connect(Options::new(url.clone(), format!("reg_{PHONE}_d1"))).await.expect("in");
+    client.register(PHONE, "d1", Enrolment::Code, None).await.expect("begun");
+    let account = client.verify(invite, None).await.expect("verified");
+    client.close().await;
+    let options = Options { token: Some(account.token.clone()), ..Options::new(url, account.client_id.clone()) };
+    let (client, _events) = Client::connect(Options { reconnect: false, ..options }).await.expect("in");
+    (account, client)
+}
+
+#[test]
+fn sec_4_auth_17_curl_enrols_with_client_id_and_token_beside_the_device_s_connection() {
+    let server = Server::start();
+    let user = User::of(&server);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (account, client) = runtime.block_on(register(&server, &invite(&server)));
+    user.asks("one", P256, "");
+    user.asks("two", P256, "");
+    let basic = format!("{}:{}", account.client_id, account.token);
+    let bearer = format!("authorization: Bearer {basic}");
+    assert_eq!(user.enrols("one", "simpleenroll", &["-u", &basic]), 200);
+    assert_eq!(user.client_id("one"), account.client_id);
+    assert_eq!(user.enrols("two", "simpleenroll", &["-H", &bearer]), 200, "as FTP-7");
+    // The connection was left alone (CON-7).
+    assert_eq!(runtime.block_on(client.sessions()).expect("still in").len(), 1);
+    assert_eq!(connects(&server, &user.identity("two"), &account.client_id), 0);
+
+    let log = server.log();
+    assert!(!log.contains(&account.token) && !log.contains(PHONE), "SEC-10: {log}");
+    let wrong = |who: &str| user.enrols("one", "simpleenroll", &["-u", who]);
+    assert_eq!(wrong(&format!("{}:{}", account.client_id, "0".repeat(64))), 401);
+    assert!(user.headers().contains("www-authenticate: basic"));
+    assert_eq!(wrong(&format!("emqttd_{PHONE}_other:{}", account.token)), 401);
+    assert_eq!(wrong(&format!("{PHONE}:{}", "A".repeat(26))), 401);
+    assert_eq!(wrong("nobody:"), 401);
+    assert_eq!(user.enrols("one", "simpleenroll", &[]), 401);
+    assert_eq!(user.enrols("one", "simplereenroll", &["-u", &basic]), 401, "by certificate only");
+}
+
+#[test]
+fn sec_4_what_is_no_good_request_is_refused_and_uses_up_nothing() {
+    let server = Server::start();
+    let user = User::of(&server);
+    let who = format!("{PHONE}:{}", invite(&server));
+    user.asks("weak", "RSA -pkeyopt rsa_keygen_bits:1024", "");
+    user.asks("curve", "EC -pkeyopt ec_paramgen_curve:secp256k1", "");
+    user.asks("good", P256, "");
+    fs::write(user.path("junk.b64"), "bm90IGEgcmVxdWVzdA==").expect("written");
+    fs::write(user.path("no.b64"), "!!!").expect("written");
+    fs::write(user.path("long.b64"), "A".repeat(1 << 20)).expect("written");
+    // With the key of another behind a signature of its own.
+    let mut der = fs::read(user.path("good.der")).expect("a request");
+    let at = der.len() - 4;
+    der[at] ^= 1;
+    fs::write(user.path("forged.der"), der).expect("written");
+    user.openssl("base64 -in forged.der -out forged.b64");
+    for (name, code) in [("weak", 400), ("curve", 400), ("junk", 400), ("no", 400), ("forged", 400), ("long", 413)] {
+        // curl does not take an answer over HTTP/2 that comes before it has said all.
+        assert_eq!(user.enrols(name, "simpleenroll", &["-u", &who, "--http1.1"]), code, "{name}");
+    }
+    // Not without TLS.
+    let plain = user.run(
+        "curl",
+        &[
+            "-s",
+            "-o",
+            "answer",
+            "-w",
+            "%{http_code}",
+            "-u",
+            &who,
+            "--data-binary",
+            "@good.b64",
+            &format!("{}/.well-known/est/simpleenroll", user.http),
+        ],
+    );
+    assert_eq!(String::from_utf8_lossy(&plain.stdout), "403");
+    assert!(!server.remote("issued").contains("device"));
+    assert_eq!(user.enrols("good", "simpleenroll", &["-u", &who]), 200);
+}
+
+/// What `openssl ocsp` hears of a certificate over the network.
+fn heard(user: &User, certificate: &Path) -> String {
+    let url = format!("{}/ocsp", user.http);
+    let certificate = certificate.to_str().expect("text");
+    let words = ["ocsp", "-issuer", "root.pem", "-cert", certificate, "-url", &url, "-CAfile", "root.pem"];
+    let output = user.run("openssl", &words);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Response verify OK"));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn sec_4_openssl_and_curl_learn_what_was_revoked() {
+    let server = Server::start_with(
+        "x509.crl_url = \"http://chat.example:8083/ca.crl\"\nx509.ocsp_url = \"http://chat.example:8083/ocsp\"",
+    );
+    let user = User::of(&server);
+    for name in ["ann", "ben"] {
+        assert!(server.chat(&["certify", name, "--dir", user.folder.path().to_str().expect("text")]).status.success());
+    }
+    let text = user.openssl("x509 -in ann.crt -noout -text");
+    assert!(
+        text.contains("URI:http://chat.example:8083/ca.crl")
+            && text.contains("OCSP - URI:http://chat.example:8083/ocsp")
+    );
+    assert!(heard(&user, &user.path("ann.crt")).contains("ann.crt: good"));
+    assert!(heard(&user, &user.path("root.pem")).contains("root.pem: good"));
+
+    let serial = user.openssl("x509 -in ann.crt -noout -serial").trim().replace("serial=", "");
+    server.remote(&format!("revoke {} keyCompromise", serial.to_lowercase()));
+    let said = heard(&user, &user.path("ann.crt"));
+    assert!(said.contains("ann.crt: revoked") && said.contains("keyCompromise"), "{said}");
+    assert!(heard(&user, &user.path("ben.crt")).contains("ben.crt: good"));
+
+    // The same by GET, in base64 in the path.
+    user.openssl("ocsp -issuer root.pem -cert ann.crt -no_nonce -reqout request.der");
+    user.openssl("base64 -A -in request.der -out request.b64");
+    let path =
+        fs::read_to_string(user.path("request.b64")).expect("text").trim().replace('/', "%2F").replace('+', "%2B");
+    assert_eq!(user.curl(&format!("/ocsp/{path}"), &[]), 200);
+    assert!(user.headers().contains("application/ocsp-response"));
+    assert!(user.openssl("ocsp -respin answer -CAfile root.pem -resp_text -noverify").contains("Cert Status: revoked"));
+    assert_eq!(user.curl("/ocsp/junk!", &[]), 400);
+    // A request that is none is answered so, as RFC 6960 has it.
+    assert_eq!(user.curl("/ocsp", &["--data-binary", "junk"]), 200);
+    assert_eq!(fs::read(user.path("answer")).expect("an answer"), [0x30, 3, 0x0a, 1, 1]);
+
+    let since = Instant::now();
+    loop {
+        assert_eq!(user.curl("/ca.crl", &[]), 200);
+        assert!(user.headers().contains("application/pkix-crl"));
+        user.openssl("crl -inform DER -in answer -CAfile root.pem -verify -out crl.pem");
+        if user.openssl("crl -in crl.pem -noout -text").contains(&serial) {
+            break;
+        }
+        assert!(since.elapsed() < Duration::from_secs(5), "it is issued anew on each revocation");
+    }
+    let refused =
+        user.run("openssl", &["verify", "-crl_check", "-CRLfile", "crl.pem", "-CAfile", "root.pem", "ann.crt"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("certificate revoked"));
+    user.openssl("verify -crl_check -CRLfile crl.pem -CAfile root.pem ben.crt");
+    assert_eq!(user.curl("/ca.crt", &[]), 200);
+    assert!(user.openssl("x509 -inform DER -in answer -noout -subject").contains("Root CA"));
+    // Nobody enrols by a revoked certificate.
+    user.asks("one", P256, "");
+    assert_eq!(user.enrols("one", "simplereenroll", &["--cert", "ann.crt", "--key", "ann.key"]), 401);
+}

@@ -1,0 +1,125 @@
+//! SEC-10: what is written to the log, at the highest level, through a conversation: no payload, token, code or password; and account keys
+//! at debug level only.
+
+mod support;
+
+use client::mqtt::Qos;
+use client::{Account, Client, Enrolment, Event, Events, Options, Registered, Url};
+use proto::{Auth, AuthAct, Desc, Message, Os, Profile, ProfileStatus, Record, Service, ServiceStatus, ServiceType};
+use support::Server;
+
+const ANN: &str = "380670000001";
+const BEN: &str = "380670000002";
+/// What people write and what they keep secret; each is looked for in the log.
+const WORDS: [&str; 6] =
+    ["meet-me-at-the-bridge", "relayed-secret", "aws-password", "push-token", "typed-words", "edited-words"];
+
+fn url(server: &Server) -> Url {
+    format!("mqtt://{}", server.mqtt()).parse().expect("an address")
+}
+
+/// By a code that the outbox has.
+async fn register(server: &Server, phone: &str) -> (Account, String) {
+    let (client, _events) = Client::connect(Options::new(url(server), format!("reg_{phone}_d1"))).await.expect("in");
+    let begun = client.register(phone, "d1", Enrolment::Code, None).await.expect("begun");
+    assert_eq!(begun, Registered::CodeSent);
+    let code = server.codes(phone).pop().expect("a code");
+    assert!(client.verify("000000", None).await.is_err());
+    let account = client.verify(&code, None).await.expect("verified");
+    client.close().await;
+    (account, code)
+}
+
+async fn connect(server: &Server, account: &Account) -> (Client, Events) {
+    let mut options = Options::new(url(server), &account.client_id);
+    (options.token, options.auto_ack) = (Some(account.token.clone()), true);
+    Client::connect(options).await.expect("in")
+}
+
+/// Everything once that carries something secret; what must not be in the log.
+async fn converse(server: &Server) -> Vec<String> {
+    let (ann, ann_code) = register(server, ANN).await;
+    let (ben, ben_code) = register(server, BEN).await;
+    let invite = server.remote("invite 380670000003").trim().to_owned();
+    let (anns, _) = connect(server, &ann).await;
+    let (bens, mut came) = connect(server, &ben).await;
+    let bens_address = ben.phone_id().expect("a roster");
+    anns.request_friend(&bens_address).await.expect("asked");
+    bens.confirm(&ann.phone_id().expect("a roster")).await.expect("confirmed");
+
+    anns.send(&bens_address, WORDS[0]).await.expect("sent");
+    let id = loop {
+        if let Event::Record { record: Record::Message(message), .. } = came.next().await.expect("more") {
+            break message.id.expect("a number");
+        }
+    };
+    let feed = client::private(&bens_address, &ann.phone_id().expect("a roster")).expect("addresses");
+    anns.edit(feed, id, WORDS[5]).await.expect("edited");
+    anns.typing(&bens_address, WORDS[4]).await.expect("told");
+    anns.publish(format!("private/{}/{bens_address}", ann.phone_id().expect("a roster")), WORDS[1])
+        .await
+        .expect("relayed");
+    anns.call(Auth {
+        r#type: Some(AuthAct::Push.into()),
+        push: Some(WORDS[3].into()),
+        os: Some(Os::Android),
+        ..Auth::default()
+    })
+    .await
+    .expect("kept");
+    let service = Service {
+        r#type: Some(ServiceType::Aws),
+        login: Some("login".into()),
+        password: Some(WORDS[2].into()),
+        status: Some(ServiceStatus::Add),
+        ..Service::default()
+    };
+    anns.call(Profile { services: vec![service], status: Some(ProfileStatus::Patch), ..Profile::default() })
+        .await
+        .expect("added");
+    // Refused requests carry secrets as well.
+    let refused =
+        Message { to: Some("380679999999_9".into()), files: vec![Desc::text(WORDS[0])], ..Message::default() };
+    assert!(anns.send_message(refused).await.is_err());
+    assert!(anns.publish("ses/380670000002", WORDS[1]).await.is_err());
+    let _ = anns.subscribe("ses/380670000002", Qos::AtLeastOnce).await;
+    let wrong = format!("{}ff", &ann.token[2..]);
+    let mut options = Options::new(url(server), &ann.client_id);
+    (options.token, options.reconnect) = (Some(wrong.clone()), false);
+    assert!(Client::connect(options).await.is_err(), "a wrong token");
+    anns.close().await;
+    bens.close().await;
+
+    let words = WORDS.map(str::to_owned).into_iter();
+    words.chain([ann.token, ben.token, wrong, ann_code, ben_code, invite]).collect()
+}
+
+#[tokio::test]
+async fn sec_10_the_log_at_its_highest_level_holds_no_payload_token_code_or_password() {
+    let mut server = Server::start_with("log = \"trace\"\nauth.providers = [\"log\"]");
+    let secrets = converse(&server).await;
+    server.kill();
+    server.restart();
+    server.terminate();
+    let log = server.log();
+    assert!(log.contains("TRACE"), "it is the highest level:\n{log}");
+    for secret in &secrets {
+        let place = log.lines().find(|line| line.contains(secret.as_str()));
+        assert_eq!(place, None, "{secret} is in the log");
+        // As a library may show bytes.
+        let bytes: Vec<String> = secret.bytes().map(|byte| byte.to_string()).collect();
+        assert!(!log.contains(&bytes.join(", ")), "the bytes of {secret} are in the log");
+    }
+}
+
+#[tokio::test]
+async fn sec_10_account_keys_are_logged_at_debug_level_only() {
+    let mut server = Server::start_with("auth.providers = [\"log\"]");
+    converse(&server).await;
+    server.terminate();
+    let log = server.log();
+    assert!(log.contains("INFO"), "it is the usual level:\n{log}");
+    for phone in [ANN, BEN] {
+        assert_eq!(log.lines().find(|line| line.contains(phone)), None);
+    }
+}

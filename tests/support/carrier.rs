@@ -1,0 +1,144 @@
+//! What carries MQTT to a server of a test: TCP, WebSocket, WebSocket over TLS.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use bytes::{Buf, Bytes};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
+use scene::{PATIENCE, Wire};
+use tungstenite::protocol::Role;
+use tungstenite::{Error, Message, WebSocket};
+
+use super::{Server, wire};
+
+const MQTT: &str = "Sec-WebSocket-Protocol: mqtt\r\n";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    Tcp,
+    Ws,
+    Wss,
+}
+
+impl Carrier {
+    /// The one that `CHAT_CARRIER` names.
+    pub(crate) fn asked() -> Option<Carrier> {
+        match std::env::var("CHAT_CARRIER").ok()?.as_str() {
+            "ws" => Some(Carrier::Ws),
+            "wss" => Some(Carrier::Wss),
+            other => panic!("CHAT_CARRIER is ws or wss, not {other}"),
+        }
+    }
+}
+
+pub(crate) fn open(server: &Server, carrier: Carrier) -> io::Result<Box<dyn Wire>> {
+    Ok(match carrier {
+        Carrier::Tcp => Box::new(tcp(server.mqtt())?),
+        Carrier::Ws => Box::new(Framed::over(join(tcp(server.http())?, "/mqtt", MQTT)?)),
+        Carrier::Wss => Box::new(Framed::over(join(tls(server)?, "/mqtt", MQTT)?)),
+    })
+}
+
+pub(crate) fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// A stranger's connection to the web listener.
+fn tls(server: &Server) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let mut config = (*wire::config(server, None, aws_lc_rs::default_provider())).clone();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let name = ServerName::try_from("localhost").expect("a name");
+    let connection = ClientConnection::new(config.into(), name).map_err(io::Error::other)?;
+    Ok(StreamOwned::new(connection, tcp(server.https())?))
+}
+
+/// Opens a WebSocket; anything but 101 is an error that says what came.
+pub(crate) fn join<S: Read + Write>(mut stream: S, path: &str, more: &str) -> io::Result<WebSocket<S>> {
+    let asked = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{asked}{more}\r\n").as_bytes())?;
+    stream.flush()?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    match head.starts_with("HTTP/1.1 101 ") && head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") {
+        true => Ok(WebSocket::from_raw_socket(stream, Role::Client, None)),
+        false => Err(io::Error::other(head)),
+    }
+}
+
+/// The socket below a stream.
+trait Below {
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Below for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Below for StreamOwned<ClientConnection, TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        &self.sock
+    }
+}
+
+/// The bytes of binary messages. What is written goes in two of them, so that packets lie across messages.
+struct Framed<S> {
+    socket: WebSocket<S>,
+    rest: Bytes,
+}
+
+impl<S: Read + Write> Framed<S> {
+    fn over(socket: WebSocket<S>) -> Framed<S> {
+        Framed { socket, rest: Bytes::new() }
+    }
+}
+
+impl<S: Read + Write> Read for Framed<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() {
+            match self.socket.read() {
+                Ok(Message::Binary(bytes)) => self.rest = bytes,
+                Ok(Message::Close(_)) | Err(Error::ConnectionClosed) => return Ok(0),
+                Ok(Message::Text(_)) => return Err(io::Error::other("text among packets")),
+                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
+                Err(Error::Io(why)) => return Err(why),
+                Err(why) => return Err(io::Error::other(why)),
+            }
+        }
+        let count = self.rest.len().min(buffer.len());
+        self.rest.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}
+
+impl<S: Read + Write> Write for Framed<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        for part in [first, second] {
+            self.socket.write(Message::Binary(Bytes::copy_from_slice(part))).map_err(io::Error::other)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush().map_err(io::Error::other)
+    }
+}
+
+impl<S: Read + Write + Below> Wire for Framed<S> {
+    fn finish(&mut self) -> io::Result<()> {
+        self.socket.get_ref().socket().shutdown(Shutdown::Write)
+    }
+}

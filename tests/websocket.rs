@@ -1,0 +1,274 @@
+//! The framing of N2O on `/ws`, spoken by hand to the real program (CON-2, INIT-3, HEART), and frames that break RFC 6455.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use bytes::Bytes;
+use etf::Term;
+use proto::records::{Io, Token, VnodeMax};
+use support::Server;
+use support::carrier::{join, tcp};
+use tungstenite::protocol::CloseFrame;
+use tungstenite::{Message, WebSocket};
+
+/// From 38001 to 38002.
+const HI: &str = "Message{msg_id=\"m1\" feed_id=p2p{from=\"38001_1\" to=\"38002_2\"} to=\"38002_2\" files=[Desc{id=\"1\" payload=\"hi\"}]}";
+
+/// One connection.
+struct Ws(WebSocket<TcpStream>);
+
+/// A registered device.
+struct Device {
+    client_id: String,
+    token: String,
+}
+
+impl Ws {
+    fn open(server: &Server) -> Ws {
+        Ws(join(tcp(server.http()).expect("it listens"), "/ws", "").expect("it opens"))
+    }
+
+    /// Opens, and says who it is.
+    fn of(server: &Server, device: &Device) -> Ws {
+        let mut ws = Ws::open(server);
+        ws.text(&format!("N2O,{}:{}", device.client_id, device.token));
+        assert_eq!(ws.record::<VnodeMax>().node, 4);
+        ws
+    }
+
+    fn text(&mut self, text: &str) {
+        self.0.send(Message::text(text)).expect("it is sent");
+    }
+
+    /// A record in text notation.
+    fn say(&mut self, record: &str) {
+        let term = etf::text::parse(record, &proto::catalogue()).expect("a record");
+        self.0.send(Message::Binary(etf::encode(&term))).expect("it is sent");
+    }
+
+    fn said(&mut self) -> String {
+        match self.0.read().expect("an answer") {
+            Message::Text(text) => text.as_str().to_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn bytes(&mut self) -> Bytes {
+        match self.0.read().expect("an answer") {
+            Message::Binary(bytes) => bytes,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn record<T: etf::Decode>(&mut self) -> T {
+        etf::decode(&self.bytes()).expect("that record")
+    }
+
+    /// What comes next, as text.
+    fn next(&mut self) -> String {
+        etf::text::print(&self.record::<Term>(), &proto::catalogue())
+    }
+
+    /// Passes over what comes until this is part of it.
+    fn until(&mut self, part: &str) -> String {
+        loop {
+            let next = self.next();
+            if next.contains(part) {
+                return next;
+            }
+        }
+    }
+
+    fn text_of_token(&mut self) -> String {
+        let Io { data: Some(proto::records::Data::Token(Token { token: Some(token) })), .. } = self.record() else {
+            panic!("no token");
+        };
+        String::from_utf8(token.to_vec()).expect("text")
+    }
+
+    /// The code of the close frame that comes next, among records.
+    fn closed(&mut self) -> Option<u16> {
+        loop {
+            match self.0.read() {
+                Ok(Message::Close(frame)) => return frame.map(|CloseFrame { code, .. }| code.into()),
+                Ok(_) => {}
+                Err(why) => panic!("{why}"),
+            }
+        }
+    }
+}
+
+/// Registers on a connection that said nothing of itself.
+fn register(server: &Server, phone: &str) -> Device {
+    let mut ws = Ws::open(server);
+    ws.say(&format!("Auth{{type=reg dev_key=\"d1\" phone={{fake,\"{phone}\"}}}}"));
+    assert_eq!(ws.record::<VnodeMax>().node, 4);
+    let login = ws.record::<Io>();
+    let (code, src) = login.success().expect("it is let in");
+    assert_eq!(code, "login");
+    let (client_id, token): (Bytes, Bytes) = etf::decode(&etf::encode(src)).expect("a pair");
+    let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).expect("text");
+    Device { client_id: text(client_id), token: text(token) }
+}
+
+/// The connections of 38001 and 38002, who have become friends.
+fn befriended(server: &Server, ann: &Device, ben: &Device) -> (Ws, Ws) {
+    let (mut ann, mut ben) = (Ws::of(server, ann), Ws::of(server, ben));
+    ann.say("Friend{phone_id=\"38001_1\" friend_id=\"38002_2\" status=request}");
+    ben.until("authorization");
+    ben.say("Friend{phone_id=\"38002_2\" friend_id=\"38001_1\" status=confirm}");
+    ben.until("status=friend");
+    ann.until("status=friend");
+    (ann, ben)
+}
+
+#[test]
+fn heart_1_heart_2_init_3_a_stranger_has_a_heartbeat_and_a_session() {
+    let server = Server::start();
+    let mut ws = Ws::open(&server);
+    ws.text("PING");
+    assert_eq!(ws.said(), "PONG");
+    ws.text("");
+    assert_eq!(ws.said(), "");
+    ws.text("what");
+    assert_eq!(ws.said(), "Try HELP");
+
+    ws.text("N2O,");
+    assert_eq!(ws.record::<VnodeMax>().node, 4);
+    let token = ws.text_of_token();
+    ws.text(&format!("N2O,{token}"));
+    assert_eq!(ws.text_of_token(), token);
+    ws.text("N2O,emqttd_38001_d1:00");
+    assert_eq!(ws.record::<Io>().failure().map(|(code, _)| code.to_owned()).as_deref(), Some("session_not_found"));
+    // It is still there, still nobody.
+    ws.say("Profile{status=get}");
+    assert_eq!(ws.record::<VnodeMax>().node, 4);
+    assert!(ws.next().contains("permission_denied"));
+}
+
+#[test]
+fn con_2_message_1_dlv_3_dlv_7_devices_talk_in_records_and_get_again_what_they_did_not_acknowledge() {
+    let server = Server::start();
+    let (ann, ben) = (register(&server, "38001"), register(&server, "38002"));
+    let (mut ann_ws, mut ben_ws) = befriended(&server, &ann, &ben);
+    ann_ws.say(HI);
+    assert_eq!(ann_ws.until("Ack"), "Ack{id=\"m1\"}");
+    assert!(ann_ws.next().contains("payload=\"hi\""));
+    assert!(ben_ws.until("Message").contains("payload=\"hi\""));
+    drop(ben_ws);
+
+    // Notices have gone with the frame; the message waits for its Ack record.
+    let mut again = Ws::of(&server, &ben);
+    assert!(again.until("payload=\"hi\"").starts_with("Message"));
+    again.say("Ack{id=\"m1\"}");
+    assert_eq!(ann_ws.until("Ack"), "Ack{id=\"m1\"}");
+    again.0.close(None).expect("it closes");
+
+    let mut last = Ws::of(&server, &ben);
+    last.say("History{roster_id=\"38002_2\" feed=p2p{from=\"38001_1\" to=\"38002_2\"} size=10 status=get}");
+    loop {
+        let next = last.next();
+        assert!(!next.starts_with("Message"), "{next}");
+        if next.starts_with("History") {
+            break;
+        }
+    }
+}
+
+/// Where PUBACK is enough for MQTT, a written frame is not.
+#[test]
+fn dlv_13_a_message_that_was_only_written_comes_again() {
+    let server = Server::start_with("queue.ack = \"puback\"");
+    let (ann, ben) = (register(&server, "38001"), register(&server, "38002"));
+    let (mut ann_ws, mut ben_ws) = befriended(&server, &ann, &ben);
+    ann_ws.say(HI);
+    assert!(ben_ws.until("Message").contains("payload=\"hi\""));
+    drop(ben_ws);
+    let mut again = Ws::of(&server, &ben);
+    assert!(again.until("payload=\"hi\"").starts_with("Message"));
+}
+
+#[test]
+fn con_7_auth_6_a_younger_connection_takes_over_and_logging_out_closes() {
+    let server = Server::start();
+    let ann = register(&server, "38001");
+    let mut first = Ws::of(&server, &ann);
+    let mut second = Ws::of(&server, &ann);
+    assert_eq!(first.closed(), Some(4142));
+    second.say("Auth{type=logout}");
+    second.until("logout");
+    assert_eq!(second.closed(), Some(1000));
+}
+
+/// Bytes behind the handshake; the code of the close frame that answers them.
+fn broken(server: &Server, frames: &[u8]) -> Option<u16> {
+    let mut ws = Ws::open(server);
+    ws.0.get_mut().write_all(frames).expect("it reads");
+    let mut said = [0; 4];
+    ws.0.get_mut().read_exact(&mut said).expect("a close frame");
+    let [0x88, _, high, low] = said else { panic!("{said:?}") };
+    Some(u16::from_be_bytes([high, low]))
+}
+
+fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match payload.len() {
+        length @ ..126 => frame.push(0x80 | length as u8),
+        length => {
+            frame.push(0x80 | 127);
+            frame.extend((length as u64).to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
+
+#[test]
+fn con_2_broken_frames_close_their_connection_with_the_standards_code() {
+    let server = Server::start();
+    let mut other = Ws::open(&server);
+    assert_eq!(broken(&server, &[0x81, 4, b'P', b'I', b'N', b'G']), Some(1002), "not masked");
+    assert_eq!(broken(&server, &masked(0x83, b"x")), Some(1002), "an opcode that is none");
+    assert_eq!(broken(&server, &masked(0xf1, b"x")), Some(1002), "reserved bits");
+    assert_eq!(broken(&server, &masked(0x80, b"x")), Some(1002), "the rest of nothing");
+    assert_eq!(broken(&server, &masked(0x09, b"x")), Some(1002), "a control frame in parts");
+    assert_eq!(broken(&server, &masked(0x89, &[0; 200])), Some(1002), "a long control frame");
+    assert_eq!(broken(&server, &masked(0x81, &[0xff, 0xfe])), Some(1007), "no text");
+    let long = [&[0x82, 0xff][..], &(2_u64 << 20).to_be_bytes(), &[0; 4]].concat();
+    assert_eq!(broken(&server, &long), Some(1009), "longer than a packet may be");
+    other.text("PING");
+    assert_eq!(other.said(), "PONG");
+
+    // In parts, with a ping between them, it is one message.
+    other
+        .0
+        .get_mut()
+        .write_all(&[masked(0x01, b"PI"), masked(0x89, b"?"), masked(0x80, b"NG")].concat())
+        .expect("it reads");
+    assert!(matches!(other.0.read(), Ok(Message::Pong(payload)) if &payload[..] == b"?"));
+    assert_eq!(other.said(), "PONG");
+}
+
+#[test]
+fn con_2_only_what_is_a_websocket_of_ours_is_opened() {
+    let server = Server::start();
+    let refused = |path: &str, more: &str| {
+        let stream = tcp(server.http()).expect("it listens");
+        let Err(why) = join(stream, path, more) else { panic!("{path} is opened") };
+        let why = why.to_string();
+        why.lines().next().unwrap_or_default().to_owned()
+    };
+    assert!(refused("/nowhere", "").starts_with("HTTP/1.1 404 "));
+    assert!(refused("/mqtt", "").starts_with("HTTP/1.1 400 "), "without its sub-protocol");
+    assert!(refused("/mqtt", "Sec-WebSocket-Protocol: soap\r\n").starts_with("HTTP/1.1 400 "));
+    assert!(refused("/ws", "Origin: https://evil.example\r\n").starts_with("HTTP/1.1 403 "));
+    for path in ["/", "/ws/", "/ws/some/page"] {
+        let mut ws =
+            Ws(join(tcp(server.http()).expect("it listens"), path, "Origin: http://localhost\r\n").expect("it opens"));
+        ws.text("PING");
+        assert_eq!(ws.said(), "PONG");
+    }
+}
