@@ -21,10 +21,11 @@ use kvs::{Batch, Disk, Sequence, Span, Store, Table};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::store::META;
+pub(crate) use ca::print_of;
 pub(crate) use keeper::Keeper;
 pub(crate) use records::{ISSUED, Issuance, Kind, REVOKED, Revocation, TABLES};
 use records::{SERIAL, SIGNED_FOR};
-pub(crate) use revocations::{Revocations, print_of};
+pub(crate) use revocations::Revocations;
 
 /// The row of the list's number.
 const LISTS: &[u8] = b"lists";

@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
 
-use aws_lc_rs::digest;
-
 /// Revoked certificates by their prints: those of our own authority, and of the others whose lists are configured.
 #[derive(Debug, Default)]
 pub(crate) struct Revocations {
@@ -33,12 +31,4 @@ impl Revocations {
     pub(crate) fn set_others(&self, prints: HashSet<u128>) {
         *self.others.write().unwrap_or_else(PoisonError::into_inner) = prints;
     }
-}
-
-/// Tells a certificate from every other: half of the SHA-256 of its issuer's name (DER) and its serial number.
-pub(crate) fn print_of(issuer: &[u8], serial: &[u8]) -> u128 {
-    let mut hash = digest::Context::new(&digest::SHA256);
-    hash.update(issuer);
-    hash.update(serial);
-    hash.finish().as_ref().first_chunk().map_or(0, |half| u128::from_be_bytes(*half))
 }

@@ -29,5 +29,5 @@ pub use error::{Error, Refusal};
 pub use places::Places;
 pub use request::request;
 pub use signer::Signer;
-pub use subject::{Subject, subject};
+pub use subject::{Subject, print_of, subject};
 pub use zeroize::Zeroizing;

@@ -1,0 +1,38 @@
+//! Bytes that nobody sane sends: the seeds of the fuzz targets, cut and changed everywhere.
+
+#[path = "hostile/mod.rs"]
+mod checks;
+
+use std::path::Path;
+
+fn each(kind: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(kind);
+    let mut seeds = 0;
+    for entry in std::fs::read_dir(folder).expect("seeds") {
+        let seed = std::fs::read(entry.expect("a file").path()).expect("it reads");
+        seeds += 1;
+        check(&seed);
+        for at in 0..seed.len() {
+            check(seed.get(..at).unwrap_or_default());
+            for value in [0x00, 0x01, 0x30, 0x7f, 0x80, 0x84, 0xff] {
+                let mut changed = seed.clone();
+                changed.splice(at..=at, [value]);
+                check(&changed);
+            }
+            let mut longer = seed.clone();
+            longer.insert(at, 0x30);
+            check(&longer);
+        }
+    }
+    assert!(seeds > 0);
+}
+
+#[test]
+fn requests() {
+    each("csr", checks::request);
+}
+
+#[test]
+fn questions() {
+    each("ocsp", checks::question);
+}
