@@ -29,6 +29,7 @@ impl Player<'_> {
             ("server", "crashes") => self.stage.crash(),
             ("provider", "sleeps") => self.stage.work_sleeps(true),
             ("provider", "wakes") => self.stage.work_sleeps(false),
+            ("revoked", name) => self.revoked(name),
             ("wait", time) => self.stage.advance(milliseconds(time)?),
             (who, rest) => {
                 let (verb, rest) = word(rest);
@@ -111,6 +112,13 @@ impl Player<'_> {
         let came = self.stage.connect(who, hello)?;
         self.opened(who);
         same("CONNACK", wanted, came)
+    }
+
+    /// ID-10.
+    fn revoked(&mut self, name: &str) -> Result<(), String> {
+        let name = self.names.fill(name.trim_matches('"'), &self.bound)?;
+        let phone = name.split(':').next().unwrap_or(&name).to_owned();
+        self.stage.revoke(&name, &phone)
     }
 
     fn closed(&mut self, who: &str, rest: &str) -> Result<(), String> {

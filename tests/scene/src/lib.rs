@@ -32,6 +32,7 @@
 //! | `x moves to n` | PROFILE-11 has been done: `@x` and `@x.phone` are of the number n now, `@x.was` and `@x.left` of the one before |
 //! | `x fails` | the session of her client id ends as by a panic; in the simulator only |
 //! | `x profile fails` | the same of her account's profile |
+//! | `revoked "@ann.phone:two"` | the operator takes this certificate back; in the simulator only |
 //! | `provider sleeps`, `provider wakes` | slow work does not end, or ends again, what has waited included; in the simulator only |
 //! | `call Message{…}` | what the lines below are about |
 //! | `x not CODE id=7 …` | it is said by x with these fields otherwise: one error comes, others hear nothing, nothing that is kept changes |

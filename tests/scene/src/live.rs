@@ -296,6 +296,10 @@ impl Stage for Live<'_> {
         Err("processes are made to fail in the simulator only: mark the scene [sim]".to_owned())
     }
 
+    fn revoke(&mut self, _name: &str, _phone: &str) -> Result<(), String> {
+        Err("certificates are named in the simulator only: mark the scene [sim]".to_owned())
+    }
+
     fn work_sleeps(&mut self, _sleeps: bool) -> Result<(), String> {
         Err("slow work is held up in the simulator only: mark the scene [sim]".to_owned())
     }

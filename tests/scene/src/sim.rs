@@ -434,6 +434,14 @@ impl Stage for Simulated {
         Ok(())
     }
 
+    fn revoke(&mut self, name: &str, phone: &str) -> Result<(), String> {
+        self.run();
+        let phone = phone.parse().map_err(|_| format!("no phone: {phone}"))?;
+        let key = Bytes::copy_from_slice(&certificate(name, 0).key);
+        self.tell(&Name::Profile(phone), Input::Revoked { key });
+        Ok(())
+    }
+
     fn work_sleeps(&mut self, sleeps: bool) -> Result<(), String> {
         self.run();
         let waiting = std::mem::replace(&mut self.asleep, sleeps.then(Vec::new));

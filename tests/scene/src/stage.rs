@@ -145,6 +145,9 @@ pub trait Stage {
     /// A process ends as by a panic.
     fn fail(&mut self, victim: &Victim) -> Result<(), String>;
 
+    /// The operator takes back the certificate that is named so (ID-10); what hears of it is the account `phone`.
+    fn revoke(&mut self, name: &str, phone: &str) -> Result<(), String>;
+
     /// Whether slow work goes on without an end from now on; if not, what has waited ends now.
     fn work_sleeps(&mut self, sleeps: bool) -> Result<(), String>;
 }
