@@ -1,14 +1,14 @@
 //! Limits that a scene would have to spell out thousands of times (SPEC section 11), and what a crash leaves between two owners.
 
 use bytes::Bytes;
-use chat_core::rows::{self, Favorite, STAR, STAR_OF, STARRED};
+use chat_core::rows::{self, Favorite, IN_ROOM, Membership, ROOM, RoomRow, STAR, STAR_OF, STARRED};
 use etf::Term;
 use etf::text::parse;
 use kvs::{Batch, Store};
 use proto::Record;
-use proto::ids::{FeedId, Phone, PhoneId};
-use proto::limits::{LOOKUPS_PER_DAY, SEARCH_PHONES, STARS};
-use proto::records::{Message, RosterEntry, RosterId};
+use proto::ids::{FeedId, Phone, PhoneId, RoomId};
+use proto::limits::{CALL_MEMBERS, GROUP_MEMBERS, LOOKUPS_PER_DAY, SEARCH_PHONES, STARS};
+use proto::records::{MemberStatus, Message, RosterEntry, RosterId};
 use scene::{Hello, Simulated, Stage};
 
 const EVENTS: &str = "events/1//api/anon//";
@@ -116,6 +116,45 @@ impl Person {
     }
 }
 
+impl Person {
+    /// Another roster of its own: its phone_id.
+    fn roster(&mut self) -> PhoneId {
+        let came = self.ask(r#"Roster{names="Other" status=create}"#);
+        let made = came.iter().find_map(|record| match record {
+            Record::Roster(roster) => roster.id.clone(),
+            _ => None,
+        });
+        let Some(RosterId::Number(roster)) = made else { panic!("no roster: {came:?}") };
+        self.id.phone().roster(roster)
+    }
+
+    /// A room of its own that says it has so many members, when the server has started again.
+    fn room(&mut self, kind: &str, members: usize) -> RoomId {
+        let id = RoomId::parse(format!("hall-of-{members}").as_bytes()).expect("a room id");
+        assert_eq!(self.refusal(&format!(r#"Room{{id="{id}" name="Hall" type={kind} status=create}}"#)), None);
+        let store = self.stage.sim.store();
+        let row = store.get(ROOM, id.as_str().as_bytes()).expect("memory does not fail").expect("it is there");
+        let row = RoomRow { members: members as u64, ..etf::decode(&row).expect("a room") };
+        let mut batch = Batch::default();
+        batch.put(ROOM, id.to_bytes(), rows::encode(&row));
+        store.apply(&batch).expect("memory does not fail");
+        store.flush().expect("memory does not fail");
+        self.stage.crash().expect("starts again");
+        self.again();
+        id
+    }
+
+    fn bring(&mut self, room: &RoomId, roster: &PhoneId) -> Option<String> {
+        self.refusal(&format!(r#"Room{{id="{room}" members=[Member{{phone_id="{roster}"}}] status=add}}"#))
+    }
+
+    /// ROOM-1 with so many members whom the server does not know.
+    fn invite(&mut self, kind: &str, count: usize) -> Option<String> {
+        let members: Vec<String> = (0..count).map(|at| format!(r#"Member{{phone_id="38099{at:07}_1"}}"#)).collect();
+        self.refusal(&format!(r#"Room{{name="Hall" type={kind} members=[{}] status=create}}"#, members.join(" ")))
+    }
+}
+
 fn code(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
@@ -172,4 +211,39 @@ fn fav_6_stars_whose_copy_went_before_a_crash_go_too_and_are_told_of() {
     assert!(lists, "{came:?}");
     let left = ann.stage.sim.store().scan(STAR, &kvs::Span::prefix(Bytes::new())).expect("memory does not fail");
     assert!(left.is_empty());
+}
+
+#[test]
+fn room_1_room_4_a_group_has_a_thousand_members_a_call_fifty_a_channel_any_number() {
+    let mut ann = Person::new(false);
+    let (second, third) = (ann.roster(), ann.roster());
+    for (kind, most) in [("group", GROUP_MEMBERS), ("call", CALL_MEMBERS)] {
+        let room = ann.room(kind, most - 1);
+        assert_eq!(ann.bring(&room, &second), None, "{kind}: the last one");
+        assert_eq!(ann.bring(&room, &third), code("limit"), "{kind}");
+        assert_eq!(ann.bring(&room, &second), None, "{kind}: who is in it already is no further one");
+        let leave = format!(r#"Room{{id="{room}" members=[Member{{phone_id="{second}"}}] status=remove}}"#);
+        assert_eq!(ann.refusal(&leave), None);
+        assert_eq!(ann.bring(&room, &third), None, "{kind}: there is room again");
+        assert_eq!(ann.invite(kind, most - 1), None, "{kind}");
+        assert_eq!(ann.invite(kind, most), code("limit"), "{kind}: the owner counts");
+    }
+    let channel = ann.room("channel", 1_000_000);
+    assert_eq!(ann.bring(&channel, &second), None);
+}
+
+#[test]
+fn room_1_room_6_a_roster_is_in_a_thousand_rooms_at_most() {
+    let mut ann = Person::new(false);
+    let mut batch = Batch::default();
+    for at in 0..999 {
+        let room = RoomId::parse(format!("far-{at}").as_bytes()).expect("a room id");
+        let part = Membership { role: Some(MemberStatus::Member), spans: vec![(1, 0)], ..Membership::default() };
+        batch.put(IN_ROOM, rows::in_room_key(&ann.id, &room), rows::encode(&part));
+    }
+    ann.stage.sim.store().apply(&batch).expect("memory does not fail");
+    assert_eq!(ann.refusal(r#"Room{id="last" name="Tea" status=create}"#), None);
+    assert_eq!(ann.refusal(r#"Room{name="Milk" status=create}"#), code("limit"));
+    assert_eq!(ann.refusal(r#"Room{id="last" status=leave}"#), None);
+    assert_eq!(ann.refusal(r#"Room{name="Milk" status=create}"#), None);
 }
