@@ -102,6 +102,7 @@ impl App for Chat {
             Input::Call(call) => Some(effects::failed(&call.who)),
             Input::Claim(news) | Input::Claimed(news) => Some(effects::failed(&news.who)),
             Input::Search(search) => Some(effects::failed(search.who())),
+            Input::Seek(seek) => Some(effects::failed(seek.who())),
             Input::Starred(news) => news.who.as_ref().map(effects::failed),
             Input::Reading(reading) => reading.who().map(effects::failed),
             Input::Refresh(refresh) => Some(effects::failed(&refresh.who)),

@@ -11,6 +11,7 @@ use proto::topic::Topic;
 use crate::door::{Bye, Certificate, Denied, Gone, Hello, Origin, Role, Source, Verdict};
 use crate::output::Job;
 use crate::port::Port;
+use crate::protocol::message::seek::Seek;
 use crate::protocol::presence::Telling;
 use crate::protocol::reading::Reading;
 use crate::protocol::search::Search;
@@ -178,6 +179,8 @@ pub enum Input {
         room: RoomId,
         names: Vec<Bytes>,
     },
+    /// A message that is forwarded from another feed is looked for further (MESSAGE-9). To the roster, from itself.
+    Seek(Box<Seek>),
     /// A search goes on (PM-5). To the roster, from itself.
     Search(Box<Search>),
     /// A friendship began or ended: presence of each to the other (FRIEND-2, 3, 4). To the profile.

@@ -7,6 +7,7 @@ mod calls;
 mod connect;
 mod due;
 mod limit;
+mod loading;
 mod pass;
 mod queue;
 mod rate;
@@ -31,6 +32,7 @@ use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
 use crate::input::{Account, Input, Tick};
 use crate::{Chat, Cx, Fx, Name, Output, Port, Who, names};
 use calls::Calls;
+use loading::Loading;
 use queue::Queue;
 use rate::Rate;
 use requests::Asked;
@@ -59,8 +61,9 @@ struct Link {
     account: Option<Arc<Account>>,
     device: Option<DevKey>,
     calls: Calls,
-    /// What is due to the device; absent before [`Input::Begin`] and for all but devices.
+    /// What is due to the device; absent before [`Input::Begin`], while it is being looked for, and for all but devices.
     queue: Option<Box<Queue>>,
+    loading: Option<Box<Loading>>,
     rate: Rate,
     /// Requests that came too early (SEC-13), at most [`crate::CALLS_MAX`] with those that have not ended.
     late: VecDeque<Asked>,
@@ -107,6 +110,7 @@ impl Session {
             Input::Request { port, call, origin, payload } => {
                 self.request(chat, cx, fx, &port, Asked { call, origin, payload })?
             }
+            Input::GoOn => self.load_on(cx, fx)?,
             Input::Answer(answer) => self.answer(cx, fx, *answer)?,
             Input::Shown { connection, records, done } => self.shown(cx, fx, connection, records, done)?,
             Input::Failed { connection, call } => self.failed(cx, fx, connection, call)?,
@@ -167,9 +171,9 @@ impl Session {
             | Input::Due { .. }
             | Input::Taken
             | Input::Agenda { .. }
-            | Input::GoOn
             | Input::Starred(_)
             | Input::Search(_)
+            | Input::Seek(_)
             | Input::Claim(_)
             | Input::Claimed(_)
             | Input::Unclaim { .. }
@@ -229,6 +233,7 @@ impl Link {
             device: None,
             calls: Calls::default(),
             queue: None,
+            loading: None,
             rate,
             late: VecDeque::new(),
             puback: false,

@@ -4,6 +4,7 @@ use n2o::Failure;
 use proto::ids::PhoneId;
 use proto::{Record, Refusal};
 
+use crate::protocol::message::seek;
 use crate::protocol::{favorite, roster, search, settle};
 use crate::{Call, Chat, Cx, Fx, Input};
 
@@ -26,6 +27,7 @@ impl Roster {
                 let done = search::step(chat, cx, fx, &self.own, *search);
                 settle(fx, &who, done)
             }
+            Input::Seek(seek) => seek.step(cx, fx),
             Input::Starred(news) => favorite::starred(cx, fx, &self.own, *news),
             Input::Reading(reading) => reading.step(cx, fx),
             Input::Refresh(refresh) => roster::refresh(cx, fx, &self.own, *refresh),
@@ -44,6 +46,7 @@ impl Roster {
         let done = match record {
             Record::Roster(record) => roster::call(chat, cx, fx, &who, &self.own, *record),
             Record::Search(asked) => search::call(chat, cx, fx, &who, &self.own, *asked),
+            Record::Message(message) => seek::begin(cx, fx, &who, *message),
             Record::Tag(tag) => favorite::tag(cx, fx, &who, &self.own, *tag),
             Record::Star(star) => favorite::star(cx, fx, &who, &self.own, *star),
             Record::History(request) => favorite::list(cx, fx, &who, &self.own, *request),

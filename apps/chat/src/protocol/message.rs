@@ -7,6 +7,7 @@ mod edit;
 mod delete;
 pub(crate) mod reply;
 mod forward;
+pub(crate) mod seek;
 mod add;
 mod cdr;
 mod sealed;

@@ -12,7 +12,7 @@ use proto::records::{ContactStatus, Feature, Online, Presence, PresenceStatus, P
 
 pub(crate) use fellows::{are_fellows, tell_fellows};
 pub(crate) use tell::{
-    Telling, friends, tell_device, tell_face, tell_face_on, tell_location, tell_one, tell_others, tell_own,
+    Telling, relay, tell_device, tell_face, tell_face_on, tell_location, tell_one, tell_others, tell_own,
 };
 
 use super::Halt;

@@ -67,7 +67,10 @@ impl Session {
             fx.publish(Group::Room(room.clone()), Input::Transient(transient.into()));
             return Ok(());
         }
-        for phone in receivers(cx, &shown)? {
+        if let Topic::Ac(roster) = &shown {
+            return presence::relay(cx, fx, roster, payload.clone(), link.connection());
+        }
+        for phone in receivers(&shown) {
             show(fx, &phone, &shown, payload.clone(), Some(link.connection()));
         }
         Ok(())
@@ -158,16 +161,15 @@ fn feed_of(topic: &Topic) -> Option<FeedId> {
     }
 }
 
-/// The accounts whose devices receive a topic, by the name that the server writes.
-fn receivers(cx: &Cx<'_>, topic: &Topic) -> Result<Vec<Phone>, Failure> {
-    Ok(match topic {
+/// The accounts whose devices receive what is written to one or two.
+fn receivers(topic: &Topic) -> Vec<Phone> {
+    match topic {
         Topic::Ses(Owner::Account(phone)) => vec![phone.clone()],
         Topic::Ses(Owner::Roster(roster)) => vec![roster.phone().clone()],
         Topic::P2p(FeedId::P2p(one, other)) if one.phone() == other.phone() => vec![one.phone().clone()],
         Topic::P2p(FeedId::P2p(one, other)) => vec![one.phone().clone(), other.phone().clone()],
-        Topic::Ac(roster) => presence::friends(cx, roster)?.into_iter().map(|friend| friend.phone().clone()).collect(),
         _ => Vec::new(),
-    })
+    }
 }
 
 /// The account has a side of the feed, and both sides are friends, or the feed is its notes to self.

@@ -8,7 +8,6 @@ use proto::ids::{ClientId, ClientKind, DevKey, Phone};
 use proto::limits::{REGISTRATION_MS, SEEN_MS};
 use proto::records::{Auth, AuthAct, VnodeMax};
 
-use super::queue::Queue;
 use super::{Link, Rate, Session};
 use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
 use crate::input::{Admit, Admitted, Input, Tick};
@@ -166,19 +165,6 @@ impl Session {
             records.into_iter().for_each(|payload| link.emit(fx, Out::Notice { payload }));
         }
         if done { self.deliver(cx, fx, connection) } else { Ok(()) }
-    }
-
-    fn deliver(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
-        let client = self.client.clone();
-        let Some(link) = self.link(connection) else {
-            return Ok(());
-        };
-        let fresh = link.fresh;
-        if let Some(account) = link.account.clone() {
-            link.queue = Some(Box::new(Queue::load(cx, &client, &account, link.birth, link.hello.window, fresh)?));
-            link.pump(&client, cx, fx)?;
-        }
-        Ok(())
     }
 
     /// DLV-12: the account keeps when its devices were last there, also while they are.

@@ -5,18 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::{Cursor, Inbox, Open, Stream};
-use n2o::Failure;
 use proto::ids::{FeedId, Phone, PhoneId};
 
-use super::due::{self, Due};
-use super::limit::{self, Dropped};
+use super::due::Due;
+use super::limit::Dropped;
 use super::spans::Spans;
-use crate::protocol::fleeting;
-use crate::rows::{self, CURSOR, NOTICES, RELATION};
-use crate::{Account, Cx};
-
-/// Streams of a device that one connection may follow: a feed for every contact of every roster.
-const STREAMS_MAX: usize = 5 * 2 * proto::limits::CONTACTS;
 
 /// Letters out without Ack record that one connection remembers: as many as a queue holds.
 const OPEN_MAX: usize = proto::limits::QUEUE_ITEMS;
@@ -103,7 +96,7 @@ pub(super) struct Sent {
 
 impl Queue {
     /// Of a device to which nothing is due.
-    fn empty(client: Arc<str>, phone: Phone, window: u16, inbox: Inbox) -> Queue {
+    pub(super) fn empty(client: Arc<str>, phone: Phone, window: u16, inbox: Inbox) -> Queue {
         Queue {
             client,
             phone,
@@ -116,45 +109,6 @@ impl Queue {
             waiting: BTreeMap::new(),
             prints: BTreeSet::new(),
         }
-    }
-
-    /// What an earlier connection of the device left, unless that is forgotten, and what came since.
-    pub(super) fn load(
-        cx: &Cx<'_>,
-        client: &Arc<str>,
-        account: &Account,
-        birth: u64,
-        window: u16,
-        fresh: bool,
-    ) -> Result<Queue, Failure> {
-        let mut cursors = if fresh { HashMap::new() } else { cursors(cx, client)? };
-        let before = cursors.remove(NOTICES).unwrap_or(Cursor::at(birth));
-        let first = due::first_notice(cx, account.phone.as_str().as_bytes(), &before)?;
-        let inbox = Inbox::resume(&before, cx.now.0);
-        let mut queue = Queue::empty(client.clone(), account.phone.clone(), window, inbox);
-        if let Some(first) = first {
-            queue.wait(Place::Notices, first);
-        }
-        for feed in feeds(cx, account)? {
-            let key = feed.key();
-            let before = cursors.remove(&key).unwrap_or(Cursor::at(birth));
-            if let Some(first) = due::first_letter(cx, &key, &before)? {
-                let topic = proto::topic::Topic::from(&feed).to_string().into();
-                let fleeting = fleeting::any(cx, &key)?;
-                let line = queue.line(key, feed, topic, before, false);
-                if let Some(line) = queue.lines.get_mut(line) {
-                    line.fleeting = fleeting;
-                }
-                queue.wait(Place::Line(line), first);
-            }
-        }
-        for (room, spans) in Spans::of_account(cx, account)? {
-            let feed = FeedId::Room(room);
-            let before = cursors.remove(&feed.key()).unwrap_or(Cursor::at(birth));
-            queue.load_room(cx, feed, spans, before)?;
-        }
-        limit::apply(cx, &mut queue)?;
-        Ok(queue)
     }
 
     /// The feed with this key, added where it is new.
@@ -183,22 +137,6 @@ impl Queue {
             opening: false,
         });
         line
-    }
-
-    /// A room that the account is in, or was: what it said then.
-    fn load_room(&mut self, cx: &Cx<'_>, feed: FeedId, spans: Spans, before: Cursor) -> Result<(), Failure> {
-        // Nothing before the coming is due: the position need not pass it entry by entry.
-        let before = Cursor { upto: before.upto.max(spans.start()), ..before };
-        let topic = proto::topic::Topic::from(&feed).to_string().into();
-        let at = self.line(feed.key(), feed, topic, before, true);
-        let Some(line) = self.lines.get_mut(at) else { return Ok(()) };
-        line.spans = spans;
-        line.fleeting = fleeting::any(cx, &line.key)?;
-        if let Some(first) = due::first(cx, line)? {
-            line.complete = false;
-            self.wait(Place::Line(at), first);
-        }
-        Ok(())
     }
 
     pub(super) fn find(&self, key: &[u8]) -> Option<usize> {
@@ -338,32 +276,6 @@ fn stranger(feed: &FeedId, own: &Phone) -> Option<PhoneId> {
         FeedId::P2p(one, other) => [one, other].into_iter().find(|side| side.phone() != own).cloned(),
         FeedId::Room(_) => None,
     }
-}
-
-/// The stored cursors of a device, by stream.
-fn cursors(cx: &Cx<'_>, client: &str) -> Result<HashMap<Bytes, Cursor>, Failure> {
-    let prefix = rows::cursor_key(client, b"");
-    let mut cursors = HashMap::new();
-    for (key, row) in cx.store.scan(CURSOR, &kvs::Span::prefix(prefix.clone()).limit(STREAMS_MAX))? {
-        cursors.insert(Bytes::copy_from_slice(key.get(prefix.len()..).unwrap_or_default()), rows::decode(&row)?);
-    }
-    Ok(cursors)
-}
-
-/// The feeds of an account: one for everybody that its rosters ever had to do with, and their notes to self.
-fn feeds(cx: &Cx<'_>, account: &Account) -> Result<BTreeSet<FeedId>, Failure> {
-    let mut feeds = BTreeSet::new();
-    for roster in &account.rosters {
-        let own = account.phone.roster(*roster);
-        let prefix = rows::pair_key(&own, b"");
-        for (key, _) in cx.store.scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(STREAMS_MAX))? {
-            if let Ok(peer) = PhoneId::parse(key.get(prefix.len()..).unwrap_or_default()) {
-                feeds.insert(FeedId::p2p(own.clone(), peer));
-            }
-        }
-        feeds.insert(FeedId::p2p(own.clone(), own));
-    }
-    Ok(feeds)
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ impl Session {
     /// A message, an edit or a removal has happened in a feed of the account.
     pub(super) fn letter(&mut self, cx: &Cx<'_>, fx: &mut Fx, letter: Arc<Letter>) -> Result<(), Failure> {
         let Some(link) = &mut self.link else { return Ok(()) };
+        if let Some(loading) = &mut link.loading {
+            loading.hears(&letter.feed);
+        }
         if link.holds_letter(&letter) {
             return Ok(());
         }

@@ -15,8 +15,9 @@ use super::{Session, behalf, route};
 use crate::door::{Bye, Origin, Out, Role, Verdict};
 use crate::effects::refused;
 use crate::input::{Call, Input, Tick};
+use crate::protocol::message::seek;
 use crate::protocol::{Halt, auth, init};
-use crate::{CALLS_MAX, Chat, Cx, Fx, Output, Port, names};
+use crate::{CALLS_MAX, Chat, Cx, Fx, Name, Output, Port, Who, names};
 
 /// Every Erlang term begins with it (C-1).
 const ETF_VERSION: u8 = 131;
@@ -196,13 +197,19 @@ impl Session {
         cx: &Cx<'_>,
         fx: &mut Fx,
         call: u64,
-        record: Record,
+        mut record: Record,
         topic: Option<&FeedId>,
     ) -> Result<(), Failure> {
         let Some(link) = &self.link else { return Ok(()) };
         let who = behalf::fill(cx, link.who(&self.client, call), &record, topic)?;
         let signed = if chat.settings.verify { signatures(&record) } else { Ok(Vec::new()) };
         let owner = signed.map_err(Halt::from).and_then(|signed| Ok((route::owner(cx, &who, &record, topic)?, signed)));
+        let owner = match owner {
+            Ok((owner, signed)) => {
+                forwarded(cx, &who, owner, &mut record).map(|owner| (owner, signed)).map_err(Halt::from)
+            }
+            Err(halt) => Err(halt),
+        };
         match owner {
             Ok((owner, signed)) if signed.is_empty() => {
                 self.dispatch(fx, owner, Box::new(Call { who, record }));
@@ -245,6 +252,18 @@ impl Content {
             Content::Nothing | Content::Junk | Content::Bytes => Class::Other,
         }
     }
+}
+
+/// MESSAGE-9: what is forwarded from another feed is looked for by the sender's roster first.
+fn forwarded(cx: &Cx<'_>, who: &Who, owner: Name, record: &mut Record) -> Result<Name, Failure> {
+    if let (Name::Conversation(feed), Record::Message(message), Some(account)) = (&owner, &*record, &who.account)
+        && seek::is_needed(cx, feed, message)?
+        && let Some((roster, addressed)) = seek::addressed(account, feed, (**message).clone())
+    {
+        *record = addressed;
+        return Ok(roster);
+    }
+    Ok(owner)
 }
 
 /// ID-16: a room that is created without a name is given one.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{Phone, PhoneId};
-use proto::limits::CONTACTS;
 use proto::records::{Contact, ContactStatus, Online, PresenceStatus};
 use proto::topic::Topic;
 
@@ -20,21 +19,6 @@ use crate::{Account, Cx, Fx, Group, Input, Name, Transient};
 const ONLINE_TOLD: usize = 200;
 /// Relations looked at in one step.
 const STEP: usize = 256;
-/// Relations of a roster that one scan returns: its contacts, and as many that have ended.
-const SCAN_MAX: usize = 2 * CONTACTS;
-
-/// The rosters that are friends of `own`.
-pub(crate) fn friends(cx: &Cx<'_>, own: &PhoneId) -> Result<Vec<PhoneId>, Failure> {
-    let prefix = rows::pair_key(own, b"");
-    let mut friends = Vec::new();
-    for (key, row) in cx.store.scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(SCAN_MAX))? {
-        let relation: Relation = rows::decode(&row)?;
-        if relation.status == Some(ContactStatus::Friend) {
-            friends.extend(PhoneId::parse(&key.slice(prefix.len()..)).ok());
-        }
-    }
-    Ok(friends)
-}
 
 /// News of presence that are being told: an account has up to 10,000 friends, so its profile goes on by letters to itself. Those who
 /// are told of two changes are told of them in order, since what began earlier stays ahead.
@@ -62,13 +46,23 @@ enum News {
     Presence(PresenceStatus),
     /// Where it is (LOC-1), encoded.
     Location(Bytes),
+    /// What a device publishes to the friends (TOPIC-10), from this connection.
+    Relayed(Bytes, u64),
 }
 
 impl News {
     fn payload(&self, own: &PhoneId) -> Bytes {
         match self {
             News::Presence(status) => notice(own, status),
-            News::Location(payload) => payload.clone(),
+            News::Location(payload) | News::Relayed(payload, _) => payload.clone(),
+        }
+    }
+
+    /// The connection that it is not for.
+    fn except(&self) -> Option<u64> {
+        match self {
+            News::Relayed(_, connection) => Some(*connection),
+            News::Presence(_) | News::Location(_) => None,
         }
     }
 }
@@ -122,7 +116,8 @@ impl Telling {
             What::Changed { news, told, event, .. } => {
                 if told.replace(friend.phone().clone()).as_ref() != Some(friend.phone()) {
                     let topic = Topic::Ac(own.clone()).to_string().into();
-                    let told = Transient { event: *event, ..Transient::new(topic, news.payload(own), None) };
+                    let told = Transient::new(topic, news.payload(own), news.except());
+                    let told = Transient { event: *event, ..told };
                     fx.publish(Group::Account(friend.phone().clone()), Input::Transient(told.into()));
                 }
             }
@@ -160,6 +155,14 @@ pub(crate) fn tell_others(
 /// LOC-1: to the friends of one roster.
 pub(crate) fn tell_location(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, payload: Bytes) -> Result<(), Failure> {
     Box::new(Telling::changed(vec![own.clone()], News::Location(payload), Audience::Friends, cx.id()?)).step(cx, fx)
+}
+
+/// TOPIC-10.4: bytes for the friends of a roster, unchanged, but for that connection. Its profile tells them.
+pub(crate) fn relay(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, payload: Bytes, except: u64) -> Result<(), Failure> {
+    let news = News::Relayed(payload, except);
+    let telling = Telling::changed(vec![own.clone()], news, Audience::Friends, cx.id()?);
+    fx.tell(Name::Profile(own.phone().clone()), Input::Telling(Box::new(telling)));
+    Ok(())
 }
 
 /// PRESENCE-5 at CON-5, to the connecting device.

@@ -1,0 +1,175 @@
+//! The queue of a device that connects is put together from the store, some private feeds in a step: an account has up to 50,000.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mail::{Cursor, Inbox};
+use n2o::Failure;
+use proto::ids::{FeedId, PhoneId};
+use proto::topic::Topic;
+
+use super::queue::{Place, Queue};
+use super::spans::Spans;
+use super::{Link, Session, due, limit};
+use crate::protocol::fleeting;
+use crate::rows::{self, CURSOR, NOTICES, RELATION};
+use crate::{Account, Cx, Fx, Input, Name};
+
+/// Private feeds looked at in one step.
+const STEP: usize = 256;
+
+/// A queue on its way.
+pub(super) struct Loading {
+    queue: Box<Queue>,
+    client: Arc<str>,
+    account: Arc<Account>,
+    birth: u64,
+    /// What an earlier connection left is forgotten (DLV-12).
+    fresh: bool,
+    /// The own rosters that are left; the feeds of the last one are looked at.
+    rosters: Vec<PhoneId>,
+    /// Those with others up to this address are in the queue.
+    at: Bytes,
+    /// Feeds of which something came meanwhile: they may be new.
+    meanwhile: BTreeSet<FeedId>,
+}
+
+impl Session {
+    /// What is due to the device is looked for; it is sent when all of it is known, since the oldest comes first (DLV-7).
+    pub(super) fn deliver(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
+        let client = self.client.clone();
+        let Some(link) = self.link(connection) else { return Ok(()) };
+        if let Some(account) = link.account.clone() {
+            link.loading = Some(Box::new(Loading::begin(client, account, link)));
+        }
+        self.load_on(cx, fx)
+    }
+
+    pub(super) fn load_on(&mut self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+        let client = self.client.clone();
+        let Some(link) = &mut self.link else { return Ok(()) };
+        let Some(mut loading) = link.loading.take() else { return Ok(()) };
+        match loading.step(cx)? {
+            true => {
+                link.queue = Some(loading.queue);
+                link.pump(&client, cx, fx)
+            }
+            false => {
+                link.loading = Some(loading);
+                fx.tell(Name::Session(client), Input::GoOn);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Loading {
+    fn begin(client: Arc<str>, account: Arc<Account>, link: &Link) -> Loading {
+        // Of the notices the last step knows more.
+        let inbox = Inbox::resume(&Cursor::at(link.birth), 0);
+        let queue = Queue::empty(client.clone(), account.phone.clone(), link.hello.window, inbox);
+        Loading {
+            queue: Box::new(queue),
+            client,
+            birth: link.birth,
+            fresh: link.fresh,
+            rosters: account.rosters.iter().map(|roster| account.phone.roster(*roster)).collect(),
+            at: Bytes::new(),
+            account,
+            meanwhile: BTreeSet::new(),
+        }
+    }
+
+    /// Something has come of a feed that may be behind already.
+    pub(super) fn hears(&mut self, feed: &FeedId) {
+        if let FeedId::P2p(..) = feed {
+            self.meanwhile.insert(feed.clone());
+        }
+    }
+
+    /// The next feeds; whether that was all.
+    fn step(&mut self, cx: &Cx<'_>) -> Result<bool, Failure> {
+        let mut left = STEP;
+        while let Some(own) = self.rosters.last().cloned() {
+            let prefix = rows::pair_key(&own, b"");
+            let page = cx.store.scan(RELATION, &rows::beyond(&prefix, &self.at).limit(left))?;
+            for (key, _) in &page {
+                if let Ok(peer) = PhoneId::parse(&key.slice(prefix.len()..)) {
+                    self.private(cx, FeedId::p2p(own.clone(), peer))?;
+                }
+            }
+            left -= page.len();
+            if left == 0 {
+                self.at = page.last().map(|(key, _)| key.slice(prefix.len()..)).unwrap_or_default();
+                return Ok(false);
+            }
+            self.private(cx, FeedId::p2p(own.clone(), own))?;
+            self.rosters.pop();
+            self.at = Bytes::new();
+        }
+        for feed in std::mem::take(&mut self.meanwhile) {
+            self.private(cx, feed)?;
+        }
+        self.notices(cx)?;
+        for (room, spans) in Spans::of_account(cx, &self.account)? {
+            self.room(cx, FeedId::Room(room), spans)?;
+        }
+        limit::apply(cx, &mut self.queue)?;
+        Ok(true)
+    }
+
+    /// A feed of two: whatever an earlier connection of the device left, and what came since.
+    fn private(&mut self, cx: &Cx<'_>, feed: FeedId) -> Result<(), Failure> {
+        let key = feed.key();
+        if self.queue.find(&key).is_some() {
+            return Ok(());
+        }
+        let before = self.cursor(cx, &key)?;
+        if let Some(first) = due::first_letter(cx, &key, &before)? {
+            let topic = Topic::from(&feed).to_string().into();
+            let fleeting = fleeting::any(cx, &key)?;
+            let at = self.queue.line(key, feed, topic, before, false);
+            if let Some(line) = self.queue.lines.get_mut(at) {
+                line.fleeting = fleeting;
+            }
+            self.queue.wait(Place::Line(at), first);
+        }
+        Ok(())
+    }
+
+    fn notices(&mut self, cx: &Cx<'_>) -> Result<(), Failure> {
+        let before = self.cursor(cx, NOTICES)?;
+        self.queue.notices.inbox = Inbox::resume(&before, cx.now.0);
+        if let Some(first) = due::first_notice(cx, self.account.phone.as_str().as_bytes(), &before)? {
+            self.queue.wait(Place::Notices, first);
+        }
+        Ok(())
+    }
+
+    /// A room that the account is in, or was: what it said then.
+    fn room(&mut self, cx: &Cx<'_>, feed: FeedId, spans: Spans) -> Result<(), Failure> {
+        let before = self.cursor(cx, &feed.key())?;
+        // Nothing before the coming is due: the position need not pass it entry by entry.
+        let before = Cursor { upto: before.upto.max(spans.start()), ..before };
+        let topic = Topic::from(&feed).to_string().into();
+        let at = self.queue.line(feed.key(), feed, topic, before, true);
+        let Some(line) = self.queue.lines.get_mut(at) else { return Ok(()) };
+        line.spans = spans;
+        line.fleeting = fleeting::any(cx, &line.key)?;
+        if let Some(first) = due::first(cx, line)? {
+            line.complete = false;
+            self.queue.wait(Place::Line(at), first);
+        }
+        Ok(())
+    }
+
+    /// How far the device has acknowledged a stream: nowhere means from its birth on (AUTH-4).
+    fn cursor(&self, cx: &Cx<'_>, stream: &[u8]) -> Result<Cursor, Failure> {
+        let kept = match self.fresh {
+            true => None,
+            false => rows::read(cx.store, CURSOR, &rows::cursor_key(&self.client, stream))?,
+        };
+        Ok(kept.unwrap_or(Cursor::at(self.birth)))
+    }
+}
