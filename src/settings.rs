@@ -56,6 +56,7 @@ pub(crate) struct Settings {
     pub(crate) x509: X509,
     pub(crate) mqtt: Mqtt,
     pub(crate) web: Web,
+    pub(crate) topics: Topics,
     pub(crate) ring: Ring,
     pub(crate) queue: Queue,
     pub(crate) history: History,
@@ -150,6 +151,24 @@ pub(crate) struct Web {
     pub(crate) origins: Vec<String>,
 }
 
+/// TOPIC-13.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Topics {
+    pub(crate) free: Vec<Rule>,
+}
+
+/// Names of certificates that may read and write what `filter` names.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rule {
+    pub(crate) filter: String,
+    #[serde(default)]
+    pub(crate) read: Vec<String>,
+    #[serde(default)]
+    pub(crate) write: Vec<String>,
+}
+
 /// CON-3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -217,6 +236,7 @@ impl Default for Settings {
             x509: X509::default(),
             mqtt: Mqtt::default(),
             web: Web::default(),
+            topics: Topics::default(),
             ring: Ring::default(),
             queue: Queue::default(),
             history: History::default(),
@@ -312,7 +332,13 @@ impl Settings {
             Plain::Any => mqtt::Plain::Any,
             Plain::Off => mqtt::Plain::Off,
         };
-        mqtt::Settings { packet_max: self.mqtt.packet_max, plain, ..mqtt::Settings::default() }
+        let rules = self.rules().into();
+        mqtt::Settings { packet_max: self.mqtt.packet_max, plain, rules, ..mqtt::Settings::default() }
+    }
+
+    fn rules(&self) -> Vec<mqtt::Rule> {
+        let rule = |Rule { filter, read, write }| mqtt::Rule { filter, read, write };
+        self.topics.free.iter().cloned().map(rule).collect()
     }
 
     /// What concerns strangers at the listeners.

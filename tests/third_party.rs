@@ -114,6 +114,16 @@ fn t_1_by_paho_mqtt_5() {
 }
 
 #[test]
+fn topic_13_con_8_con_10_con_11_con_12_an_ordinary_broker_for_paho_mqtt_3_1_1() {
+    paho("paho_broker.py", "3.1.1");
+}
+
+#[test]
+fn topic_13_con_4_con_8_con_10_con_11_con_12_heart_3_an_ordinary_broker_for_paho_mqtt_5() {
+    paho("paho_broker.py", "5");
+}
+
+#[test]
 fn room_1_room_4_room_7_by_paho_mqtt_3_1_1_with_terms_of_an_erlang_node() {
     paho("paho_room.py", "3.1.1");
 }
@@ -124,7 +134,8 @@ fn room_1_room_4_room_7_by_paho_mqtt_5_with_terms_of_an_erlang_node() {
 }
 
 fn paho(name: &str, version: &str) {
-    let server = Server::start();
+    // Plain clients need no certificate where there is no TLS.
+    let server = Server::start_with("mqtt.plain = \"any\"");
     let mut command = bounded(python());
     let port = server.mqtt().port().to_string();
     finish_well(command.arg(script(name)).args([&port, version]).env("PYTHONDONTWRITEBYTECODE", "1"));

@@ -56,6 +56,7 @@ impl Settings {
         if !PACKETS.contains(&self.mqtt.packet_max) {
             return Err(format!("mqtt.packet_max is {} to {} bytes", PACKETS.start(), PACKETS.end()));
         }
+        mqtt::Rule::check(&self.rules())?;
         if !RING_NODES.contains(&self.ring.nodes) {
             return Err(format!("ring.nodes is {} to {}", RING_NODES.start(), RING_NODES.end()));
         }
@@ -136,7 +137,17 @@ mod tests {
         assert!(error("auth.webhook.url = 'ftp://example.org/'").contains("https"));
         assert!(error("auth.static_codes = { '12' = '123456' }").contains("account key"));
         assert!(error("auth.static_codes = { '380670000001' = '1' }").contains("characters"));
+        assert!(error("topics.free = [{ filter = 'a#' }]").contains("topics.free"));
+        assert!(error("topics.free = [{ read = ['anna'] }]").contains("filter"));
         assert!(error("ring.nodes = 0").contains("ring.nodes"));
+    }
+
+    #[test]
+    fn topic_13_rules_on_free_topics_reach_the_broker() {
+        let text = "topics.free = [{ filter = 'a/#', read = ['*'] }, { filter = 'b', write = ['anna'] }]";
+        let rules = Settings::parse(text, None).unwrap().mqtt().rules;
+        assert_eq!((rules[0].read.as_slice(), rules[0].write.len()), (&["*".to_owned()][..], 0));
+        assert_eq!((rules[1].filter.as_str(), rules[1].write[0].as_str()), ("b", "anna"));
     }
 
     #[test]

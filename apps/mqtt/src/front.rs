@@ -13,7 +13,7 @@ use crate::settings::Settings;
 use crate::shared::Shared;
 
 /// How often expired sessions and due wills are looked for.
-const SWEEP: Duration = Duration::from_secs(1);
+const SWEEP: Duration = Duration::from_millis(250);
 
 /// Listeners, and the connections that came by them.
 pub struct Front {

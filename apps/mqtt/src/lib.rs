@@ -27,36 +27,23 @@
 //!   packet ids beside PUBLISH, trailing bytes, nor which property may stand where, how often and with which value.
 //! - Takes the limit of a packet for that of its body.
 //!
-//! # Notes on rumqttd 0.20: the router
+//! # The broker is ours
 //!
-//! It is given what it does well: topics to subscriptions, logs for the slow, turns within shared groups. Worked around here:
+//! The router of rumqttd 0.20 would need more around it than it does itself: its matching panics on a topic that does not begin with
+//! ASCII and knows no `$` rule; groups are told apart by name alone; packet ids end at 100, nothing is sent twice; it has no retain
+//! handling, no no-local, no session expiry, no will delay; it frees neither filters nor topics, and a link takes 34 KB. So
+//! `broker` has a tree of subscriptions, mailboxes, what is retained and what outlives a connection.
 //!
-//! - Its matching panics on a topic whose first character is not ASCII (the router is dead then) and has no `$` rule: topics
-//!   and filters are spelled anew (`broker::spelling`).
-//! - Shared groups are told apart by name alone, and leaving one leaves all: the filter is made part of the name, and the
-//!   remaining ones are joined again.
-//! - Any empty payload deletes a retained message, retain handling and retain-as-published are not known, at most 100 are
-//!   shown: retained messages are ours (`broker::retained`).
-//! - Packet ids end at 100, acknowledgements out of order disconnect, nothing is sent twice, PUBREL with properties is ignored:
-//!   messages pass it with QoS 0, their QoS in an envelope; ids, windows and repetition are the session's.
-//! - No no-local, one QoS for a subscription whatever the publisher's: done by the session, which knows its subscription by the
-//!   identifier that the router adds.
-//! - Client ids with `+ $ # /` are turned away without an answer; sessions never expire; will delay is unknown; every id is
-//!   remembered for ever: links have names of ours, used again; sessions and wills are kept in `broker::clients`.
-//! - Making a link and a full channel block: a thread of our own does that.
-//!
-//! # Left for the issue that completes the broker
-//!
-//! - The router never frees a filter (with room for 1,024 messages each), nor the topics that once matched; the first publish
-//!   on a new topic looks at all filters, and so does every end of a link.
-//! - Messages that a client of a shared group has been handed and not acknowledged are not given to another when it ends.
-//! - A subscriber slower than 8 MiB of log on a filter loses the oldest messages there, QoS 1 and 2 included.
-//! - Overlapping subscriptions of one client get a copy each (allowed by section 3.3.4 of the standard).
-//! - Sessions and retained messages of free topics do not outlive the process. No topic aliases towards clients, no rights
-//!   on single free topics (`topics.free`), no reason strings, no response information.
+//! - Subscriptions of one client that overlap bring one copy, with the highest QoS and all their identifiers.
+//! - A mailbox has a bound. There QoS 0 is dropped; when QoS 1 or 2 does not fit, the session ends (0x97), so that Session Present 0
+//!   tells the client that something is missing: there is never a silent hole.
+//! - Acknowledged is what is in the mailboxes. Sessions and retained messages of free topics do not outlive the process.
+//! - No session is chosen by a group while its client is away and another's is not; what it had not been sent then goes to others, what
+//!   it had not acknowledged (QoS 1) when it ends.
 
 mod front;
 mod settings;
+mod rights;
 mod shared;
 mod signal;
 mod connection;
@@ -66,4 +53,5 @@ mod message;
 mod broker;
 
 pub use front::Front;
+pub use rights::Rule;
 pub use settings::{Plain, Settings};

@@ -1,7 +1,10 @@
 //! What two deployments may want different in this front (SPEC section 11, CON-3).
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::rights::Rule;
 
 /// Whether a client whose id has no prefix of the protocol gets in (CON-3, `mqtt.plain`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,6 +27,8 @@ pub struct Settings {
     /// Seconds.
     pub keep_alive: RangeInclusive<u16>,
     pub plain: Plain,
+    /// Rights on free topics (TOPIC-13); none: they are for plain clients and services, all of them.
+    pub rules: Arc<[Rule]>,
     /// From the accepted connection to its complete CONNECT.
     pub connect_timeout: Duration,
 }
@@ -35,6 +40,7 @@ impl Default for Settings {
             receive_max: proto::limits::RECEIVE_MAX,
             keep_alive: proto::limits::KEEP_ALIVE_S,
             plain: Plain::Cert,
+            rules: Arc::default(),
             connect_timeout: Duration::from_millis(proto::limits::CONNECT_MS),
         }
     }

@@ -1,25 +1,29 @@
 //! Plain clients and services by their id: one connection each, and what is kept of their sessions (CON-7, CON-8, CON-11).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::Link;
+use super::{Broker, Link};
 use crate::message::{Message, Will};
 use crate::session::Kept;
 use crate::signal::Signal;
 
-/// Publisher number of wills.
-pub(super) const NOBODY: u64 = 0;
 /// Sessions kept without a connection; beyond, they end with it.
-const KEPT_MAX: usize = 1000;
+const KEPT_MAX: usize = 10_000;
 
 #[derive(Default)]
-pub(crate) struct Clients {
-    slots: Mutex<HashMap<Arc<str>, Slot>>,
-    last: AtomicU64,
+pub(super) struct Clients {
+    slots: Mutex<Slots>,
+}
+
+#[derive(Default)]
+struct Slots {
+    by_id: HashMap<Arc<str>, Slot>,
+    kept: usize,
+    /// The number given last; the first is 1.
+    last: u64,
 }
 
 enum Slot {
@@ -34,15 +38,33 @@ pub(crate) struct Resumable {
     pub(crate) number: u64,
 }
 
+impl Resumable {
+    /// Nobody will resume it: what it had of shared subscriptions is for others.
+    pub(super) fn end(self) {
+        if let Some(link) = self.link {
+            link.give_up(self.kept.into_shared());
+        }
+    }
+
+    fn is_good(&self) -> bool {
+        !self.link.as_ref().is_some_and(Link::is_overrun)
+    }
+}
+
 /// The right to a client id, until it is released.
 pub(crate) struct Claim {
     pub(crate) number: u64,
     pub(crate) resumed: Option<Box<Resumable>>,
-    /// Of the session that ends by this claim.
-    pub(crate) will: Option<Message>,
 }
 
-impl Clients {
+/// What has come to its end.
+#[derive(Default)]
+pub(super) struct Ended {
+    pub(super) sessions: Vec<Resumable>,
+    pub(super) wills: Vec<Message>,
+}
+
+impl Broker {
     /// Ready when no other connection has this id any more; the older one is told to leave (CON-7).
     pub(crate) fn poll_claim(
         &self,
@@ -51,73 +73,121 @@ impl Clients {
         signal: &Arc<Signal>,
         cx: &mut Context<'_>,
     ) -> Poll<Claim> {
+        let mut ended = Ended::default();
+        let claim = self.clients.poll_claim(id, clean, signal, &mut ended, cx);
+        self.finish(ended);
+        claim
+    }
+
+    /// Gives the id back. The session is kept for `expiry` seconds, and with it a will that has to wait.
+    pub(crate) fn release(&self, id: &Arc<str>, session: Option<Box<Resumable>>, expiry: u32, will: Option<Will>) {
+        if let Some(link) = session.as_ref().and_then(|session| session.link.as_ref()) {
+            link.disconnect();
+        }
+        let mut ended = Ended::default();
+        self.clients.release(id, session, expiry, will, &mut ended);
+        self.finish(ended);
+    }
+}
+
+impl Clients {
+    fn poll_claim(
+        &self,
+        id: &Arc<str>,
+        clean: bool,
+        signal: &Arc<Signal>,
+        ended: &mut Ended,
+        cx: &mut Context<'_>,
+    ) -> Poll<Claim> {
         let mut slots = self.lock();
-        if let Some(Slot::Live { signal, heirs }) = slots.get_mut(id) {
+        if let Some(Slot::Live { signal, heirs }) = slots.by_id.get_mut(id) {
             heirs.push(cx.waker().clone());
             signal.take_over();
             return Poll::Pending;
         }
-        let before = slots.insert(id.clone(), Slot::Live { signal: signal.clone(), heirs: Vec::new() });
-        let mut claim = Claim { number: 0, resumed: None, will: None };
+        let before = slots.by_id.insert(id.clone(), Slot::Live { signal: signal.clone(), heirs: Vec::new() });
+        let mut resumed = None;
         if let Some(Slot::Kept { session, will, .. }) = before {
-            match clean {
-                false => claim.resumed = Some(session),
-                true => claim.will = will.map(|(message, _)| message),
+            slots.kept -= 1;
+            match !clean && session.is_good() {
+                // Its client is back in time: no will ([MQTT-3.1.3-9]).
+                true => resumed = Some(session),
+                false => {
+                    ended.sessions.push(*session);
+                    ended.wills.extend(will.map(|(message, _)| message));
+                }
             }
         }
-        claim.number = match &claim.resumed {
-            Some(session) => session.number,
-            None => self.last.fetch_add(1, Ordering::Relaxed) + 1,
-        };
-        Poll::Ready(claim)
+        let number = resumed.as_ref().map_or_else(|| slots.next(), |session| session.number);
+        Poll::Ready(Claim { number, resumed })
     }
 
-    /// Gives the id back. The session is kept for `expiry` seconds, and with it a will that has to wait; gives back one that has not.
-    pub(crate) fn release(
+    fn release(
         &self,
         id: &Arc<str>,
         session: Option<Box<Resumable>>,
         expiry: u32,
         will: Option<Will>,
-    ) -> Option<Message> {
+        ended: &mut Ended,
+    ) {
         let now = Instant::now();
         let mut slots = self.lock();
-        let Some(Slot::Live { heirs, .. }) = slots.remove(id) else {
-            return will.map(|will| will.message);
-        };
-        for heir in heirs {
-            heir.wake();
+        if let Some(Slot::Live { heirs, .. }) = slots.by_id.remove(id) {
+            heirs.into_iter().for_each(Waker::wake);
         }
-        let kept = session.filter(|_| expiry > 0 && slots.len() < KEPT_MAX);
-        let Some(session) = kept else {
-            return will.map(|will| will.message);
+        let stays = expiry > 0 && slots.kept < KEPT_MAX;
+        let Some(session) = session else {
+            return ended.wills.extend(will.map(|will| will.message));
         };
-        let (now_due, later) = match will {
-            Some(will) if will.delay == 0 => (Some(will.message), None),
-            Some(will) => (None, Some((will.message, now + Duration::from_secs(u64::from(will.delay.min(expiry)))))),
-            None => (None, None),
-        };
-        let until = now + Duration::from_secs(u64::from(expiry));
-        slots.insert(id.clone(), Slot::Kept { session, until, will: later });
-        now_due
-    }
-
-    /// Forgets expired sessions; gives back the wills that are due.
-    pub(super) fn sweep(&self, now: Instant) -> Vec<Message> {
-        let mut due = Vec::new();
-        self.lock().retain(|_, slot| match slot {
-            Slot::Live { .. } => true,
-            Slot::Kept { until, will, .. } => {
-                if will.as_ref().is_some_and(|(_, at)| *at <= now) {
-                    due.extend(will.take().map(|(message, _)| message));
-                }
-                *until > now
+        if !stays || !session.is_good() {
+            ended.sessions.push(*session);
+            return ended.wills.extend(will.map(|will| will.message));
+        }
+        let later = match will {
+            Some(will) if will.delay == 0 => {
+                ended.wills.push(will.message);
+                None
             }
-        });
-        due
+            will => will.map(|will| (will.message, now + seconds(will.delay.min(expiry)))),
+        };
+        slots.kept += 1;
+        slots.by_id.insert(id.clone(), Slot::Kept { session, until: now + seconds(expiry), will: later });
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Slot>> {
+    /// Takes out expired sessions and wills that are due.
+    pub(super) fn sweep(&self, now: Instant) -> Ended {
+        let mut ended = Ended::default();
+        let mut slots = self.lock();
+        let mut over = Vec::new();
+        for (id, slot) in &mut slots.by_id {
+            if let Slot::Kept { until, will, .. } = slot {
+                ended.wills.extend(will.take_if(|(_, at)| *at <= now).map(|(message, _)| message));
+                if *until <= now {
+                    over.push(id.clone());
+                }
+            }
+        }
+        for id in over {
+            if let Some(Slot::Kept { session, .. }) = slots.by_id.remove(&id) {
+                slots.kept -= 1;
+                ended.sessions.push(*session);
+            }
+        }
+        ended
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(|broken| broken.into_inner())
     }
+}
+
+impl Slots {
+    fn next(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+}
+
+fn seconds(count: u32) -> Duration {
+    Duration::from_secs(u64::from(count))
 }

@@ -1,86 +1,163 @@
-//! The broker of the free topics (TOPIC-13): the rumqttd router hands messages to subscriptions; what is kept, expires or
-//! is agreed with one client is ours.
+//! The broker of the free topics (TOPIC-13).
 //!
-//! A thread of its own feeds the router, so that no ring thread waits for it. It starts with the first use.
+//! A message is published on the thread of its connection: it is kept if it is to be retained, the tree shows whose filters match, and a
+//! share of it is put in each one's mailbox; nobody waits. A client with several matching subscriptions gets one copy, with the highest
+//! QoS and the identifiers of all (section 3.3.4 of the standard allows either); one that comes by a shared subscription is a copy of
+//! its own.
 
 mod clients;
-mod envelope;
-mod feed;
+pub(crate) mod filter;
 mod link;
+mod mailbox;
 mod retained;
-mod router;
-mod spelling;
+mod tree;
 
-use std::sync::mpsc::{SyncSender, TrySendError};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 use std::time::Instant;
 
-pub(crate) use clients::{Clients, Resumable};
+pub(crate) use clients::Resumable;
+use clients::{Clients, Ended};
 pub(crate) use link::Link;
+pub(crate) use mailbox::Overrun;
+pub(crate) use tree::{LEVELS_MAX, Options};
 
-use crate::message::Message;
+use crate::message::{Delivered, Message};
+use mailbox::{Budget, Mailbox};
 use retained::Retained;
-use router::Command;
+use tree::{Subscribers, Tree};
 
-/// The router has as much to do as it may keep waiting: come back in a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Busy;
+/// The publisher of wills.
+const NOBODY: u64 = 0;
 
 #[derive(Default)]
 pub(crate) struct Broker {
-    router: OnceLock<Option<SyncSender<Command>>>,
+    tree: RwLock<Tree>,
     retained: Mutex<Retained>,
-    pub(crate) clients: Clients,
+    budget: Arc<Budget>,
+    clients: Clients,
+}
+
+/// One client's share of a message.
+struct Share {
+    number: u64,
+    mailbox: Arc<Mailbox>,
+    delivered: Delivered,
 }
 
 impl Broker {
     /// Publishes for the client that `publisher` numbers.
-    pub(crate) fn publish(&self, message: &Message, publisher: u64) -> Result<(), Busy> {
-        self.tell(Command::Publish(Box::new(envelope::seal(message, publisher))))?;
+    pub(crate) fn publish(&self, mut message: Message, publisher: u64, now: Instant) {
+        message.arrive(now);
+        let message = Arc::new(message);
+        // Before it is matched: who subscribes meanwhile gets it either way.
         if message.retain {
-            self.retained.lock().unwrap_or_else(|broken| broken.into_inner()).keep(message, Instant::now());
+            self.retained().keep(&message);
         }
-        Ok(())
-    }
-
-    /// What is kept on the topics that `filter` names.
-    fn retained(&self, filter: &str) -> Vec<Arc<Message>> {
-        self.retained.lock().unwrap_or_else(|broken| broken.into_inner()).matching(filter, Instant::now())
-    }
-
-    fn tell(&self, command: Command) -> Result<(), Busy> {
-        match self.router() {
-            // Without a thread there is no broker: said once, at its start; messages go nowhere.
-            None => Ok(()),
-            Some(router) => match router.try_send(command) {
-                Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
-                Err(TrySendError::Full(_)) => Err(Busy),
-            },
+        for Share { mailbox, delivered, .. } in self.shares(&message, publisher) {
+            mailbox.push(delivered);
         }
     }
 
-    /// For what must not be lost: waits for a place, which the thread always makes.
-    fn tell_always(&self, command: Command) {
-        if let Some(router) = self.router() {
-            let _ = router.send(command);
+    fn shares(&self, message: &Arc<Message>, publisher: u64) -> Vec<Share> {
+        let mut shares = Vec::new();
+        let mut several = 0;
+        let tree = self.tree.read().unwrap_or_else(|broken| broken.into_inner());
+        tree.matching(&message.topic, &mut |subscribers| {
+            several += usize::from(!subscribers.each.is_empty());
+            collect(subscribers, message, publisher, &mut shares);
+        });
+        drop(tree);
+        if several > 1 {
+            merge(&mut shares);
+        }
+        shares
+    }
+
+    /// Gives what one client had by a shared subscription to another of its group, if there is one.
+    fn hand_on(&self, unfinished: Vec<Delivered>) {
+        for Delivered { message, share, .. } in unfinished {
+            let tree = self.tree.read().unwrap_or_else(|broken| broken.into_inner());
+            let group = share.as_deref().and_then(|filter| tree.group(filter));
+            let chosen = group.and_then(|group| group.choose(&message));
+            let chosen = chosen.map(|heir| (heir.mailbox.clone(), heir.options));
+            drop(tree);
+            if let Some((mailbox, options)) = chosen {
+                mailbox.push(options.copy(&message, share));
+            }
         }
     }
 
-    fn router(&self) -> Option<&SyncSender<Command>> {
-        self.router.get_or_init(router::start).as_ref()
-    }
-
-    /// Ends sessions that have expired and publishes wills that are due (CON-11).
+    /// Ends sessions that have expired, publishes wills that are due (CON-11), forgets what is retained and over.
     pub(crate) fn sweep(&self, now: Instant) {
-        for will in self.clients.sweep(now) {
-            self.publish_will(&will);
+        self.finish(self.clients.sweep(now));
+        self.retained().sweep(now);
+    }
+
+    fn finish(&self, ended: Ended) {
+        for session in ended.sessions {
+            session.end();
+        }
+        for will in ended.wills {
+            self.publish_will(will);
         }
     }
 
-    pub(crate) fn publish_will(&self, message: &Message) {
-        // The last of a client: it waits for nobody.
-        if self.publish(message, clients::NOBODY).is_err() {
-            tracing::warn!("a will was lost: the broker is busy");
+    fn publish_will(&self, will: Message) {
+        self.publish(will, NOBODY, Instant::now());
+    }
+
+    fn tree_mut(&self) -> RwLockWriteGuard<'_, Tree> {
+        self.tree.write().unwrap_or_else(|broken| broken.into_inner())
+    }
+
+    fn retained(&self) -> MutexGuard<'_, Retained> {
+        self.retained.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+}
+
+fn collect(subscribers: &Subscribers, message: &Arc<Message>, publisher: u64, shares: &mut Vec<Share>) {
+    let others = subscribers.each.iter().filter(|(number, known)| !known.options.no_local || **number != publisher);
+    shares.extend(others.map(|(number, known)| Share {
+        number: *number,
+        mailbox: known.mailbox.clone(),
+        delivered: known.options.copy(message, None),
+    }));
+    for group in subscribers.groups.values() {
+        if let Some(chosen) = group.choose(message) {
+            let delivered = chosen.options.copy(message, Some(group.filter.clone()));
+            shares.push(Share { number: NOBODY, mailbox: chosen.mailbox.clone(), delivered });
         }
     }
 }
+
+/// One share for each client; those of shared subscriptions, who are nobody's, stay as they are.
+fn merge(shares: &mut Vec<Share>) {
+    shares.sort_by_key(|share| share.number);
+    shares.dedup_by(|next, first| {
+        let same = next.number == first.number && next.number != NOBODY;
+        if same {
+            let (more, kept) = (&mut next.delivered, &mut first.delivered);
+            kept.qos = kept.qos.max(more.qos);
+            kept.retain |= more.retain;
+            kept.ids.append(&mut more.ids);
+        }
+        same
+    });
+}
+
+impl Options {
+    /// A subscriber's own of what is published.
+    fn copy(&self, message: &Arc<Message>, share: Option<Arc<str>>) -> Delivered {
+        Delivered {
+            message: message.clone(),
+            qos: message.qos.min(self.qos),
+            retain: self.as_published && message.retain,
+            ids: self.id.into_iter().collect(),
+            share,
+            left: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

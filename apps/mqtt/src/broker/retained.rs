@@ -1,87 +1,191 @@
-//! Retained messages of the free topics. Ours, because the router forgets them at any empty payload, shows them once per
-//! subscription at most, and knows none of the retain handling of 5.0.
+//! Retained messages of the free topics (section 3.3.1.3), in the order of their topics.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
-
-use super::{envelope, spelling};
+use super::filter;
 use crate::message::Message;
 
 /// Topics with a retained message; beyond, further topics retain nothing.
 const TOPICS_MAX: usize = 100_000;
-/// Bytes of topics and payloads retained, in all.
+/// Bytes of all of them.
 const BYTES_MAX: usize = 64 << 20;
+/// Topics looked at in one go: nobody waits long for the lock.
+const STEP: usize = 1024;
+/// Messages found in one go.
+const FOUND_MAX: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Retained {
-    kept: HashMap<String, Kept>,
+    kept: BTreeMap<Arc<str>, Kept>,
     bytes: usize,
+    /// Of the message kept last.
+    last: u64,
+    /// Where the search for expired ones goes on.
+    swept: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
 struct Kept {
     message: Arc<Message>,
-    since: Instant,
+    number: u64,
 }
 
-impl Kept {
-    /// Seconds left to live: `Some(None)` is for ever, `None` is over.
-    fn left(&self, now: Instant) -> Option<Option<u32>> {
-        match self.message.properties.as_ref().and_then(|known| known.message_expiry_interval) {
-            None => Some(None),
-            Some(life) => {
-                let age = now.saturating_duration_since(self.since);
-                let left = Duration::from_secs(u64::from(life)).checked_sub(age)?;
-                Some(Some(left.as_secs() as u32)).filter(|left| *left != Some(0))
-            }
-        }
+/// Where a reader of what a filter names is. It sees what was kept before it began: what came later, it gets as it comes.
+#[derive(Debug)]
+pub(super) struct Cursor {
+    filter: Arc<str>,
+    until: u64,
+    seen: Option<Arc<str>>,
+}
+
+impl Cursor {
+    pub(super) fn filter(&self) -> &Arc<str> {
+        &self.filter
     }
 }
 
 impl Retained {
-    /// Replaces what is kept on the topic; an empty payload only takes it away.
-    pub(super) fn keep(&mut self, message: &Message, now: Instant) {
-        if let Some(old) = self.kept.remove(&message.topic) {
-            self.bytes -= size(&old.message);
-        }
-        let full = self.kept.len() >= TOPICS_MAX || self.bytes + size(message) > BYTES_MAX;
-        if full || envelope::clears(&message.payload) {
+    /// Replaces what is kept on the topic; an empty payload only takes it away ([MQTT-3.3.1-6]).
+    pub(super) fn keep(&mut self, message: &Arc<Message>) {
+        self.remove(&message.topic);
+        let full = self.kept.len() >= TOPICS_MAX || self.bytes + message.size() > BYTES_MAX;
+        if message.payload.is_empty() {
             return;
         }
-        self.bytes += size(message);
-        let message = Message { payload: Bytes::copy_from_slice(&message.payload), ..message.clone() };
-        self.kept.insert(message.topic.clone(), Kept { message: Arc::new(message), since: now });
+        if full {
+            return tracing::debug!("as many retained messages as there may be: one is not kept");
+        }
+        self.bytes += message.size();
+        self.last += 1;
+        self.kept.insert(message.topic.clone(), Kept { message: message.clone(), number: self.last });
     }
 
-    /// Those that `filter` names and that have not expired.
-    pub(super) fn matching(&mut self, filter: &str, now: Instant) -> Vec<Arc<Message>> {
-        self.kept.retain(|_, kept| {
-            let alive = kept.left(now).is_some();
-            if !alive {
-                self.bytes -= size(&kept.message);
+    fn remove(&mut self, topic: &str) {
+        if let Some(old) = self.kept.remove(topic) {
+            self.bytes -= old.message.size();
+        }
+    }
+
+    pub(super) fn cursor(&self, filter: Arc<str>) -> Cursor {
+        Cursor { filter, until: self.last, seen: None }
+    }
+
+    /// The next few that the cursor's filter names and that are not over; true when that was all.
+    pub(super) fn step(&self, cursor: &mut Cursor, now: Instant, found: &mut Vec<Arc<Message>>) -> bool {
+        let stem = stem(&cursor.filter);
+        let from = match &cursor.seen {
+            Some(seen) => Bound::Excluded(&**seen),
+            None => Bound::Included(stem),
+        };
+        let mut range =
+            self.kept.range::<str, _>((from, Bound::Unbounded)).take_while(|(topic, _)| topic.starts_with(stem));
+        for _ in 0..STEP {
+            let Some((topic, kept)) = range.next() else {
+                return true;
+            };
+            if kept.number <= cursor.until && !kept.message.is_over(now) && filter::matches(&cursor.filter, topic) {
+                found.push(kept.message.clone());
             }
-            alive
-        });
-        let found = self.kept.values().filter(|kept| spelling::matches(filter, &kept.message.topic));
-        found.map(|kept| aged(kept, now)).collect()
+            cursor.seen = Some(topic.clone());
+            if found.len() >= FOUND_MAX {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// Forgets what is over, a part of the topics at a time.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        let from = match &self.swept {
+            Some(swept) => Bound::Excluded(&**swept),
+            None => Bound::Unbounded,
+        };
+        let part: Vec<_> = self.kept.range::<str, _>((from, Bound::Unbounded)).take(STEP).collect();
+        let swept = part.last().filter(|_| part.len() == STEP).map(|(topic, _)| (*topic).clone());
+        let over: Vec<Arc<str>> =
+            part.into_iter().filter(|(_, kept)| kept.message.is_over(now)).map(|(topic, _)| topic.clone()).collect();
+        self.swept = swept;
+        for topic in over {
+            self.remove(&topic);
+        }
     }
 }
 
-/// The message with the life that it has left ([MQTT-3.3.2-6]).
-fn aged(kept: &Kept, now: Instant) -> Arc<Message> {
-    let Some(Some(left)) = kept.left(now) else {
-        return kept.message.clone();
-    };
-    let mut message = (*kept.message).clone();
-    if let Some(known) = &mut message.properties {
-        known.message_expiry_interval = Some(left);
-    }
-    Arc::new(message)
+/// What every topic that the filter names begins with.
+fn stem(filter: &str) -> &str {
+    let stem = filter.split_once(['+', '#']).map_or(filter, |(stem, _)| stem);
+    // `sport/#` names `sport` as well.
+    if filter.ends_with("/#") { stem.strip_suffix('/').unwrap_or(stem) } else { stem }
 }
 
-fn size(message: &Message) -> usize {
-    message.topic.len() + message.payload.len()
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::packet::Qos;
+
+    fn message(topic: &str, payload: &'static str) -> Arc<Message> {
+        let payload = Bytes::from_static(payload.as_bytes());
+        Arc::new(Message { topic: topic.into(), payload, qos: Qos::One, retain: true, properties: None, expires: None })
+    }
+
+    fn all(retained: &Retained, cursor: &mut Cursor, now: Instant) -> Vec<String> {
+        let mut found = Vec::new();
+        while !retained.step(cursor, now, &mut found) {}
+        found.iter().map(|message| message.topic.to_string()).collect()
+    }
+
+    #[test]
+    fn con_10_a_filter_finds_what_it_names_and_nothing_else() {
+        let mut retained = Retained::default();
+        for topic in ["a", "a!", "a/b", "a/b/c", "ab", "$x/a", "/", "é/b"] {
+            retained.keep(&message(topic, "kept"));
+        }
+        let now = Instant::now();
+        let found = |filter: &str| all(&retained, &mut retained.cursor(filter.into()), now);
+        assert_eq!(found("a/#"), ["a", "a/b", "a/b/c"]);
+        assert_eq!(found("+/b"), ["a/b", "é/b"]);
+        assert_eq!(found("a/b"), ["a/b"]);
+        assert_eq!(found("#"), ["/", "a", "a!", "a/b", "a/b/c", "ab", "é/b"]);
+        assert_eq!(found("$x/+"), ["$x/a"]);
+    }
+
+    #[test]
+    fn con_10_a_reader_sees_what_was_there_when_it_began_once() {
+        let mut retained = Retained::default();
+        for number in 0..FOUND_MAX * 2 {
+            retained.keep(&message(&format!("t/{number:04}"), "old"));
+        }
+        let mut cursor = retained.cursor("t/#".into());
+        let mut found = Vec::new();
+        assert!(!retained.step(&mut cursor, Instant::now(), &mut found));
+        assert_eq!(found.len(), FOUND_MAX);
+        // Replaced meanwhile: it comes as what it is now, a new message. Taken away: it does not come.
+        retained.keep(&message("t/0100", "new"));
+        retained.keep(&message("t/0101", ""));
+        let mut rest = Vec::new();
+        while !retained.step(&mut cursor, Instant::now(), &mut rest) {}
+        assert_eq!(rest.len(), FOUND_MAX - 2);
+    }
+
+    #[test]
+    fn con_10_what_is_over_is_not_found_and_forgotten_by_and_by() {
+        let mut retained = Retained::default();
+        let now = Instant::now();
+        let short = Message { expires: Some(now + Duration::from_secs(1)), ..(*message("short", "x")).clone() };
+        retained.keep(&Arc::new(short));
+        retained.keep(&message("long", "x"));
+        let later = now + Duration::from_secs(2);
+        let mut found = Vec::new();
+        retained.step(&mut retained.cursor("#".into()), later, &mut found);
+        assert_eq!(found.len(), 1);
+        retained.sweep(later);
+        assert_eq!((retained.kept.len(), retained.bytes), (1, found[0].size()));
+    }
 }

@@ -13,7 +13,7 @@ use tokio::time::{Duration, Instant, Sleep, sleep_until, timeout};
 
 use super::Stream;
 use super::socket::Socket;
-use crate::broker::{Busy, Link, Resumable};
+use crate::broker::{Broker, Link, Overrun, Resumable};
 use crate::message::Will;
 use crate::packet::{self, Incoming, Next, reason};
 use crate::session::greet::SESSION_EXPIRY_MAX;
@@ -23,7 +23,9 @@ use crate::signal::Leave;
 
 /// Reads of one turn; then other connections of the thread have theirs.
 const READS_MAX: usize = 16;
-/// When the chat or the broker is busy it is asked again after this.
+/// Bytes from the broker that are written at once.
+const BYTES_MAX: usize = 256 << 10;
+/// When the chat is busy it is asked again after this.
 const AGAIN: Duration = Duration::from_millis(2);
 /// How long a client may take to read why it is closed.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -34,7 +36,7 @@ pub(super) struct Live<S> {
     seat: Seat,
     chat: Option<(door::Session, Arc<Port>)>,
     free: Option<Box<Free>>,
-    /// Not yet taken by chat or broker: nothing is read until they are.
+    /// Not yet taken by the chat: nothing is read until they are.
     asks: VecDeque<Ask>,
     /// A packet that has to wait until a call ends.
     held: Option<Box<Held>>,
@@ -110,17 +112,24 @@ impl<S: Stream> Live<S> {
     fn poll(&mut self, alarm: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<End> {
         let mut todo = self.first.take().map_or_else(Todo::default, |first| *first);
         self.seat.signal.listen(cx.waker());
-        self.check_signal(&mut todo);
+        let was_flushed = self.socket.is_flushed();
         let busy = self.turn(&mut todo, cx);
+        // After what the client has said: its good-bye may be among it.
+        self.check_signal(&mut todo);
         self.check_alarm(alarm, busy, &mut todo, cx);
         match self.socket.poll_write(&mut todo.bytes, cx) {
             Poll::Ready(Err(_)) => Poll::Ready(todo.end.unwrap_or(End::Broken)),
+            Poll::Ready(Ok(())) if !was_flushed => {
+                // What waited for this has woken us before.
+                cx.waker().wake_by_ref();
+                todo.end.map_or(Poll::Pending, Poll::Ready)
+            }
             Poll::Ready(Ok(())) | Poll::Pending => todo.end.map_or(Poll::Pending, Poll::Ready),
         }
     }
 
     fn check_signal(&self, todo: &mut Todo) {
-        match self.seat.signal.heard() {
+        match self.seat.signal.heard().filter(|_| todo.end.is_none()) {
             None => (),
             Some(Leave::TakenOver) => self.session.close(reason::TAKEN_OVER, End::Broken, todo),
             Some(Leave::Revoked) => self.session.close(reason::ADMINISTRATIVE, End::Broken, todo),
@@ -145,7 +154,7 @@ impl<S: Stream> Live<S> {
         }
     }
 
-    /// Goes round until nothing is left to do. True: chat or broker are busy, come back.
+    /// Goes round until nothing is left to do. True: the chat is busy, come back.
     fn turn(&mut self, todo: &mut Todo, cx: &mut Context<'_>) -> bool {
         for _ in 0..READS_MAX {
             let taken = self.ask(todo);
@@ -176,9 +185,18 @@ impl<S: Stream> Live<S> {
             }
         }
         let link = self.free.as_ref().and_then(|free| free.link.as_ref());
-        while let Some(link) = link.filter(|_| self.session.has_room() && todo.end.is_none()) {
-            match link.poll_next(cx) {
-                Poll::Ready(delivered) => self.session.deliver(delivered, todo),
+        let Some(link) = link else {
+            return;
+        };
+        let now = Instant::now().into_std();
+        while self.session.has_room() && todo.end.is_none() {
+            if todo.bytes.len() > BYTES_MAX {
+                // More when these have left.
+                return cx.waker().wake_by_ref();
+            }
+            match link.poll_next(now, cx) {
+                Poll::Ready(Ok(delivered)) => self.session.deliver(delivered, todo),
+                Poll::Ready(Err(Overrun)) => self.session.close(reason::QUOTA_EXCEEDED, End::Broken, todo),
                 Poll::Pending => return,
             }
         }
@@ -240,41 +258,29 @@ impl<S: Stream> Live<S> {
     fn ask(&mut self, todo: &mut Todo) -> bool {
         self.asks.append(&mut todo.asks);
         let mut asks = std::mem::take(&mut self.asks);
-        while let Some(ask) = asks.front() {
-            if self.ask_one(ask).is_err() {
+        while let Some(ask) = asks.pop_front() {
+            if let Some(ask) = self.ask_one(ask) {
+                asks.push_front(ask);
                 self.asks = asks;
                 return false;
             }
-            asks.pop_front();
         }
         true
     }
 
-    fn ask_one(&mut self, ask: &Ask) -> Result<(), Busy> {
-        match ask {
-            Ask::Request { .. } | Ask::Confirm(_) | Ask::MayReceive { .. } => {
-                self.chat.as_ref().map_or(Ok(()), |(chat, _)| ask_chat(chat, ask)).map_err(|door::Busy| Busy)
+    /// Gives back what the chat is too busy to take; the broker takes everything.
+    fn ask_one(&mut self, ask: Ask) -> Option<Ask> {
+        match (ask, &mut self.free) {
+            (ask @ (Ask::Request { .. } | Ask::Confirm(_) | Ask::MayReceive { .. }), _) => match &self.chat {
+                Some((chat, _)) => ask_chat(chat, &ask).is_err().then_some(ask),
+                None => None,
+            },
+            (ask, Some(free)) => {
+                free.ask(ask, &self.shared.broker);
+                None
             }
-            Ask::Publish(message) => {
-                let number = self.free.as_ref().map_or(0, |free| free.number);
-                self.shared.broker.publish(message, number)
-            }
-            Ask::Subscribe { number, filter, new, retained } => {
-                self.link()?.map_or(Ok(()), |link| link.subscribe(*number, filter, *new, *retained))
-            }
-            Ask::Unsubscribe { filter } => self.link()?.map_or(Ok(()), |link| link.unsubscribe(filter)),
+            (Ask::Publish(_) | Ask::Subscribe { .. } | Ask::Unsubscribe { .. }, None) => None,
         }
-    }
-
-    /// The link to the broker, made when it is first needed.
-    fn link(&mut self) -> Result<Option<&Link>, Busy> {
-        let Some(free) = &mut self.free else {
-            return Ok(None);
-        };
-        if free.link.is_none() {
-            free.link = Some(Link::open(self.shared.broker.clone(), free.number)?);
-        }
-        Ok(free.link.as_ref())
     }
 
     /// Tells everybody, lets the last bytes leave, closes.
@@ -293,9 +299,35 @@ impl<S: Stream> Live<S> {
         let farewell = async {
             let _ = poll_fn(|cx| socket.poll_write(&mut BytesMut::new(), cx)).await;
             let _ = poll_fn(|cx| socket.poll_shutdown(cx)).await;
+            // Closed with something unread, the stream would take back what the client has not read of ours.
+            while end == End::Broken && !shared.is_stopping() {
+                match poll_fn(|cx| socket.poll_read(2, cx)).await {
+                    Ok(unread) if !unread.is_empty() => (),
+                    _ => break,
+                }
+            }
         };
         let _ = timeout(LAST_WORDS, farewell).await;
         drop(seat);
+    }
+}
+
+impl Free {
+    fn ask(&mut self, ask: Ask, broker: &Arc<Broker>) {
+        match ask {
+            Ask::Publish(message) => broker.publish(*message, self.number, Instant::now().into_std()),
+            Ask::Subscribe { filter, options, retained } => {
+                let link = self.link.get_or_insert_with(|| Link::open(broker.clone(), self.number));
+                link.subscribe(&filter, options, retained);
+            }
+            Ask::Unsubscribe { filter } => {
+                if let Some(link) = &mut self.link {
+                    link.unsubscribe(&filter);
+                }
+            }
+            // The chat's.
+            Ask::Request { .. } | Ask::Confirm(_) | Ask::MayReceive { .. } => (),
+        }
     }
 }
 
@@ -317,7 +349,5 @@ fn release(free: Free, session: Session, end: End, shared: &Shared) {
     };
     let expiry = session.expiry_said().unwrap_or(free.expiry).min(SESSION_EXPIRY_MAX);
     let kept = session.into_kept().map(|kept| Box::new(Resumable { kept, link: free.link, number: free.number }));
-    if let Some(message) = shared.broker.clients.release(&free.id, kept, expiry, will) {
-        shared.broker.publish_will(&message);
-    }
+    shared.broker.release(&free.id, kept, expiry, will);
 }

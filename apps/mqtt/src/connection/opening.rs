@@ -2,17 +2,19 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::BytesMut;
 use chat::Port;
 use chat::door::{self, Certificate, Out, Source};
+use rumqttd::protocol::ConnAckProperties;
 use tokio::time::{Duration, timeout};
 
 use super::Stream;
 use super::live::{Free, Live};
 use super::socket::Socket;
 use crate::packet::{self, Bad, BadConnect, Connect, Incoming, Next, Version, reason, write};
-use crate::session::greet::{self, Greeting, Kind};
+use crate::session::greet::{self, Greeting};
 use crate::session::{Session, Todo, denied_code};
 use crate::shared::{Seat, Shared};
 
@@ -95,7 +97,9 @@ async fn refuse<S: Stream>(socket: Socket<S>, bad: BadConnect) -> Option<Live<S>
 /// CONNACK with a reason, then the end.
 async fn deny<S: Stream>(mut socket: Socket<S>, version: Version, code: u8) -> Option<Live<S>> {
     let mut bytes = BytesMut::new();
-    write::connack(&mut bytes, version, false, code, None);
+    let known =
+        ConnAckProperties { reason_string: Some(reason::text(code).to_owned()), ..ConnAckProperties::default() };
+    write::connack(&mut bytes, version, false, code, Some(known));
     let said = async {
         let _ = poll_fn(|cx| socket.poll_write(&mut bytes, cx)).await;
         let _ = poll_fn(|cx| socket.poll_shutdown(cx)).await;
@@ -130,9 +134,9 @@ async fn enter(mut greeting: Greeting, print: Option<u128>, shared: &Arc<Shared>
             Some((session, port))
         }
     };
-    let free = match greeting.kind {
-        Kind::Client => None,
-        Kind::Service | Kind::Plain => Some(Box::new(claim(&mut greeting, &seat, shared).await)),
+    let free = match greeting.free {
+        false => None,
+        true => Some(Box::new(claim(&mut greeting, &seat, shared).await)),
     };
     Ok(Entered { greeting, seat, chat, free, outs })
 }
@@ -150,11 +154,8 @@ async fn welcomed(port: &Port) -> Result<Vec<Out>, u8> {
 }
 
 async fn claim(greeting: &mut Greeting, seat: &Seat, shared: &Arc<Shared>) -> Free {
-    let clients = &shared.broker.clients;
-    let claim = poll_fn(|cx| clients.poll_claim(&greeting.client_id, greeting.clean_start, &seat.signal, cx)).await;
-    if let Some(will) = &claim.will {
-        shared.broker.publish_will(will);
-    }
+    let broker = &shared.broker;
+    let claim = poll_fn(|cx| broker.poll_claim(&greeting.client_id, greeting.clean_start, &seat.signal, cx)).await;
     Free {
         id: greeting.client_id.clone(),
         number: claim.number,
@@ -174,8 +175,11 @@ impl Entered {
         let known = greeting.properties(&shared.settings);
         write::connack(&mut todo.bytes, greeting.limits.version, resumed.is_some(), reason::SUCCESS, Some(known));
         if let (Some(resumed), Some(free)) = (resumed, &mut free) {
-            session.resume(resumed.kept, &mut todo);
+            session.resume(resumed.kept, Instant::now(), &mut todo);
             free.link = resumed.link;
+            if let Some(link) = &free.link {
+                link.connect();
+            }
         }
         for out in outs {
             session.out(out, &mut todo);

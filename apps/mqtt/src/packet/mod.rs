@@ -14,7 +14,7 @@ pub(crate) mod reason;
 pub(crate) mod write;
 
 pub(crate) use connect::BadConnect;
-pub(crate) use decode::{Next, next};
+pub(crate) use decode::{Next, next, well_formed};
 
 /// MQTT 3.1.1 (protocol level 4) or 5.0 (level 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,3 +29,33 @@ pub(crate) const RETAIN_NOT_SUPPORTED: u8 = 0x9A;
 pub(crate) const SHARED_NOT_SUPPORTED: u8 = 0x9E;
 pub(crate) const RATE_EXCEEDED: u8 = 0x9F;
 pub(crate) const TOO_LONG_CONNECTED: u8 = 0xA0;
+
+/// The reason in words, for whoever looks at the client's log (Reason String).
+pub(crate) fn text(code: u8) -> &'static str {
+    match code {
+        MALFORMED => "not a packet of MQTT",
+        PROTOCOL_ERROR => "a packet that may not come here, or says what it may not",
+        UNSUPPORTED_VERSION => "MQTT 3.1.1 and 5.0 are spoken here",
+        BAD_CLIENT_ID => "no such client id: 256 bytes at most; 3.1.1 needs one unless it starts clean",
+        BAD_CREDENTIALS => "not the password of this client id",
+        NOT_AUTHORIZED => "no right to this",
+        UNAVAILABLE => "not now; try again later",
+        BANNED => "blocked, revoked or expired",
+        SHUTTING_DOWN => "the server goes down",
+        BAD_AUTHENTICATION_METHOD => "no authentication method is known here",
+        KEEP_ALIVE_TIMEOUT => "silent for one and a half times the keep-alive",
+        TAKEN_OVER => "another connection has this client id now",
+        RECEIVE_MAXIMUM_EXCEEDED => "more without acknowledgement than Receive Maximum",
+        ALIAS_INVALID => "a topic alias of 0 or above Topic Alias Maximum",
+        PACKET_TOO_LARGE => "a packet larger than Maximum Packet Size",
+        RATE_TOO_HIGH => "too many calls",
+        QUOTA_EXCEEDED => "more than there may be of this",
+        ADMINISTRATIVE => "ended by its owner or an administrator",
+        PAYLOAD_INVALID => "a payload that may not be sent here",
+        RETAIN_NOT_SUPPORTED => "nothing is retained on this topic",
+        SHARED_NOT_SUPPORTED => "this topic is not for shared subscriptions",
+        RATE_EXCEEDED => "too many connections",
+        TOO_LONG_CONNECTED => "longer connected than is allowed for registering",
+        _ => "refused",
+    }
+}

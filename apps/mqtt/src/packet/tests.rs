@@ -6,7 +6,7 @@ use rumqttd::protocol::v4::V4;
 use rumqttd::protocol::v5::V5;
 use rumqttd::protocol::{ConnAckProperties, Packet, Protocol, PublishProperties, SubscribeReasonCode};
 
-use super::write::{self, Sending};
+use super::write::{self, Extra, Sending};
 use super::*;
 
 const MAX: usize = 1 << 20;
@@ -227,6 +227,7 @@ fn what_is_written_the_codec_reads() {
         topic: "a/b",
         payload: &payload,
         properties: Some(&known),
+        extra: Extra::default(),
     };
     let mut out = BytesMut::new();
     sending.write(Version::V5, &mut out);
@@ -238,17 +239,24 @@ fn what_is_written_the_codec_reads() {
     assert_eq!(out.len(), sending.len(Version::V4));
     assert!(matches!(V4.read_mut(&mut out, MAX), Ok(Packet::Publish(_, None))));
 
-    write::suback(&mut out, Version::V5, 3, &[0, 2, reason::NOT_AUTHORIZED, reason::SHARED_NOT_SUPPORTED]);
-    let Ok(Packet::SubAck(ack, _)) = V5.read_mut(&mut out, MAX) else { panic!() };
-    assert_eq!(ack.return_codes.len(), 4);
-    write::suback(&mut out, Version::V4, 3, &[1, reason::NOT_AUTHORIZED]);
+    write::suback(&mut out, Version::V5, 3, &[0, 2, reason::NOT_AUTHORIZED, reason::SHARED_NOT_SUPPORTED], false);
+    assert_eq!(&out.split()[..], [0x90, 7, 0, 3, 0, 0, 2, 0x87, 0x9E]);
+    write::suback(&mut out, Version::V4, 3, &[1, reason::NOT_AUTHORIZED], true);
     let Ok(Packet::SubAck(ack, _)) = V4.read_mut(&mut out, MAX) else { panic!() };
     assert_eq!(ack.return_codes[1], SubscribeReasonCode::Failure);
     write::unsuback(&mut out, Version::V5, 4, &[0, reason::NO_SUBSCRIPTION]);
     // The codec panics when it reads one.
     assert_eq!(&out[..], [0xB0, 5, 0, 4, 0, 0, 0x11]);
     out.clear();
-    write::disconnect(&mut out, Version::V5, reason::TAKEN_OVER);
+    write::suback(&mut out, Version::V5, 4, &[0, reason::NOT_AUTHORIZED], true);
+    assert_eq!(&out.split()[..], b"\x90\x18\0\x04\x13\x1f\0\x10no right to this\0\x87");
+    write::explained_ack(&mut out, frame::PUBACK, 4, reason::NOT_AUTHORIZED);
+    assert_eq!(&out.split()[..], b"\x40\x17\0\x04\x87\x13\x1f\0\x10no right to this");
+    write::disconnect(&mut out, Version::V5, reason::NOT_AUTHORIZED, true);
+    assert_eq!(&out.split()[..], b"\xe0\x15\x87\x13\x1f\0\x10no right to this");
+    // One byte says how long a section with a reason is.
+    assert!((0..=255).all(|code| reason::text(code).len() < 100));
+    write::disconnect(&mut out, Version::V5, reason::TAKEN_OVER, false);
     assert_eq!(&out[..], [0xE0, 1, 0x8E]);
     out.clear();
     for code in 0..=255 {

@@ -1,13 +1,10 @@
 //! Packets to a client. PUBLISH, the acknowledgements and DISCONNECT are written here: of the first the codec hides the fields,
-//! of the last it miscounts the length, and the others are four bytes.
+//! of the last it miscounts the length, and the others are a few bytes.
 
 use bytes::{BufMut, BytesMut};
 use rumqttd::protocol::v4::V4;
 use rumqttd::protocol::v5::V5;
-use rumqttd::protocol::{
-    ConnAck, ConnAckProperties, ConnectReturnCode, Packet, Protocol, PublishProperties, QoS, SubAck,
-    SubscribeReasonCode,
-};
+use rumqttd::protocol::{ConnAck, ConnAckProperties, ConnectReturnCode, Packet, Protocol, PublishProperties};
 
 use super::{Qos, Version, frame, reason};
 
@@ -42,6 +39,16 @@ pub(crate) struct Sending<'a> {
     pub(crate) topic: &'a str,
     pub(crate) payload: &'a [u8],
     pub(crate) properties: Option<&'a PublishProperties>,
+    pub(crate) extra: Extra<'a>,
+}
+
+/// Properties that differ from one receiver to the next.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Extra<'a> {
+    pub(crate) alias: Option<u16>,
+    /// Seconds left, instead of those that the publisher gave.
+    pub(crate) expiry: Option<u32>,
+    pub(crate) subscription_ids: &'a [usize],
 }
 
 impl Sending<'_> {
@@ -52,11 +59,10 @@ impl Sending<'_> {
     }
 
     fn section(&self, version: Version) -> usize {
-        match (version, self.properties) {
-            (Version::V4, _) => 0,
-            (Version::V5, None) => 1,
-            (Version::V5, Some(known)) => {
-                let len = properties_len(known);
+        match version {
+            Version::V4 => 0,
+            Version::V5 => {
+                let len = self.properties.map_or(0, properties_len) + self.extra.len();
                 varint_len(len) + len
             }
         }
@@ -76,12 +82,33 @@ impl Sending<'_> {
         if self.qos != Qos::Zero {
             out.put_u16(self.id);
         }
-        match (version, self.properties) {
-            (Version::V4, _) => (),
-            (Version::V5, None) => out.put_u8(0),
-            (Version::V5, Some(known)) => properties(out, known),
+        if version == Version::V5 {
+            varint(out, self.properties.map_or(0, properties_len) + self.extra.len());
+            if let Some(known) = self.properties {
+                properties(out, known, self.extra.expiry);
+            }
+            self.extra.write(out);
         }
         out.extend_from_slice(self.payload);
+    }
+}
+
+impl Extra<'_> {
+    /// Without the expiry, which only takes another's place.
+    fn len(&self) -> usize {
+        let ids = self.subscription_ids.iter().map(|id| 1 + varint_len(*id));
+        self.alias.map_or(0, |_| 3) + ids.sum::<usize>()
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        if let Some(alias) = self.alias {
+            out.put_u8(35);
+            out.put_u16(alias);
+        }
+        for id in self.subscription_ids {
+            out.put_u8(11);
+            varint(out, *id);
+        }
     }
 }
 
@@ -98,23 +125,20 @@ fn binary(out: &mut BytesMut, bytes: &[u8]) {
 fn properties_len(known: &PublishProperties) -> usize {
     let texts = [&known.response_topic, &known.content_type].into_iter().flatten().map(|text| 3 + text.len());
     let pairs = known.user_properties.iter().map(|(key, value)| 5 + key.len() + value.len());
-    let ids = known.subscription_identifiers.iter().map(|id| 1 + varint_len(*id));
     known.payload_format_indicator.map_or(0, |_| 2)
         + known.message_expiry_interval.map_or(0, |_| 5)
         + known.correlation_data.as_ref().map_or(0, |data| 3 + data.len())
         + texts.sum::<usize>()
         + pairs.sum::<usize>()
-        + ids.sum::<usize>()
 }
 
-fn properties(out: &mut BytesMut, known: &PublishProperties) {
-    varint(out, properties_len(known));
+fn properties(out: &mut BytesMut, known: &PublishProperties, left: Option<u32>) {
     if let Some(format) = known.payload_format_indicator {
         out.put_slice(&[1, format]);
     }
     if let Some(expiry) = known.message_expiry_interval {
         out.put_u8(2);
-        out.put_u32(expiry);
+        out.put_u32(left.unwrap_or(expiry));
     }
     if let Some(content) = &known.content_type {
         out.put_u8(3);
@@ -127,10 +151,6 @@ fn properties(out: &mut BytesMut, known: &PublishProperties) {
     if let Some(data) = &known.correlation_data {
         out.put_u8(9);
         binary(out, data);
-    }
-    for id in &known.subscription_identifiers {
-        out.put_u8(11);
-        varint(out, *id);
     }
     for (key, value) in &known.user_properties {
         out.put_u8(38);
@@ -151,6 +171,26 @@ pub(crate) fn ack(out: &mut BytesMut, version: Version, kind: u8, id: u16, reaso
         out.put_u16(id);
         out.put_u8(reason);
     }
+}
+
+/// The same with the reason in words, for a client of 5.0 that asked for problem information.
+pub(crate) fn explained_ack(out: &mut BytesMut, kind: u8, id: u16, reason: u8) {
+    out.put_u8(kind << 4);
+    varint(out, 3 + explanation_len(reason));
+    out.put_u16(id);
+    out.put_u8(reason);
+    explanation(out, reason);
+}
+
+/// A property section with a Reason String; its length is below 128.
+fn explanation(out: &mut BytesMut, reason: u8) {
+    varint(out, explanation_len(reason) - 1);
+    out.put_u8(31);
+    text(out, reason::text(reason));
+}
+
+fn explanation_len(reason: u8) -> usize {
+    1 + 3 + reason::text(reason).len()
 }
 
 /// CONNACK. `code` is a reason of 5.0; 3.1.1 is told its own (CON-3).
@@ -190,27 +230,25 @@ fn return_code(version: Version, code: u8) -> ConnectReturnCode {
     }
 }
 
-/// SUBACK with one code for each filter; 3.1.1 knows one failure, 0x80.
-pub(crate) fn suback(out: &mut BytesMut, version: Version, id: u16, codes: &[u8]) {
-    let return_codes = codes.iter().map(|code| subscribe_code(version, *code)).collect();
-    let packet = Packet::SubAck(SubAck { pkid: id, return_codes }, None);
-    let _ = match version {
-        Version::V4 => V4.write(packet, out),
-        Version::V5 => V5.write(packet, out),
+/// SUBACK with one code for each filter; 3.1.1 knows one failure, 0x80. `explained`: with the first failure in words.
+pub(crate) fn suback(out: &mut BytesMut, version: Version, id: u16, codes: &[u8], explained: bool) {
+    let failure = codes.iter().copied().find(|code| explained && *code >= reason::UNSPECIFIED);
+    let section = match version {
+        Version::V4 => 0,
+        Version::V5 => failure.map_or(1, explanation_len),
     };
-}
-
-fn subscribe_code(version: Version, code: u8) -> SubscribeReasonCode {
-    match (version, code) {
-        (_, 0) => SubscribeReasonCode::Success(QoS::AtMostOnce),
-        (_, 1) => SubscribeReasonCode::Success(QoS::AtLeastOnce),
-        (_, 2) => SubscribeReasonCode::Success(QoS::ExactlyOnce),
-        (Version::V4, _) => SubscribeReasonCode::Failure,
-        (Version::V5, reason::NOT_AUTHORIZED) => SubscribeReasonCode::NotAuthorized,
-        (Version::V5, reason::QUOTA_EXCEEDED) => SubscribeReasonCode::QuotaExceeded,
-        (Version::V5, reason::SHARED_NOT_SUPPORTED) => SubscribeReasonCode::SharedSubscriptionsNotSupported,
-        (Version::V5, _) => SubscribeReasonCode::Unspecified,
+    out.put_u8(frame::SUBACK << 4);
+    varint(out, 2 + section + codes.len());
+    out.put_u16(id);
+    match (version, failure) {
+        (Version::V4, _) => (),
+        (Version::V5, None) => out.put_u8(0),
+        (Version::V5, Some(code)) => explanation(out, code),
     }
+    out.extend(codes.iter().map(|code| match version {
+        Version::V4 if *code >= reason::UNSPECIFIED => reason::UNSPECIFIED,
+        Version::V4 | Version::V5 => *code,
+    }));
 }
 
 /// UNSUBACK; 3.1.1 has no codes in it.
@@ -231,8 +269,15 @@ pub(crate) fn unsuback(out: &mut BytesMut, version: Version, id: u16, codes: &[u
 }
 
 /// DISCONNECT from the server: 5.0 only, 3.1.1 is just closed.
-pub(crate) fn disconnect(out: &mut BytesMut, version: Version, code: u8) {
-    if version == Version::V5 {
-        out.put_slice(&[frame::DISCONNECT << 4, 1, code]);
+pub(crate) fn disconnect(out: &mut BytesMut, version: Version, code: u8, explained: bool) {
+    match (version, explained && code >= reason::UNSPECIFIED) {
+        (Version::V4, _) => (),
+        (Version::V5, false) => out.put_slice(&[frame::DISCONNECT << 4, 1, code]),
+        (Version::V5, true) => {
+            out.put_u8(frame::DISCONNECT << 4);
+            varint(out, 1 + explanation_len(code));
+            out.put_u8(code);
+            explanation(out, code);
+        }
     }
 }

@@ -11,6 +11,7 @@ use rumqttd::protocol::ConnAckProperties;
 use super::outflow::Limits;
 use crate::message::Will;
 use crate::packet::{Connect, Version, reason};
+use crate::rights::{Act, Rights};
 use crate::settings::{Plain, Settings};
 
 /// A client that says no version (CON-6).
@@ -19,9 +20,11 @@ const VERSION_UNSAID: u32 = 101;
 const ITEM_OVERHEAD: usize = 320;
 /// Packets without acknowledgement to a 3.1.1 client, which cannot say: answers never wait for items.
 const WINDOW_V4: u16 = 1000;
+/// A client that takes less is told no reasons in words.
+const EXPLAINED_MIN: u32 = 1024;
 /// Life of a plain client's session after its connection, seconds (CON-11).
 pub(crate) const SESSION_EXPIRY_MAX: u32 = (proto::limits::MQTT_SESSION_MS / 1000) as u32;
-/// Topic aliases that a client may set.
+/// Topic aliases that a client may set, and that one is given at most.
 pub(crate) const ALIAS_MAX: u16 = 16;
 
 /// Which topics a client may use.
@@ -52,6 +55,12 @@ pub(crate) struct Greeting {
     pub(crate) keep_alive: u16,
     pub(crate) keep_alive_asked: u16,
     pub(crate) will: Option<Box<Will>>,
+    /// Where there are rules on free topics.
+    pub(crate) rights: Option<Box<Rights>>,
+    /// It may use free topics, some or all.
+    pub(crate) free: bool,
+    /// It asks where it may be answered (Request Response Information).
+    asks_response: bool,
 }
 
 /// Looks at a CONNECT. Err: the reason of 5.0 to turn it down with. `random` serves an empty client id.
@@ -82,7 +91,11 @@ pub(crate) fn greet(
         Version::V4 => SESSION_EXPIRY_MAX,
         Version::V5 => known.and_then(|known| known.session_expiry_interval).unwrap_or(0),
     };
-    let will = will(&connect, kind);
+    let rights = Rights::new(&settings.rules, certificate.as_ref());
+    let may_write = |topic: &str| may(rights.as_deref(), kind, Act::Write, topic);
+    let will = will(&connect, may_write);
+    let free = kind != Kind::Client || rights.as_ref().is_some_and(|rights| rights.names_it());
+    let asks_response = known.and_then(|known| known.request_response_info) == Some(1);
     if kind == Kind::Client && will_is_retained(&connect) {
         return Err(reason::RETAIN_NOT_SUPPORTED);
     }
@@ -102,12 +115,15 @@ pub(crate) fn greet(
         assigned,
         limits,
         hello,
-        clean_start: connect.clean_start,
+        clean_start: connect.clean_start || kind == Kind::Client,
         expiry: if kind == Kind::Client { 0 } else { expiry_asked.min(SESSION_EXPIRY_MAX) },
         expiry_asked,
         keep_alive: clamped(connect.keep_alive, settings),
         keep_alive_asked: connect.keep_alive,
         will: will.map(Box::new),
+        rights,
+        free,
+        asks_response,
     })
 }
 
@@ -139,7 +155,10 @@ fn limits(connect: &Connect, settings: &Settings) -> Limits {
     };
     let ours = u32::try_from(proto::limits::PACKET_MAX_BYTES.max(settings.packet_max)).unwrap_or(u32::MAX);
     let packet_max = known.and_then(|known| known.max_packet_size).unwrap_or(ours).min(ours);
-    Limits { version: connect.version, window, packet_max }
+    let alias_max = known.and_then(|known| known.topic_alias_max).unwrap_or(0).min(ALIAS_MAX);
+    // It may be sent reasons unless it says no; only those who say yes are: the codes tell the same.
+    let explain = known.and_then(|known| known.request_problem_info) == Some(1) && packet_max >= EXPLAINED_MIN;
+    Limits { version: connect.version, window, packet_max, alias_max, explain }
 }
 
 /// HEART-3: the nearest bound; none asked for is the highest.
@@ -163,15 +182,17 @@ fn version(connect: &Connect) -> u32 {
     by_will.or_else(by_property).unwrap_or(VERSION_UNSAID)
 }
 
+/// Whether a client may do that to the free topics that `filter` names.
+pub(super) fn may(rights: Option<&Rights>, kind: Kind, act: Act, filter: &str) -> bool {
+    rights.map_or(kind != Kind::Client, |rights| rights.allow(kind, act, filter))
+}
+
 /// CON-8: kept only if the client could have published it itself; a `version/` one never is.
-fn will(connect: &Connect, kind: Kind) -> Option<Will> {
+fn will(connect: &Connect, may_write: impl FnOnce(&str) -> bool) -> Option<Will> {
     let (will, known) = connect.will.clone()?;
     let will = Will::of(will, known)?;
     let free = matches!(Topic::parse(&will.message.topic), Topic::Free);
-    match (kind, free) {
-        (Kind::Plain | Kind::Service, true) => Some(will),
-        (Kind::Client, _) | (_, false) => None,
-    }
+    Some(will).filter(|will| free && may_write(&will.message.topic))
 }
 
 /// Retain Available is 0 (CON-4): 5.0 may not ask for it in a will either ([MQTT-3.2.2-13]).
@@ -180,6 +201,13 @@ fn will_is_retained(connect: &Connect) -> bool {
 }
 
 impl Greeting {
+    /// A topic that the client may have answers sent to (section 4.10), if its name can be part of one.
+    fn response_topic(&self) -> Option<String> {
+        let id = Some(&self.client_id)
+            .filter(|id| self.asks_response && self.kind != Kind::Client && !id.contains(['/', '+', '#']));
+        id.map(|id| format!("response/{id}"))
+    }
+
     /// CON-4: what a 5.0 client is told.
     pub(crate) fn properties(&self, settings: &Settings) -> ConnAckProperties {
         let free = u8::from(self.kind != Kind::Client);
@@ -193,6 +221,7 @@ impl Greeting {
             topic_alias_max: Some(ALIAS_MAX),
             wildcard_subscription_available: Some(1),
             shared_subscription_available: Some(free),
+            response_information: self.response_topic(),
             server_keep_alive: (self.keep_alive != self.keep_alive_asked).then_some(self.keep_alive),
             ..ConnAckProperties::default()
         }

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use chat::CALLS_MAX;
 use proto::topic::ReplyForm;
 
+use super::outflow::Limits;
 use crate::packet::{Qos, Version, frame, reason, write};
 
 /// QoS 2 identifiers that a 3.1.1 client may leave without PUBREL; 5.0 keeps to the Receive Maximum.
@@ -117,7 +118,7 @@ impl Inflow {
     /// Takes the first if it is finished, writes its acknowledgement, and gives back its own answer.
     pub(crate) fn acknowledge(
         &mut self,
-        version: Version,
+        limits: Limits,
         out: &mut BytesMut,
     ) -> Option<Option<(Arc<Route>, Qos, Bytes)>> {
         let code = self.pending.front()?.done?;
@@ -125,16 +126,20 @@ impl Inflow {
         if self.pending.is_empty() {
             self.pending = VecDeque::new();
         }
-        match first.qos {
-            Qos::Zero => (),
-            Qos::One => write::ack(out, version, frame::PUBACK, first.id, code),
-            Qos::Two => {
-                write::ack(out, version, frame::PUBREC, first.id, code);
-                // 5.0: a PUBREC that says an error is the end of it; 3.1.1 does not see the error and goes on.
-                if version == Version::V5 && code >= reason::UNSPECIFIED {
-                    self.release(first.id);
-                }
-            }
+        let refused = limits.version == Version::V5 && code >= reason::UNSPECIFIED;
+        let kind = match first.qos {
+            Qos::Zero => None,
+            Qos::One => Some(frame::PUBACK),
+            Qos::Two => Some(frame::PUBREC),
+        };
+        match kind {
+            None => (),
+            Some(kind) if refused && limits.explain => write::explained_ack(out, kind, first.id, code),
+            Some(kind) => write::ack(out, limits.version, kind, first.id, code),
+        }
+        // 5.0: a PUBREC that says an error is the end of it; 3.1.1 does not see the error and goes on.
+        if refused && first.qos == Qos::Two {
+            self.release(first.id);
         }
         Some(first.answer.map(|answer| (first.route, first.qos, answer)))
     }

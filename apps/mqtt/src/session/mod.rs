@@ -15,11 +15,13 @@ mod outflow;
 mod publish;
 mod subscribe;
 
-pub(crate) use free::{Delivered, Kept};
+pub(crate) use free::Kept;
 pub(crate) use greet::{Greeting, Kind};
 
+use crate::broker::Options;
 use crate::message::Message;
 use crate::packet::{Bad, Incoming, Qos, Version, reason, write};
+use crate::rights::{Act, Rights};
 use free::Free;
 use inflow::{Inflow, Route};
 use outflow::{Clogged, Limits, Outflow, Parcel};
@@ -49,15 +51,14 @@ pub(crate) enum Ask {
         topic: Topic,
     },
     Publish(Box<Message>),
-    /// `number` tells this subscription from the client's others; `retained` asks for what is kept there.
+    /// `retained` asks for what is kept there.
     Subscribe {
-        number: usize,
-        filter: Box<str>,
-        new: bool,
+        filter: Arc<str>,
+        options: Options,
         retained: bool,
     },
     Unsubscribe {
-        filter: Box<str>,
+        filter: Arc<str>,
     },
 }
 
@@ -92,8 +93,9 @@ pub(crate) struct Session {
     route: Arc<Route>,
     aliases: HashMap<u16, Bytes>,
     asking: Option<Box<Asking>>,
-    /// Plain clients and services.
+    /// Of those who may use free topics.
     free: Option<Box<Free>>,
+    rights: Option<Box<Rights>>,
     /// CONNECT said a session expiry of 0: DISCONNECT may not say another.
     ends_with_connection: bool,
     expiry_said: Option<u32>,
@@ -111,7 +113,8 @@ impl Session {
             route: Arc::new(Route::initial(&greeting.client_id)),
             aliases: HashMap::new(),
             asking: None,
-            free: (greeting.kind != Kind::Client).then(Box::default),
+            free: greeting.free.then(Box::default),
+            rights: greeting.rights.clone(),
             ends_with_connection: greeting.expiry_asked == 0,
             expiry_said: None,
         }
@@ -160,7 +163,7 @@ impl Session {
     }
 
     pub(crate) fn close(&self, code: u8, end: End, todo: &mut Todo) {
-        write::disconnect(&mut todo.bytes, self.limits.version, code);
+        write::disconnect(&mut todo.bytes, self.limits.version, code, self.limits.explain);
         todo.end = Some(end);
     }
 
@@ -196,7 +199,7 @@ impl Session {
 
     /// Acknowledges what is finished, in the order of arrival (G-5, [MQTT-4.6.0-2]).
     fn acknowledge(&mut self, todo: &mut Todo) {
-        while let Some(own) = self.inflow.acknowledge(self.limits.version, &mut todo.bytes) {
+        while let Some(own) = self.inflow.acknowledge(self.limits, &mut todo.bytes) {
             if let Some((route, qos, payload)) = own {
                 self.send(Parcel::Chat { topic: route.reply.clone(), payload, qos, delivery: None }, todo);
             }
@@ -207,6 +210,11 @@ impl Session {
         if self.outflow.send(parcel, self.limits, &mut todo.bytes) == Err(Clogged) {
             self.close(reason::QUOTA_EXCEEDED, End::Broken, todo);
         }
+    }
+
+    /// TOPIC-13: whether it may do that to the free topics that `filter` names.
+    fn may(&self, act: Act, filter: &str) -> bool {
+        greet::may(self.rights.as_deref(), self.kind, act, filter)
     }
 
     /// The client can be sent more of what can wait.

@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::message::Message;
-use crate::packet::write::{self, Sending};
+use crate::message::Delivered;
+use crate::packet::write::{self, Extra, Sending};
 use crate::packet::{Qos, Version, frame, reason};
 
 /// Packets that wait for a place in the client's window; beyond, the client has stopped taking what it asked for and is closed.
@@ -18,32 +19,39 @@ pub(crate) enum Parcel {
     /// Answer, notice or item of the chat: never sent twice by the same connection.
     Chat { topic: Arc<str>, payload: Bytes, qos: Qos, delivery: Option<u64> },
     /// From a free topic: sent again when its session is resumed (CON-11).
-    Free(Box<Message>),
+    Free(Delivered),
 }
 
 impl Parcel {
     fn qos(&self) -> Qos {
         match self {
             Parcel::Chat { qos, .. } => *qos,
-            Parcel::Free(message) => message.qos,
+            Parcel::Free(delivered) => delivered.qos,
         }
     }
 
-    fn sending(&self, id: u16, dup: bool) -> Sending<'_> {
+    fn sending(&self, id: u16) -> Sending<'_> {
         match self {
             Parcel::Chat { topic, payload, qos, .. } => {
-                Sending { id, qos: *qos, retain: false, dup, topic, payload, properties: None }
+                let extra = Extra::default();
+                Sending { id, qos: *qos, retain: false, dup: false, topic, payload, properties: None, extra }
             }
-            Parcel::Free(message) => Sending {
-                id,
-                qos: message.qos,
-                retain: message.retain,
-                dup,
-                topic: &message.topic,
-                payload: &message.payload,
-                properties: message.properties.as_deref(),
-            },
+            Parcel::Free(delivered) => sending(delivered, id, false),
         }
+    }
+}
+
+fn sending(delivered: &Delivered, id: u16, dup: bool) -> Sending<'_> {
+    let message = &delivered.message;
+    Sending {
+        id,
+        qos: delivered.qos,
+        retain: delivered.retain,
+        dup,
+        topic: &message.topic,
+        payload: &message.payload,
+        properties: message.properties.as_deref(),
+        extra: Extra { alias: None, expiry: delivered.left, subscription_ids: &delivered.ids },
     }
 }
 
@@ -59,7 +67,7 @@ enum State {
     /// QoS 1 or 2 of the chat: waits for PUBACK, or PUBREC.
     Chat { qos: Qos, delivery: Option<u64> },
     /// QoS 1 or 2 of a free topic.
-    Free(Box<Message>),
+    Free(Delivered),
     /// QoS 2: PUBREL is sent, waits for PUBCOMP.
     Released,
 }
@@ -70,7 +78,11 @@ pub(crate) struct Outflow {
     last_id: u16,
     /// In the order of sending.
     sent: VecDeque<Sent>,
+    /// Sent on an earlier connection, and not yet on this one.
+    again: VecDeque<Sent>,
     waiting: VecDeque<Parcel>,
+    /// Topics that the client knows by their places here, counted from one.
+    aliases: Vec<Arc<str>>,
 }
 
 /// What a client takes.
@@ -81,6 +93,10 @@ pub(crate) struct Limits {
     pub(crate) window: u16,
     /// Bytes of a packet.
     pub(crate) packet_max: u32,
+    /// Topic aliases that it remembers for us.
+    pub(crate) alias_max: u16,
+    /// It wants reasons in words (Request Problem Information).
+    pub(crate) explain: bool,
 }
 
 /// The client does not take what it asked for.
@@ -90,10 +106,10 @@ pub(crate) struct Clogged;
 impl Outflow {
     /// Sends now, or when the window allows; what is larger than the client takes is dropped ([MQTT-3.1.2-25]).
     pub(crate) fn send(&mut self, parcel: Parcel, limits: Limits, out: &mut BytesMut) -> Result<(), Clogged> {
-        if parcel.sending(0, false).len(limits.version) > limits.packet_max as usize {
+        if parcel.sending(0).len(limits.version) > limits.packet_max as usize {
             return Ok(());
         }
-        let full = parcel.qos() != Qos::Zero && self.sent.len() >= usize::from(limits.window);
+        let full = parcel.qos() != Qos::Zero && self.is_full(limits);
         if !full && self.waiting.is_empty() {
             self.put(parcel, limits, out);
             return Ok(());
@@ -107,28 +123,51 @@ impl Outflow {
 
     /// More may be sent at once: a source that can wait should.
     pub(crate) fn has_room(&self, limits: Limits) -> bool {
-        self.waiting.is_empty() && self.sent.len() < usize::from(limits.window)
+        self.waiting.is_empty() && !self.is_full(limits)
+    }
+
+    fn is_full(&self, limits: Limits) -> bool {
+        self.sent.len() + self.again.len() >= usize::from(limits.window)
     }
 
     fn put(&mut self, parcel: Parcel, limits: Limits, out: &mut BytesMut) {
-        if parcel.qos() == Qos::Zero {
-            parcel.sending(0, false).write(limits.version, out);
-            return;
+        let id = if parcel.qos() == Qos::Zero { 0 } else { self.next_id() };
+        match &parcel {
+            Parcel::Free(delivered) if limits.alias_max > 0 => self.put_aliased(delivered, id, limits, out),
+            _ => parcel.sending(id).write(limits.version, out),
         }
-        let id = self.next_id();
-        parcel.sending(id, false).write(limits.version, out);
         let state = match parcel {
+            _ if id == 0 => return,
             Parcel::Chat { qos, delivery, .. } => State::Chat { qos, delivery },
-            Parcel::Free(message) => State::Free(message),
+            Parcel::Free(delivered) => State::Free(delivered),
         };
         self.sent.push_back(Sent { id, state });
+    }
+
+    /// Topics get an alias as they come, as long as there is one left; then it stands for the topic (section 3.3.2.3.4).
+    fn put_aliased(&mut self, delivered: &Delivered, id: u16, limits: Limits, out: &mut BytesMut) {
+        let mut sending = sending(delivered, id, false);
+        let topic = &delivered.message.topic;
+        let place = self.aliases.iter().position(|known| known == topic);
+        let alias = u16::try_from(place.unwrap_or(self.aliases.len()) + 1).unwrap_or(u16::MAX);
+        if place.is_some() {
+            sending.topic = "";
+            sending.extra.alias = Some(alias);
+        } else if alias <= limits.alias_max {
+            sending.extra.alias = Some(alias);
+            match sending.len(limits.version) > limits.packet_max as usize {
+                true => sending.extra.alias = None,
+                false => self.aliases.push(topic.clone()),
+            }
+        }
+        sending.write(limits.version, out);
     }
 
     /// The window is far smaller than the 65,535 identifiers, so that a free one is always near.
     fn next_id(&mut self) -> u16 {
         loop {
             self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-            if !self.sent.iter().any(|sent| sent.id == self.last_id) {
+            if !self.sent.iter().chain(&self.again).any(|sent| sent.id == self.last_id) {
                 return self.last_id;
             }
         }
@@ -176,8 +215,9 @@ impl Outflow {
     }
 
     fn refill(&mut self, limits: Limits, out: &mut BytesMut) {
+        self.send_again(limits, out);
         while let Some(parcel) = self.waiting.front() {
-            if parcel.qos() != Qos::Zero && self.sent.len() >= usize::from(limits.window) {
+            if parcel.qos() != Qos::Zero && self.is_full(limits) {
                 return;
             }
             if let Some(parcel) = self.waiting.pop_front() {
@@ -187,23 +227,48 @@ impl Outflow {
         self.waiting = VecDeque::new();
     }
 
-    /// A resumed session: what lacks an acknowledgement goes out again, marked as a duplicate ([MQTT-4.4.0-1]).
-    pub(crate) fn resume(&mut self, limits: Limits, out: &mut BytesMut) {
-        self.sent.retain(|sent| !matches!(sent.state, State::Chat { .. }));
+    /// A resumed session: what lacks an acknowledgement goes out again, in its order and marked as a duplicate ([MQTT-4.4.0-1]).
+    pub(crate) fn resume(&mut self, now: Instant, limits: Limits, out: &mut BytesMut) {
+        self.aliases = Vec::new();
         self.waiting.retain(|parcel| matches!(parcel, Parcel::Free(_)));
-        for sent in &self.sent {
+        self.again.extend(std::mem::take(&mut self.sent));
+        self.again.retain_mut(|sent| match &mut sent.state {
+            State::Chat { .. } => false,
+            State::Free(delivered) => {
+                delivered.left = delivered.message.left(now);
+                sending(delivered, sent.id, true).len(limits.version) <= limits.packet_max as usize
+            }
+            State::Released => true,
+        });
+        self.refill(limits, out);
+    }
+
+    fn send_again(&mut self, limits: Limits, out: &mut BytesMut) {
+        while self.sent.len() < usize::from(limits.window) {
+            let Some(sent) = self.again.pop_front() else {
+                self.again = VecDeque::new();
+                return;
+            };
             match &sent.state {
-                State::Free(message) => {
-                    let again = Parcel::Free(message.clone());
-                    if again.sending(sent.id, true).len(limits.version) <= limits.packet_max as usize {
-                        again.sending(sent.id, true).write(limits.version, out);
-                    }
-                }
+                State::Free(delivered) => sending(delivered, sent.id, true).write(limits.version, out),
                 State::Released => write::ack(out, limits.version, frame::PUBREL, sent.id, reason::SUCCESS),
                 State::Chat { .. } => (),
             }
+            self.sent.push_back(sent);
         }
-        self.refill(limits, out);
+    }
+
+    /// What came by shared subscriptions and no client has begun to answer; QoS 2, once sent, is nobody else's ([MQTT-4.8.2-5]).
+    pub(crate) fn into_shared(self) -> Vec<Delivered> {
+        let unfinished = self.sent.into_iter().chain(self.again).filter_map(|sent| match sent.state {
+            State::Free(delivered) if delivered.qos == Qos::One => Some(delivered),
+            State::Free(_) | State::Chat { .. } | State::Released => None,
+        });
+        let waiting = self.waiting.into_iter().filter_map(|parcel| match parcel {
+            Parcel::Free(delivered) => Some(delivered),
+            Parcel::Chat { .. } => None,
+        });
+        unfinished.chain(waiting).filter(|delivered| delivered.share.is_some()).collect()
     }
 }
 
@@ -212,7 +277,7 @@ impl State {
     fn is(&self, asked: Qos) -> bool {
         match self {
             State::Chat { qos, .. } => *qos == asked,
-            State::Free(message) => message.qos == asked,
+            State::Free(delivered) => delivered.qos == asked,
             State::Released => false,
         }
     }

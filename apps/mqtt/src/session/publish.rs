@@ -11,6 +11,7 @@ use super::inflow::{Arrival, Route};
 use super::{Ask, Kind, Session, Taken, Todo};
 use crate::message::Message;
 use crate::packet::{Bad, Incoming, Publish, Version, reason};
+use crate::rights::Act;
 
 /// `{io,{error,invalid_version,[]},<<>>}`: the one answer that needs no chat (TOPIC-1).
 pub(crate) const INVALID_VERSION: &[u8] = b"\x83h\x03w\x02ioh\x03w\x05errorw\x0finvalid_versionjm\0\0\0\0";
@@ -58,7 +59,7 @@ impl Session {
             return self.broken(Bad(reason::RETAIN_NOT_SUPPORTED), todo);
         }
         match (parsed, self.kind) {
-            (Topic::Free, Kind::Plain | Kind::Service) => self.free_publish(publish, name, todo),
+            (Topic::Free, _) if self.may(Act::Write, name) => self.free_publish(publish, name, todo),
             (Topic::Events(events), Kind::Client | Kind::Service) => self.events(publish, topic, events, todo),
             (
                 topic @ (Topic::Devices(_) | Topic::Contacts(_) | Topic::Private(_) | Topic::Room(_)),
@@ -110,11 +111,12 @@ impl Session {
             known
         });
         todo.asks.push_back(Ask::Publish(Box::new(Message {
-            topic: topic.to_owned(),
+            topic: topic.into(),
             payload: Bytes::copy_from_slice(&publish.payload),
             qos: publish.qos,
-            retain: publish.retain,
+            retain: publish.retain && self.kind != Kind::Client,
             properties,
+            expires: None,
         })));
     }
 }

@@ -5,7 +5,9 @@
 use proto::topic::{Filter, Topic};
 
 use super::{Ask, Kind, Session, Taken, Todo};
+use crate::broker::filter;
 use crate::packet::{Asked, Incoming, Subscribe, reason, write};
+use crate::rights::Act;
 
 /// Filters of one SUBSCRIBE that are looked at; those beyond are refused with 0x97.
 const FILTERS_MAX: usize = 256;
@@ -45,8 +47,12 @@ impl Session {
         match (filter, self.kind) {
             (Filter::Shared { filter, .. }, _) if !is_free(&filter) => Some(reason::SHARED_NOT_SUPPORTED),
             (Filter::Shared { .. }, Kind::Client) => Some(reason::SHARED_NOT_SUPPORTED),
-            (Filter::Shared { .. } | Filter::Free | Filter::Topic(Topic::Free), Kind::Plain | Kind::Service) => {
-                Some(self.subscribe_free(asked, id, todo))
+            (Filter::Shared { .. } | Filter::Free | Filter::Topic(Topic::Free), _) => {
+                let named = filter::shared(&asked.filter).map_or(&*asked.filter, |(_, named)| named);
+                match self.may(Act::Read, named) {
+                    true => Some(self.subscribe_free(asked, id, todo)),
+                    false => Some(reason::NOT_AUTHORIZED),
+                }
             }
             (Filter::OwnActions, Kind::Client | Kind::Service) => granted,
             (Filter::Wildcard, Kind::Service) => granted,
@@ -57,16 +63,12 @@ impl Session {
                     Some(reason::NOT_AUTHORIZED)
                 }
             }
-            (Filter::Topic(Topic::Free | Topic::Unknown | Topic::Events(_) | Topic::Version(_)), _) => {
-                Some(reason::NOT_AUTHORIZED)
-            }
+            (Filter::Topic(Topic::Unknown | Topic::Events(_) | Topic::Version(_)), _) => Some(reason::NOT_AUTHORIZED),
             (Filter::Topic(topic), Kind::Client | Kind::Service) => {
                 todo.asks.push_back(Ask::MayReceive { ask: ask << 2 | u64::from(asked.qos.bits()), topic });
                 None
             }
-            (Filter::Free | Filter::OwnActions | Filter::Wildcard | Filter::Topic(_), _) => {
-                Some(reason::NOT_AUTHORIZED)
-            }
+            (Filter::OwnActions | Filter::Wildcard | Filter::Topic(_), _) => Some(reason::NOT_AUTHORIZED),
         }
     }
 
@@ -85,7 +87,7 @@ impl Session {
         };
         let codes: Option<Vec<u8>> = asking.codes.iter().copied().collect();
         if let Some(codes) = codes {
-            write::suback(&mut todo.bytes, self.limits.version, asking.id, &codes);
+            write::suback(&mut todo.bytes, self.limits.version, asking.id, &codes, self.limits.explain);
             self.asking = None;
         }
     }

@@ -1,6 +1,7 @@
 //! The session as a value: rules of SPEC sections 3, 4 and 8 that the transport keeps, packet by packet.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use chat::door::{Bye, Certificate, Origin, Out, Verdict};
@@ -9,7 +10,10 @@ use rumqttd::protocol::RetainForwardRule;
 
 use super::greet::greet;
 use super::*;
+use crate::broker::LEVELS_MAX;
+use crate::message::Delivered;
 use crate::packet::{Asked, Connect, Publish, Subscribe};
+use crate::rights::Rule;
 use crate::settings::{Plain, Settings};
 
 const ME: &str = "emqttd_380676631870_d1";
@@ -99,7 +103,9 @@ fn done(call: u64) -> Out {
 /// A QoS 0 PUBLISH as it is on the wire.
 fn wire(topic: &str, payload: &[u8], version: Version) -> Vec<u8> {
     let mut bytes = BytesMut::new();
-    let sending = write::Sending { id: 0, qos: Qos::Zero, retain: false, dup: false, topic, payload, properties: None };
+    let extra = write::Extra::default();
+    let sending =
+        write::Sending { id: 0, qos: Qos::Zero, retain: false, dup: false, topic, payload, properties: None, extra };
     sending.write(version, &mut bytes);
     bytes.to_vec()
 }
@@ -431,7 +437,7 @@ fn topic_13_plain_clients_have_free_topics_only_and_services_both() {
     assert_eq!(&todo.bytes[5..], [1, 1, 1, 0x87, 0x87, 0x9E]);
     assert_eq!(todo.asks.len(), 3);
     let published = feed(&mut plain, publish(Qos::Two, 1, "a/b", b"x"));
-    assert!(matches!(&published.asks[0], Ask::Publish(message) if message.topic == "a/b" && message.qos == Qos::Two));
+    assert!(matches!(&published.asks[0], Ask::Publish(message) if *message.topic == *"a/b" && message.qos == Qos::Two));
     assert_eq!(&published.bytes[..], [0x50, 2, 0, 1]);
 
     let todo = feed(&mut session(Version::V5, "sys_x"), subscribe(&["#", "room/+"]));
@@ -439,55 +445,197 @@ fn topic_13_plain_clients_have_free_topics_only_and_services_both() {
     assert_eq!(todo.asks.len(), 1);
 }
 
-fn delivered(number: usize, qos: Qos, own: bool) -> Delivered {
-    let message = Message { topic: "a".into(), payload: Bytes::from_static(b"m"), qos, retain: true, properties: None };
-    Delivered { number, message: Arc::new(message), retained: false, own }
+fn delivered(topic: &str, qos: Qos) -> Delivered {
+    let payload = Bytes::from_static(b"m");
+    let message = Message { topic: topic.into(), payload, qos, retain: false, properties: None, expires: None };
+    Delivered { message: Arc::new(message), qos, retain: false, ids: Vec::new(), share: None, left: None }
+}
+
+/// What is written of a message from the broker.
+fn deliver(session: &mut Session, delivered: Delivered) -> BytesMut {
+    let mut todo = Todo::default();
+    session.deliver(delivered, &mut todo);
+    todo.bytes
 }
 
 #[test]
-fn topic_13_messages_come_with_the_lesser_qos_and_not_back_to_a_no_local_sender() {
+fn topic_13_a_subscription_says_how_it_wants_its_messages_and_repeated_changes_that() {
     let mut session = session(Version::V5, "x");
-    feed(&mut session, subscribe(&["a"]));
+    let Incoming::Subscribe(mut asked) = subscribe(&["a"]) else { panic!() };
+    asked.filters[0].no_local = true;
+    asked.filters[0].retain_as_published = true;
+    asked.filters[0].retained = RetainForwardRule::OnNewSubscribe;
+    asked.subscription_id = Some(9);
+    let again = || Subscribe { filters: asked.filters.clone(), ..asked };
+    let wants = |todo: &Todo| match &todo.asks[0] {
+        Ask::Subscribe { options, retained, .. } => (*options, *retained),
+        other => panic!("{other:?}"),
+    };
+    let options = Options { qos: Qos::One, no_local: true, as_published: true, id: Some(9) };
+    assert_eq!(wants(&feed(&mut session, Incoming::Subscribe(again()))), (options, true));
+    // Retain handling 1: only a new one is shown what is retained; a shared one never.
+    assert_eq!(wants(&feed(&mut session, Incoming::Subscribe(again()))), (options, false));
+    assert!(!wants(&feed(&mut session, subscribe(&["$share/g/a"]))).1);
+    assert!(wants(&feed(&mut session, subscribe(&["a"]))).1);
+    let left = feed(&mut session, Incoming::Unsubscribe { id: 2, filters: vec!["a".into(), "b".into()] });
+    assert_eq!((&left.bytes[..], left.asks.len()), (&[0xB0, 5, 0, 2, 0, 0, 0x11][..], 1));
+}
+
+#[test]
+fn topic_13_subscriptions_have_a_bound_in_number_and_depth() {
+    let mut session = session(Version::V5, "x");
+    let deep = vec!["a"; LEVELS_MAX + 1].join("/");
+    let refused = feed(&mut session, subscribe(&[&deep, &deep[2..]]));
+    assert_eq!(&refused.bytes[..], [0x90, 5, 0, 7, 0, 0x97, 1]);
+    let filters: Vec<String> = (0..1000).map(|number| format!("f/{number}")).collect();
+    for part in filters.chunks(200) {
+        let part: Vec<&str> = part.iter().map(String::as_str).collect();
+        let granted = feed(&mut session, subscribe(&part)).bytes;
+        assert_eq!(granted.last(), Some(if part.contains(&"f/999") { &0x97 } else { &1 }));
+    }
+}
+
+#[test]
+fn topic_13_where_there_are_rules_they_decide_who_may_read_write_and_leave_a_will() {
+    let rule = |filter: &str, read: &[&str], write: &[&str]| Rule {
+        filter: filter.into(),
+        read: read.iter().map(|name| (*name).to_owned()).collect(),
+        write: write.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let rules = [rule("open/#", &["*"], &["anna"]), rule("secret", &["ben"], &["ben", "anna"])];
+    let settings = Settings { rules: rules.into(), ..Settings::default() };
+    let anna = Arc::new(Certificate { names: vec!["anna".into()], ..(*certificate()).clone() });
+    let enter = |id: &str| greet(connect(Version::V5, id), Some(anna.clone()), &settings, String::new).unwrap();
+    let mut plain = Session::new(&enter("x"), 32);
+    let todo = feed(&mut plain, subscribe(&["open/+", "secret", "#", "$share/g/open/x", "$share/g/secret", "other"]));
+    assert_eq!(&todo.bytes[5..], [1, 0x87, 0x87, 1, 0x87, 1]);
+    assert_eq!(feed(&mut plain, publish(Qos::One, 1, "secret", b"x")).bytes[1], 2);
+
+    // A device has what the rules give its certificate, and retains nothing.
+    let mut device = Session::new(&enter(ME), 32);
+    let todo = feed(&mut device, subscribe(&["open/+", "secret", "room/lobby/x"]));
+    assert_eq!(&todo.bytes[5..], [0x87, 0x87, 0x87]);
+    assert_eq!(feed(&mut device, publish(Qos::One, 1, "secret", b"x")).asks.len(), 1);
+    assert_eq!(&feed(&mut device, publish(Qos::One, 1, "elsewhere", b"x")).bytes[..], [0x40, 3, 0, 1, 0x87]);
+    let will = |topic: &'static str| {
+        let qos = rumqttd::protocol::QoS::AtMostOnce;
+        let will = rumqttd::protocol::LastWill { topic: topic.into(), message: Bytes::new(), qos, retain: false };
+        let connect = Connect { will: Some((will, None)), ..connect(Version::V5, "y") };
+        greet(connect, None, &settings, String::new)
+    };
+    let settings_any = Settings { plain: Plain::Any, ..settings.clone() };
+    assert!(will("open/x").is_err(), "plain needs a certificate here");
+    let nobody = Connect { ..connect(Version::V5, "y") };
+    let mut nobody = Session::new(&greet(nobody, None, &settings_any, String::new).unwrap(), 32);
+    assert_eq!(&feed(&mut nobody, publish(Qos::One, 1, "open/x", b"x")).bytes[..], [0x40, 3, 0, 1, 0x87]);
+    assert_eq!(&feed(&mut nobody, subscribe(&["open/x", "elsewhere"])).bytes[5..], [1, 1]);
+}
+
+#[test]
+fn topic_13_a_message_comes_with_the_identifiers_of_its_subscriptions_and_the_life_it_has_left() {
+    let mut session = session(Version::V5, "x");
+    let known = rumqttd::protocol::PublishProperties { message_expiry_interval: Some(9), ..Default::default() };
+    let mut copy = delivered("a", Qos::Zero);
+    let message = Message { properties: Some(Box::new(known)), ..(*copy.message).clone() };
+    copy = Delivered { message: Arc::new(message), retain: true, ids: vec![9, 300], left: Some(4), ..copy };
+    let expected = [0x31, 15, 0, 1, b'a', 10, 2, 0, 0, 0, 4, 0x0B, 9, 0x0B, 0xAC, 2, b'm'];
+    assert_eq!(&deliver(&mut session, copy.clone())[..], expected);
+    assert_eq!(&deliver(&mut super::tests::session(Version::V4, "x"), copy)[..], [0x31, 4, 0, 1, b'a', b'm']);
+}
+
+#[test]
+fn a_client_that_has_room_for_aliases_hears_a_topic_once() {
+    let properties =
+        known(None, None).map(|known| rumqttd::protocol::ConnectProperties { topic_alias_max: Some(1), ..known });
+    let mut session = Session::new(&greeted(Connect { properties, ..connect(Version::V5, "x") }).unwrap(), 32);
+    assert_eq!(&deliver(&mut session, delivered("a", Qos::Zero))[..], [0x30, 8, 0, 1, b'a', 3, 35, 0, 1, b'm']);
+    assert_eq!(&deliver(&mut session, delivered("a", Qos::One))[..], [0x32, 9, 0, 0, 0, 1, 3, 35, 0, 1, b'm']);
+    assert_eq!(&deliver(&mut session, delivered("b", Qos::Zero))[..], [0x30, 5, 0, 1, b'b', 0, b'm']);
+    // They are of one connection: what is sent again names its topic.
+    let kept = session.into_kept().unwrap();
+    let mut second = super::tests::session(Version::V5, "x");
     let mut todo = Todo::default();
-    session.deliver(delivered(1, Qos::Two, true), &mut todo);
-    assert_eq!(todo.bytes[0], 0x32);
-    let Incoming::Subscribe(mut again) = subscribe(&["a"]) else { panic!() };
-    again.filters[0].no_local = true;
-    again.filters[0].retain_as_published = true;
-    again.subscription_id = Some(9);
-    assert!(matches!(
-        &feed(&mut session, Incoming::Subscribe(again)).asks[0],
-        Ask::Subscribe { number: 1, new: false, .. }
-    ));
-    let mut todo = Todo::default();
-    session.deliver(delivered(1, Qos::Zero, true), &mut todo);
-    assert!(todo.bytes.is_empty());
-    session.deliver(delivered(1, Qos::Zero, false), &mut todo);
-    assert_eq!(&todo.bytes[..], [0x31, 7, 0, 1, b'a', 2, 0x0B, 9, b'm']);
-    assert_eq!(
-        &feed(&mut session, Incoming::Unsubscribe { id: 2, filters: vec!["a".into(), "b".into()] }).bytes[..],
-        [0xB0, 5, 0, 2, 0, 0, 0x11]
-    );
-    session.deliver(delivered(1, Qos::Zero, false), &mut todo);
-    assert_eq!(todo.bytes.len(), 9);
+    second.resume(kept, Instant::now(), &mut todo);
+    assert_eq!(&todo.bytes[..], [0x3A, 7, 0, 1, b'a', 0, 1, 0, b'm']);
 }
 
 #[test]
 fn con_11_a_resumed_session_sends_again_what_was_not_acknowledged() {
     let mut first = session(Version::V5, "x");
-    feed(&mut first, subscribe(&["a"]));
-    let mut todo = Todo::default();
-    first.deliver(delivered(1, Qos::One, false), &mut todo);
+    for qos in [Qos::One, Qos::Two, Qos::Two] {
+        deliver(&mut first, delivered("a", qos));
+    }
+    feed(&mut first, Incoming::PubRec { id: 3, reason: 0 });
     feed(&mut first, publish(Qos::Two, 3, "b", b"x"));
     let kept = first.into_kept().unwrap();
 
     let mut second = session(Version::V5, "x");
     let mut todo = Todo::default();
-    second.resume(kept, &mut todo);
-    assert_eq!(&todo.bytes[..], [0x3A, 7, 0, 1, b'a', 0, 1, 0, b'm']);
+    second.resume(kept, Instant::now(), &mut todo);
+    let again = [0x3A, 7, 0, 1, b'a', 0, 1, 0, b'm', 0x3C, 7, 0, 1, b'a', 0, 2, 0, b'm', 0x62, 2, 0, 3];
+    assert_eq!(&todo.bytes[..], again);
     assert_eq!(&feed(&mut second, publish(Qos::Two, 3, "b", b"x")).bytes[..], [0x50, 2, 0, 3]);
-    second.deliver(delivered(1, Qos::One, false), &mut todo);
-    assert_eq!(todo.bytes[9..16], [0x32, 7, 0, 1, b'a', 0, 2]);
+    assert_eq!(deliver(&mut second, delivered("a", Qos::One))[..7], [0x32, 7, 0, 1, b'a', 0, 4]);
+}
+
+#[test]
+fn con_11_a_client_that_comes_back_with_a_smaller_window_gets_it_in_parts() {
+    let mut first = session(Version::V5, "x");
+    for _ in 0..3 {
+        deliver(&mut first, delivered("a", Qos::One));
+    }
+    let kept = first.into_kept().unwrap();
+    let small = Connect { properties: known(Some(1), None), ..connect(Version::V5, "x") };
+    let mut second = Session::new(&greeted(small).unwrap(), 32);
+    let mut todo = Todo::default();
+    second.resume(kept, Instant::now(), &mut todo);
+    assert_eq!((todo.bytes.len(), todo.bytes[0], second.has_room()), (9, 0x3A, false));
+    for id in [1, 2] {
+        let next = feed(&mut second, Incoming::PubAck { id }).bytes;
+        assert_eq!((next[0], next[6]), (0x3A, id as u8 + 1));
+    }
+    assert!(feed(&mut second, Incoming::PubAck { id: 3 }).bytes.is_empty() && second.has_room());
+}
+
+#[test]
+fn topic_13_of_a_session_that_ends_what_was_shared_and_not_begun_is_anothers() {
+    let mut session = session(Version::V5, "x");
+    for (qos, share) in [(Qos::One, None), (Qos::One, Some("$share/g/a")), (Qos::Two, Some("$share/g/a"))] {
+        let copy = Delivered { share: share.map(Into::into), ..delivered("a", qos) };
+        deliver(&mut session, copy);
+    }
+    let shared = session.into_kept().unwrap().into_shared();
+    assert_eq!((shared.len(), shared[0].qos), (1, Qos::One));
+}
+
+#[test]
+fn who_asks_for_problem_information_is_told_reasons_in_words() {
+    for (asked, words) in [(None, false), (Some(0), false), (Some(1), true)] {
+        let properties =
+            rumqttd::protocol::ConnectProperties { request_problem_info: asked, ..known(None, None).unwrap() };
+        let mut session =
+            Session::new(&greeted(Connect { properties: Some(properties), ..connect(Version::V5, ME) }).unwrap(), 32);
+        for packet in [publish(Qos::One, 1, "free", b"x"), subscribe(&["free"]), publish(Qos::Two, 2, "free", b"x")] {
+            let said = feed(&mut session, packet).bytes;
+            assert_eq!(said.windows(8).any(|window| window == b"no right"), words, "{said:02x?}");
+        }
+        let mut todo = Todo::default();
+        session.broken(Bad::PROTOCOL, &mut todo);
+        assert_eq!(todo.bytes.len() > 3, words);
+    }
+}
+
+#[test]
+fn topic_13_who_asks_where_to_be_answered_is_told() {
+    let told = |id: &str| {
+        let asks =
+            rumqttd::protocol::ConnectProperties { request_response_info: Some(1), ..known(None, None).unwrap() };
+        let connect = Connect { properties: Some(asks), ..connect(Version::V5, id) };
+        greeted(connect).unwrap().properties(&Settings::default()).response_information
+    };
+    assert_eq!(told("x").as_deref(), Some("response/x"));
+    assert_eq!((told("x/+"), told(ME)), (None, None));
+    assert_eq!(greeted(connect(Version::V5, "x")).unwrap().properties(&Settings::default()).response_information, None);
 }
 
 #[test]
