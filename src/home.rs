@@ -80,6 +80,11 @@ impl Home {
         self.0.join("outbox")
     }
 
+    /// What clients upload (FTP).
+    pub(crate) fn files(&self) -> PathBuf {
+        self.0.join("files")
+    }
+
     fn log_folder(&self) -> PathBuf {
         self.0.join("log")
     }

@@ -13,6 +13,7 @@ mod tls;
 mod enrol;
 mod meter;
 mod webhook;
+mod files;
 mod work;
 mod clock;
 mod serve;

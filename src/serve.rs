@@ -172,7 +172,7 @@ impl Inside {
         keys::admin(home, &registrar)?;
 
         let webhook = Webhook::new(home, settings)?;
-        let (outputs, worker) = Outputs::start(registrar.clone(), &home.outbox(), webhook);
+        let (outputs, worker) = Outputs::start(registrar.clone(), &home.outbox(), home.files(), webhook);
         let vault = Vault::new(&*keys::storage(home, first)?);
         let handle = host(home, settings, vault, &registrar, store.clone(), outputs.clone())?;
         outputs.attach(handle.clone());

@@ -6,9 +6,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use ca::Authority;
 use ca::cms::{self, Trust};
 use chat::{Chat, Input, Job, Output, Sender, Signature, Work, WorkError, WorkResult};
@@ -16,6 +17,7 @@ use etf::Atoms;
 use n2o::{Handle, Performer};
 
 use crate::failure::Failure;
+use crate::files::Files;
 use crate::registrar::Registrar;
 use crate::webhook::Webhook;
 use crate::{clock, tls};
@@ -31,6 +33,8 @@ pub(crate) struct Outputs {
     jobs: SyncSender<Job>,
     /// Signatures have a thread of their own: they are many, and codes do not wait for them.
     signatures: SyncSender<Job>,
+    /// So have files.
+    files: SyncSender<Job>,
     registrar: Arc<Registrar>,
     handle: OnceLock<Handle<Chat>>,
     web: Option<Web>,
@@ -47,14 +51,26 @@ impl Outputs {
     pub(crate) fn start(
         registrar: Arc<Registrar>,
         outbox: &Path,
+        files: PathBuf,
         webhook: Option<Arc<Webhook>>,
     ) -> (Arc<Outputs>, Worker) {
         let (jobs, waiting) = sync_channel(JOBS_MAX);
         let (signatures, unverified) = sync_channel(JOBS_MAX);
+        let (filing, unfiled) = sync_channel(JOBS_MAX);
         let web = webhook.map(|webhook| Web { runtime: tokio::runtime::Handle::current(), webhook });
-        let outputs = Outputs { jobs, signatures, registrar: registrar.clone(), handle: OnceLock::new(), web };
-        let desk = Desk { registrar, outbox: outbox.join("codes"), pushes: outbox.join("pushes") };
-        (Arc::new(outputs), Worker { lines: [("work", waiting), ("verify", unverified)], desk: Arc::new(desk) })
+        let outputs =
+            Outputs { jobs, signatures, files: filing, registrar: registrar.clone(), handle: OnceLock::new(), web };
+        let desk = Desk {
+            registrar,
+            outbox: outbox.join("codes"),
+            pushes: outbox.join("pushes"),
+            files: Files::new(files),
+            trust: Mutex::default(),
+        };
+        (
+            Arc::new(outputs),
+            Worker { lines: [("work", waiting), ("verify", unverified), ("files", unfiled)], desk: Arc::new(desk) },
+        )
     }
 
     /// Does what cannot be done before the processes run: from now on jobs that find no room are answered.
@@ -69,7 +85,11 @@ impl Outputs {
         {
             return;
         }
-        let line = if matches!(job.work, Work::Verify(_)) { &self.signatures } else { &self.jobs };
+        let line = match job.work {
+            Work::Verify(_) => &self.signatures,
+            Work::File(_) => &self.files,
+            Work::Push(_) | Work::SendCode { .. } | Work::MailCode { .. } | Work::Issue { .. } => &self.jobs,
+        };
         let Err(refused) = line.try_send(job) else { return };
         let (std::sync::mpsc::TrySendError::Full(job) | std::sync::mpsc::TrySendError::Disconnected(job)) = refused;
         tracing::warn!("too much slow work waits");
@@ -114,7 +134,7 @@ fn answer(handle: &Handle<Chat>, job: &Job, result: WorkResult) {
 /// The threads' side.
 pub(crate) struct Worker {
     /// What each thread is called, and what it takes its jobs from.
-    lines: [(&'static str, Receiver<Job>); 2],
+    lines: [(&'static str, Receiver<Job>); 3],
     desk: Arc<Desk>,
 }
 
@@ -123,6 +143,9 @@ struct Desk {
     registrar: Arc<Registrar>,
     outbox: PathBuf,
     pushes: PathBuf,
+    files: Files,
+    /// By the revocation list that it was made with.
+    trust: Mutex<Option<(Bytes, Arc<Trust>)>>,
 }
 
 impl Worker {
@@ -173,7 +196,8 @@ impl Desk {
                     Err(failure) => broken("the outbox of codes", &failure),
                 }
             }
-            Work::Verify(signatures) => verify(&self.registrar.authority, signatures, SystemTime::now()),
+            Work::File(work) => self.files.work(work),
+            Work::Verify(signatures) => self.verify(signatures),
             Work::Issue { request, phone, device } => {
                 match self.registrar.device(request, phone.as_str(), device.as_str()) {
                     Ok(certificate) => issued(&self.registrar.authority, &certificate.der),
@@ -185,16 +209,33 @@ impl Desk {
     }
 }
 
-/// SEC-8: by certificates of our own authority.
-fn verify(authority: &Authority, signatures: &[Signature], now: SystemTime) -> WorkResult {
-    let trust = match Trust::new(&[authority.certificate_der()], &[]) {
-        Ok(trust) => trust,
-        Err(failure) => return broken("verifying a signature", &failure),
-    };
-    let is_good = |one: &Signature| cms::verify_detached(&one.signature, &one.content, &trust, now).is_ok();
-    match signatures.iter().all(is_good) {
-        true => WorkResult::Verified,
-        false => WorkResult::Failed(WorkError::Invalid),
+impl Desk {
+    /// SEC-8: by certificates of our own authority that are not revoked.
+    fn verify(&self, signatures: &[Signature]) -> WorkResult {
+        let (trust, now) = match self.trust() {
+            Ok(trust) => (trust, SystemTime::now()),
+            Err(failure) => return broken("verifying a signature", &failure),
+        };
+        let is_good = |one: &Signature| cms::verify_detached(&one.signature, &one.content, &trust, now).is_ok();
+        match signatures.iter().all(is_good) {
+            true => WorkResult::Verified,
+            false => WorkResult::Failed(WorkError::Invalid),
+        }
+    }
+
+    /// Made anew when the list is another one.
+    fn trust(&self) -> Result<Arc<Trust>, cms::Fault> {
+        let list = self.registrar.list();
+        let mut kept = self.trust.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((made_with, trust)) = &*kept
+            && (made_with.as_ptr(), made_with.len()) == (list.as_ptr(), list.len())
+        {
+            return Ok(trust.clone());
+        }
+        let lists: &[&[u8]] = if list.is_empty() { &[] } else { &[&list] };
+        let trust = Arc::new(Trust::new(&[self.registrar.authority.certificate_der()], lists)?);
+        *kept = Some((list, trust.clone()));
+        Ok(trust)
     }
 }
 
@@ -224,7 +265,6 @@ fn append(path: &Path, line: &str) -> std::io::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use bytes::Bytes;
     use chat::Channel;
     use proto::ids::{DevKey, Phone};
 
@@ -235,7 +275,7 @@ mod tests {
         home.make().unwrap();
         let authority = Authority::create("Test", SystemTime::now()).unwrap();
         let registrar = Registrar::open(&home, authority, crate::store::open(&home).unwrap()).unwrap();
-        Outputs::start(registrar, folder, None).1.desk
+        Outputs::start(registrar, folder, home.files(), None).1.desk
     }
 
     fn phone() -> Phone {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use n2o::{App, Bounce, Failure};
 
 use crate::door::{Bye, Denied, Identify, IsSealed, Out};
-use crate::process::{agenda, conversation, links, mail, nicks, profile, roster, source, stickers};
+use crate::process::{agenda, conversation, files, links, mail, nicks, profile, roster, source, stickers};
 use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, Vault, WorkError, WorkResult, effects, session};
 
 /// One chat server: its settings, and the sequence of roster ids (C-11).
@@ -35,6 +35,7 @@ pub enum Process {
     Roster(Box<roster::Roster>),
     Conversation(Box<conversation::Conversation>),
     Mail(mail::Mail),
+    Files(Box<files::Files>),
     Nicks(nicks::Nicks),
     Links(links::Links),
     Stickers(stickers::Stickers),
@@ -71,6 +72,7 @@ impl App for Chat {
                 Process::Conversation(Box::new(conversation::Conversation::load(cx, fx, feed)?))
             }
             Name::Mail(phone) => Process::Mail(mail::Mail::load(phone)),
+            Name::Files(phone) => Process::Files(Box::new(files::Files::load(cx, phone)?)),
             Name::Nicks => Process::Nicks(nicks::Nicks),
             Name::Links => Process::Links(links::Links),
             Name::Stickers => Process::Stickers(stickers::Stickers),
@@ -86,6 +88,7 @@ impl App for Chat {
             Process::Roster(roster) => roster.step(self, cx, fx, input),
             Process::Conversation(conversation) => conversation.step(self, cx, fx, input),
             Process::Mail(mail) => mail.step(cx, fx, input),
+            Process::Files(files) => files.step(self, cx, fx, input),
             Process::Nicks(nicks) => nicks.step(cx, fx, input),
             Process::Links(links) => links.step(cx, fx, input),
             Process::Stickers(stickers) => stickers.step(cx, fx, input),
@@ -179,6 +182,7 @@ impl App for Chat {
         match process {
             Process::Session(session) => session.last_words(),
             Process::Profile(profile) => profile.last_words(),
+            Process::Files(files) => files.last_words(),
             Process::Roster(_)
             | Process::Conversation(_)
             | Process::Mail(_)

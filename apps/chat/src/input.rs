@@ -314,6 +314,8 @@ pub enum Tick {
     WorkOver,
     /// The same of a session that has signatures verified.
     VerifyOver { connection: u64 },
+    /// Transfers and files that nobody needs are looked for (FTP-4).
+    FilesDue,
     /// The agenda's next time has come.
     AgendaDue,
     /// DLV-6: devices have acknowledged since the last look.
@@ -502,8 +504,10 @@ impl Transient {
 /// How slow work ended.
 #[derive(Debug, Clone)]
 pub enum WorkResult {
-    /// The code is on its way (ID-11).
+    /// The code is on its way (ID-11); what was to be done with a file is done.
     Sent,
+    /// What was asked for of a file (FTP).
+    Read(Bytes),
     /// All signatures are good (SEC-8).
     Verified,
     /// The authority issued a certificate (ID-14).

@@ -26,7 +26,7 @@ pub use input::{
 };
 pub use name::{Group, Name};
 pub use names::account_of;
-pub use output::{Channel, Job, Output, Push, Sender, Signature, Work};
+pub use output::{Channel, FileWork, Job, Output, Push, Sender, Signature, Work};
 pub use port::{OUTS_MAX, Port, TRANSIENT_MAX};
 pub use protocol::auth::is_invited;
 pub use protocol::work::unfinished;

@@ -21,6 +21,8 @@ pub enum Name {
     Roster(PhoneId),
     /// One per pair or room: relation, feed, readers.
     Conversation(FeedId),
+    /// One per account: its transfers, and the files that it has uploaded (FTP).
+    Files(Phone),
     /// One per account: forgets notices that every device has taken.
     Mail(Phone),
     /// One: which roster has which nick (ID-17).
@@ -45,7 +47,7 @@ impl Name {
     pub fn key(&self) -> Cow<'_, [u8]> {
         match self {
             Name::Session(client) => Cow::Borrowed(client.as_bytes()),
-            Name::Profile(phone) | Name::Mail(phone) => Cow::Borrowed(phone.as_str().as_bytes()),
+            Name::Profile(phone) | Name::Mail(phone) | Name::Files(phone) => Cow::Borrowed(phone.as_str().as_bytes()),
             Name::Roster(roster) => Cow::Borrowed(roster.phone().as_str().as_bytes()),
             Name::Conversation(feed) => Cow::Owned(feed.key().to_vec()),
             Name::Nicks => Cow::Borrowed(b"nicks"),
@@ -64,6 +66,7 @@ impl Name {
             Name::Roster(_) => "roster",
             Name::Conversation(_) => "conversation",
             Name::Mail(_) => "mail",
+            Name::Files(_) => "files",
             Name::Nicks | Name::Links | Name::Stickers => "index",
             Name::Agenda => "agenda",
             Name::Source(_) => "source",
@@ -80,6 +83,7 @@ impl fmt::Display for Name {
             Name::Conversation(FeedId::P2p(a, b)) => write!(f, "conversation/{a}/{b}"),
             Name::Conversation(FeedId::Room(room)) => write!(f, "conversation/{room}"),
             Name::Mail(phone) => write!(f, "mail/{phone}"),
+            Name::Files(phone) => write!(f, "files/{phone}"),
             Name::Nicks => write!(f, "index/nick"),
             Name::Links => write!(f, "index/link"),
             Name::Stickers => write!(f, "index/sticker"),

@@ -35,10 +35,44 @@ pub enum Work {
     SendCode { sender: Sender, channel: Channel, phone: Phone, code: Bytes, language: Option<Bytes> },
     /// A code for an e-mail address, to the provider `log` (PROFILE-5).
     MailCode { address: Bytes, code: Bytes, language: Option<Bytes> },
+    /// Something with the bytes of a file (FTP). [`WorkError::Invalid`](crate::WorkError::Invalid) says that they are not there.
+    File(FileWork),
     /// Verify signatures beside what they sign (SEC-8). [`WorkError::Invalid`](crate::WorkError::Invalid) says that one is bad.
     Verify(Vec<Signature>),
     /// Issue a certificate for a verified device (SEC-4).
     Issue { request: Bytes, phone: Phone, device: DevKey },
+}
+
+/// What is done with files, which lie outside the store. What ends well is on the disk. A name in `temp` is made of hexadecimal digits,
+/// a reference as FTP-3 says.
+#[derive(Debug, Clone)]
+pub enum FileWork {
+    /// Writes at `offset`, which is where the file ends; what lies beyond is cut off before.
+    Append {
+        temp: Bytes,
+        offset: u64,
+        data: Bytes,
+    },
+    /// SHA-256 of all that was written, by [`WorkResult::Read`](crate::WorkResult::Read).
+    Hash {
+        temp: Bytes,
+    },
+    /// The file is that of this reference from now on; so it may be already.
+    Keep {
+        temp: Bytes,
+        reference: Bytes,
+    },
+    Read {
+        reference: Bytes,
+        offset: u64,
+        length: u64,
+    },
+    Remove {
+        reference: Bytes,
+    },
+    Drop {
+        temp: Bytes,
+    },
 }
 
 /// A detached signature (CMS, DER) and what it signs.

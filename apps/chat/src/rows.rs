@@ -124,6 +124,15 @@ pub const DOWNLOADED: Table = Table("downloaded");
 pub const CURSOR: Table = Table("cursor");
 /// phone NUL seq → [`Kept`] notice. Writer: whoever causes it (keys cannot meet); remover: mail.
 pub const NOTICE: Table = Table("notice");
+/// phone NUL id → [`Transfer`] of a file (FTP-1). Writer: files.
+pub const TRANSFER: Table = Table("transfer");
+/// reference → [`Stored`] file (FTP-3), and phone NUL reference → its size. Writer: the files of its owner.
+pub const STORED: Table = Table("stored");
+pub const STORED_OF: Table = Table("stored_of");
+/// reference NUL feed NUL id → empty: which messages refer to a file (FTP-7). Writer: conversation.
+pub const REFERS: Table = Table("refers");
+/// phone NUL reference → since when a file may be needed by nobody. Writer: whoever finds that (the latest counts); remover: files.
+pub const UNUSED: Table = Table("unused");
 /// phone NUL seq → [`Work`] that touches several owners (PM-6). Writer: whoever begins it (keys cannot meet); remover: profile.
 pub const WORK: Table = Table("work");
 
@@ -186,6 +195,11 @@ pub const TABLES: &[Table] = &[
     DOWNLOADED,
     CURSOR,
     NOTICE,
+    TRANSFER,
+    STORED,
+    STORED_OF,
+    REFERS,
+    UNUSED,
     HOLDER,
     WORK,
 ];
@@ -194,6 +208,34 @@ pub const TABLES: &[Table] = &[
 #[derive(Debug, Clone, PartialEq, Default, Record)]
 pub struct Called {
     pub numbers: Vec<(Bytes, u64)>,
+}
+
+/// A file on its way (FTP-1).
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Transfer {
+    /// As its sender calls it.
+    pub name: Bytes,
+    pub size: u64,
+    /// Bytes that are there.
+    pub have: u64,
+    /// What they are called meanwhile.
+    pub temp: Bytes,
+    /// Milliseconds since 1970.
+    pub began: u64,
+    /// SHA-256, once all are there.
+    pub digest: Option<Bytes>,
+    /// What the file is called, once it is one.
+    pub reference: Option<Bytes>,
+}
+
+/// A file (FTP-3).
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Stored {
+    /// Account key of who uploaded it.
+    pub owner: Bytes,
+    pub size: u64,
+    /// Since when it is about to be removed, 0 if it is not.
+    pub going: u64,
 }
 
 /// A device's session row (ID-8).
@@ -583,6 +625,11 @@ pub fn path(parts: &[&[u8]]) -> Bytes {
 /// `owner` NUL `number`: rows of an owner in order.
 pub fn numbered(owner: &[u8], number: u64) -> Bytes {
     [owner, b"\0", &number.to_be_bytes()].concat().into()
+}
+
+/// `phone` NUL `rest`: rows of an account by a name.
+pub fn owned(phone: &Phone, rest: &[u8]) -> Bytes {
+    [phone.as_str().as_bytes(), b"\0", rest].concat().into()
 }
 
 /// Every row of `owner` with a number in `from..=to`.

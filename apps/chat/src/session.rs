@@ -142,6 +142,7 @@ impl Session {
                 | Tick::PresenceDue
                 | Tick::ReaderDue
                 | Tick::WorkOver
+                | Tick::FilesDue
                 | Tick::WakeDue
                 | Tick::RoundDue
                 | Tick::WorkDue

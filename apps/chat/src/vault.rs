@@ -6,7 +6,9 @@ use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use bytes::Bytes;
+use proto::ids::Phone;
 
 /// Bytes of every key.
 pub const KEY_BYTES: usize = 32;
@@ -28,6 +30,7 @@ pub struct Vault {
     password: LessSafeKey,
     session: LessSafeKey,
     signing: [u8; KEY_BYTES],
+    files: hmac::Key,
 }
 
 impl Vault {
@@ -38,6 +41,7 @@ impl Vault {
             password: sealing(key, b"chat service password"),
             session: sealing(key, b"chat n2o session"),
             signing: derive(key, b"chat jwt signature"),
+            files: hmac::Key::new(HMAC_SHA256, &derive(key, b"chat file owner")),
         }
     }
 
@@ -63,6 +67,12 @@ impl Vault {
     /// Seed of the Ed25519 key that signs challenges (ID-12).
     pub(crate) fn signing_seed(&self) -> &[u8; KEY_BYTES] {
         &self.signing
+    }
+
+    /// What stands for an account in the references of its files (FTP-3). From it nobody else learns whose it is: numbers are few.
+    pub(crate) fn file_owner(&self, phone: &Phone) -> String {
+        let tag = hmac::sign(&self.files, phone.as_str().as_bytes());
+        tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn key(&self, purpose: Purpose) -> &LessSafeKey {

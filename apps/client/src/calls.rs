@@ -2,6 +2,7 @@
 
 mod account;
 mod book;
+mod file;
 mod room;
 mod search;
 mod talk;

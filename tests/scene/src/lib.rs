@@ -51,6 +51,7 @@ mod script;
 mod notation;
 mod names;
 mod cms;
+mod files;
 mod stage;
 mod player;
 mod act;
@@ -95,6 +96,7 @@ macro_rules! every_file {
             message = "message.chat",
             upload = "upload.chat",
             sealed = "sealed.chat",
+            ftp = "ftp.chat",
             reply = "reply.chat",
             additions = "additions.chat",
             history = "history.chat",

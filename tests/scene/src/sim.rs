@@ -14,6 +14,7 @@ use proto::Refusal;
 use proto::records::Io;
 use proto::topic::{Filter, ReplyForm, Topic};
 
+use crate::files::Files;
 use crate::stage::{Codes, Got, Hello, Row, SERVICE_HASH, Stage, Victim};
 
 /// Where the simulated server keeps its roster ids.
@@ -37,6 +38,7 @@ pub struct Simulated {
     pushes: HashMap<String, Vec<Bytes>>,
     /// Slow work that does not end, while it sleeps.
     asleep: Option<Vec<Job>>,
+    files: Files,
 }
 
 /// What a transport knows of one connection.
@@ -81,8 +83,15 @@ impl Simulated {
             is_sealed: ca::cms::is_sealed,
         };
         let sim = Sim::new(chat, TABLES, seed, NODES);
-        let mut simulated =
-            Simulated { seed, sim, links: HashMap::new(), codes: HashMap::new(), pushes: HashMap::new(), asleep: None };
+        let mut simulated = Simulated {
+            seed,
+            sim,
+            links: HashMap::new(),
+            codes: HashMap::new(),
+            pushes: HashMap::new(),
+            asleep: None,
+            files: Files::default(),
+        };
         simulated.begin();
         simulated
     }
@@ -151,6 +160,7 @@ impl Simulated {
                 self.codes.insert(String::from_utf8_lossy(&address).into_owned(), code);
                 WorkResult::Sent
             }
+            Work::File(work) => self.files.work(work),
             Work::Verify(signatures) => crate::cms::verify(&signatures),
             Work::Issue { request, phone, device } => match request.strip_prefix(b"key:") {
                 Some(key) => WorkResult::Issued(issued(key, phone.as_str(), device.as_str())),

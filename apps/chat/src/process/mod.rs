@@ -2,6 +2,7 @@
 
 pub(crate) mod agenda;
 pub(crate) mod conversation;
+pub(crate) mod files;
 pub(crate) mod links;
 pub(crate) mod mail;
 pub(crate) mod nicks;

@@ -214,7 +214,7 @@ pub(crate) fn worked(
             WorkResult::Issued(_),
         )
         | (Job::Certificate { .. } | Job::Enrol { .. }, WorkResult::Sent)
-        | (_, WorkResult::Verified) => Err(Refusal::Internal.into()),
+        | (_, WorkResult::Verified | WorkResult::Read(_)) => Err(Refusal::Internal.into()),
     };
     settle(fx, &who, done)
 }

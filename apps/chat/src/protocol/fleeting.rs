@@ -7,6 +7,7 @@ use n2o::{Failure, Time};
 use proto::records::{Feature, Message};
 
 use super::feature::{self, ROOM_SETTINGS};
+use super::ftp;
 use super::history::kinds;
 use super::later;
 use super::message::{forget_later, reply};
@@ -88,10 +89,11 @@ fn erase_content(
     id: u64,
     stored: Message,
     changed: Option<u64>,
-) {
+) -> Result<(), Failure> {
     let (feed, key) = (&conversation.key, rows::numbered(&conversation.key, id));
     if rows::is_kept(&stored) {
         kinds::leave(fx, feed, id, &stored);
+        ftp::leave(cx, fx, feed, id, &stored)?;
         reply::withdrawn(fx, feed, &stored);
         forget_later(conversation, fx, id, cx.now.0 + SKELETON_MS, &stored);
         let skeleton = Message {
@@ -111,6 +113,7 @@ fn erase_content(
     }
     fx.put(FLEETING, key, rows::encode(&cx.now.0));
     later::enter(fx, feed, cx.now.0 + SKELETON_MS, id, &Later { chore: Chore::Vanish, keys: Vec::new() });
+    Ok(())
 }
 
 /// The day is over: nothing is left of the message.

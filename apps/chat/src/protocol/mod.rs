@@ -6,6 +6,7 @@ pub(crate) mod favorite;
 pub(crate) mod feature;
 pub(crate) mod friend;
 pub(crate) mod fleeting;
+pub(crate) mod ftp;
 mod halt;
 pub(crate) mod history;
 pub(crate) mod later;

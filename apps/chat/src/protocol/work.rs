@@ -13,7 +13,7 @@ use proto::ids::{FeedId, Phone, PhoneId};
 use proto::records::Roster;
 
 use super::{person, presence, profile, roster};
-use crate::rows::{self, WORK, Work};
+use crate::rows::{self, TRANSFER, UNUSED, WORK, Work};
 use crate::{Chat, Cx, Fx, Input, Name, Who, effects};
 
 /// Owners visited in one round.
@@ -174,6 +174,14 @@ pub fn unfinished(store: &dyn View) -> Result<Vec<Name>, Failure> {
         homes.extend(Phone::parse(phone).map(Name::Profile));
         Ok(())
     })?;
+    // Transfers and files whose time may be over.
+    for table in [TRANSFER, UNUSED] {
+        rows::each(store, table, b"", |key, _| {
+            let phone = key.split(|byte| *byte == 0).next().unwrap_or_default();
+            homes.extend(Phone::parse(phone).map(Name::Files));
+            Ok(())
+        })?;
+    }
     homes.dedup();
     Ok(homes)
 }

@@ -50,7 +50,7 @@ pub(super) fn owner(cx: &Cx<'_>, who: &Who, record: &Record, topic: Option<&Feed
         Record::Room(room) => room_feed(room).map(Name::Conversation),
         Record::Member(member) => member_feed(cx, member).map(Name::Conversation),
         Record::Link(link) => link_owner(cx, link),
-        Record::Ftp(_) | Record::Ftp10(_) => Err(Refusal::NotSupported.into()),
+        Record::Ftp(_) | Record::Ftp10(_) => Ok(Name::Files(account.phone.clone())),
         // IO-3: records that are no request.
         _ => Err(Refusal::InvalidData.into()),
     }

@@ -62,6 +62,7 @@ impl Session {
             WorkResult::Failed(WorkError::Invalid) => Err(Refusal::InvalidSignature),
             WorkResult::Failed(WorkError::Unsupported | WorkError::Broken | WorkError::TooOften)
             | WorkResult::Sent
+            | WorkResult::Read(_)
             | WorkResult::Issued(_) => Err(Refusal::Internal),
         };
         link.calls.verified(job, good);

@@ -159,7 +159,7 @@ fn erase(
         let changed: Option<u64> = rows::read(cx.store, CHANGED, key)?;
         let too_old = stored.created.is_some_and(|created| cx.now.0.saturating_sub(created.0) > QUEUE_MS);
         match too_old || look.all.covers(id) && changed.is_none_or(|seq| look.all.covers(seq)) {
-            true if !rows::is_pending(&stored) => erase_content(conversation, cx, fx, id, stored, changed),
+            true if !rows::is_pending(&stored) => erase_content(conversation, cx, fx, id, stored, changed)?,
             true | false => look.stays = true,
         }
     }

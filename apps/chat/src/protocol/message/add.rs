@@ -5,6 +5,7 @@ use proto::limits::DESCS;
 use proto::records::{Desc, Message, MessageStatus};
 
 use super::{Halt, Turn, change, given, row_of, sealed};
+use crate::protocol::ftp;
 use crate::rows;
 
 /// MESSAGE-13: parts are appended, or take the place of those with the same id.
@@ -22,6 +23,7 @@ pub(super) fn add(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt>
         turn.conversation.may_post(turn.cx, &turn.own)?;
     }
     sealed::check(turn, &message)?;
+    ftp::check(turn, &message)?;
     let files = joined(&stored.files, message.files)?;
     let shown = Message { status: Some(MessageStatus::Update), files, ..stored.clone() };
     if shown.files == stored.files {
@@ -30,6 +32,8 @@ pub(super) fn add(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt>
     }
     let row = row_of(turn.chat, &Message { status: None, ..shown.clone() })?;
 
+    ftp::leave(turn.cx, turn.fx, &turn.conversation.key, id, &stored)?;
+    ftp::enter(turn.fx, &turn.conversation.key, id, &shown);
     let seq = change(turn.conversation, turn.cx, turn.fx, id, row, shown.status)?;
     turn.answer(Vec::new());
     turn.conversation.post(turn.fx, &shown, seq, id, rows::encode(&shown), Some(turn.who));

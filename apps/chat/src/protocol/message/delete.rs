@@ -9,7 +9,7 @@ use super::{Halt, Turn, acks, cdr, change, history, kinds, reply};
 use crate::effects::{Seen, notify, ses};
 use crate::process::conversation::Conversation;
 use crate::protocol::rights::Right;
-use crate::protocol::{favorite, later};
+use crate::protocol::{favorite, ftp, later};
 use crate::rows::{self, Chore, HIDDEN, Later, MESSAGE};
 use crate::{Cx, Fx, Who};
 
@@ -55,6 +55,7 @@ pub(super) fn erase(
     who: Option<&Who>,
 ) -> Result<(), Failure> {
     kinds::leave(fx, &conversation.key, id, &stored);
+    ftp::leave(cx, fx, &conversation.key, id, &stored)?;
     reply::withdrawn(fx, &conversation.key, &stored);
     forget_later(conversation, fx, id, cx.now.0, &stored);
     let stone = Message {

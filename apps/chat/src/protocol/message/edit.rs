@@ -4,6 +4,7 @@ use proto::Refusal;
 use proto::records::{Mark, Message, MessageStatus};
 
 use super::{Halt, Turn, acks, change, check_files, kinds, may_post, mentioned, row_of, sealed};
+use crate::protocol::ftp;
 use crate::protocol::rights::Right;
 use crate::rows;
 
@@ -29,6 +30,7 @@ pub(super) fn edit(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt
         return Ok(());
     }
     sealed::check(turn, &message)?;
+    ftp::check(turn, &message)?;
     let mut kept = Message { files: message.files, mentioned, ..stored.clone() };
     if !kept.r#type.contains(&Mark::Edited) {
         kept.r#type.push(Mark::Edited);
@@ -37,6 +39,8 @@ pub(super) fn edit(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt
 
     kinds::leave(turn.fx, &turn.conversation.key, id, &stored);
     kinds::enter(turn.fx, &turn.conversation.key, id, &kept);
+    ftp::leave(turn.cx, turn.fx, &turn.conversation.key, id, &stored)?;
+    ftp::enter(turn.fx, &turn.conversation.key, id, &kept);
     if let Ok(room) = turn.conversation.room() {
         room.move_mentions(turn.cx, turn.fx, &stored.mentioned, &mentions, id)?;
     }

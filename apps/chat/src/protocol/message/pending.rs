@@ -8,7 +8,7 @@ use proto::records::{Mark, Message, MessageStatus};
 use super::delete::erase;
 use super::{Halt, Turn, acks, change, check_files, given, kinds, may_post, row_of, sealed};
 use crate::process::conversation::Conversation;
-use crate::protocol::later;
+use crate::protocol::{ftp, later};
 use crate::rows::{self, Chore, DUPLICATE, Later, Sent};
 use crate::{Cx, Fx};
 
@@ -50,15 +50,18 @@ pub(super) fn complete(turn: &mut Turn<'_, '_>, message: Message, announced: Mes
     may_post(turn)?;
     check_files(&message, announced.r#type.contains(&Mark::Forward))?;
     sealed::check(turn, &message)?;
+    ftp::check(turn, &message)?;
     let id = announced.id.ok_or(Refusal::MessageNotFound)?;
     let since = announced.created.map_or(0, |created| created.0);
     // D-21: `complete` is acknowledged, `update` is not.
     let acks = if message.status == Some(MessageStatus::Complete) { acks(&message) } else { Vec::new() };
-    let kept = Message { files: message.files, created: Some(turn.cx.now.0.into()), status: None, ..announced };
+    let kept = Message { files: message.files, created: Some(turn.cx.now.0.into()), status: None, ..announced.clone() };
     let row = row_of(turn.chat, &kept)?;
 
     later::cancel(turn.fx, &turn.conversation.key, since + PENDING_MS, id, Chore::Withdraw);
     kinds::enter(turn.fx, &turn.conversation.key, id, &kept);
+    ftp::leave(turn.cx, turn.fx, &turn.conversation.key, id, &announced)?;
+    ftp::enter(turn.fx, &turn.conversation.key, id, &kept);
     let seq = change(turn.conversation, turn.cx, turn.fx, id, row.clone(), None)?;
     turn.answer(acks);
     turn.conversation.post(turn.fx, &kept, seq, id, row, Some(turn.who));

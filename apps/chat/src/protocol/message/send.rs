@@ -11,7 +11,7 @@ use super::{
 };
 use crate::effects::{Seen, contact_merge, notify, ses};
 use crate::process::conversation::Conversation;
-use crate::protocol::{contact, fleeting, push};
+use crate::protocol::{contact, fleeting, ftp, push};
 use crate::rows::{self, DUPLICATE, MESSAGE, Reader, Sent};
 use crate::{Cx, Who};
 
@@ -36,6 +36,7 @@ pub(super) fn send(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt
     let link = message.link.map(|link| about(turn, forwards, link)).transpose()?;
     let message = Message { link, ..message };
     sealed::check(turn, &message)?;
+    ftp::check(turn, &message)?;
     let id = turn.cx.id()?;
     if !acquainted {
         check_room(turn.conversation, turn.cx)?;
@@ -152,6 +153,7 @@ fn keep(turn: &mut Turn<'_, '_>, id: u64, kept: &Message, row: Bytes, keys: Vec<
         fx.put(DUPLICATE, key, rows::encode(&sent));
     }
     kinds::enter(fx, &conversation.key, id, kept);
+    ftp::enter(fx, &conversation.key, id, kept);
     if fleeting::is_transient(conversation, chat) {
         fleeting::sent(conversation, fx, id, cx.now);
     }

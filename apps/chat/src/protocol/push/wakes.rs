@@ -158,6 +158,7 @@ impl Wakes {
             WorkResult::Failed(WorkError::Unsupported | WorkError::Broken | WorkError::TooOften)
             | WorkResult::Sent
             | WorkResult::Verified
+            | WorkResult::Read(_)
             | WorkResult::Issued(_) => {}
         }
         Ok(true)

@@ -11,7 +11,7 @@ use crate::effects::{Seen, notify, ses};
 use crate::process::agenda;
 use crate::process::conversation::{Conversation, Parties};
 use crate::protocol::rights::Right;
-use crate::protocol::{feature, link, search};
+use crate::protocol::{feature, ftp, link, search};
 use crate::rows::{
     self, AGENDA, BANNED, CHANGE, CHANGED, DUPLICATE, FLEETING, HIDDEN, IN_ROOM, KIND, LATER, MEMBER, MEMBER_AT,
     MENTION, MESSAGE, Membership, NEWS, READ_BY, READER, REPLY, ROOM, STARRED,
@@ -104,8 +104,12 @@ pub(crate) fn erase(
     }
     let mut erased = members.len();
     for table in TABLES.into_iter().filter(|_| members.is_empty()) {
-        for (key, _) in cx.store.scan(table, &Span::prefix(prefix.clone()).limit(ERASED_MAX - erased))? {
-            fx.delete(table, key);
+        for (key, row) in cx.store.scan(table, &Span::prefix(prefix.clone()).limit(ERASED_MAX - erased))? {
+            fx.delete(table, key.clone());
+            if table == MESSAGE {
+                let id = rows::number(&key).unwrap_or_default();
+                ftp::leave(cx, fx, &room.key, id, &rows::decode(&row)?)?;
+            }
             erased += 1;
         }
         if erased >= ERASED_MAX {

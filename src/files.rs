@@ -1,0 +1,196 @@
+//! The bytes of files that clients upload (FTP), as files of the server's folder: `files/<account hash>/<sha256>`, and `files/part` for
+//! those on their way. What has a name is whole and on the disk.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
+use chat::{FileWork, WorkError, WorkResult};
+
+const FILE_MODE: u32 = 0o600;
+const FOLDER_MODE: u32 = 0o700;
+/// Bytes read at once to find out what a file holds.
+const READ_BYTES: usize = 256 * 1024;
+
+/// The folder of files.
+pub(crate) struct Files(PathBuf);
+
+impl Files {
+    pub(crate) fn new(folder: PathBuf) -> Files {
+        Files(folder)
+    }
+
+    pub(crate) fn work(&self, work: &FileWork) -> WorkResult {
+        match self.perform(work) {
+            Ok(result) => result,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {
+                WorkResult::Failed(WorkError::Invalid)
+            }
+            Err(failure) => {
+                tracing::error!(%failure, "a file cannot be read or written");
+                WorkResult::Failed(WorkError::Broken)
+            }
+        }
+    }
+
+    fn perform(&self, work: &FileWork) -> Result<WorkResult> {
+        match work {
+            FileWork::Append { temp, offset, data } => self.append(temp, *offset, data),
+            FileWork::Hash { temp } => hash(&self.part(temp)?),
+            FileWork::Keep { temp, reference } => self.keep(temp, reference),
+            FileWork::Read { reference, offset, length } => read(&self.file(reference)?, *offset, *length),
+            FileWork::Remove { reference } => remove(&self.file(reference)?),
+            FileWork::Drop { temp } => remove(&self.part(temp)?),
+        }
+    }
+
+    fn append(&self, temp: &[u8], offset: u64, data: &[u8]) -> Result<WorkResult> {
+        let path = self.part(temp)?;
+        let is_new = offset == 0;
+        if is_new {
+            make(&self.parts())?;
+        }
+        let mut file = OpenOptions::new().create(is_new).write(true).mode(FILE_MODE).open(&path)?;
+        if file.metadata()?.len() < offset {
+            return Err(ErrorKind::NotFound.into());
+        }
+        file.set_len(offset)?;
+        file.seek(SeekFrom::Start(offset))?;
+        file.write_all(data)?;
+        file.sync_data()?;
+        if is_new {
+            sync(&self.parts())?;
+        }
+        Ok(WorkResult::Sent)
+    }
+
+    /// Done again it does nothing: the answer may have been lost with the server.
+    fn keep(&self, temp: &[u8], reference: &[u8]) -> Result<WorkResult> {
+        let (path, target) = (self.part(temp)?, self.file(reference)?);
+        let folder = target.parent().unwrap_or(&self.0);
+        make(folder)?;
+        match fs::rename(&path, &target) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound && target.exists() => {}
+            Err(error) => return Err(error),
+        }
+        sync(folder)?;
+        sync(&self.parts())?;
+        Ok(WorkResult::Sent)
+    }
+
+    fn parts(&self) -> PathBuf {
+        self.0.join("part")
+    }
+
+    fn part(&self, temp: &[u8]) -> Result<PathBuf> {
+        Ok(self.parts().join(plain(temp)?))
+    }
+
+    fn file(&self, reference: &[u8]) -> Result<PathBuf> {
+        let mut halves = reference.splitn(2, |byte| *byte == b'/');
+        let (owner, content) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
+        Ok(self.0.join(plain(owner)?).join(plain(content)?))
+    }
+}
+
+/// Hexadecimal digits: no name of ours is a path.
+fn plain(name: &[u8]) -> Result<&str> {
+    let is_plain = !name.is_empty() && name.iter().all(u8::is_ascii_hexdigit);
+    let name = std::str::from_utf8(name).ok().filter(|_| is_plain);
+    name.ok_or_else(|| Error::from(ErrorKind::InvalidInput))
+}
+
+/// Makes a folder, which is there from now on whatever happens.
+fn make(folder: &Path) -> Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
+    for made in folder.ancestors().skip(1).take(2) {
+        sync(made)?;
+    }
+    Ok(())
+}
+
+fn sync(folder: &Path) -> Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn hash(path: &Path) -> Result<WorkResult> {
+    let mut file = File::open(path)?;
+    let (mut digest, mut buffer) = (Context::new(&SHA256), vec![0; READ_BYTES]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            count => digest.update(buffer.get(..count).unwrap_or_default()),
+        }
+    }
+    Ok(WorkResult::Read(Bytes::copy_from_slice(digest.finish().as_ref())))
+}
+
+fn read(path: &Path, offset: u64, length: u64) -> Result<WorkResult> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes)?;
+    Ok(WorkResult::Read(bytes.into()))
+}
+
+fn remove(path: &Path) -> Result<WorkResult> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(WorkResult::Sent),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(WorkResult::Sent),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ftp_3_a_file_has_its_name_when_it_is_whole_and_keeping_it_again_does_no_harm() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::new(folder.path().join("files"));
+        let temp = || Bytes::from_static(b"ab12");
+        let reference = || Bytes::from_static(b"0f/e3");
+        let append = |offset, data: &'static [u8]| {
+            files.work(&FileWork::Append { temp: temp(), offset, data: Bytes::from_static(data) })
+        };
+        assert!(matches!(append(0, b"hello "), WorkResult::Sent));
+        assert!(matches!(append(6, b"xxxxxx"), WorkResult::Sent));
+        assert!(matches!(append(6, b"world"), WorkResult::Sent), "what was not acknowledged is written over");
+        assert!(matches!(append(99, b"far"), WorkResult::Failed(WorkError::Invalid)));
+        let WorkResult::Read(digest) = files.work(&FileWork::Hash { temp: temp() }) else { panic!("not read") };
+        let expected = aws_lc_rs::digest::digest(&SHA256, b"hello world");
+        assert_eq!(&digest[..], expected.as_ref());
+        for _ in 0..2 {
+            let keep = FileWork::Keep { temp: temp(), reference: reference() };
+            assert!(matches!(files.work(&keep), WorkResult::Sent));
+        }
+        let read = |offset, length| match files.work(&FileWork::Read { reference: reference(), offset, length }) {
+            WorkResult::Read(bytes) => bytes,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((&read(0, 5)[..], &read(6, 100)[..]), (&b"hello"[..], &b"world"[..]));
+        for _ in 0..2 {
+            assert!(matches!(files.work(&FileWork::Remove { reference: reference() }), WorkResult::Sent));
+        }
+        let gone = files.work(&FileWork::Read { reference: reference(), offset: 0, length: 1 });
+        assert!(matches!(gone, WorkResult::Failed(WorkError::Invalid)));
+    }
+
+    #[test]
+    fn ftp_8_no_name_is_a_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::new(folder.path().join("files"));
+        for reference in ["../chat.toml", "ab/../../chat.toml", "", "/", "ab/", "ab"] {
+            let read = FileWork::Read { reference: Bytes::from_static(reference.as_bytes()), offset: 0, length: 9 };
+            assert!(matches!(files.work(&read), WorkResult::Failed(WorkError::Invalid)), "{reference}");
+        }
+    }
+}
