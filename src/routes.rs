@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use chat::Chat;
 use mqtt::Front;
-use web::{Carried, House, Joined, Origins, Routes, text};
+use web::{House, Joined, Origins, Routes, text};
+use websocket::{Carried, MQTT};
 
 use crate::enrol::Office;
 use crate::keys;
 use crate::settings::Settings;
-
-/// The sub-protocol by which MQTT is carried (MQTT 5.0 section 6).
-const MQTT: &str = "mqtt";
 
 pub(crate) fn routes(
     settings: &Settings,

@@ -14,9 +14,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("chat", &["etf", "proto", "mail", "kvs", "n2o"]),
     ("listen", &["proto", "n2o", "chat"]),
     ("mqtt", &["etf", "proto", "n2o", "chat", "listen"]),
-    ("web", &["etf", "proto", "mail", "n2o", "chat", "listen"]),
+    ("websocket", &[]),
+    ("web", &["etf", "proto", "n2o", "chat", "listen", "websocket"]),
     ("ca", &[]),
-    ("client", &["etf", "proto", "ca"]),
+    ("client", &["etf", "proto", "ca", "websocket"]),
 ];
 
 /// What `chat` never names: it runs under any host, over any transport, on any store.

@@ -3,9 +3,10 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 
 use bytes::Bytes;
+use client::{Client, Enrolment, Options, Registered, Tls};
 use etf::Term;
 use proto::records::{Io, Token, VnodeMax};
 use support::Server;
@@ -271,4 +272,38 @@ fn con_2_only_what_is_a_websocket_of_ours_is_opened() {
         ws.text("PING");
         assert_eq!(ws.said(), "PONG");
     }
+}
+
+#[test]
+fn con_1_con_2_our_client_comes_by_websocket_and_by_the_next_way_where_one_leads_nowhere() {
+    let server = Server::start();
+    let ca_pem = std::fs::read_to_string(server.root_certificate()).expect("the root certificate");
+    let by = |urls: &[String], client_id: &str| {
+        let mut urls = urls.iter().map(|url| url.parse().expect("an address"));
+        let mut options = Options::new(urls.next().expect("one at least"), client_id);
+        options.others = urls.collect();
+        options.tls = Some(Tls { ca_pem: ca_pem.clone(), identity: None });
+        options
+    };
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let ways = [
+        format!("mqtt://{nobody}"),
+        format!("ws://{}", server.mqtt()),
+        format!("wss://localhost:{}/mqtt", server.https().port()),
+    ];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (first, _events) =
+            Client::connect(by(&[format!("ws://{}", server.http())], "reg_38001_d1")).await.expect("in");
+        let registered = first.register("38001", "d1", Enrolment::Fake, None).await.expect("registered");
+        let Registered::Done(account) = registered else { panic!("no code is needed") };
+        first.close().await;
+
+        let mut options = by(&ways, &account.client_id);
+        options.token = Some(account.token.clone());
+        let (client, _events) = Client::connect(options).await.expect("in by the third way");
+        assert_eq!(client.profile().await.expect("its own").phone.as_deref(), Some(&b"38001"[..]));
+        client.close().await;
+        assert!(Client::connect(by(&ways[..2], "reg_38002_d1")).await.is_err());
+    });
 }

@@ -109,11 +109,14 @@ impl BenchArgs {
 
     /// TLS for connections of the fleet to --url, when that is TLS.
     fn secure(&self) -> Result<Option<Secure>, Error> {
+        if self.url.web {
+            return Err(Error::local("the load generator speaks mqtt:// and mqtts://"));
+        }
         if !self.url.tls {
             return Ok(None);
         }
         let given = self.tls()?.ok_or_else(|| Error::Tls("mqtts needs --ca".into()))?;
-        Ok(Some(Secure { config: tls::config(&given)?, name: tls::server_name(&self.url)? }))
+        Ok(Some(Secure { config: tls::config(&given, false)?, name: tls::server_name(&self.url)? }))
     }
 
     fn server(&self) -> Result<Option<Server>, Error> {

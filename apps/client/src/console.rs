@@ -21,9 +21,10 @@ use terminal::Terminal;
 /// Register, find friends, write and read.
 #[derive(Debug, Clone, Args)]
 pub struct ConsoleArgs {
-    /// Where the server listens: mqtt://host:port or mqtts://host:port; by default where this device was registered
+    /// Where the server listens: mqtt://host:port, mqtts://, ws:// or wss://; by default where this device was registered. Given several
+    /// times, the next is tried where one leads nowhere
     #[arg(long)]
-    pub url: Option<Url>,
+    pub url: Vec<Url>,
     /// Folder in which this device keeps who it is
     #[arg(long, default_value = ".chat-client")]
     pub home: PathBuf,
@@ -63,7 +64,7 @@ pub async fn console(args: ConsoleArgs) -> Result<(), Error> {
         home.trust(&std::fs::read_to_string(ca)?)?;
     }
     let stored = home.load()?;
-    let url = match (&args.url, &stored) {
+    let url = match (args.url.first(), &stored) {
         (Some(url), _) => url.clone(),
         (None, Some(stored)) => stored.url.parse()?,
         (None, None) => DEFAULT_URL.parse()?,

@@ -32,8 +32,11 @@ pub enum Error {
     /// More than [`crate::CALLS_MAX`] calls are unanswered.
     #[error("too many calls at once")]
     Busy,
-    #[error("{0} is no address of a server; say mqtt://host:port or mqtts://host:port")]
+    #[error("{0} is no address of a server; say mqtt://host:port, mqtts://, ws:// or wss://")]
     Url(String),
+    /// What answered opens no WebSocket for MQTT.
+    #[error("no WebSocket there: {0}")]
+    NoWebSocket(String),
     #[error("TLS: {0}")]
     Tls(String),
     /// Content could not be sealed, opened or trusted (SEC-5, SEC-6).
@@ -66,7 +69,7 @@ impl Error {
             // Taken over, ended or expired elsewhere: coming back would fight for the place (CON-7, AUTH-13, AUTH-14).
             Error::Closed(reason) => !matches!(reason, 0x8e | 0x98 | 0x87 | 0x00),
             Error::Disconnected | Error::TimedOut | Error::Io(_) => true,
-            Error::Tls(_) | Error::Malformed(_) => true,
+            Error::Tls(_) | Error::NoWebSocket(_) | Error::Malformed(_) => true,
             Error::Refused { .. } | Error::NotPublished(_) | Error::NotSubscribed(_) | Error::Unexpected(_) => false,
             Error::Busy | Error::Url(_) | Error::Record(_) | Error::Local(_) | Error::Sealed(_) => false,
         }

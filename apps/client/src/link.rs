@@ -7,14 +7,19 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use websocket::{Carried, Role};
 
 use crate::mqtt::{self, ConnAck, Connect, Packet, Version};
-use crate::{Error, Options, tls};
+use crate::options::PATH;
+use crate::{Error, Options, Url, tls};
 
 /// Largest packet taken from the server, in bytes (SPEC section 11: at most 24 MiB).
 pub(crate) const PACKET_MAX: usize = 24 * 1024 * 1024;
 /// Bytes waiting to be written; beyond this no further call is encoded.
 pub(crate) const OUT_MAX: usize = 256 * 1024;
+
+/// Bytes of an answer to a handshake.
+const HEAD_MAX: usize = 8 << 10;
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
@@ -126,18 +131,65 @@ impl Link {
 }
 
 /// Says where nobody answered.
-fn unreachable_at(url: &crate::Url, cause: std::io::Error) -> std::io::Error {
+fn unreachable_at(url: &Url, cause: std::io::Error) -> std::io::Error {
     std::io::Error::new(cause.kind(), format!("no server at {}:{}: {cause}", url.host, url.port))
 }
 
+/// The first of the server's addresses that leads somewhere; if none does, why the last one does not.
 async fn dial(options: &Options) -> Result<Box<dyn Stream>, Error> {
-    let url = &options.url;
+    let mut tried = dial_one(&options.url, options).await;
+    for url in &options.others {
+        if tried.is_ok() {
+            break;
+        }
+        tried = dial_one(url, options).await;
+    }
+    tried
+}
+
+async fn dial_one(url: &Url, options: &Options) -> Result<Box<dyn Stream>, Error> {
     let socket = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(|cause| unreachable_at(url, cause))?;
     socket.set_nodelay(true)?;
-    if !url.tls {
-        return Ok(Box::new(socket));
+    let stream: Box<dyn Stream> = match url.tls {
+        false => Box::new(socket),
+        true => {
+            let tls = options.tls.as_ref().ok_or_else(|| Error::Tls("no authority to trust is given".into()))?;
+            let connector = TlsConnector::from(tls::config(tls, url.web)?);
+            Box::new(connector.connect(tls::server_name(url)?, socket).await?)
+        }
+    };
+    if url.web { join(stream, url).await } else { Ok(stream) }
+}
+
+/// Opens a WebSocket that carries MQTT.
+async fn join(mut stream: Box<dyn Stream>, url: &Url) -> Result<Box<dyn Stream>, Error> {
+    let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
+    let (key, port) = (websocket::key(), url.port);
+    let request = format!(
+        "GET {PATH} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: {}\r\n\
+         Sec-WebSocket-Protocol: {}\r\nSec-WebSocket-Key: {key}\r\n\r\n",
+        websocket::VERSION,
+        websocket::MQTT
+    );
+    stream.write_all(request.as_bytes()).await?;
+    stream.flush().await?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() >= HEAD_MAX {
+            return Err(Error::NoWebSocket("a long answer".into()));
+        }
+        // What follows the head belongs to the socket.
+        head.push(stream.read_u8().await?);
     }
-    let tls = options.tls.as_ref().ok_or_else(|| Error::Tls("no authority to trust is given".into()))?;
-    let connector = TlsConnector::from(tls::config(tls)?);
-    Ok(Box::new(connector.connect(tls::server_name(url)?, socket).await?))
+    let head = String::from_utf8_lossy(&head);
+    let mut lines = head.lines();
+    let status = lines.next().unwrap_or_default();
+    let proof = lines
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-accept"));
+    let proved = proof.is_some_and(|(_, proof)| proof.trim() == websocket::proof(key.as_bytes()));
+    if !status.starts_with("HTTP/1.1 101") || !proved {
+        return Err(Error::NoWebSocket(status.to_owned()));
+    }
+    Ok(Box::new(Carried::new(websocket::socket(stream, Role::Client, PACKET_MAX).await)))
 }

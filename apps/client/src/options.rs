@@ -7,10 +7,15 @@ use std::time::Duration;
 use crate::Error;
 use crate::mqtt::Version;
 
-/// Where a server listens: `mqtt://host[:1883]` or `mqtts://host[:8883]` (SPEC CON-1).
+/// Where a server's WebSockets carry MQTT (CON-2).
+pub(crate) const PATH: &str = "/mqtt";
+
+/// Where a server listens, and by what: `mqtt://host[:1883]`, `mqtts://host[:8883]`, `ws://host[:8083]` or `wss://host[:8084]` (SPEC CON-1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Url {
     pub tls: bool,
+    /// MQTT is carried by a WebSocket, at `/mqtt`.
+    pub web: bool,
     /// A DNS name or an address, IPv6 without brackets.
     pub host: String,
     pub port: u16,
@@ -21,12 +26,15 @@ impl FromStr for Url {
 
     fn from_str(text: &str) -> Result<Url, Error> {
         let bad = || Error::Url(text.to_owned());
-        let (tls, rest) = match text.split_once("://") {
-            Some(("mqtt" | "tcp", rest)) => (false, rest),
-            Some(("mqtts" | "ssl" | "tls", rest)) => (true, rest),
+        let (tls, web, rest) = match text.split_once("://") {
+            Some(("mqtt" | "tcp", rest)) => (false, false, rest),
+            Some(("mqtts" | "ssl" | "tls", rest)) => (true, false, rest),
+            Some(("ws", rest)) => (false, true, rest),
+            Some(("wss", rest)) => (true, true, rest),
             Some(_) => return Err(bad()),
-            None => (false, text),
+            None => (false, false, text),
         };
+        let rest = if web { rest.strip_suffix(PATH).unwrap_or(rest) } else { rest };
         let rest = rest.trim_end_matches('/');
         let (host, port) = match rest.strip_prefix('[') {
             Some(v6) => {
@@ -40,21 +48,25 @@ impl FromStr for Url {
         }
         let port = match port {
             Some(port) => port.parse().map_err(|_| bad())?,
-            None => {
-                if tls {
-                    8883
-                } else {
-                    1883
-                }
-            }
+            None => match (web, tls) {
+                (false, false) => 1883,
+                (false, true) => 8883,
+                (true, false) => 8083,
+                (true, true) => 8084,
+            },
         };
-        Ok(Url { tls, host: host.to_owned(), port })
+        Ok(Url { tls, web, host: host.to_owned(), port })
     }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "mqtts" } else { "mqtt" };
+        let scheme = match (self.web, self.tls) {
+            (false, false) => "mqtt",
+            (false, true) => "mqtts",
+            (true, false) => "ws",
+            (true, true) => "wss",
+        };
         match self.host.contains(':') {
             true => write!(f, "{scheme}://[{}]:{}", self.host, self.port),
             false => write!(f, "{scheme}://{}:{}", self.host, self.port),
@@ -99,6 +111,8 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Options {
     pub url: Url,
+    /// Other ways to the same server, tried in this order where the one before leads nowhere.
+    pub others: Vec<Url>,
     /// `reg_…` to register, `emqttd_…` as a verified device (SPEC ID-6).
     pub client_id: String,
     /// The device's token (ID-7); none where the certificate is enough.
@@ -125,6 +139,7 @@ impl Options {
     pub fn new(url: Url, client_id: impl Into<String>) -> Options {
         Options {
             url,
+            others: Vec::new(),
             client_id: client_id.into(),
             token: None,
             tls: None,

@@ -26,9 +26,13 @@ pub(crate) fn authorities(ca_pem: &str) -> Result<Vec<CertificateDer<'static>>, 
     }
 }
 
-/// What a connection to a server that `tls` trusts needs.
-pub(crate) fn config(tls: &Tls) -> Result<Arc<ClientConfig>, Error> {
-    config_with(roots(&tls.ca_pem)?, tls)
+/// What a connection to a server that `tls` trusts needs; `web`, to carry a WebSocket.
+pub(crate) fn config(tls: &Tls, web: bool) -> Result<Arc<ClientConfig>, Error> {
+    let mut config = config_with(roots(&tls.ca_pem)?, tls)?;
+    if web {
+        Arc::make_mut(&mut config).alpn_protocols = vec![b"http/1.1".to_vec()];
+    }
+    Ok(config)
 }
 
 /// As [`config`], with authorities read before: thousands of connections share them.

@@ -21,9 +21,9 @@ mod stall;
 mod websocket;
 mod talk;
 
+pub use self::websocket::{Origins, Socket};
 pub use front::{Front, Leave};
 pub use hyper::{HeaderMap, Method, StatusCode, Uri, header};
 pub use reply::{Body, Reply, reply, status, text};
 pub use route::{Asked, Joined, Peer, Routes};
 pub use talk::{House, talk};
-pub use websocket::{Carried, Origins, Socket};

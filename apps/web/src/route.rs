@@ -11,11 +11,13 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
 use listen::Ticket;
+use websocket::Role;
 
 use crate::front::{Leave, Shared};
 use crate::reply::{Reply, status, whole};
-use crate::websocket::{self, Origins, Socket};
+use crate::websocket::{self as handshake, Origins, Socket};
 
 /// A body has to be there in this time.
 const BODY: Duration = Duration::from_secs(30);
@@ -152,7 +154,7 @@ impl Routes {
         if peer.certificate.as_ref().is_some_and(|certificate| shared.is_over(certificate)) {
             return status(StatusCode::FORBIDDEN);
         }
-        if request.method() == Method::GET && websocket::is_asked(request.headers()) {
+        if request.method() == Method::GET && handshake::is_asked(request.headers()) {
             return self.join(request, peer, shared);
         }
         let head = request.method() == Method::HEAD;
@@ -178,17 +180,17 @@ impl Routes {
         if doors.peek().is_none() {
             return status(StatusCode::NOT_FOUND);
         }
-        let Some(door) = doors.find(|door| door.protocol.is_none_or(|name| websocket::offers(headers, name))) else {
+        let Some(door) = doors.find(|door| door.protocol.is_none_or(|name| handshake::offers(headers, name))) else {
             return status(StatusCode::BAD_REQUEST);
         };
-        let (opened, reply) = websocket::handshake(headers, &self.origins, door.protocol);
+        let (opened, reply) = handshake::handshake(headers, &self.origins, door.protocol);
         if opened {
             let upgrade = hyper::upgrade::on(&mut request);
             let (talk, message_max, uri) = (door.talk.clone(), door.message_max, request.uri().clone());
             let (seat, shared) = (shared.seat(), shared.clone());
             actix_rt::spawn(async move {
                 if let Ok(upgraded) = upgrade.await {
-                    let socket = websocket::socket(upgraded, message_max).await;
+                    let socket = websocket::socket(TokioIo::new(upgraded), Role::Server, message_max).await;
                     let certificate = peer.certificate.clone();
                     let leave = Box::pin(async move { shared.leave(certificate.as_deref()).await });
                     talk(Joined { socket, uri, peer, leave }).await;

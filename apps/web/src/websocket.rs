@@ -1,14 +1,6 @@
-//! WebSocket (RFC 6455): who may open one, the handshake, and a socket as a stream of bytes.
+//! WebSocket (RFC 6455): who may open one, and the handshake.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
-use aws_lc_rs::digest;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use bytes::{Buf, Bytes};
-use futures_util::{Sink, Stream};
+use bytes::Bytes;
 use hyper::header::{
     CONNECTION, HOST, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -16,34 +8,13 @@ use hyper::header::{
 use hyper::upgrade::Upgraded;
 use hyper::{HeaderMap, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use websocket::VERSION;
 
 use crate::reply::{Reply, status, whole};
 
-/// What RFC 6455 puts behind a client's key, and the version that it is.
-const MAGIC: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-const VERSION: &str = "13";
-/// Bytes of a client's key.
-const KEY_BYTES: usize = 16;
-/// A socket's read buffer, which it has for life.
-const READ_BYTES: usize = 8 << 10;
-/// Bytes that are gathered before they are written.
-const WRITE_BYTES: usize = 64 << 10;
-
 /// After its handshake.
 pub type Socket = WebSocketStream<TokioIo<Upgraded>>;
-
-pub(crate) async fn socket(upgraded: Upgraded, message_max: usize) -> Socket {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BYTES)
-        .write_buffer_size(WRITE_BYTES)
-        .max_message_size(Some(message_max))
-        .max_frame_size(Some(message_max));
-    WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await
-}
 
 /// Whose pages may open a WebSocket. What is no browser sends no Origin, and is not asked.
 #[derive(Debug, Clone, Default)]
@@ -89,7 +60,7 @@ fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 /// The answer that opens the socket, or the one that refuses it.
 pub(crate) fn handshake(headers: &HeaderMap, origins: &Origins, protocol: Option<&'static str>) -> (bool, Reply) {
     let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
-    let key = key.filter(|key| STANDARD.decode(key).is_ok_and(|key| key.len() == KEY_BYTES));
+    let key = key.filter(|key| websocket::is_key(key));
     if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != VERSION) {
         let mut refused = status(StatusCode::UPGRADE_REQUIRED);
         refused.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
@@ -102,70 +73,14 @@ pub(crate) fn handshake(headers: &HeaderMap, origins: &Origins, protocol: Option
     if !origins.admit(headers) {
         return (false, status(StatusCode::FORBIDDEN));
     }
-    let proof = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &[key, MAGIC.as_bytes()].concat());
     let mut reply = Reply::new(whole(Bytes::new()));
     *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let answer = reply.headers_mut();
     answer.insert(UPGRADE, HeaderValue::from_static("websocket"));
     answer.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    answer.extend(HeaderValue::from_str(&STANDARD.encode(proof)).map(|proof| (SEC_WEBSOCKET_ACCEPT, proof)));
+    answer.extend(HeaderValue::from_str(&websocket::proof(key)).map(|proof| (SEC_WEBSOCKET_ACCEPT, proof)));
     answer.extend(protocol.map(|name| (SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name))));
     (true, reply)
-}
-
-/// The bytes of a socket's binary messages, one behind the other: packets of what is carried may lie across them (MQTT 5.0 section 6).
-pub struct Carried {
-    socket: Socket,
-    /// Of the message begun.
-    rest: Bytes,
-}
-
-impl Carried {
-    pub fn new(socket: Socket) -> Carried {
-        Carried { socket, rest: Bytes::new() }
-    }
-}
-
-impl AsyncRead for Carried {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        while self.rest.is_empty() {
-            match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
-                Some(Ok(Message::Binary(bytes))) => self.rest = bytes,
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(())),
-                Some(Ok(Message::Text(_))) => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
-                Some(Err(why)) => return Poll::Ready(Err(broken(why))),
-            }
-        }
-        let count = self.rest.len().min(buffer.remaining());
-        buffer.put_slice(&self.rest.split_to(count));
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Carried {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(Pin::new(&mut self.socket).poll_ready(cx)).map_err(broken)?;
-        let piece = Bytes::copy_from_slice(bytes.get(..WRITE_BYTES).unwrap_or(bytes));
-        let count = piece.remaining();
-        Pin::new(&mut self.socket).start_send(Message::Binary(piece)).map_err(broken)?;
-        Poll::Ready(Ok(count))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx).map_err(broken)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_close(cx).map_err(broken)
-    }
-}
-
-fn broken(why: Error) -> io::Error {
-    match why {
-        Error::Io(why) => why,
-        other => io::Error::new(io::ErrorKind::InvalidData, other),
-    }
 }
 
 #[cfg(test)]

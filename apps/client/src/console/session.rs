@@ -97,6 +97,7 @@ impl Session {
     pub(super) async fn connect(&mut self, stored: Stored) -> Result<(), Error> {
         let mut options = self.home.options(&stored, self.url.clone())?;
         options.tls = tls(&self.args, &self.home)?;
+        options.others = self.args.url.iter().skip(1).cloned().collect();
         options.auto_ack = true;
         let (client, events) = Client::connect(options).await?;
         let profile = client.profile().await?;

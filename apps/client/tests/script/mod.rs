@@ -32,7 +32,8 @@ impl Server {
 
     pub(crate) fn options(&self) -> Options {
         let port = self.listener.local_addr().unwrap().port();
-        let mut options = Options::new(Url { tls: false, host: "127.0.0.1".into(), port }, "emqttd_38001_d1");
+        let mut options =
+            Options::new(Url { tls: false, web: false, host: "127.0.0.1".into(), port }, "emqttd_38001_d1");
         options.token = Some("t1".into());
         options.call_timeout = Duration::from_secs(20);
         options

@@ -19,6 +19,7 @@ impl Session {
         let (key, csr) = ca::request(phone).map_err(|error| Error::local(error.to_string()))?;
         let mut options = Options::new(self.url.clone(), format!("reg_{dev_key}"));
         options.tls = tls(&self.args, &self.home)?;
+        options.others = self.args.url.iter().skip(1).cloned().collect();
         options.reconnect = false;
         let how = if self.args.fake { Enrolment::Fake } else { Enrolment::Code };
         let (client, _events) = Client::connect(options).await?;
