@@ -36,6 +36,9 @@ pub struct OfflineArgs {
     /// Durable items on the way to a receiver, unconfirmed
     #[arg(long, default_value_t = 1000)]
     pub receive_max: u16,
+    /// Leave the messages undelivered, to see how a server starts that keeps them
+    #[arg(long)]
+    pub leave: bool,
 }
 
 pub(super) async fn run(args: BenchArgs, offline: OfflineArgs) -> Result<(), Error> {
@@ -57,7 +60,8 @@ pub(super) async fn run(args: BenchArgs, offline: OfflineArgs) -> Result<(), Err
         let senders = actors.iter().step_by(2).map(|actor| target(actor, u16::MAX)).collect();
         let stored = store(&settings, senders, &actors)?;
         let due = u64::from(settings.messages) * settings.users as u64;
-        Ok((stored, drain(receivers, Some(due))?))
+        let drained = if settings.leave { None } else { Some(drain(receivers, Some(due))?) };
+        Ok((stored, drained))
     })
     .await?;
     let messages = f64::from(offline.messages) * offline.users as f64;
@@ -65,7 +69,9 @@ pub(super) async fn run(args: BenchArgs, offline: OfflineArgs) -> Result<(), Err
     report.count("users", offline.users as u64);
     report.count("messages each", u64::from(offline.messages));
     report.number("stored/s", messages / stored.as_secs_f64());
-    report.number("drained/s", messages / drained.as_secs_f64());
+    if let Some(drained) = drained {
+        report.number("drained/s", messages / drained.as_secs_f64());
+    }
     report.print(args.json);
     Ok(())
 }
