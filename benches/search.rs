@@ -244,6 +244,7 @@ fn serve(store: Arc<Disk>) -> Handle<Chat> {
         vault: Vault::new(&[7; KEY_BYTES]),
         identify: Arc::new(|_: &[u8]| None),
         is_sealed: |_| false,
+        names: Default::default(),
     });
     let options =
         Options { threads: 1, ring: Ring::new(4, "/mqtt/chat/"), on_disk_failure: Box::new(|error| panic!("{error}")) };

@@ -218,7 +218,14 @@ fn host(
     let own = registrar.clone();
     let identify: Identify = Arc::new(move |der: &[u8]| tls::good(&own, der));
     let is_sealed = ca::cms::is_sealed;
-    let app = Arc::new(Chat { settings: settings.chat(home)?, rosters, vault, identify, is_sealed });
+    let app = Arc::new(Chat {
+        settings: settings.chat(home)?,
+        rosters,
+        vault,
+        identify,
+        is_sealed,
+        names: Default::default(),
+    });
     let names = (1..=settings.ring.nodes).map(|node| format!("{RING_NAME}{node}")).collect();
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let options = Options {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use n2o::{App, Bounce, Failure};
 
 use crate::door::{Bye, Denied, Identify, IsSealed, Out};
+use crate::names::Known;
 use crate::process::{agenda, conversation, files, links, mail, nicks, profile, roster, source, stickers};
 use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, Vault, WorkError, WorkResult, effects, session};
 
@@ -19,6 +20,8 @@ pub struct Chat {
     pub identify: Identify,
     /// Which content is an envelope (SEC-7).
     pub is_sealed: IsSealed,
+    /// What it knows of names without asking the store.
+    pub names: Known,
 }
 
 impl Chat {

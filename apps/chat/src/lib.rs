@@ -25,7 +25,7 @@ pub use input::{
     Letter, Notice, Refresh, Seat, Starred, Tick, Transient, Who, WorkError, WorkResult,
 };
 pub use name::{Group, Name};
-pub use names::account_of;
+pub use names::{Known, account_of};
 pub use output::{Channel, FileWork, Job, Output, Push, Sender, Signature, Work};
 pub use port::{OUTS_MAX, Port, TRANSIENT_MAX};
 pub use protocol::auth::is_invited;

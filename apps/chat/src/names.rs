@@ -3,10 +3,11 @@
 //! Inside, an account and its rosters are known for ever by the key that the account was made with: rows, processes and groups are named
 //! by it, so that nothing has to move when a person changes the number, and no crash can tear anything apart. A number is only what the
 //! world calls the account. Sessions translate: what a client says as it comes in, what it is told as it goes out. Where no account was
-//! ever moved, that costs one look into an empty table.
+//! ever moved, that costs nothing.
 
 mod change;
 mod inward;
+mod known;
 mod outward;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::rows::{self, ALIAS, CALLED, Called, DEVICE, NUMBER, PROFILE};
 
 pub(crate) use change::{forget, free, give, leave, seat_is_taken};
 pub(crate) use inward::{certificate, understood, understood_topic};
+pub use known::Known;
 pub(crate) use outward::{outward, payload};
 
 /// A name that is meant as it stands, of a time that is over: `=` and the name. Clients never see the sign.

@@ -88,7 +88,7 @@ impl Session {
         if let Some(input) = self.pass(cx, fx, input)? {
             self.perform_step(chat, cx, fx, input)?;
         }
-        names::outward(cx.store, fx, mark)?;
+        names::outward(&chat.names, cx.store, fx, mark)?;
         if self.link.is_none() && self.asking.is_none() && self.passes.is_none() {
             // Nothing to do without a connection; what comes late finds nobody.
             fx.stop();

@@ -81,6 +81,7 @@ impl Simulated {
             vault: Vault::new(&STORAGE_KEY),
             identify: Arc::new(named),
             is_sealed: ca::cms::is_sealed,
+            names: Default::default(),
         };
         let sim = Sim::new(chat, TABLES, seed, NODES);
         let mut simulated = Simulated {

@@ -6,7 +6,7 @@ use n2o::Failure;
 use proto::ids::Phone;
 use proto::limits::ALIAS_MS;
 
-use super::{ANY, holder, number};
+use super::{ANY, Known, holder, number};
 use crate::rows::{self, ALIAS, CALLED, Called, NUMBER, PROFILE};
 use crate::{Cx, Fx};
 
@@ -19,7 +19,14 @@ pub(crate) fn seat_is_taken(store: &dyn View, key: &Phone) -> Result<bool, Failu
 }
 
 /// The number that was `seat`'s, which has no account, is `account`'s from now on.
-pub(crate) fn give(store: &dyn View, fx: &mut Fx, seat: &Phone, account: &Phone) -> Result<Phone, Failure> {
+pub(crate) fn give(
+    known: &Known,
+    store: &dyn View,
+    fx: &mut Fx,
+    seat: &Phone,
+    account: &Phone,
+) -> Result<Phone, Failure> {
+    known.will_differ();
     let number = number(store, seat)?;
     fx.put(NUMBER, ANY, Bytes::new());
     fx.put(NUMBER, number.to_bytes(), account.to_bytes());

@@ -10,13 +10,13 @@ use proto::ids::{ClientId, ClientKind, FeedId, Phone, PhoneId};
 use proto::naming::{Named, Naming};
 use proto::topic::{Owner, Topic};
 
-use super::{LITERAL, NOBODY, device_of, differ, holder, meant, meant_roster};
+use super::{Known, LITERAL, NOBODY, device_of, differ, holder, meant, meant_roster};
 use crate::Cx;
 use crate::door::Certificate;
 
 /// A request, by the names that the server keeps.
-pub(crate) fn understood(cx: &Cx<'_>, mut record: Record) -> Result<Record, Failure> {
-    if differ(cx.store)? {
+pub(crate) fn understood(known: &Known, cx: &Cx<'_>, mut record: Record) -> Result<Record, Failure> {
+    if known.differ(cx.store)? {
         record.rename(&mut Inward { store: cx.store, now: cx.now.0 })?;
     }
     Ok(record)

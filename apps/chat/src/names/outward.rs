@@ -11,24 +11,24 @@ use proto::naming::{Named, Naming};
 use proto::topic::Topic;
 
 use super::inward::renamed;
-use super::{LITERAL, differ, number, number_as_of};
+use super::{Known, LITERAL, number, number_as_of};
 use crate::Fx;
 use crate::Output;
 use crate::door::Out;
 
 /// All that was said to clients since `mark`, by the numbers that accounts have now.
-pub(crate) fn outward(store: &dyn View, fx: &mut Fx, mark: usize) -> Result<(), Failure> {
-    if fx.outputs(mark).next().is_none() || !differ(store)? {
+pub(crate) fn outward(known: &Known, store: &dyn View, fx: &mut Fx, mark: usize) -> Result<(), Failure> {
+    if fx.outputs(mark).next().is_none() || !known.differ(store)? {
         return Ok(());
     }
     for output in fx.outputs(mark) {
         match output {
             Output::Port(_, Out::Answer { payload: said, .. } | Out::Notice { payload: said }) => {
-                *said = payload(store, said)?;
+                *said = known.payload(store, said)?;
             }
             Output::Port(_, Out::Item { topic: on, payload: said, .. }) => {
                 *on = topic(store, on)?;
-                *said = payload(store, said)?;
+                *said = known.payload(store, said)?;
             }
             Output::Port(
                 _,

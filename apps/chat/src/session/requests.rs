@@ -82,7 +82,7 @@ impl Session {
 
     /// Executes a request, or refuses it; false: it is too early, and waits.
     fn take_up(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, asked: Asked) -> Result<bool, Failure> {
-        let content = Content::of(cx, &asked.payload)?;
+        let content = Content::of(chat, cx, &asked.payload)?;
         let Some(link) = &mut self.link else { return Ok(true) };
         match link.rate.turn(cx.now, content.class()) {
             Turn::Now => self.execute(chat, cx, fx, asked, content)?,
@@ -235,11 +235,11 @@ impl Session {
 }
 
 impl Content {
-    fn of(cx: &Cx<'_>, payload: &Bytes) -> Result<Content, Failure> {
+    fn of(chat: &Chat, cx: &Cx<'_>, payload: &Bytes) -> Result<Content, Failure> {
         Ok(match payload.first() {
             None => Content::Nothing,
             Some(&ETF_VERSION) => match etf::decode::<Record>(payload) {
-                Ok(record) => Content::Record(names::understood(cx, record)?),
+                Ok(record) => Content::Record(names::understood(&chat.names, cx, record)?),
                 Err(_) => Content::Junk,
             },
             Some(_) => Content::Bytes,

@@ -49,6 +49,7 @@ pub(crate) fn host() -> n2o::Handle<Chat> {
         vault: chat::Vault::new(&[7; chat::KEY_BYTES]),
         identify: std::sync::Arc::new(|_: &[u8]| None),
         is_sealed: |_| false,
+        names: Default::default(),
     };
     let options = n2o::Options {
         threads: 2,

@@ -76,7 +76,7 @@ pub(super) fn confirm(
         effects::refuse(fx, who, Refusal::WrongCode);
         return Ok(());
     }
-    let number = names::give(cx.store, fx, own, account)?.to_bytes();
+    let number = names::give(&chat.names, cx.store, fx, own, account)?.to_bytes();
     let work = Move { number, seat: own.to_bytes(), ..Move::default() };
     Ok(work::begin(cx, fx, account, &Work::Move(work), Some(who))?)
 }
@@ -119,7 +119,10 @@ pub(crate) fn moved(
     let new = Phone::parse(&work.number).map_err(|_| Failure::new("work about a number that is none"))?;
     let row: Option<Profile> = rows::read(cx.store, PROFILE, own.as_str().as_bytes())?;
     match (row, &work.left) {
-        (Some(_), Some(_)) => news::tell(cx, fx, own, number, work),
+        (Some(_), Some(_)) => {
+            chat.names.forget();
+            news::tell(cx, fx, own, number, work)
+        }
         (Some(row), None) => {
             let (left, seat) = names::leave(cx, fx, own, &new)?;
             work.left = Some((left.to_bytes(), seat.to_bytes()));
