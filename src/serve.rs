@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chat::door::Identify;
 use chat::{Chat, Vault};
 use kvs::{Disk, Sequence, Store};
-use listen::{Doorman, Gate, IsRevoked, Kind, Listen};
+use listen::{Doorman, Gate, Kind, Listen};
 use mqtt::Front;
 use n2o::{Handle, Host, Options, Part, Ring};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -118,10 +118,6 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
     let web = Arc::new(web::Front::bind(doorman, web_listeners(settings, &inside.tls), routes)?);
     let shells = remote::bind(&reachable(&settings.listen.shell))?;
 
-    let revocations = inside.registrar.revocations.clone();
-    let is_revoked: IsRevoked = Arc::new(move |print| revocations.has(print));
-    front.watch(is_revoked.clone());
-    web.watch(is_revoked);
     let (mqtt, sockets) = (front.clone(), web.clone());
     let end_revoked = move || {
         mqtt.end_revoked();
@@ -185,8 +181,14 @@ impl Inside {
     fn doorman(&self, settings: &Settings) -> Arc<Doorman> {
         let registrar = self.registrar.clone();
         let identify: Identify = Arc::new(move |der: &[u8]| tls::identify(&registrar.authority, der));
-        let gate = Gate::new(settings.gate());
-        Arc::new(Doorman { handle: self.handle.clone(), identify, gate, patience: settings.mqtt().connect_timeout })
+        let revocations = self.registrar.revocations.clone();
+        Arc::new(Doorman {
+            handle: self.handle.clone(),
+            identify,
+            is_revoked: Arc::new(move |print| revocations.has(print)),
+            gate: Gate::new(settings.gate()),
+            patience: settings.mqtt().connect_timeout,
+        })
     }
 
     fn shell(&self, home: &Home, front: &Arc<Front>, web: &Arc<web::Front>, stop: Arc<Notify>) -> remote::Shell {

@@ -6,11 +6,12 @@
 mod accept;
 mod gate;
 mod bound;
+mod closing;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chat::Chat;
 use chat::door::Certificate;
@@ -18,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 pub use bound::{Bound, Error};
+pub use closing::Closing;
 pub use gate::{Gate, Limits, Ticket};
 
 /// Says who holds a certificate that TLS has verified, given the leaf in DER; `None` when it says nothing usable.
@@ -55,9 +57,19 @@ pub struct Doorman {
     /// The threads on which connections live.
     pub handle: n2o::Handle<Chat>,
     pub identify: Identify,
+    pub is_revoked: IsRevoked,
     pub gate: Arc<Gate>,
     /// From the accepted connection to the end of the TLS handshake.
     pub patience: Duration,
+}
+
+impl Doorman {
+    /// Whether a certificate has expired or has been revoked. A resumed TLS session has not had its certificate looked at, so every
+    /// protocol asks before it lets anybody in (SEC-2).
+    pub fn is_over(&self, certificate: &Certificate) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u128::from(certificate.not_after) <= now.as_millis() || (self.is_revoked)(certificate.print)
+    }
 }
 
 /// A connection that may be served, on the thread where it stays.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat::door::Certificate;
-use listen::{Bound, Doorman, IsRevoked, Listen, Ticket};
+use listen::{Bound, Doorman, Listen, Ticket};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::connection;
@@ -17,7 +17,6 @@ const SWEEP: Duration = Duration::from_millis(250);
 
 /// Listeners, and the connections that came by them.
 pub struct Front {
-    doorman: Arc<Doorman>,
     shared: Arc<Shared>,
     bound: Bound,
 }
@@ -28,8 +27,7 @@ impl Front {
     /// # Errors
     /// A port that cannot be had, by name.
     pub fn bind(doorman: Arc<Doorman>, listens: Vec<Listen>, settings: Settings) -> Result<Front, listen::Error> {
-        let shared = Shared::new(doorman.handle.clone(), settings);
-        Ok(Front { doorman, shared, bound: Bound::take(listens)? })
+        Ok(Front { shared: Shared::new(doorman, settings), bound: Bound::take(listens)? })
     }
 
     /// Where it listens, in the order asked for; port 0 has become the real one.
@@ -39,15 +37,8 @@ impl Front {
 
     /// Begins to accept.
     pub fn serve(&self) {
-        self.bound.serve(&self.doorman, &self.shared);
-        self.shared.handle.spawn(0, sweep(self.shared.clone()));
-    }
-
-    /// SEC-2: from now on certificates are asked about at each CONNECT, and of live connections at [`Front::end_revoked`]. A second call
-    /// does nothing.
-    pub fn watch(&self, is_revoked: IsRevoked) {
-        // The first one stays.
-        let _ = self.shared.is_revoked.set(is_revoked);
+        self.bound.serve(&self.shared.doorman, &self.shared);
+        self.shared.doorman.handle.spawn(0, sweep(self.shared.clone()));
     }
 
     /// SEC-2: closes the connections whose certificate has been revoked (5.0: 0x98).
@@ -74,22 +65,13 @@ impl Front {
     /// Accepts no more, tells every client (5.0: 0x8B) and closes, for at most `within`.
     pub async fn shutdown(&self, within: Duration) {
         self.shared.stop();
-        let gone = async {
-            loop {
-                let told = self.shared.empty.notified();
-                if self.connections() == 0 {
-                    return;
-                }
-                told.await;
-            }
-        };
-        let _ = tokio::time::timeout(within, gone).await;
+        self.shared.closing.emptied(|| self.connections(), within).await;
     }
 }
 
 async fn sweep(shared: Arc<Shared>) {
     let mut tick = tokio::time::interval(SWEEP);
-    while !shared.is_stopping() {
+    while !shared.closing.has_begun() {
         tick.tick().await;
         shared.broker.sweep(Instant::now());
     }

@@ -1,11 +1,10 @@
 //! What all connections of a front know.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use chat::Chat;
-use listen::{Arrival, IsRevoked, Serve, Stream};
+use listen::{Arrival, Closing, Doorman, Serve, Stream};
 
 use crate::broker::Broker;
 use crate::connection;
@@ -13,17 +12,12 @@ use crate::settings::Settings;
 use crate::signal::Signal;
 
 pub(crate) struct Shared {
-    pub(crate) handle: n2o::Handle<Chat>,
+    pub(crate) doorman: Arc<Doorman>,
     pub(crate) settings: Settings,
     pub(crate) broker: Arc<Broker>,
-    /// Set before anything is served.
-    pub(crate) is_revoked: OnceLock<IsRevoked>,
     seats: Mutex<HashMap<u64, Held>>,
     last: AtomicU64,
-    stopping: AtomicBool,
-    stop: tokio::sync::Notify,
-    /// Told when the last connection has gone.
-    pub(crate) empty: tokio::sync::Notify,
+    pub(crate) closing: Closing,
 }
 
 /// What all know of one connection.
@@ -41,17 +35,14 @@ pub(crate) struct Seat {
 }
 
 impl Shared {
-    pub(crate) fn new(handle: n2o::Handle<Chat>, settings: Settings) -> Arc<Shared> {
+    pub(crate) fn new(doorman: Arc<Doorman>, settings: Settings) -> Arc<Shared> {
         Arc::new(Shared {
-            handle,
+            doorman,
             settings,
             broker: Arc::default(),
-            is_revoked: OnceLock::new(),
             seats: Mutex::default(),
             last: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
-            stop: tokio::sync::Notify::new(),
-            empty: tokio::sync::Notify::new(),
+            closing: Closing::default(),
         })
     }
 
@@ -60,7 +51,7 @@ impl Shared {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let signal = Arc::new(Signal::default());
         self.lock().insert(number, Held { signal: signal.clone(), print });
-        if self.is_stopping() {
+        if self.closing.has_begun() {
             signal.shut_down();
         }
         // What was revoked before it had its place, nobody has told it.
@@ -70,8 +61,8 @@ impl Shared {
         Seat { shared: self.clone(), number, signal }
     }
 
-    pub(crate) fn is_revoked(&self, print: Option<u128>) -> bool {
-        print.zip(self.is_revoked.get()).is_some_and(|(print, is_revoked)| is_revoked(print))
+    fn is_revoked(&self, print: Option<u128>) -> bool {
+        print.is_some_and(|print| (self.doorman.is_revoked)(print))
     }
 
     /// SEC-2: the revocation list has changed.
@@ -87,13 +78,8 @@ impl Shared {
         self.lock().len()
     }
 
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
-    }
-
     pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
-        self.stop.notify_waiters();
+        self.closing.begin();
         let signals: Vec<_> = self.lock().values().map(|held| held.signal.clone()).collect();
         for signal in signals {
             signal.shut_down();
@@ -115,10 +101,7 @@ impl Serve for Shared {
     }
 
     async fn stopped(&self) {
-        let told = self.stop.notified();
-        if !self.is_stopping() {
-            told.await;
-        }
+        self.closing.begun().await;
     }
 }
 
@@ -127,7 +110,7 @@ impl Drop for Seat {
         let mut seats = self.shared.lock();
         seats.remove(&self.number);
         if seats.is_empty() {
-            self.shared.empty.notify_waiters();
+            self.shared.closing.is_empty_now();
         }
     }
 }

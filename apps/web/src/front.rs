@@ -1,12 +1,12 @@
 //! The running front: its listeners, from the bound port to the last connection.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use chat::door::Certificate;
-use listen::{Arrival, Bound, Doorman, IsRevoked, Listen, Serve};
+use listen::{Arrival, Bound, Closing, Doorman, Listen, Serve};
 use tokio::sync::Notify;
 
 use crate::connection;
@@ -14,7 +14,6 @@ use crate::route::Routes;
 
 /// Listeners, and the connections that came by them.
 pub struct Front {
-    doorman: Arc<Doorman>,
     shared: Arc<Shared>,
     bound: Bound,
 }
@@ -22,14 +21,11 @@ pub struct Front {
 /// What all connections of a front know.
 pub(crate) struct Shared {
     pub(crate) routes: Routes,
-    /// Set before anything is served.
-    is_revoked: OnceLock<IsRevoked>,
+    pub(crate) doorman: Arc<Doorman>,
     /// The list of revoked certificates has changed.
     revoked: Notify,
     open: AtomicUsize,
-    stopping: AtomicBool,
-    stop: Notify,
-    empty: Notify,
+    closing: Closing,
 }
 
 /// Why a socket has to be left.
@@ -48,16 +44,9 @@ impl Front {
     /// # Errors
     /// A port that cannot be had, by name.
     pub fn bind(doorman: Arc<Doorman>, listens: Vec<Listen>, routes: Routes) -> Result<Front, listen::Error> {
-        let shared = Shared {
-            routes,
-            is_revoked: OnceLock::new(),
-            revoked: Notify::new(),
-            open: AtomicUsize::new(0),
-            stopping: AtomicBool::new(false),
-            stop: Notify::new(),
-            empty: Notify::new(),
-        };
-        Ok(Front { doorman, shared: Arc::new(shared), bound: Bound::take(listens)? })
+        let (revoked, open, closing) = (Notify::new(), AtomicUsize::new(0), Closing::default());
+        let shared = Shared { routes, doorman, revoked, open, closing };
+        Ok(Front { shared: Arc::new(shared), bound: Bound::take(listens)? })
     }
 
     /// Where it listens, in the order asked for; port 0 has become the real one.
@@ -67,14 +56,7 @@ impl Front {
 
     /// Begins to accept.
     pub fn serve(&self) {
-        self.bound.serve(&self.doorman, &self.shared);
-    }
-
-    /// SEC-2: from now on certificates are asked about at each request, and of open sockets at [`Front::end_revoked`]. A second call
-    /// does nothing.
-    pub fn watch(&self, is_revoked: IsRevoked) {
-        // The first one stays.
-        let _ = self.shared.is_revoked.set(is_revoked);
+        self.bound.serve(&self.shared.doorman, &self.shared);
     }
 
     /// SEC-2: closes the sockets whose certificate has been revoked.
@@ -89,18 +71,8 @@ impl Front {
 
     /// Accepts no more, lets requests be answered and closes, for at most `within`.
     pub async fn shutdown(&self, within: Duration) {
-        self.shared.stopping.store(true, Ordering::Release);
-        self.shared.stop.notify_waiters();
-        let gone = async {
-            loop {
-                let told = self.shared.empty.notified();
-                if self.connections() == 0 {
-                    return;
-                }
-                told.await;
-            }
-        };
-        let _ = tokio::time::timeout(within, gone).await;
+        self.shared.closing.begin();
+        self.shared.closing.emptied(|| self.connections(), within).await;
     }
 }
 
@@ -110,19 +82,12 @@ impl Shared {
         Seat(self.clone())
     }
 
-    /// A resumed TLS session has not had its certificate looked at, so it is here, whoever asks (SEC-2).
-    pub(crate) fn is_over(&self, certificate: &Certificate) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u128::from(certificate.not_after) <= now.as_millis()
-            || self.is_revoked.get().is_some_and(|is_revoked| is_revoked(certificate.print))
-    }
-
     /// Ready when a socket has to be left, and why.
     pub(crate) async fn leave(&self, certificate: Option<&Certificate>) -> Leave {
         let mut stopped = std::pin::pin!(self.stopped());
         loop {
             let told = self.revoked.notified();
-            if certificate.is_some_and(|certificate| self.is_over(certificate)) {
+            if certificate.is_some_and(|certificate| self.doorman.is_over(certificate)) {
                 return Leave::Revoked;
             }
             tokio::select! {
@@ -139,17 +104,14 @@ impl Serve for Shared {
     }
 
     async fn stopped(&self) {
-        let told = self.stop.notified();
-        if !self.stopping.load(Ordering::Acquire) {
-            told.await;
-        }
+        self.closing.begun().await;
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         if self.0.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.empty.notify_waiters();
+            self.0.closing.is_empty_now();
         }
     }
 }

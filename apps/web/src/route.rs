@@ -151,7 +151,7 @@ impl Routes {
     }
 
     pub(crate) async fn answer(&self, request: Request<Incoming>, peer: Arc<Peer>, shared: &Arc<Shared>) -> Reply {
-        if peer.certificate.as_ref().is_some_and(|certificate| shared.is_over(certificate)) {
+        if peer.certificate.as_ref().is_some_and(|certificate| shared.doorman.is_over(certificate)) {
             return status(StatusCode::FORBIDDEN);
         }
         if request.method() == Method::GET && handshake::is_asked(request.headers()) {

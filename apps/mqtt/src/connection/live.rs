@@ -300,7 +300,7 @@ impl<S: Stream> Live<S> {
             let _ = poll_fn(|cx| socket.poll_write(&mut BytesMut::new(), cx)).await;
             let _ = poll_fn(|cx| socket.poll_shutdown(cx)).await;
             // Closed with something unread, the stream would take back what the client has not read of ours.
-            while end == End::Broken && !shared.is_stopping() {
+            while end == End::Broken && !shared.closing.has_begun() {
                 match poll_fn(|cx| socket.poll_read(2, cx)).await {
                     Ok(unread) if !unread.is_empty() => (),
                     _ => break,

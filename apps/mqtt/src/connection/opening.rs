@@ -37,8 +37,7 @@ pub(super) async fn open<S: Stream>(
     };
     let version = connect.version;
     let settings = &shared.settings;
-    // A resumed TLS session has not had its certificate looked at, so this is the place for all of them (SEC-2).
-    if certificate.as_ref().is_some_and(|shown| is_over(shown) || shared.is_revoked(Some(shown.print))) {
+    if certificate.as_ref().is_some_and(|shown| shared.doorman.is_over(shown)) {
         return deny(socket, version, reason::BANNED).await;
     }
     let print = certificate.as_ref().map(|shown| shown.print);
@@ -55,11 +54,6 @@ pub(super) async fn open<S: Stream>(
         Ok(entered) => Some(entered.welcome(socket, rest, shared)),
         Err(code) => deny(socket, version, code).await,
     }
-}
-
-fn is_over(certificate: &Certificate) -> bool {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    u128::from(certificate.not_after) <= now.as_millis()
 }
 
 /// Reads until there is a whole CONNECT, and what came behind it.
@@ -119,7 +113,7 @@ struct Entered {
 }
 
 async fn enter(mut greeting: Greeting, print: Option<u128>, shared: &Arc<Shared>) -> Result<Entered, u8> {
-    if shared.is_stopping() {
+    if shared.closing.has_begun() {
         return Err(reason::UNAVAILABLE);
     }
     let seat = shared.seat(print);
@@ -128,8 +122,8 @@ async fn enter(mut greeting: Greeting, print: Option<u128>, shared: &Arc<Shared>
         None => None,
         Some(hello) => {
             let port = Arc::new(Port::default());
-            let session =
-                door::Session::connect(shared.handle.clone(), hello, port.clone()).map_err(|_| reason::UNAVAILABLE)?;
+            let session = door::Session::connect(shared.doorman.handle.clone(), hello, port.clone())
+                .map_err(|_| reason::UNAVAILABLE)?;
             outs = welcomed(&port).await?;
             Some((session, port))
         }

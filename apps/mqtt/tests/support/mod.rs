@@ -61,7 +61,8 @@ pub(crate) fn host() -> n2o::Handle<Chat> {
 
 pub(crate) fn bind(handle: n2o::Handle<Chat>, address: SocketAddr, settings: Settings) -> Result<Front, listen::Error> {
     let gate = Gate::new(Limits::default());
-    let doorman = Doorman { handle, identify: Arc::new(|_| None), gate, patience: settings.connect_timeout };
+    let (identify, is_revoked) = (Arc::new(|_: &[u8]| None), Arc::new(|_| false));
+    let doorman = Doorman { handle, identify, is_revoked, gate, patience: settings.connect_timeout };
     Front::bind(Arc::new(doorman), vec![Listen { address, kind: Kind::Tcp }], settings)
 }
 
