@@ -43,8 +43,8 @@ impl std::fmt::Debug for Source {
     }
 }
 
-/// What a verified certificate says of its holder; who trusts it has been decided by the TLS stack.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a verified certificate says of its holder; who trusts it has been decided by the TLS stack. The default one says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Certificate {
     pub der: Bytes,
     /// SHA-256 of the SubjectPublicKeyInfo: what a binding records (ID-9).

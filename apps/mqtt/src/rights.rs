@@ -93,7 +93,6 @@ impl Rights {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
 
     use super::*;
 
@@ -108,19 +107,8 @@ mod tests {
             rule("sensors/#", &["*"], &["gateway"]),
             rule("door/+", &["anna", "phone"], &["phone"]),
         ];
-        let certificate = Certificate {
-            der: Bytes::new(),
-            key: [0; 32],
-            print: 0,
-            names: vec![name.to_owned()],
-            given_name: None,
-            surname: None,
-            device: None,
-            own_authority: true,
-            sys: false,
-            personal: true,
-            not_after: 0,
-        };
+        let certificate =
+            Certificate { names: vec![name.to_owned()], own_authority: true, personal: true, ..Certificate::default() };
         *Rights::new(&rules.into(), Some(&Arc::new(certificate))).unwrap()
     }
 

@@ -475,16 +475,13 @@ fn certificate(key: &str, now: u64) -> Arc<Certificate> {
     Arc::new(Certificate {
         der: Bytes::copy_from_slice(key.as_bytes()),
         key: public,
-        print: 0,
         names: vec![key.split(':').next().unwrap_or(key).to_owned()],
-        given_name: None,
-        surname: None,
-        device: None,
         own_authority: true,
         sys: key == "sys",
         personal: key != "sys",
         // One whose key is called `brief` ends in an hour.
         not_after: if key.ends_with(":brief") { now + 3600 * SECOND } else { u64::MAX >> 1 },
+        ..Certificate::default()
     })
 }
 

@@ -32,19 +32,7 @@ fn connect(version: Version, client_id: &str) -> Connect {
 }
 
 fn certificate() -> Arc<Certificate> {
-    Arc::new(Certificate {
-        der: Bytes::new(),
-        key: [0; 32],
-        print: 0,
-        names: Vec::new(),
-        given_name: None,
-        surname: None,
-        device: None,
-        own_authority: true,
-        sys: false,
-        personal: true,
-        not_after: 0,
-    })
+    Arc::new(Certificate { own_authority: true, personal: true, ..Certificate::default() })
 }
 
 fn greeted(connect: Connect) -> Result<Greeting, u8> {

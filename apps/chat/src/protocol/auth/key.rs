@@ -52,17 +52,12 @@ mod tests {
 
     fn certificate(names: &[&str]) -> Certificate {
         Certificate {
-            der: Default::default(),
             key: [7; 32],
             print: 7,
             names: names.iter().map(|name| name.to_string()).collect(),
-            given_name: None,
-            surname: None,
-            device: None,
             own_authority: true,
-            sys: false,
             personal: true,
-            not_after: 0,
+            ..Certificate::default()
         }
     }
 

@@ -99,17 +99,13 @@ mod tests {
 
     fn certificate() -> Certificate {
         Certificate {
-            der: Bytes::new(),
             key: [7; 32],
             print: 7,
             names: vec!["anna".into()],
-            given_name: None,
-            surname: None,
-            device: None,
             own_authority: true,
-            sys: false,
             personal: true,
             not_after: u64::MAX,
+            ..Certificate::default()
         }
     }
 
