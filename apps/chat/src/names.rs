@@ -22,7 +22,7 @@ use crate::rows::{self, ALIAS, CALLED, Called, DEVICE, NUMBER, PROFILE};
 pub(crate) use change::{forget, free, give, leave, seat_is_taken};
 pub(crate) use inward::{certificate, understood, understood_topic};
 pub use known::Known;
-pub(crate) use outward::{outward, payload};
+pub(crate) use outward::outward;
 
 /// A name that is meant as it stands, of a time that is over: `=` and the name. Clients never see the sign.
 const LITERAL: u8 = b'=';
@@ -39,7 +39,7 @@ pub(crate) fn literal(name: &PhoneId) -> Bytes {
 }
 
 /// Whether there is an account that is called otherwise than it is kept.
-pub(crate) fn differ(store: &dyn View) -> Result<bool, Failure> {
+fn differ(store: &dyn View) -> Result<bool, Failure> {
     Ok(store.get(NUMBER, ANY)?.is_some())
 }
 

@@ -85,7 +85,7 @@ impl Session {
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         let mark = fx.mark();
-        if let Some(input) = self.pass(cx, fx, input)? {
+        if let Some(input) = self.pass(chat, cx, fx, input)? {
             self.perform_step(chat, cx, fx, input)?;
         }
         names::outward(&chat.names, cx.store, fx, mark)?;
@@ -115,7 +115,7 @@ impl Session {
             Input::Shown { connection, records, done } => self.shown(cx, fx, connection, records, done)?,
             Input::Failed { connection, call } => self.failed(cx, fx, connection, call)?,
             Input::Confirmed { connection, delivery } => self.confirmed(cx, fx, connection, delivery)?,
-            Input::MayReceive { connection, ask, topic } => self.may_receive(cx, fx, connection, ask, &topic)?,
+            Input::MayReceive { connection, ask, topic } => self.may_receive(chat, cx, fx, connection, ask, &topic)?,
             Input::Letter(letter) => self.letter(cx, fx, letter)?,
             Input::Notice(notice) => self.notice(cx, fx, notice)?,
             Input::Transient(transient) => self.transient(fx, transient),

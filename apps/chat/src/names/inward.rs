@@ -10,7 +10,7 @@ use proto::ids::{ClientId, ClientKind, FeedId, Phone, PhoneId};
 use proto::naming::{Named, Naming};
 use proto::topic::{Owner, Topic};
 
-use super::{Known, LITERAL, NOBODY, device_of, differ, holder, meant, meant_roster};
+use super::{Known, LITERAL, NOBODY, device_of, holder, meant, meant_roster};
 use crate::Cx;
 use crate::door::Certificate;
 
@@ -23,8 +23,8 @@ pub(crate) fn understood(known: &Known, cx: &Cx<'_>, mut record: Record) -> Resu
 }
 
 /// The same of a topic.
-pub(crate) fn understood_topic(cx: &Cx<'_>, topic: Topic) -> Result<Topic, Failure> {
-    if !differ(cx.store)? {
+pub(crate) fn understood_topic(known: &Known, cx: &Cx<'_>, topic: Topic) -> Result<Topic, Failure> {
+    if !known.differ(cx.store)? {
         return Ok(topic);
     }
     let account = |phone: Phone| meant(cx.store, cx.now.0, &phone).map(|meant| meant.unwrap_or(phone));
@@ -60,8 +60,8 @@ pub(super) fn renamed(
 }
 
 /// A certificate names the account that has its number now; one for a device, the account of that device (ID-9).
-pub(crate) fn certificate(cx: &Cx<'_>, shown: Arc<Certificate>) -> Result<Arc<Certificate>, Failure> {
-    if !differ(cx.store)? {
+pub(crate) fn certificate(known: &Known, cx: &Cx<'_>, shown: Arc<Certificate>) -> Result<Arc<Certificate>, Failure> {
+    if !known.differ(cx.store)? {
         return Ok(shown);
     }
     let mut named = (*shown).clone();

@@ -26,8 +26,8 @@ pub struct Known {
 }
 
 impl Known {
-    /// As [`super::differ`].
-    pub(super) fn differ(&self, store: &dyn View) -> Result<bool, Failure> {
+    /// Whether there is an account that is called otherwise than it is kept.
+    pub(crate) fn differ(&self, store: &dyn View) -> Result<bool, Failure> {
         let known = self.differ.load(Ordering::Acquire);
         if known != UNKNOWN {
             return Ok(known == DIFFER);
@@ -51,7 +51,7 @@ impl Known {
     }
 
     /// A record, encoded, by the names of the world.
-    pub(super) fn payload(&self, store: &dyn View, said: &Bytes) -> Result<Bytes, Failure> {
+    pub(crate) fn payload(&self, store: &dyn View, said: &Bytes) -> Result<Bytes, Failure> {
         // The low bits of an address are alike.
         let place = (said.as_ptr() as usize >> 6) % SHOWN;
         let Some(place) = self.shown.get(place) else { return outward::payload(store, said) };

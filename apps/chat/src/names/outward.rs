@@ -42,7 +42,7 @@ pub(crate) fn outward(known: &Known, store: &dyn View, fx: &mut Fx, mark: usize)
 }
 
 /// A record, encoded; other bytes are left.
-pub(crate) fn payload(store: &dyn View, said: &Bytes) -> Result<Bytes, Failure> {
+pub(super) fn payload(store: &dyn View, said: &Bytes) -> Result<Bytes, Failure> {
     let Ok(mut record) = etf::decode::<Record>(said) else { return Ok(said.clone()) };
     let mut names = Outward { store, as_of: None, changed: false };
     record.rename(&mut names)?;

@@ -137,7 +137,7 @@ impl Change {
             Some(shown) if shown.der == *der => shown.clone(),
             Some(_) | None => {
                 let read = (chat.identify)(der).map(Arc::new).ok_or(Refusal::InvalidData)?;
-                let read = names::certificate(cx, read)?;
+                let read = names::certificate(&chat.names, cx, read)?;
                 let names = auth::named(&chat.settings, &read);
                 read_if(read, names.as_ref() == Some(own) && who.device.is_some())?
             }

@@ -115,6 +115,7 @@ impl Session {
     /// TOPIC-5: granted when the client receives it anyway.
     pub(super) fn may_receive(
         &mut self,
+        chat: &Chat,
         cx: &Cx<'_>,
         fx: &mut Fx,
         connection: u64,
@@ -124,7 +125,7 @@ impl Session {
         let Some(link) = self.link(connection) else {
             return Ok(());
         };
-        let granted = link.receives(cx, &names::understood_topic(cx, topic.clone())?)?;
+        let granted = link.receives(cx, &names::understood_topic(&chat.names, cx, topic.clone())?)?;
         link.emit(fx, Out::Right { ask, granted });
         Ok(())
     }

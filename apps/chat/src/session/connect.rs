@@ -30,7 +30,7 @@ impl Session {
     ) -> Result<(), Failure> {
         let rate = Rate::new(chat.settings.limits, cx.now);
         let mut hello = without_session_token(chat, cx, hello);
-        hello.certificate = hello.certificate.map(|shown| names::certificate(cx, shown)).transpose()?;
+        hello.certificate = hello.certificate.map(|shown| names::certificate(&chat.names, cx, shown)).transpose()?;
         // Of a device the session has the name that the account is kept by; others have the client id's own.
         let kind = match ClientId::parse(&hello.client_id).map(|id| id.kind()) {
             Ok(ClientKind::Device(..)) => ClientId::parse(self.client.as_bytes()).map(|id| id.kind()),

@@ -112,7 +112,7 @@ impl Session {
         match origin {
             Origin::Events { token } => self.event(chat, cx, fx, call, token, content),
             Origin::Broadcast(topic) => {
-                let topic = names::understood_topic(cx, topic)?;
+                let topic = names::understood_topic(&chat.names, cx, topic)?;
                 self.broadcast(chat, cx, fx, call, topic, content, payload)
             }
         }
@@ -171,7 +171,7 @@ impl Session {
         match record {
             Record::Ack(ack) => self.acknowledge(cx, fx, call, &ack),
             Record::PushService(asked) if self.is_service() => self.push_service(cx, fx, call, &asked),
-            Record::PublishService(asked) if self.is_service() => self.publish_service(cx, fx, call, &asked),
+            Record::PublishService(asked) if self.is_service() => self.publish_service(chat, cx, fx, call, &asked),
             Record::Room(room) => self.hand_over(chat, cx, fx, call, named(cx, *room).into(), topic),
             record => self.hand_over(chat, cx, fx, call, record, topic),
         }

@@ -12,7 +12,7 @@ use proto::{Outcome, Refusal};
 use super::Session;
 use crate::door::Verdict;
 use crate::effects::{done, refused};
-use crate::{Cx, Fx, Input, Name, names};
+use crate::{Chat, Cx, Fx, Input, Name, names};
 
 /// Recipients of one push of a service, and bytes of what it carries: gateways take no more.
 const RECIPIENTS_MAX: usize = 500;
@@ -42,13 +42,14 @@ impl Session {
     /// PUSH-6: a service publishes what it likes on a topic of clients, `[T]`.
     pub(super) fn publish_service(
         &mut self,
+        chat: &Chat,
         cx: &Cx<'_>,
         fx: &mut Fx,
         call: u64,
         asked: &PublishService,
     ) -> Result<(), Failure> {
         let name = std::str::from_utf8(asked.topic.as_deref().unwrap_or_default()).unwrap_or_default();
-        let topic = names::understood_topic(cx, Topic::parse(name))?.short();
+        let topic = names::understood_topic(&chat.names, cx, Topic::parse(name))?.short();
         let message = asked.message.as_ref().filter(|message| message.len() <= RELAY_BYTES);
         let answer = match message {
             Some(message) if is_stream(&topic) => {

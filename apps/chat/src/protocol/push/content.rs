@@ -10,13 +10,13 @@ use proto::records::{ContactStatus, Push};
 use crate::protocol::contact;
 use crate::protocol::history::Reach;
 use crate::rows::{self, READER, RELATION, Reader, Relation, Wake};
-use crate::{Cx, names};
+use crate::{Chat, Cx};
 
 /// Contacts of a roster that the badge counts.
 const BADGE_CONTACTS: usize = 200;
 
 /// The record, encoded.
-pub(super) fn push(cx: &Cx<'_>, own: &Phone, wake: &Wake) -> Result<Bytes, Failure> {
+pub(super) fn push(chat: &Chat, cx: &Cx<'_>, own: &Phone, wake: &Wake) -> Result<Bytes, Failure> {
     let parse = |id: &Bytes| PhoneId::parse(id).map_err(|_| Failure::new("a push without its parties"));
     let name = contact::name(cx, &parse(&wake.to)?, &parse(&wake.from)?)?;
     let push = Push {
@@ -28,7 +28,7 @@ pub(super) fn push(cx: &Cx<'_>, own: &Phone, wake: &Wake) -> Result<Bytes, Failu
         sound: Some(Bytes::from_static(b"default")),
     };
     let push = etf::encode(&push);
-    if names::differ(cx.store)? { names::payload(cx.store, &push) } else { Ok(push) }
+    if chat.names.differ(cx.store)? { chat.names.payload(cx.store, &push) } else { Ok(push) }
 }
 
 /// What the account has not read.

@@ -94,7 +94,7 @@ impl Wakes {
             fx.delete(WAKE, key(own, &feed));
             return Ok(());
         }
-        let push = content::push(cx, own, &wake)?;
+        let push = content::push(chat, cx, own, &wake)?;
         for device in away {
             self.hand_over(cx, fx, own, &push, Sent { feed: feed.clone(), seq: wake.seq, away: device })?;
         }
