@@ -18,6 +18,8 @@ use tempfile::TempDir;
 const P256: &str = "EC -pkeyopt ec_paramgen_curve:P-256";
 const P384: &str = "EC -pkeyopt ec_paramgen_curve:P-384";
 const PHONE: &str = "380670000001";
+/// The status of curl when there was none: here, when TLS refuses its certificate.
+const NO_ANSWER: u16 = 0;
 
 /// Somebody with standard tools, in a folder of his own, who knows the server by its root certificate.
 struct User {
@@ -146,9 +148,9 @@ fn sec_4_id_11_curl_enrols_with_an_invite_and_renews_with_the_certificate() {
     assert_eq!(connects(&server, &old, &device), 0, "its answer might have been lost");
     assert_eq!(connects(&server, &user.identity("next"), &device), 0);
     assert_eq!(connects(&server, &old, &device), 0x8a, "superseded");
-    // Bound to nothing at once, revoked a moment later.
+    // Bound to nothing at once, so EST refuses it; revoked a moment later, so TLS does.
     let late = user.enrols("next", "simplereenroll", &["--cert", "one.pem", "--key", "one.key"]);
-    assert!([401, 403].contains(&late), "{late}");
+    assert!([401, 403, NO_ANSWER].contains(&late), "{late}");
     assert!(
         server
             .remote(&format!("issued {}", device.replace("emqttd_", "").replacen('_', "/", 1)))
