@@ -11,7 +11,7 @@ use crate::mqtt::{self, Packet, Version};
 use crate::stage::{Codes, Got, Hello, Stage, Victim};
 
 /// What does not come within this time does not come.
-pub const PATIENCE: Duration = Duration::from_secs(4);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait for what the server writes to a file.
 const MOMENT: Duration = Duration::from_millis(250);
 /// A topic that nobody may receive; the server's session is asked about it, so its answer comes behind all that the session
