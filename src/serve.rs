@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chat::door::Identify;
 use chat::{Chat, Vault};
 use kvs::{Disk, Sequence, Store};
-use listen::{Doorman, Gate, Kind, Listen};
+use listen::{Doorman, Gate, Kind, Listen, TlsNow};
 use mqtt::Front;
 use n2o::{Handle, Host, Options, Part, Ring};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,7 +23,7 @@ use crate::logging;
 use crate::registrar::{Keeper, Registrar};
 use crate::remote;
 use crate::routes;
-use crate::settings::{Origin, Settings};
+use crate::settings::{Listen as Listeners, Origin, Settings};
 use crate::store;
 use crate::terminal::say;
 use crate::tls::{self, Tls};
@@ -128,8 +128,9 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
     // Every port is ours; only now is anything served.
     front.serve();
     web.serve();
-    let mut addresses = named(&reachable(&settings.listen.mqtt), front.addresses(), ["mqtt", "mqtts"]);
-    addresses.extend(named(&reachable(&settings.listen.http), web.addresses(), ["http", "https"]));
+    let Listeners { mqtt, mqtts, http, https, quic, .. } = &settings.listen;
+    let mut addresses = named(&[("mqtt", mqtt), ("mqtts", mqtts), ("quic", quic)], front.addresses());
+    addresses.extend(named(&[("http", http), ("https", https)], web.addresses()));
     let shell = Arc::new(inside.shell(home, &front, &web, stop));
     for listener in shells {
         addresses.push(("shell", listener.local_addr().map_err(Failure::file(home.path()))?));
@@ -254,7 +255,11 @@ fn resume(store: &Disk, handle: &Handle<Chat>) -> Result<(), Failure> {
 
 fn mqtt_listeners(settings: &Settings, tls: &Arc<Tls>) -> Vec<Listen> {
     let tls = tls.clone();
-    listeners(&settings.listen.mqtt, &settings.listen.mqtts, Kind::Tls(Arc::new(move || tls.required())))
+    let required: TlsNow = Arc::new(move || tls.required());
+    let mut listens = listeners(&settings.listen.mqtt, &settings.listen.mqtts, Kind::Tls(required.clone()));
+    let quic = |address| Listen { address, kind: Kind::Quic(required.clone()) };
+    listens.extend(reachable(&settings.listen.quic).into_iter().map(quic));
+    listens
 }
 
 fn web_listeners(settings: &Settings, tls: &Arc<Tls>) -> Vec<Listen> {
@@ -282,11 +287,10 @@ fn reachable(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     addresses.iter().filter_map(instead).collect()
 }
 
-/// The addresses of a front: as many plain ones as were wished for, then those with TLS.
-fn named(plain: &[SocketAddr], all: &[SocketAddr], names: [&'static str; 2]) -> Vec<(&'static str, SocketAddr)> {
-    let [without, with] = names;
-    let name = |at| if at < plain.len() { without } else { with };
-    all.iter().enumerate().map(|(at, address)| (name(at), *address)).collect()
+/// The addresses of a front, which are as many of each kind as were wished for, kind after kind.
+fn named(kinds: &[(&'static str, &Vec<SocketAddr>)], all: &[SocketAddr]) -> Vec<(&'static str, SocketAddr)> {
+    let names = kinds.iter().flat_map(|(name, wished)| std::iter::repeat_n(*name, reachable(wished).len()));
+    names.zip(all.iter().copied()).collect()
 }
 
 /// SIGTERM, Ctrl-C or the remote shell.

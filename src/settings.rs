@@ -80,6 +80,7 @@ pub(crate) struct Listen {
     pub(crate) mqtts: Vec<SocketAddr>,
     pub(crate) http: Vec<SocketAddr>,
     pub(crate) https: Vec<SocketAddr>,
+    pub(crate) quic: Vec<SocketAddr>,
     pub(crate) shell: Vec<SocketAddr>,
 }
 
@@ -253,6 +254,7 @@ impl Default for Listen {
             mqtts: vec![(Ipv6Addr::UNSPECIFIED, 8883).into()],
             http: vec![(Ipv4Addr::LOCALHOST, 8083).into(), (Ipv6Addr::LOCALHOST, 8083).into()],
             https: vec![(Ipv6Addr::UNSPECIFIED, 8084).into()],
+            quic: vec![(Ipv6Addr::UNSPECIFIED, 14567).into()],
             shell: vec![(Ipv4Addr::LOCALHOST, 8899).into()],
         }
     }
@@ -296,8 +298,8 @@ impl Default for History {
 
 impl Listen {
     /// All of them, by what is spoken there.
-    pub(crate) fn kinds(&self) -> [&Vec<SocketAddr>; 5] {
-        [&self.mqtt, &self.mqtts, &self.http, &self.https, &self.shell]
+    pub(crate) fn kinds(&self) -> [&Vec<SocketAddr>; 6] {
+        [&self.mqtt, &self.mqtts, &self.http, &self.https, &self.quic, &self.shell]
     }
 }
 

@@ -12,12 +12,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("n2o", &["kvs"]),
     ("mail", &["etf", "proto"]),
     ("chat", &["etf", "proto", "mail", "kvs", "n2o"]),
-    ("listen", &["proto", "n2o", "chat"]),
+    ("quic", &[]),
+    ("listen", &["proto", "n2o", "chat", "quic"]),
     ("mqtt", &["etf", "proto", "n2o", "chat", "listen"]),
     ("websocket", &[]),
     ("web", &["etf", "proto", "n2o", "chat", "listen", "websocket"]),
     ("ca", &[]),
-    ("client", &["etf", "proto", "ca", "websocket"]),
+    ("client", &["etf", "proto", "ca", "quic", "websocket"]),
 ];
 
 /// What `chat` never names: it runs under any host, over any transport, on any store.

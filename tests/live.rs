@@ -1,5 +1,5 @@
 //! The scenes of `tests/scenes`, played unchanged against the real program over MQTT 5.0 and 3.1.1, a server for each file; some of them
-//! over WebSocket as well, and with `CHAT_CARRIER=ws` or `wss` all of them by that.
+//! by other carriers as well, and with `CHAT_CARRIER=tls`, `ws`, `wss` or `quic` all of them by that.
 
 mod support;
 
@@ -79,6 +79,21 @@ fn con_2_scenes_over_websocket_and_tls() {
     for file in ["traces.chat", "delivery.chat"] {
         play_over(file, Carrier::Wss, &[Version::V5]);
     }
+}
+
+#[test]
+fn con_1_scenes_over_mutual_tls() {
+    for file in ["traces.chat", "delivery.chat"] {
+        play_over(file, Carrier::Tls, &[Version::V5]);
+    }
+}
+
+#[test]
+fn con_1_scenes_over_quic() {
+    for file in ["traces.chat", "delivery.chat", "topics.chat"] {
+        play_over(file, Carrier::Quic, &[Version::V5]);
+    }
+    play_over("traces.chat", Carrier::Quic, &[Version::V4]);
 }
 
 /// With limits: what comes faster than it may is taken when it is due, and all of it is.

@@ -1,4 +1,4 @@
-//! Clients that we did not write against the real program (issue 2): mosquitto's, paho-mqtt and a plain Erlang node.
+//! Clients that we did not write against the real program (issue 2): mosquitto's, paho-mqtt, aioquic, mqtt.js and a plain Erlang node.
 //!
 //! Nothing is skipped: a missing tool fails the test and names `.ci/run`, which installs it.
 
@@ -163,6 +163,18 @@ fn con_2_topic_13_d_63_mqtt_js_over_websocket_and_tls() {
     finish_well(&mut command);
 }
 
+/// By aioquic alone, which also comes without a certificate, by another protocol, and moves to another port; then with paho-mqtt on it.
+#[test]
+fn con_1_sec_1_topic_13_t_1_by_aioquic() {
+    let server = Server::start();
+    let alice = certify(&server, "alice");
+    let file = |end: &str| alice.folder.path().join(format!("alice.{end}"));
+    let mut command = bounded(python());
+    command.arg(script("aioquic_mqtt.py")).arg(server.quic().port().to_string());
+    command.arg(server.root_certificate()).arg(file("crt")).arg(file("key")).env("PYTHONDONTWRITEBYTECODE", "1");
+    finish_well(&mut command);
+}
+
 /// Where `.ci/run` has installed mqtt.js, or `$CHAT_NODE`.
 fn node_modules() -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target"));
@@ -295,12 +307,14 @@ fn python() -> PathBuf {
         Some(repository.join("target").join(made)),
         Some(PathBuf::from("python3")),
     ];
-    let has_paho = |python: &PathBuf| {
-        let tried = Command::new(python).args(["-c", "from paho.mqtt.enums import CallbackAPIVersion"]).output();
+    let has_all = |python: &PathBuf| {
+        let tried = Command::new(python).args(["-c", "import aioquic, paho.mqtt.enums"]).output();
         tried.is_ok_and(|tried| tried.status.success())
     };
-    let found = places.into_iter().flatten().find(has_paho);
-    found.expect("a Python with paho-mqtt 2 is missing: .ci/run makes one in target/python, or set CHAT_PYTHON")
+    let found = places.into_iter().flatten().find(has_all);
+    found.expect(
+        "a Python with paho-mqtt 2 and aioquic is missing: .ci/run makes one in target/python, or set CHAT_PYTHON",
+    )
 }
 
 fn script(name: &str) -> PathBuf {

@@ -1,13 +1,18 @@
-//! What carries MQTT to a server of a test: TCP, WebSocket, WebSocket over TLS.
+//! What carries MQTT to a server of a test: TCP, mutual TLS, WebSocket, WebSocket over TLS, QUIC.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use scene::{PATIENCE, Wire};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 use tungstenite::protocol::Role;
 use tungstenite::{Error, Message, WebSocket};
 
@@ -18,17 +23,23 @@ const MQTT: &str = "Sec-WebSocket-Protocol: mqtt\r\n";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Carrier {
     Tcp,
+    /// As whoever has a certificate of ours.
+    Tls,
     Ws,
     Wss,
+    /// As by TLS.
+    Quic,
 }
 
 impl Carrier {
     /// The one that `CHAT_CARRIER` names.
     pub(crate) fn asked() -> Option<Carrier> {
         match std::env::var("CHAT_CARRIER").ok()?.as_str() {
+            "tls" => Some(Carrier::Tls),
             "ws" => Some(Carrier::Ws),
             "wss" => Some(Carrier::Wss),
-            other => panic!("CHAT_CARRIER is ws or wss, not {other}"),
+            "quic" => Some(Carrier::Quic),
+            other => panic!("CHAT_CARRIER is tls, ws, wss or quic, not {other}"),
         }
     }
 }
@@ -36,8 +47,10 @@ impl Carrier {
 pub(crate) fn open(server: &Server, carrier: Carrier) -> io::Result<Box<dyn Wire>> {
     Ok(match carrier {
         Carrier::Tcp => Box::new(tcp(server.mqtt())?),
+        Carrier::Tls => Box::new(Encrypted(tls(server.mqtts(), any_certificate(server))?)),
         Carrier::Ws => Box::new(Framed::over(join(tcp(server.http())?, "/mqtt", MQTT)?)),
-        Carrier::Wss => Box::new(Framed::over(join(tls(server)?, "/mqtt", MQTT)?)),
+        Carrier::Wss => Box::new(Framed::over(join(tls(server.https(), stranger(server))?, "/mqtt", MQTT)?)),
+        Carrier::Quic => Box::new(Datagrams::open(server, any_certificate(server))?),
     })
 }
 
@@ -48,13 +61,28 @@ pub(crate) fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// A stranger's connection to the web listener.
-fn tls(server: &Server) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
-    let mut config = (*wire::config(server, None, aws_lc_rs::default_provider())).clone();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+fn tls(address: SocketAddr, config: Arc<ClientConfig>) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
     let name = ServerName::try_from("localhost").expect("a name");
-    let connection = ClientConnection::new(config.into(), name).map_err(io::Error::other)?;
-    Ok(StreamOwned::new(connection, tcp(server.https())?))
+    let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
+    Ok(StreamOwned::new(connection, tcp(address)?))
+}
+
+fn stranger(server: &Server) -> Arc<ClientConfig> {
+    with_protocol(&wire::config(server, None, aws_lc_rs::default_provider()), b"http/1.1")
+}
+
+/// Shows a certificate that is nobody's of the protocol.
+fn any_certificate(server: &Server) -> Arc<ClientConfig> {
+    const NAME: &str = "any";
+    let made = server.home().join("certs").join(NAME).with_extension("crt").exists();
+    let identity = if made { wire::kept(server, NAME) } else { wire::certified(server, &[NAME]) };
+    with_protocol(&wire::config(server, Some(&identity), aws_lc_rs::default_provider()), b"mqtt")
+}
+
+pub(crate) fn with_protocol(config: &ClientConfig, protocol: &[u8]) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    Arc::new(config)
 }
 
 /// Opens a WebSocket; anything but 101 is an error that says what came.
@@ -141,4 +169,77 @@ impl<S: Read + Write + Below> Wire for Framed<S> {
     fn finish(&mut self) -> io::Result<()> {
         self.socket.get_ref().socket().shutdown(Shutdown::Write)
     }
+}
+
+struct Encrypted(StreamOwned<ClientConnection, TcpStream>);
+
+impl Read for Encrypted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for Encrypted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Wire for Encrypted {
+    fn finish(&mut self) -> io::Result<()> {
+        self.0.sock.shutdown(Shutdown::Write)
+    }
+}
+
+/// A stream of QUIC, whose other tasks run on a thread of their own.
+pub(crate) struct Datagrams(quic::Stream);
+
+impl Datagrams {
+    pub(crate) fn open(server: &Server, config: Arc<ClientConfig>) -> io::Result<Datagrams> {
+        bounded(quic::dial(server.quic(), "localhost", config, Duration::from_secs(60))).map(Datagrams)
+    }
+}
+
+impl Read for Datagrams {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        bounded(self.0.read(buffer))
+    }
+}
+
+impl Write for Datagrams {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        bounded(self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        bounded(self.0.flush())
+    }
+}
+
+impl Wire for Datagrams {
+    fn finish(&mut self) -> io::Result<()> {
+        bounded(self.0.shutdown())
+    }
+}
+
+fn bounded<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    network().block_on(async { timeout(PATIENCE, work).await.unwrap_or(Err(io::ErrorKind::TimedOut.into())) })
+}
+
+/// What reads and writes the sockets, also while a test does something else.
+fn network() -> &'static Handle {
+    static NETWORK: OnceLock<Handle> = OnceLock::new();
+    NETWORK.get_or_init(|| {
+        let (send, made) = mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            send.send(runtime.handle().clone()).expect("somebody waits for it");
+            runtime.block_on(std::future::pending::<()>());
+        });
+        made.recv().expect("it has begun")
+    })
 }

@@ -66,7 +66,7 @@ impl Server {
         let path = self.home().join("chat.toml");
         let text = fs::read_to_string(&path).expect("its configuration");
         let mut text = text;
-        for name in ["mqtt", "mqtts", "http", "https", "shell"] {
+        for name in ["mqtt", "mqtts", "http", "https", "quic", "shell"] {
             if let Some(address) = self.addresses.get(name) {
                 let key = format!("listen.{name}");
                 let (from, to) = (entry(&key, "127.0.0.1:0"), entry(&key, &address.to_string()));
@@ -94,6 +94,11 @@ impl Server {
     /// The same over TLS.
     pub(crate) fn https(&self) -> SocketAddr {
         self.address("https")
+    }
+
+    /// Where MQTT over QUIC is spoken.
+    pub(crate) fn quic(&self) -> SocketAddr {
+        self.address("quic")
     }
 
     /// Where the remote shell listens.
@@ -195,6 +200,7 @@ pub(crate) fn listen(mqtt: &str, mqtts: &str, shell: &str) -> String {
         ("listen.mqtts", mqtts),
         ("listen.http", "0"),
         ("listen.https", "0"),
+        ("listen.quic", "0"),
         ("listen.shell", shell),
     ]
     .map(|(key, port)| entry(key, &format!("127.0.0.1:{port}")) + "\n")

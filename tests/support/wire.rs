@@ -99,7 +99,12 @@ fn connack(stream: &mut Stream) -> Result<Vec<u8>, Error> {
 pub(crate) fn certified(server: &Server, arguments: &[&str]) -> Identity {
     let output = server.chat(&[&["certify"], arguments].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let file = |end: &str| fs::read_to_string(server.home().join("certs").join(format!("{}.{end}", arguments[0])));
+    kept(server, arguments[0])
+}
+
+/// What was certified before.
+pub(crate) fn kept(server: &Server, name: &str) -> Identity {
+    let file = |end: &str| fs::read_to_string(server.home().join("certs").join(format!("{name}.{end}")));
     Identity { cert_pem: file("crt").expect("a certificate"), key_pem: file("key").expect("a key") }
 }
 

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::{Error, Tls, Url, home, tls};
+use crate::{Carrier, Error, Tls, Url, home, tls};
 use server::Server;
 use wire::Secure;
 
@@ -109,14 +109,15 @@ impl BenchArgs {
 
     /// TLS for connections of the fleet to --url, when that is TLS.
     fn secure(&self) -> Result<Option<Secure>, Error> {
-        if self.url.web {
-            return Err(Error::local("the load generator speaks mqtt:// and mqtts://"));
-        }
-        if !self.url.tls {
-            return Ok(None);
+        match self.url.carrier {
+            Carrier::Tcp => return Ok(None),
+            Carrier::Tls => {}
+            Carrier::WebSocket | Carrier::WebSocketTls | Carrier::Quic => {
+                return Err(Error::local("the load generator speaks mqtt:// and mqtts://"));
+            }
         }
         let given = self.tls()?.ok_or_else(|| Error::Tls("mqtts needs --ca".into()))?;
-        Ok(Some(Secure { config: tls::config(&given, false)?, name: tls::server_name(&self.url)? }))
+        Ok(Some(Secure { config: tls::config(&given, self.url.carrier)?, name: tls::server_name(&self.url)? }))
     }
 
     fn server(&self) -> Result<Option<Server>, Error> {

@@ -21,7 +21,7 @@ use terminal::Terminal;
 /// Register, find friends, write and read.
 #[derive(Debug, Clone, Args)]
 pub struct ConsoleArgs {
-    /// Where the server listens: mqtt://host:port, mqtts://, ws:// or wss://; by default where this device was registered. Given several
+    /// Where the server listens: mqtt://host:port, mqtts://, ws://, wss:// or quic://; by default where this device was registered. Given several
     /// times, the next is tried where one leads nowhere
     #[arg(long)]
     pub url: Vec<Url>,

@@ -32,7 +32,7 @@ pub enum Error {
     /// More than [`crate::CALLS_MAX`] calls are unanswered.
     #[error("too many calls at once")]
     Busy,
-    #[error("{0} is no address of a server; say mqtt://host:port, mqtts://, ws:// or wss://")]
+    #[error("{0} is no address of a server; say mqtt://host:port, mqtts://, ws://, wss:// or quic://")]
     Url(String),
     /// What answered opens no WebSocket for MQTT.
     #[error("no WebSocket there: {0}")]

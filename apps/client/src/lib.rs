@@ -29,6 +29,6 @@ pub use console::{Command, ConsoleArgs, Field, HELP, RoomAct, console};
 pub use error::Error;
 pub use home::{Home, Stored};
 pub use inbox::{EVENTS_MAX, Event, Events, State};
-pub use options::{BACKOFF_MAX, BACKOFF_MIN, Identity, Options, Tls, Url};
+pub use options::{BACKOFF_MAX, BACKOFF_MIN, Carrier, Identity, Options, Tls, Url};
 pub use pending::{CALLS_MAX, Pending, Request};
 pub use sealed::{Doubt, Found, News, Opened, People, Replays, Seals, file_key, file_part};

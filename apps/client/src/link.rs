@@ -1,17 +1,18 @@
-//! One connection to a server: socket, TLS, and the first two packets.
+//! One connection to a server: what carries it, and the first two packets.
 
 use std::io;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Duration, timeout};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use websocket::{Carried, Role};
 
 use crate::mqtt::{self, ConnAck, Connect, Packet, Version};
 use crate::options::PATH;
-use crate::{Error, Options, Url, tls};
+use crate::{Carrier, Error, Options, Tls, Url, tls};
 
 /// Largest packet taken from the server, in bytes (SPEC section 11: at most 24 MiB).
 pub(crate) const PACKET_MAX: usize = 24 * 1024 * 1024;
@@ -20,6 +21,8 @@ pub(crate) const OUT_MAX: usize = 256 * 1024;
 
 /// Bytes of an answer to a handshake.
 const HEAD_MAX: usize = 8 << 10;
+/// Addresses of a name that are tried by QUIC.
+const ADDRESSES_MAX: usize = 4;
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
@@ -126,7 +129,7 @@ impl Link {
             self.writer.write_all(left).await?;
             self.writer.shutdown().await
         };
-        let _ = timeout(std::time::Duration::from_secs(1), bye).await;
+        let _ = timeout(Duration::from_secs(1), bye).await;
     }
 }
 
@@ -135,30 +138,58 @@ fn unreachable_at(url: &Url, cause: std::io::Error) -> std::io::Error {
     std::io::Error::new(cause.kind(), format!("no server at {}:{}: {cause}", url.host, url.port))
 }
 
-/// The first of the server's addresses that leads somewhere; if none does, why the last one does not.
+/// The first of the server's ways that leads somewhere; if none does, why the last one does not. One that swallows everything, as
+/// networks do with UDP, has its share of the time only.
 async fn dial(options: &Options) -> Result<Box<dyn Stream>, Error> {
-    let mut tried = dial_one(&options.url, options).await;
-    for url in &options.others {
-        if tried.is_ok() {
-            break;
+    let share = options.connect_timeout / (options.others.len() as u32 + 1);
+    let mut failed = Error::TimedOut;
+    for url in std::iter::once(&options.url).chain(&options.others) {
+        match timeout(share, dial_one(url, options)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(why)) => failed = why,
+            Err(_) => failed = Error::TimedOut,
         }
-        tried = dial_one(url, options).await;
     }
-    tried
+    Err(failed)
 }
 
 async fn dial_one(url: &Url, options: &Options) -> Result<Box<dyn Stream>, Error> {
+    let secure = || options.tls.as_ref().ok_or_else(|| Error::Tls("no authority to trust is given".into()));
+    match url.carrier {
+        Carrier::Tcp => Ok(Box::new(tcp(url).await?)),
+        Carrier::Tls => Ok(Box::new(encrypted(url, secure()?).await?)),
+        Carrier::WebSocket => join(Box::new(tcp(url).await?), url).await,
+        Carrier::WebSocketTls => join(Box::new(encrypted(url, secure()?).await?), url).await,
+        Carrier::Quic => Ok(Box::new(datagrams(url, secure()?, options).await?)),
+    }
+}
+
+async fn tcp(url: &Url) -> Result<TcpStream, Error> {
     let socket = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(|cause| unreachable_at(url, cause))?;
     socket.set_nodelay(true)?;
-    let stream: Box<dyn Stream> = match url.tls {
-        false => Box::new(socket),
-        true => {
-            let tls = options.tls.as_ref().ok_or_else(|| Error::Tls("no authority to trust is given".into()))?;
-            let connector = TlsConnector::from(tls::config(tls, url.web)?);
-            Box::new(connector.connect(tls::server_name(url)?, socket).await?)
+    Ok(socket)
+}
+
+async fn encrypted(url: &Url, tls: &Tls) -> Result<TlsStream<TcpStream>, Error> {
+    let connector = TlsConnector::from(tls::config(tls, url.carrier)?);
+    Ok(connector.connect(tls::server_name(url)?, tcp(url).await?).await?)
+}
+
+/// The first address of a name that answers: others are told by silence, so each has its share of the time.
+async fn datagrams(url: &Url, tls: &Tls, options: &Options) -> Result<quic::Stream, Error> {
+    let config = tls::config(tls, url.carrier)?;
+    let addresses: Vec<_> = lookup_host((url.host.as_str(), url.port)).await?.take(ADDRESSES_MAX).collect();
+    let share = options.connect_timeout / ((options.others.len() + 1) * addresses.len().max(1)) as u32;
+    let silence = Duration::from_millis(u64::from(options.keep_alive.max(2)) * 1500);
+    let mut failed = io::Error::from(io::ErrorKind::TimedOut);
+    for address in addresses {
+        match timeout(share, quic::dial(address, &url.host, config.clone(), silence)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(why)) => failed = why,
+            Err(_) => failed = io::ErrorKind::TimedOut.into(),
         }
-    };
-    if url.web { join(stream, url).await } else { Ok(stream) }
+    }
+    Err(unreachable_at(url, failed).into())
 }
 
 /// Opens a WebSocket that carries MQTT.

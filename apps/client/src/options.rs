@@ -10,12 +10,53 @@ use crate::mqtt::Version;
 /// Where a server's WebSockets carry MQTT (CON-2).
 pub(crate) const PATH: &str = "/mqtt";
 
-/// Where a server listens, and by what: `mqtt://host[:1883]`, `mqtts://host[:8883]`, `ws://host[:8083]` or `wss://host[:8084]` (SPEC CON-1).
+/// What carries MQTT (SPEC CON-1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    Tcp,
+    Tls,
+    /// At `/mqtt`.
+    WebSocket,
+    WebSocketTls,
+    Quic,
+}
+
+impl Carrier {
+    const ALL: [Carrier; 5] = [Carrier::Tcp, Carrier::Tls, Carrier::WebSocket, Carrier::WebSocketTls, Carrier::Quic];
+
+    /// How a URL begins, and the port where it says none.
+    fn scheme(self) -> (&'static str, u16) {
+        match self {
+            Carrier::Tcp => ("mqtt", 1883),
+            Carrier::Tls => ("mqtts", 8883),
+            Carrier::WebSocket => ("ws", 8083),
+            Carrier::WebSocketTls => ("wss", 8084),
+            Carrier::Quic => ("quic", 14567),
+        }
+    }
+
+    /// The same in other words that are in use.
+    fn named(scheme: &str) -> Option<Carrier> {
+        match scheme {
+            "tcp" => Some(Carrier::Tcp),
+            "ssl" | "tls" => Some(Carrier::Tls),
+            own => Carrier::ALL.into_iter().find(|carrier| carrier.scheme().0 == own),
+        }
+    }
+
+    pub fn is_secure(self) -> bool {
+        match self {
+            Carrier::Tcp | Carrier::WebSocket => false,
+            Carrier::Tls | Carrier::WebSocketTls | Carrier::Quic => true,
+        }
+    }
+}
+
+/// Where a server listens, and by what: `mqtt://host[:1883]`, `mqtts://host[:8883]`, `ws://host[:8083]`, `wss://host[:8084]` or
+/// `quic://host[:14567]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Url {
-    pub tls: bool,
-    /// MQTT is carried by a WebSocket, at `/mqtt`.
-    pub web: bool,
+    pub carrier: Carrier,
     /// A DNS name or an address, IPv6 without brackets.
     pub host: String,
     pub port: u16,
@@ -26,15 +67,14 @@ impl FromStr for Url {
 
     fn from_str(text: &str) -> Result<Url, Error> {
         let bad = || Error::Url(text.to_owned());
-        let (tls, web, rest) = match text.split_once("://") {
-            Some(("mqtt" | "tcp", rest)) => (false, false, rest),
-            Some(("mqtts" | "ssl" | "tls", rest)) => (true, false, rest),
-            Some(("ws", rest)) => (false, true, rest),
-            Some(("wss", rest)) => (true, true, rest),
-            Some(_) => return Err(bad()),
-            None => (false, false, text),
+        let (carrier, rest) = match text.split_once("://") {
+            Some((scheme, rest)) => (Carrier::named(scheme).ok_or_else(bad)?, rest),
+            None => (Carrier::Tcp, text),
         };
-        let rest = if web { rest.strip_suffix(PATH).unwrap_or(rest) } else { rest };
+        let rest = match carrier {
+            Carrier::WebSocket | Carrier::WebSocketTls => rest.strip_suffix(PATH).unwrap_or(rest),
+            Carrier::Tcp | Carrier::Tls | Carrier::Quic => rest,
+        };
         let rest = rest.trim_end_matches('/');
         let (host, port) = match rest.strip_prefix('[') {
             Some(v6) => {
@@ -48,25 +88,15 @@ impl FromStr for Url {
         }
         let port = match port {
             Some(port) => port.parse().map_err(|_| bad())?,
-            None => match (web, tls) {
-                (false, false) => 1883,
-                (false, true) => 8883,
-                (true, false) => 8083,
-                (true, true) => 8084,
-            },
+            None => carrier.scheme().1,
         };
-        Ok(Url { tls, web, host: host.to_owned(), port })
+        Ok(Url { carrier, host: host.to_owned(), port })
     }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match (self.web, self.tls) {
-            (false, false) => "mqtt",
-            (false, true) => "mqtts",
-            (true, false) => "ws",
-            (true, true) => "wss",
-        };
+        let (scheme, _) = self.carrier.scheme();
         match self.host.contains(':') {
             true => write!(f, "{scheme}://[{}]:{}", self.host, self.port),
             false => write!(f, "{scheme}://{}:{}", self.host, self.port),
@@ -117,7 +147,7 @@ pub struct Options {
     pub client_id: String,
     /// The device's token (ID-7); none where the certificate is enough.
     pub token: Option<String>,
-    /// Needed for `mqtts`.
+    /// Needed for `mqtts`, `wss` and `quic`.
     pub tls: Option<Tls>,
     pub version: Version,
     /// How many durable items the server may have on the way to us, not yet taken from [`crate::Events`].
@@ -130,7 +160,7 @@ pub struct Options {
     pub reconnect: bool,
     /// A call without answer after this long fails.
     pub call_timeout: Duration,
-    /// A connection that is not accepted after this long is given up.
+    /// A connection that is not accepted after this long is given up; each of several ways has its share of it.
     pub connect_timeout: Duration,
 }
 

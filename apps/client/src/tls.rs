@@ -6,7 +6,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::{Error, Tls, Url};
+use crate::{Carrier, Error, Tls, Url};
 
 /// The authorities of a PEM bundle; at least one.
 pub(crate) fn roots(ca_pem: &str) -> Result<Arc<RootCertStore>, Error> {
@@ -26,17 +26,13 @@ pub(crate) fn authorities(ca_pem: &str) -> Result<Vec<CertificateDer<'static>>, 
     }
 }
 
-/// What a connection to a server that `tls` trusts needs; `web`, to carry a WebSocket.
-pub(crate) fn config(tls: &Tls, web: bool) -> Result<Arc<ClientConfig>, Error> {
-    let mut config = config_with(roots(&tls.ca_pem)?, tls)?;
-    if web {
-        Arc::make_mut(&mut config).alpn_protocols = vec![b"http/1.1".to_vec()];
-    }
-    Ok(config)
+/// What a connection by `carrier` to a server that `tls` trusts needs.
+pub(crate) fn config(tls: &Tls, carrier: Carrier) -> Result<Arc<ClientConfig>, Error> {
+    config_with(roots(&tls.ca_pem)?, tls, carrier)
 }
 
 /// As [`config`], with authorities read before: thousands of connections share them.
-pub(crate) fn config_with(roots: Arc<RootCertStore>, tls: &Tls) -> Result<Arc<ClientConfig>, Error> {
+pub(crate) fn config_with(roots: Arc<RootCertStore>, tls: &Tls, carrier: Carrier) -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -52,7 +48,11 @@ pub(crate) fn config_with(roots: Arc<RootCertStore>, tls: &Tls) -> Result<Arc<Cl
         }
         None => builder.with_no_client_auth(),
     };
-    config.alpn_protocols = vec![b"mqtt".to_vec()];
+    let protocol: &[u8] = match carrier {
+        Carrier::Tcp | Carrier::Tls | Carrier::Quic => b"mqtt",
+        Carrier::WebSocket | Carrier::WebSocketTls => b"http/1.1",
+    };
+    config.alpn_protocols = vec![protocol.to_vec()];
     Ok(Arc::new(config))
 }
 

@@ -98,9 +98,11 @@ fn while_writing_only_a_stroke_makes_a_command() {
 fn addresses_of_servers_are_read_and_written() {
     let url = |text: &str| text.parse::<Url>().map(|url| url.to_string()).ok();
     assert_eq!(url("mqtts://chat.example"), Some("mqtts://chat.example:8883".into()));
+    assert_eq!(url("quic://chat.example"), Some("quic://chat.example:14567".into()));
+    assert_eq!(url("wss://chat.example/mqtt"), Some("wss://chat.example:8084".into()));
     assert_eq!(url("127.0.0.1:1884"), Some("mqtt://127.0.0.1:1884".into()));
     assert_eq!(url("mqtt://[::1]:1883/"), Some("mqtt://[::1]:1883".into()));
-    for bad in ["http://x", "mqtt://", "mqtt://a:b", "mqtt://u@h", "mqtt://h:70000"] {
+    for bad in ["http://x", "quic://a/mqtt", "mqtt://", "mqtt://a:b", "mqtt://u@h", "mqtt://h:70000"] {
         assert_eq!(url(bad), None, "{bad}");
     }
 }

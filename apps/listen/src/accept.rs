@@ -4,14 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::gate::Ticket;
-use crate::{Arrival, Doorman, Kind, Serve, Stream};
+use crate::{Arrival, Doorman, Serve, Stream, TlsNow};
 
 /// After an error of accepting (too many open files): it does not go away at once.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Takes connections and hands them to the ring threads, one after the other, until who serves them stops.
 pub(crate) async fn run<S: Serve>(
     listener: std::net::TcpListener,
-    kind: Kind,
+    tls: Option<TlsNow>,
     doorman: Arc<Doorman>,
     server: Arc<S>,
     next: Arc<AtomicUsize>,
@@ -34,7 +34,7 @@ pub(crate) async fn run<S: Serve>(
             biased;
             () = stopped.as_mut() => return,
             accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => hand_over(stream, from, &kind, &doorman, &server, &next),
+                Ok((stream, from)) => hand_over(stream, from, &tls, &doorman, &server, &next),
                 Err(failure) => {
                     tracing::warn!(%failure, "cannot accept connections");
                     tokio::time::sleep(PAUSE).await;
@@ -47,7 +47,7 @@ pub(crate) async fn run<S: Serve>(
 fn hand_over<S: Serve>(
     stream: TcpStream,
     from: SocketAddr,
-    kind: &Kind,
+    tls: &Option<TlsNow>,
     doorman: &Arc<Doorman>,
     server: &Arc<S>,
     next: &AtomicUsize,
@@ -59,15 +59,14 @@ fn hand_over<S: Serve>(
     let Ok(stream) = stream.into_std() else {
         return;
     };
-    let thread = next.fetch_add(1, Ordering::Relaxed) % doorman.handle.threads().max(1);
-    let (kind, own, server) = (kind.clone(), doorman.clone(), server.clone());
-    doorman.handle.spawn_with(thread, move || serve(stream, from, kind, own, server, ticket));
+    let (tls, own, server) = (tls.clone(), doorman.clone(), server.clone());
+    doorman.handle.spawn_with(doorman.thread(next), move || serve(stream, from, tls, own, server, ticket));
 }
 
 async fn serve<S: Serve>(
     stream: std::net::TcpStream,
     from: SocketAddr,
-    kind: Kind,
+    tls: Option<TlsNow>,
     doorman: Arc<Doorman>,
     server: Arc<S>,
     ticket: Ticket,
@@ -75,15 +74,14 @@ async fn serve<S: Serve>(
     let Ok(stream) = registered(stream) else {
         return;
     };
-    let arrival = match kind {
-        Kind::Tcp => Arrival { stream: Stream::Plain(stream), from, certificate: None, ticket },
-        Kind::Tls(config) => {
-            let handshake = TlsAcceptor::from(config()).accept(stream);
+    let arrival = match tls {
+        None => Arrival { stream: Stream::Plain(stream), from, certificate: None, ticket },
+        Some(tls) => {
+            let handshake = TlsAcceptor::from(tls()).accept(stream);
             let Ok(Ok(stream)) = tokio::time::timeout(doorman.patience, handshake).await else {
                 return;
             };
-            let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-            let certificate = leaf.and_then(|leaf| (doorman.identify)(leaf)).map(Arc::new);
+            let certificate = doorman.known(stream.get_ref().1.peer_certificates().and_then(<[_]>::first));
             Arrival { stream: Stream::Tls(Box::new(stream)), from, certificate, ticket }
         }
     };

@@ -1,12 +1,12 @@
 //! Ports: taken first, all of them, and served only then.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use tokio::net::TcpSocket;
 
-use crate::{Doorman, Kind, Listen, Serve, accept};
+use crate::{Doorman, Kind, Listen, Serve, TlsNow, accept, quic};
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -18,10 +18,14 @@ pub enum Error {
 }
 
 /// Listening sockets.
-#[derive(Debug)]
 pub struct Bound {
     addresses: Vec<SocketAddr>,
-    waiting: Mutex<Vec<(TcpListener, Kind)>>,
+    waiting: Mutex<Vec<Socket>>,
+}
+
+enum Socket {
+    Tcp(TcpListener, Option<TlsNow>),
+    Udp(UdpSocket, TlsNow),
 }
 
 impl Bound {
@@ -33,9 +37,9 @@ impl Bound {
         let mut addresses = Vec::new();
         let mut waiting = Vec::new();
         for Listen { address, kind } in listens {
-            let listener = listen(address).map_err(|source| Error::Bind { address, source })?;
-            addresses.push(listener.local_addr().map_err(|source| Error::Bind { address, source })?);
-            waiting.push((listener, kind));
+            let (bound, socket) = Socket::bind(address, kind).map_err(|source| Error::Bind { address, source })?;
+            addresses.push(bound);
+            waiting.push(socket);
         }
         Ok(Bound { addresses, waiting: Mutex::new(waiting) })
     }
@@ -50,10 +54,32 @@ impl Bound {
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(|broken| broken.into_inner()));
         let next = Arc::new(AtomicUsize::new(0));
         let threads = doorman.handle.threads().max(1);
-        for (index, (listener, kind)) in waiting.into_iter().enumerate() {
-            let loops = accept::run(listener, kind, doorman.clone(), server.clone(), next.clone());
-            doorman.handle.spawn(index % threads, loops);
+        for (index, socket) in waiting.into_iter().enumerate() {
+            let (own, server, next) = (doorman.clone(), server.clone(), next.clone());
+            match socket {
+                Socket::Tcp(listener, tls) => {
+                    doorman.handle.spawn(index % threads, accept::run(listener, tls, own, server, next))
+                }
+                Socket::Udp(socket, tls) => {
+                    doorman.handle.spawn(index % threads, quic::run(socket, tls, own, server, next))
+                }
+            };
         }
+    }
+}
+
+impl Socket {
+    fn bind(address: SocketAddr, kind: Kind) -> std::io::Result<(SocketAddr, Socket)> {
+        let tls = match kind {
+            Kind::Tcp => None,
+            Kind::Tls(tls) => Some(tls),
+            Kind::Quic(tls) => {
+                let socket = UdpSocket::bind(address)?;
+                return Ok((socket.local_addr()?, Socket::Udp(socket, tls)));
+            }
+        };
+        let listener = listen(address)?;
+        Ok((listener.local_addr()?, Socket::Tcp(listener, tls)))
     }
 }
 

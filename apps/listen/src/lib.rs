@@ -1,9 +1,10 @@
 //! Listeners: what stands between a port and a protocol, whichever is spoken there.
 //!
-//! A connection is accepted, counted by the [`Gate`] (one for all listeners, so that an address has as many strangers whatever they
+//! A connection, by TCP or by QUIC, is accepted, counted by the [`Gate`] (one for all listeners, so that an address has as many strangers whatever they
 //! speak), handed to a ring thread, led through the TLS handshake, and given to who serves it as an [`Arrival`].
 
 mod accept;
+mod quic;
 mod gate;
 mod bound;
 mod closing;
@@ -11,10 +12,12 @@ mod closing;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chat::Chat;
 use chat::door::Certificate;
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -39,15 +42,19 @@ pub struct Listen {
 #[derive(Clone)]
 pub enum Kind {
     Tcp,
-    /// Asked for at each handshake, so that a new certificate or revocation list needs no restart.
-    Tls(Arc<dyn Fn() -> Arc<rustls::ServerConfig> + Send + Sync>),
+    Tls(TlsNow),
+    Quic(TlsNow),
 }
+
+/// Asked for at each handshake, so that a new certificate or authority needs no restart.
+pub type TlsNow = Arc<dyn Fn() -> Arc<rustls::ServerConfig> + Send + Sync>;
 
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::Tcp => "Tcp",
             Kind::Tls(_) => "Tls",
+            Kind::Quic(_) => "Quic",
         })
     }
 }
@@ -64,6 +71,16 @@ pub struct Doorman {
 }
 
 impl Doorman {
+    /// Connections live on all threads, one after the other.
+    fn thread(&self, next: &AtomicUsize) -> usize {
+        next.fetch_add(1, Ordering::Relaxed) % self.handle.threads().max(1)
+    }
+
+    /// Who holds the certificate that a handshake has proved.
+    fn known(&self, leaf: Option<&CertificateDer<'_>>) -> Option<Arc<Certificate>> {
+        leaf.and_then(|leaf| (self.identify)(leaf)).map(Arc::new)
+    }
+
     /// Whether a certificate has expired or has been revoked. A resumed TLS session has not had its certificate looked at, so every
     /// protocol asks before it lets anybody in (SEC-2).
     pub fn is_over(&self, certificate: &Certificate) -> bool {
@@ -84,6 +101,7 @@ pub struct Arrival {
 pub enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Quic(Box<::quic::Stream>),
 }
 
 /// Who serves what arrives.

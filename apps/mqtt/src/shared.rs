@@ -97,6 +97,7 @@ impl Serve for Shared {
         match stream {
             Stream::Plain(stream) => connection::serve(stream, self, certificate, ticket).await,
             Stream::Tls(stream) => connection::serve(stream, self, certificate, ticket).await,
+            Stream::Quic(stream) => connection::serve(stream, self, certificate, ticket).await,
         }
     }
 

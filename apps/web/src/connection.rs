@@ -45,6 +45,8 @@ pub(crate) async fn serve(arrival: Arrival, shared: Arc<Shared>) {
             true => two(stream, peer(true), &shared).await,
             false => one(stream, peer(true), &shared).await,
         },
+        // HTTP/3 is not spoken here.
+        Stream::Quic(_) => {}
     }
     drop(seat);
 }

@@ -69,7 +69,7 @@ fn plain(args: &BenchArgs, idle: &IdleArgs) -> Result<Vec<Target>, Error> {
 /// A certificate each where --url is TLS (registered at --register-url), else a token each.
 async fn devices(args: &BenchArgs, idle: &IdleArgs) -> Result<Vec<Target>, Error> {
     let to = address(&args.url)?;
-    if !args.url.tls {
+    if !args.url.carrier.is_secure() {
         let actors = accounts::pairs(args, idle.connections).await?;
         let target = |actor: accounts::Actor| Target {
             address: to,
@@ -85,7 +85,7 @@ async fn devices(args: &BenchArgs, idle: &IdleArgs) -> Result<Vec<Target>, Error
     let actors = accounts::certified(args, idle.connections).await?;
     let target = |actor: accounts::Actor| {
         let identity = actor.identity();
-        let config = tls::config_with(roots.clone(), &Tls { ca_pem: String::new(), identity })?;
+        let config = tls::config_with(roots.clone(), &Tls { ca_pem: String::new(), identity }, args.url.carrier)?;
         let secure = Some(Secure { config, name: name.clone() });
         Ok(Target { address: to, secure, client_id: actor.client_id, password: None, receive_max: 32 })
     };

@@ -25,7 +25,7 @@ pub struct LoginsArgs {
 }
 
 pub(super) async fn run(args: BenchArgs, logins: LoginsArgs) -> Result<(), Error> {
-    let (actors, roots) = match args.url.tls {
+    let (actors, roots) = match args.url.carrier.is_secure() {
         true => (accounts::certified(&args, ACTORS).await?, args.tls()?),
         false => (accounts::pairs(&args, ACTORS).await?, None),
     };
@@ -34,7 +34,7 @@ pub(super) async fn run(args: BenchArgs, logins: LoginsArgs) -> Result<(), Error
             .into_iter()
             .map(|actor| {
                 let mut options = Options::new(args.url.clone(), &actor.client_id);
-                options.token = (!args.url.tls).then(|| actor.token.clone());
+                options.token = (!args.url.carrier.is_secure()).then(|| actor.token.clone());
                 options.tls = roots.clone().map(|tls| crate::Tls { identity: actor.identity(), ..tls });
                 options.reconnect = false;
                 options

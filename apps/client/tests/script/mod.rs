@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use client::mqtt::{self, AckKind, Packet, Publication, Qos, Version};
-use client::{Client, Events, Options, Url};
+use client::{Carrier, Client, Events, Options, Url};
 use proto::Record;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -33,7 +33,7 @@ impl Server {
     pub(crate) fn options(&self) -> Options {
         let port = self.listener.local_addr().unwrap().port();
         let mut options =
-            Options::new(Url { tls: false, web: false, host: "127.0.0.1".into(), port }, "emqttd_38001_d1");
+            Options::new(Url { carrier: Carrier::Tcp, host: "127.0.0.1".into(), port }, "emqttd_38001_d1");
         options.token = Some("t1".into());
         options.call_timeout = Duration::from_secs(20);
         options

@@ -1,0 +1,66 @@
+//! The same for QUIC: one loop reads a port for all its connections, each of which lives on a thread of its own choosing.
+
+use std::net::UdpSocket;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
+
+use quic::{Knock, Listener};
+
+use crate::gate::Ticket;
+use crate::{Arrival, Doorman, Serve, Stream, TlsNow};
+
+/// Who is silent for so long has gone, whatever he has agreed on with the protocol above: MQTT looks after one and a half times the
+/// longest keep-alive.
+const SILENCE: Duration = Duration::from_millis(*proto::limits::KEEP_ALIVE_S.end() as u64 * 1500 + 10_000);
+
+/// Takes connections and hands them to the ring threads, one after the other, until who serves them stops.
+pub(crate) async fn run<S: Serve>(
+    socket: UdpSocket,
+    tls: TlsNow,
+    doorman: Arc<Doorman>,
+    server: Arc<S>,
+    next: Arc<AtomicUsize>,
+) {
+    let listener = match Listener::open(socket, tls(), SILENCE) {
+        Ok(listener) => listener,
+        Err(failure) => return tracing::error!(%failure, "a listener is lost"),
+    };
+    let mut stopped = pin!(server.stopped());
+    loop {
+        tokio::select! {
+            biased;
+            () = stopped.as_mut() => return,
+            knock = listener.knock() => match knock {
+                Some(knock) => hand_over(knock, &tls, &doorman, &server, &next),
+                None => return tracing::error!("a listener is lost"),
+            },
+        }
+    }
+}
+
+fn hand_over<S: Serve>(knock: Knock, tls: &TlsNow, doorman: &Arc<Doorman>, server: &Arc<S>, next: &AtomicUsize) {
+    // Anybody can write another's address on a letter: it counts when it has been proved.
+    let ticket = match knock.is_proven() {
+        false => None,
+        true => match doorman.gate.admit(knock.from().ip(), Instant::now()) {
+            Some(ticket) => Some(ticket),
+            None => return knock.ignore(),
+        },
+    };
+    let (tls, own, server) = (tls.clone(), doorman.clone(), server.clone());
+    doorman.handle.spawn_with(doorman.thread(next), move || serve(knock, tls, own, server, ticket));
+}
+
+async fn serve<S: Serve>(knock: Knock, tls: TlsNow, doorman: Arc<Doorman>, server: Arc<S>, ticket: Option<Ticket>) {
+    let from = knock.from();
+    let Ok(Ok(stream)) = tokio::time::timeout(doorman.patience, knock.answer(tls())).await else {
+        return;
+    };
+    let Some(ticket) = ticket.or_else(|| doorman.gate.admit(from.ip(), Instant::now())) else {
+        return;
+    };
+    let certificate = doorman.known(stream.certificate().as_ref());
+    server.serve(Arrival { stream: Stream::Quic(Box::new(stream)), from, certificate, ticket }).await;
+}

@@ -1,0 +1,23 @@
+//! QUIC, as far as both ends of MQTT need it (CON-1): ALPN `mqtt`, and one stream in both directions, opened by the client, whose bytes
+//! are those that TCP would carry.
+//!
+//! # Decisions
+//!
+//! - **One stream.** A client that opens more is told that there are no more. Streams for single topics would let answers overtake each
+//!   other, and sessions promise their order (SPEC G-5).
+//! - **No early data** (0-RTT). Others could repeat it, and of MQTT nothing is safe to repeat before the client is known: CONNECT takes a
+//!   session over, PUBLISH changes the world. Sessions of TLS are resumed all the same.
+//! - **MQTT's keep-alive decides who is silent.** QUIC's own time is that of the longest keep-alive, and the server sends nothing to keep a
+//!   connection open: a phone is not woken for that. Clients ping, so that routers between do not forget them.
+//! - **A connection may wander** from one address to another, and stays with its thread: one socket reads for all of a port.
+//! - **Addresses prove themselves.** Up to [`UNPROVEN_MAX`] handshakes may be under way with addresses that have not shown that they hear
+//!   us; beyond, clients are asked to come again with a token (Retry). Nothing is counted against an address before it has.
+
+mod bounds;
+mod listener;
+mod dial;
+mod stream;
+
+pub use dial::dial;
+pub use listener::{Knock, Listener, UNPROVEN_MAX};
+pub use stream::Stream;
