@@ -51,6 +51,9 @@ mod session;
 mod packet;
 mod message;
 mod broker;
+#[cfg(any(test, feature = "hostile"))]
+#[allow(clippy::indexing_slicing, reason = "it may fail")]
+pub mod hostile;
 
 pub use front::Front;
 pub use rights::Rule;

@@ -42,6 +42,7 @@ pub(crate) use service::is_service;
 pub(crate) use sessions::revoked;
 pub(crate) use version::ver;
 
+use super::profile::Linking;
 use super::{Halt, settle};
 use crate::door::Role;
 use crate::input::{WorkError, WorkResult};
@@ -74,8 +75,8 @@ enum Job {
     Voice { who: Who },
     /// AUTH-17, with the settings that came beside the request. `aside`: whom to answer instead of a session.
     Enrol { who: Who, settings: Vec<Feature>, aside: Option<Arc<Port>> },
-    /// PROFILE-5.
-    Mail { who: Who, proof: Box<Proof> },
+    /// PROFILE-5, SERVICE-1.
+    Mail { who: Who, proof: Box<Proof>, how: Linking },
     /// PROFILE-10.
     Move { who: Who, proof: Box<Proof> },
     /// ID-14: the authority makes the certificate that completes a registration.
@@ -201,7 +202,7 @@ pub(crate) fn worked(
         (Job::Certificate { registration, .. }, WorkResult::Issued(certificate)) => {
             verify::finish(&mut ask, *registration, Some(certificate))
         }
-        (Job::Mail { proof, .. }, WorkResult::Sent) => code::mailed(&mut ask, &proof),
+        (Job::Mail { proof, how, .. }, WorkResult::Sent) => code::mailed(&mut ask, &proof, how),
         (Job::Move { proof, .. }, WorkResult::Sent) => moving::sent(&mut ask, &proof),
         (Job::Mail { .. }, WorkResult::Failed(_)) => Err(Refusal::SmsSend.into()),
         (Job::Code { .. } | Job::Move { .. }, WorkResult::Failed(WorkError::TooOften)) => pending::not_sent(&mut ask),

@@ -12,7 +12,7 @@ use proto::ids::{Phone, PhoneId};
 use proto::records::{Feature, PresenceStatus, Profile, ProfileStatus, Roster};
 use proto::topic::{Owner, Topic};
 
-pub(crate) use email::{claim, confirmed, linked, release};
+pub(crate) use email::{Linking, claim, confirmed, linked, release};
 pub(crate) use moving::{Moved, keep_told, moved, tell_book, tell_other};
 pub(crate) use rosters::{create, drop_roster, found};
 
@@ -39,6 +39,9 @@ pub(crate) fn call(
     profile.settings.retain(|setting| !fleeting::is_mode(setting));
     match status {
         ProfileStatus::Get => get(chat, cx, fx, who, own, &profile),
+        ProfileStatus::Patch if email::is_added(&profile) => {
+            email::link(waiting, chat, cx, fx, who, own, &profile, Linking::Service)
+        }
         ProfileStatus::Patch => patch(chat, cx, fx, who, own, profile),
         ProfileStatus::Init | ProfileStatus::Create if who.is_service() => init(chat, cx, fx, who, own, profile),
         // PROFILE-12, asked by a device.
@@ -51,7 +54,7 @@ pub(crate) fn call(
         ProfileStatus::Set => set(chat, cx, fx, who, own, profile),
         ProfileStatus::Remove => rosters::remove(cx, fx, who, own, &profile),
         ProfileStatus::Delete => rosters::delete(cx, fx, who, own, &profile),
-        ProfileStatus::Link => email::link(waiting, chat, cx, fx, who, own, &profile),
+        ProfileStatus::Link => email::link(waiting, chat, cx, fx, who, own, &profile, Linking::Link),
         ProfileStatus::Email => email::confirm(cx, fx, who, own, &profile),
         ProfileStatus::Migrate => moving::migrate(waiting, chat, cx, fx, who, own, profile),
         ProfileStatus::Phone => moving::confirm(chat, cx, fx, who, own, profile),

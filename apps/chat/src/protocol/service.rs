@@ -99,8 +99,8 @@ impl Change {
             ServiceType::Aws | ServiceType::Gcp | ServiceType::Azure | ServiceType::Vox => {
                 self.linked(chat, cx, own, asked)
             }
-            // PROFILE-5: an address is linked by its code.
-            ServiceType::Email => return Err(Refusal::NotSupported.into()),
+            // By a request of its own: it waits for a code to leave (PROFILE-5).
+            ServiceType::Email => return Err(Refusal::InvalidData.into()),
         };
         let full = self.services.len() >= SERVICES_MAX;
         match self.services.iter_mut().find(|service| service.id == kept.id) {

@@ -8,12 +8,14 @@ use proto::limits::{REGISTRATION_MS, WRONG_CODES};
 use super::pending::{put_tries, tries_of};
 use super::{Ask, Halt, Job, Waiting, secret, tries};
 use crate::output::Work;
-use crate::protocol::{feature, profile};
+use crate::protocol::feature;
+use crate::protocol::profile::{self, Linking};
 use crate::rows::{self, PROFILE, PROOF, Proof};
 use crate::settings::Provider;
 use crate::{Chat, Cx, Fx, Who};
 
 /// Hands a code for an address to the provider; when it is on its way the call ends as [`profile::linked`] says.
+#[expect(clippy::too_many_arguments, reason = "a call, and how it is meant")]
 pub(crate) fn mail(
     phone: &Phone,
     waiting: &mut Waiting,
@@ -22,6 +24,7 @@ pub(crate) fn mail(
     fx: &mut Fx,
     who: &Who,
     address: Bytes,
+    how: Linking,
 ) -> Result<(), Halt> {
     let mut ask = Ask { phone, waiting, chat, cx, fx, who };
     if !chat.settings.providers.contains(&Provider::Log) {
@@ -39,14 +42,15 @@ pub(crate) fn mail(
     let settings = rows::read::<proto::records::Profile>(cx.store, PROFILE, phone.as_str().as_bytes())?;
     let settings = settings.unwrap_or_default().settings;
     let language = feature::language(&settings).map(Bytes::copy_from_slice);
-    ask.work(Job::Mail { who: who.clone(), proof: Box::new(proof) }, Work::MailCode { address, code, language })?;
+    let job = Job::Mail { who: who.clone(), proof: Box::new(proof), how };
+    ask.work(job, Work::MailCode { address, code, language })?;
     put_tries(ask.fx, phone, &count);
     Ok(())
 }
 
 /// The code is on its way: from now on it is waited for, in the place of an earlier one.
-pub(super) fn mailed(ask: &mut Ask<'_>, proof: &Proof) -> Result<(), Halt> {
-    profile::linked(ask.cx, ask.fx, ask.who, ask.phone, &proof.to)?;
+pub(super) fn mailed(ask: &mut Ask<'_>, proof: &Proof, how: Linking) -> Result<(), Halt> {
+    profile::linked(ask.cx, ask.fx, ask.who, ask.phone, &proof.to, how)?;
     ask.fx.put(PROOF, ask.phone.to_bytes(), rows::encode(proof));
     Ok(())
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use n2o::Failure;
-use proto::ids::Phone;
+use proto::ids::{Phone, PhoneId};
 use proto::records::{Auth, Cert, Contact, Feature, Io, Service};
 use proto::{Outcome, Refusal};
 
 use super::key::{self, Bound};
 use super::{Ask, Halt, Job, Waiting, device, proof, register};
 use crate::door::{Certificate, Out, Role};
-use crate::effects::{self, answer};
+use crate::effects::{self, Seen, answer};
 use crate::output::{Output, Work};
 use crate::protocol::{contact, presence, service};
 use crate::rows::{self, Device};
@@ -107,16 +107,22 @@ pub(super) fn enrolled(
     let mut devices = device::all(ask.cx, ask.phone)?;
     devices.retain(|kept| kept.dev_key != row.dev_key);
     devices.push(row);
-    Ok(announce(ask.cx, ask.fx, ask.phone, &devices)?)
+    Ok(announce(ask.cx, ask.fx, ask.phone, &devices, Seen::by(ask.who))?)
 }
 
-/// SEC-9: the keys of an account's devices have changed; to the friends of each of its rosters. `devices` are those that it has now.
-pub(super) fn announce(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, devices: &[Device]) -> Result<(), Failure> {
+/// SEC-9: the keys of an account's devices have changed; to the friends of each of its rosters, and to the own devices (G-9) but the one
+/// that asked. `devices` are those that it has now.
+pub(super) fn announce(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, devices: &[Device], seen: Seen) -> Result<(), Failure> {
     let services = service::kept(cx, phone)?;
-    tell(cx, fx, phone, devices, &services)
+    for (own, face) in tell(cx, fx, phone, devices, &services)? {
+        let merge = effects::contact_merge(&own, own.as_str().as_bytes());
+        effects::notify(fx, cx, phone, &effects::ses(cx, &own)?, &face, merge, seen)?;
+    }
+    Ok(())
 }
 
-/// The same when further certificates have changed to these (SERVICE-1, 2); `ended` are no device's any more.
+/// The same when further certificates have changed to these (SERVICE-1, 2), of which the Profile tells the own devices; `ended` are no
+/// device's any more.
 pub(crate) fn announce_keys(
     cx: &Cx<'_>,
     fx: &mut Fx,
@@ -126,13 +132,21 @@ pub(crate) fn announce_keys(
 ) -> Result<(), Failure> {
     let has_ended = |row: &Device| ended.iter().any(|gone| row.key.as_ref() == Some(gone));
     let devices: Vec<Device> = device::all(cx, phone)?.into_iter().filter(|row| !has_ended(row)).collect();
-    tell(cx, fx, phone, &devices, services)
+    tell(cx, fx, phone, &devices, services).map(drop)
 }
 
-fn tell(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, devices: &[Device], services: &[Service]) -> Result<(), Failure> {
+/// Gives back what the friends of each roster are told.
+fn tell(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    phone: &Phone,
+    devices: &[Device],
+    services: &[Service],
+) -> Result<Vec<(PhoneId, Contact)>, Failure> {
     device::keep_keys(cx, fx, phone, devices)?;
     let mut keys = contact::certificates(devices);
     keys.extend(service::certificates(services));
+    let mut told = Vec::new();
     for roster in rows::roster_ids(cx.store, phone)? {
         let own = phone.roster(roster);
         let face = Contact {
@@ -142,6 +156,7 @@ fn tell(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, devices: &[Device], services: &
             ..Contact::default()
         };
         presence::tell_face(cx, fx, &own, &face)?;
+        told.push((own, face));
     }
-    Ok(())
+    Ok(told)
 }

@@ -12,8 +12,9 @@ use proto::records::Io;
 use super::device::{self, Unbind};
 use super::key::{self, Bound};
 use super::proof::{Proved, Token, is_over, judge};
-use super::secret;
+use super::{enrol, secret};
 use crate::door::{Bye, Certificate, Denied, Role};
+use crate::effects::Seen;
 use crate::protocol::feature::{self, AUTH_DATA};
 use crate::rows::{Device, PROFILE, roster_ids};
 use crate::{Account, Admit, Admitted, Chat, Cx, Fx, Group, Input, Name, names};
@@ -166,7 +167,7 @@ fn renew(cx: &Cx<'_>, row: &mut Device, token: Option<Token>, renamed: bool) -> 
     Some(token)
 }
 
-/// ID-9 rule 2: account, session row and binding come into being as far as they are not there.
+/// ID-9 rule 2: account, session row and binding come into being as far as they are not there; others learn of the key (SEC-9).
 fn bind(
     chat: &Chat,
     cx: &Cx<'_>,
@@ -179,7 +180,7 @@ fn bind(
     let opened = device::open(chat, cx, fx, phone, Some(certificate))?;
     let mut devices = device::all(cx, phone)?;
     devices.retain(|known| known.dev_key != admit.device.as_str().as_bytes());
-    let mut fresh = false;
+    let (is_new, mut fresh) = (row.is_none(), false);
     let mut row = match row {
         Some(mut row) => {
             fresh = begin_anew(cx, &mut row)?;
@@ -190,15 +191,21 @@ fn bind(
             dev_key: admit.device.to_bytes(),
             client_id: device::client_id(phone, &admit.device),
             created: cx.now.0,
-            birth: cx.id()?,
             ..Device::default()
         },
     };
     device::bind(fx, &mut row, certificate);
     row.last_online = cx.now.0;
+    devices.push(row.clone());
+    if !opened.is_new {
+        enrol::announce(cx, fx, phone, &devices, Seen::By(admit.connection))?;
+    }
+    if is_new {
+        // After all that is told of it (DLV-11).
+        row.birth = cx.id()?;
+    }
     device::put(fx, phone, &admit.device, &row);
     let (birth, puback) = (row.birth, puback(&row));
-    devices.push(row);
     let rosters = opened.rosters.iter().map(|(id, _)| id.roster()).collect();
     let account = device::changed(cx, fx, phone, rosters, &devices)?;
     let until = Some(certificate.not_after);

@@ -11,7 +11,7 @@ use super::device::{self, Unbind};
 use super::register::given;
 use super::{Ask, Halt, enrol};
 use crate::door::Bye;
-use crate::effects::{answer, answer_also, done, show};
+use crate::effects::{Seen, answer, answer_also, done, show};
 use crate::protocol::feature::{self, AUTH_DATA};
 use crate::protocol::service;
 use crate::rows::{self, Device};
@@ -96,7 +96,7 @@ pub(crate) fn revoked(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, key: &Bytes) -> R
         return service::revoked(cx, fx, phone, key);
     };
     end(cx, fx, phone, row)?;
-    tell_devices(cx, fx, phone, devices.clone(), |kept| kept.dev_key != row.dev_key)
+    tell_devices(cx, fx, phone, devices.clone(), Seen::ByNobody, |kept| kept.dev_key != row.dev_key)
 }
 
 /// AUTH-11: settings and system of this session.
@@ -122,10 +122,10 @@ fn own_key(ask: &Ask<'_>) -> Result<DevKey, Refusal> {
     ask.who.device.clone().ok_or(Refusal::PermissionDenied)
 }
 
-/// Tells the sessions which devices the account has left, and friends which keys (SEC-9).
+/// Tells the sessions which devices the account has left, and friends and own devices which keys (SEC-9).
 fn tell_account(ask: &mut Ask<'_>, stays: impl Fn(&Device) -> bool) -> Result<(), Failure> {
     let devices = device::all(ask.cx, ask.phone)?;
-    tell_devices(ask.cx, ask.fx, ask.phone, devices, stays)
+    tell_devices(ask.cx, ask.fx, ask.phone, devices, Seen::by(ask.who), stays)
 }
 
 fn tell_devices(
@@ -133,12 +133,13 @@ fn tell_devices(
     fx: &mut Fx,
     phone: &Phone,
     mut devices: Vec<Device>,
+    seen: Seen,
     stays: impl Fn(&Device) -> bool,
 ) -> Result<(), Failure> {
     let had_keys = devices.iter().any(|device| device.certificate.is_some() && !stays(device));
     devices.retain(stays);
     if had_keys {
-        enrol::announce(cx, fx, phone, &devices)?;
+        enrol::announce(cx, fx, phone, &devices, seen)?;
     }
     device::changed(cx, fx, phone, rows::roster_ids(cx.store, phone)?, &devices)?;
     Ok(())

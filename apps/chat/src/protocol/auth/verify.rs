@@ -93,16 +93,19 @@ pub(super) fn finish(
     let opened = device::open(ask.chat, ask.cx, ask.fx, ask.phone, face(&registration.proof))?;
     use_up(ask, &registration.proof, opened.is_new)?;
     let row = born(ask, &registration, !devices.is_empty())?;
-    let (row, token) = install(ask, row, before.as_ref(), bind.as_deref(), registration.push.clone())?;
+    let (mut row, token) = install(ask, row, before.as_ref(), bind.as_deref(), registration.push.clone())?;
     answer_login(ask, &row, token, issued.as_deref(), &opened)?;
     if let Some(before) = &before {
         take_over(ask, before);
     }
     let is_rekeyed = row.key != before.as_ref().and_then(|before| before.key.clone());
-    devices.push(row);
+    devices.push(row.clone());
     if is_rekeyed {
-        enrol::announce(ask.cx, ask.fx, ask.phone, &devices)?;
+        enrol::announce(ask.cx, ask.fx, ask.phone, &devices, Seen::by(ask.who))?;
     }
+    // Born after all that is told of it (DLV-11).
+    row.birth = ask.cx.id()?;
+    device::put(ask.fx, ask.phone, &registration.device, &row);
     let rosters = opened.rosters.iter().map(|(id, _)| id.roster()).collect();
     device::changed(ask.cx, ask.fx, ask.phone, rosters, &devices)?;
     Ok(())
@@ -181,7 +184,7 @@ fn use_up(ask: &mut Ask<'_>, proof: &Proof, is_new: bool) -> Result<(), Failure>
     Ok(())
 }
 
-/// The new session row, and AUTH-18 to the devices that are there: the new one is born after it (DLV-11).
+/// The new session row, and AUTH-18 to the devices that are there.
 fn born(ask: &mut Ask<'_>, registration: &Registration, has_others: bool) -> Result<Device, Failure> {
     let row = Device {
         phone: ask.phone.to_bytes(),
@@ -204,10 +207,10 @@ fn born(ask: &mut Ask<'_>, registration: &Registration, has_others: bool) -> Res
         let topic = Topic::Ses(Owner::Account(ask.phone.clone()));
         effects::notify(ask.fx, ask.cx, ask.phone, &topic, &notice, None, Seen::ByNobody)?;
     }
-    Ok(Device { birth: ask.cx.id()?, ..row })
+    Ok(row)
 }
 
-/// Writes the session row in the place of the one before, with a new token and the key that opens it.
+/// What goes into the session row in the place of the one before: a new token, and the key that opens it.
 fn install(
     ask: &mut Ask<'_>,
     mut row: Device,
@@ -232,7 +235,6 @@ fn install(
         push::let_go(ask.cx, ask.fx, before)?;
     }
     push::hold(ask.chat, ask.cx, ask.fx, &mut row, push)?;
-    device::put(ask.fx, ask.phone, &device::dev_key(&row)?, &row);
     Ok((row, token))
 }
 

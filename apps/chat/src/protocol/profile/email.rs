@@ -21,7 +21,17 @@ const ADDRESS_BYTES: usize = 254;
 /// Addresses of one account.
 const ADDRESSES: usize = 16;
 
-/// PROFILE-5: a code goes to the address.
+/// How an address is linked, which decides what answers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Linking {
+    /// PROFILE-5.
+    Link,
+    /// SERVICE-1, by PROFILE-4.
+    Service,
+}
+
+/// PROFILE-5: a code goes to the address. Asked for by SERVICE-1, an address that is verified needs none (G-7).
+#[expect(clippy::too_many_arguments, reason = "a call, and how it is meant")]
 pub(super) fn link(
     waiting: &mut Waiting,
     chat: &Chat,
@@ -30,26 +40,50 @@ pub(super) fn link(
     who: &Who,
     own: &Phone,
     asked: &Profile,
+    how: Linking,
 ) -> Result<(), Halt> {
     let row = own_row(cx, who, own, asked)?;
     let (address, _) = given(asked)?;
+    if how == Linking::Service && verified(&row).contains(&address) {
+        return super::change(cx, fx, who, own, &row, row.clone(), ProfileStatus::Patch);
+    }
     if holder(cx, &address)?.is_some_and(|holder| holder != own.as_str().as_bytes()) {
         return Err(Refusal::AlreadyPresent.into());
     }
     if find(&row, &address).is_none() && row.services.iter().filter(|service| is_email(service)).count() >= ADDRESSES {
         return Err(Refusal::Limit.into());
     }
-    auth::mail_code(own, waiting, chat, cx, fx, who, address)
+    auth::mail_code(own, waiting, chat, cx, fx, who, address, how)
+}
+
+/// SERVICE-1: whether the request adds an address, and nothing else, since it waits for the code to leave.
+pub(super) fn is_added(asked: &Profile) -> bool {
+    let [service] = &asked.services[..] else { return false };
+    let is_alone = asked.settings.is_empty() && asked.balance.unwrap_or_default() == 0;
+    is_alone && is_email(service) && service.status == Some(ServiceStatus::Add)
 }
 
 /// The code is on its way: the address is noted, but nobody's yet.
-pub(crate) fn linked(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, address: &Bytes) -> Result<(), Halt> {
+pub(crate) fn linked(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Phone,
+    address: &Bytes,
+    how: Linking,
+) -> Result<(), Halt> {
     let row: Option<Profile> = rows::read(cx.store, PROFILE, own.as_str().as_bytes())?;
-    let mut row = row.ok_or(Refusal::ProfileNotFound)?;
+    let row = row.ok_or(Refusal::ProfileNotFound)?;
+    let mut after = row.clone();
     if find(&row, address).is_none() {
-        row.services.push(service(address, ServiceStatus::Added));
-        row.update = Some(cx.now.0);
-        fx.put(PROFILE, own.to_bytes(), rows::encode(&row));
+        after.services.push(service(address, ServiceStatus::Added));
+    }
+    match how {
+        Linking::Service => return super::change(cx, fx, who, own, &row, after, ProfileStatus::Patch),
+        Linking::Link if after != row => {
+            fx.put(PROFILE, own.to_bytes(), rows::encode(&Profile { update: Some(cx.now.0), ..after }));
+        }
+        Linking::Link => {}
     }
     effects::answer(fx, who, vec![effects::done(Outcome::EmailSent)]);
     Ok(())
