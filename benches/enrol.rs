@@ -33,8 +33,9 @@ fn main() {
 }
 
 fn start(home: &std::path::Path) -> Child {
-    let listen: String =
-        ["mqtt", "mqtts", "http", "https", "shell"].map(|name| format!("{name} = [\"127.0.0.1:0\"]\n")).concat();
+    let listen: String = ["mqtt", "mqtts", "quic", "http", "https", "shell"]
+        .map(|name| format!("{name} = [\"127.0.0.1:0\"]\n"))
+        .concat();
     fs::write(home.join("chat.toml"), format!("profile = \"dev\"\nlog = \"warn\"\n[listen]\n{listen}"))
         .expect("written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_chat"));

@@ -8,6 +8,7 @@ mod records;
 mod revocations;
 
 use std::collections::HashSet;
+use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -71,7 +72,9 @@ impl Registrar {
             keeper: keeper::Bell::default(),
         };
         registrar.recall()?;
-        registrar.issue_list()?;
+        if !registrar.goes_on_with_list()? {
+            registrar.issue_list()?;
+        }
         Ok(Arc::new(registrar))
     }
 
@@ -182,6 +185,25 @@ impl Registrar {
         let issued = *self.listed.read().unwrap_or_else(PoisonError::into_inner);
         // A clock that was set back makes it old as well.
         SystemTime::now().duration_since(issued).is_ok_and(|age| age >= LIST_AGE) || issued > SystemTime::now()
+    }
+
+    /// The list that an earlier run has signed serves, if it says what is revoked now and is not old: the key is not needed for it.
+    fn goes_on_with_list(&self) -> Result<bool, Failure> {
+        let Ok(der) = fs::read(&self.path) else { return Ok(false) };
+        let Ok(list) = ca::read_list(&der, &[self.authority.certificate_der()]) else { return Ok(false) };
+        *self.listed.write().unwrap_or_else(PoisonError::into_inner) = list.this_update;
+        let listed: HashSet<&[u8]> = list.revoked.iter().map(|entry| entry.serial.as_slice()).collect();
+        let (now, mut said, mut unsaid) = (millis(SystemTime::now()), 0, 0);
+        self.each_revoked(|serial, row| {
+            if row.at <= now && row.until > now {
+                *(if listed.contains(serial) { &mut said } else { &mut unsaid }) += 1;
+            }
+        })?;
+        if self.is_list_old() || unsaid > 0 || said < listed.len() {
+            return Ok(false);
+        }
+        *self.list.write().unwrap_or_else(PoisonError::into_inner) = der.into();
+        Ok(true)
     }
 
     /// Signs the list of what is revoked now and not over.

@@ -72,6 +72,7 @@ fn prepare(start: &Start) -> Result<(Home, Settings, Origin, Lock), Failure> {
     let lock = home.lock()?;
     home.remove_addresses();
     more_files();
+    no_dumps();
     Ok((home, settings, origin, lock))
 }
 
@@ -82,6 +83,14 @@ fn more_files() {
     limit.current = limit.maximum;
     if let Err(failure) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%failure, "cannot raise the number of open files");
+    }
+}
+
+/// SEC-12: keys are in memory; no dump of it is left behind, however the program ends.
+fn no_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    if let Err(failure) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
+        tracing::warn!(%failure, "cannot forbid dumps of memory");
     }
 }
 

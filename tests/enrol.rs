@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use client::{Account, Client, Enrolment, Identity, Options};
+use proto::{Profile, ProfileStatus, Service};
 use rustls::crypto::aws_lc_rs;
 use support::Server;
 use support::wire::{greet, open};
@@ -196,6 +197,47 @@ fn sec_4_auth_17_curl_enrols_with_client_id_and_token_beside_the_device_s_connec
     assert_eq!(wrong("nobody:"), 401);
     assert_eq!(user.enrols("one", "simpleenroll", &[]), 401);
     assert_eq!(user.enrols("one", "simplereenroll", &["-u", &basic]), 401, "by certificate only");
+}
+
+#[test]
+fn profile_11_sec_4_a_device_whose_account_has_moved_enrols_and_renews_under_its_new_name() {
+    let server = Server::start();
+    let user = User::of(&server);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (account, client) = runtime.block_on(register(&server, &invite(&server)));
+    user.asks("before", P256, "");
+    let old = format!("{}:{}", account.client_id, account.token);
+    assert_eq!(user.enrols("before", "simpleenroll", &["-u", &old]), 200);
+
+    let moved = "380670000777";
+    let code = server.remote(&format!("invite {moved}")).trim().to_owned();
+    runtime.block_on(async {
+        let ask = |status, services| {
+            let profile = Profile { phone: Some(moved.into()), status: Some(status), services, ..Profile::default() };
+            client.call(profile)
+        };
+        ask(ProfileStatus::Migrate, Vec::new()).await.expect("a code is waited for");
+        let proof = Service { login: Some(moved.into()), password: Some(code.into()), ..Service::default() };
+        ask(ProfileStatus::Phone, vec![proof]).await.expect("moved");
+    });
+    runtime.block_on(client.close());
+    let own = format!("emqttd_{moved}_d1");
+
+    // By the certificate of the time before, by the new name, and by what that gave.
+    for (name, how) in [
+        ("next", vec!["--cert", "before.pem", "--key", "before.key"]),
+        ("token", vec!["-u", &format!("{own}:{}", account.token)]),
+        ("last", vec!["--cert", "token.pem", "--key", "token.key"]),
+    ] {
+        user.asks(name, P256, "");
+        let path = if name == "token" { "simpleenroll" } else { "simplereenroll" };
+        assert_eq!(user.enrols(name, path, &how), 200, "{name}: {}", user.headers());
+        assert_eq!(user.client_id(name), own, "{name}");
+        assert!(user.openssl(&format!("x509 -in {name}.pem -noout -subject")).contains(moved));
+        assert_eq!(connects(&server, &user.identity(name), &own), 0, "{name}");
+    }
+    // Nobody else gets in by the name that is free again.
+    assert_eq!(user.enrols("last", "simpleenroll", &["-u", &format!("{PHONE}:{}", account.token)]), 401);
 }
 
 #[test]

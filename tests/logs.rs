@@ -1,7 +1,11 @@
-//! SEC-10: what is written to the log, at the highest level, through a conversation: no payload, token, code or password; and account keys
+//! SEC-10, SEC-12: what is written to the log, and to any other file, at the highest level, through a conversation: no payload, token, code or password; and account keys
 //! at debug level only.
 
 mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use client::mqtt::Qos;
 use client::{Account, Client, Enrolment, Event, Events, Options, Registered, Url};
@@ -110,6 +114,43 @@ async fn sec_10_the_log_at_its_highest_level_holds_no_payload_token_code_or_pass
         let bytes: Vec<String> = secret.bytes().map(|byte| byte.to_string()).collect();
         assert!(!log.contains(&bytes.join(", ")), "the bytes of {secret} are in the log");
     }
+    // SEC-12: nor on the disk, where what people write is, but no password, token or code as it is.
+    let written =
+        |secret: &&String| !["meet-me", "relayed", "typed", "edited"].iter().any(|word| secret.starts_with(word));
+    let kept: Vec<&String> = secrets.iter().filter(written).collect();
+    assert_eq!(kept.len(), secrets.len() - 4);
+    let mut files = 0;
+    each_file(server.home(), &mut |path, mode, content| {
+        files += 1;
+        let is_outbox = path.parent().is_some_and(|folder| folder.ends_with("outbox"));
+        for secret in kept.iter().filter(|_| !is_outbox) {
+            let is_there = content.windows(secret.len()).any(|part| part == secret.as_bytes());
+            assert!(!is_there, "{secret} is in {}", path.display());
+        }
+        let is_key = content.windows(11).any(|part| part == b"PRIVATE KEY") || path.ends_with("store.key");
+        assert!(!(is_key || is_outbox) || mode & 0o077 == 0, "others may read {}", path.display());
+    });
+    assert!(files > 5, "{files} files");
+}
+
+fn each_file(folder: &Path, look: &mut impl FnMut(&Path, u32, &[u8])) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("a file").path();
+        let kept = fs::symlink_metadata(&path).expect("a file");
+        match kept.is_dir() {
+            true => each_file(&path, look),
+            false if kept.is_file() => look(&path, kept.permissions().mode(), &fs::read(&path).expect("it reads")),
+            false => {}
+        }
+    }
+}
+
+#[test]
+fn sec_12_no_dump_of_memory_is_left_behind() {
+    let server = Server::start();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.pid())).expect("it lives");
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+    assert_eq!(line.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
 }
 
 #[tokio::test]

@@ -198,11 +198,14 @@ fn id_10_with_its_certificate_a_device_loses_its_token() {
 #[test]
 fn sec_4_everything_issued_is_in_the_log_and_only_that_can_be_revoked() {
     let mut server = Server::start();
+    let list = |server: &Server| std::fs::read(server.home().join("ca/ca.crl")).expect("a list");
     certified(&server, &["ann"]);
     server.remote("certify bob");
     server.terminate();
     certified(&server, &["cleo", "--service"]);
+    let before = list(&server);
     server.restart();
+    assert_eq!(list(&server), before, "a list that says all is not signed again");
     let log = server.remote("issued");
     let kinds: Vec<&str> = log.lines().filter_map(|line| line.split(' ').nth(1)).collect();
     assert_eq!(kinds, ["server", "admin", "client", "client", "service"], "{log}");
@@ -226,4 +229,9 @@ fn sec_4_everything_issued_is_in_the_log_and_only_that_can_be_revoked() {
     server.terminate();
     server.restart();
     assert!(server.remote("issued operator").contains("revoked"));
+    // One that lacks something is: here, as by a copy of the folder from before.
+    server.terminate();
+    std::fs::write(server.home().join("ca/ca.crl"), &before).expect("written");
+    server.restart();
+    assert!(list(&server).len() > before.len());
 }

@@ -241,13 +241,15 @@ async fn sec_8_the_server_verifies_what_openssl_signs_beside_its_part() {
 struct Console {
     home: TempDir,
     url: String,
+    crl: String,
     ca: std::path::PathBuf,
 }
 
 impl Console {
     fn register(server: &Server, phone: &str, name: &str) -> Console {
         let url = format!("mqtt://{}", server.mqtt());
-        let console = Console { home: tempfile::tempdir().expect("a folder"), url, ca: server.root_certificate() };
+        let (home, ca) = (tempfile::tempdir().expect("a folder"), server.root_certificate());
+        let console = Console { home, url, crl: format!("http://{}/ca.crl", server.http()), ca };
         console.says(&[&format!("register {phone}"), &format!("name {name}")]);
         console
     }
@@ -262,7 +264,7 @@ impl Console {
     fn run(&self, commands: &[&str], options: &[&str]) -> Output {
         let mut chat = Command::new(CHAT);
         chat.args(["client", "--fake", "--url", &self.url, "--home"]).arg(self.home.path());
-        chat.arg("--ca").arg(&self.ca).args(options);
+        chat.arg("--ca").arg(&self.ca).args(["--crl", &self.crl]).args(options);
         commands.iter().for_each(|command| {
             chat.args(["-e", command]);
         });
@@ -305,6 +307,33 @@ fn the_console_seals_by_itself_and_says_what_a_message_is_worth() {
     assert_eq!(keys(&after), 2, "{after}");
     assert!(!ann.says(&["keys ben"]).contains('!'), "said once");
     assert_eq!(keys(&ben.says(&["keys 38002"])), 2);
+}
+
+#[test]
+fn sec_6_sec_9_the_console_believes_no_key_that_the_authority_has_taken_back() {
+    let server = Server::start();
+    let ann = Console::register(&server, "38001", "Ann");
+    let ben = Console::register(&server, "38002", "Ben");
+    ann.says(&["friend 38002"]);
+    ben.says(&["accept ann"]);
+    ann.says(&["send ben at nine"]);
+    assert!(ben.says(&["history ann"]).contains("Ann: at nine (sealed, verified)"));
+
+    let issued = server.remote("issued");
+    let serial = issued.lines().find(|line| line.contains(" 38001/")).and_then(|line| line.split(' ').next());
+    server.remote(&format!("revoke {} keyCompromise", serial.expect("a serial number")));
+    let since = std::time::Instant::now();
+    let shown = loop {
+        let shown = ben.says(&["history ann"]);
+        if !shown.contains("verified)") || since.elapsed() > std::time::Duration::from_secs(10) {
+            break shown;
+        }
+    };
+    assert!(shown.contains("(unverifiable: its signer is not trusted)") && !shown.contains("nine"), "{shown}");
+    // Kept: without the list he does not believe it either.
+    let apart = Console { crl: "http://127.0.0.1:1/ca.crl".into(), ..ben };
+    let shown = apart.says(&["history ann"]);
+    assert!(shown.contains("(unverifiable: its signer is not trusted)") && !shown.contains("is not known"), "{shown}");
 }
 
 #[test]

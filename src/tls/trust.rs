@@ -64,7 +64,7 @@ impl Trust {
             if list.next_update.is_some_and(|next| next < std::time::SystemTime::now()) {
                 tracing::warn!(file = path, "a revocation list is older than it may be: get a newer one");
             }
-            self.revoked.extend(list.serials.iter().map(|serial| print_of(&list.issuer, serial)));
+            self.revoked.extend(list.revoked.iter().map(|entry| print_of(&list.issuer, &entry.serial)));
         }
         Ok(())
     }

@@ -3,7 +3,11 @@
 use std::time::SystemTime;
 
 use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber};
-use x509_parser::{extensions::ParsedExtension, prelude::FromDer, revocation_list::CertificateRevocationList};
+use x509_parser::{
+    extensions::ParsedExtension,
+    prelude::FromDer,
+    revocation_list::{CertificateRevocationList, RevokedCertificate},
+};
 
 use crate::{Authority, Error, encoding, validity};
 
@@ -64,8 +68,9 @@ impl Reason {
 pub struct List {
     /// DER of the name of whoever signed it.
     pub issuer: Vec<u8>,
-    /// Serial numbers as in [`crate::Subject`].
-    pub serials: Vec<Vec<u8>>,
+    /// A reason that we do not give, or none, is `Unspecified`.
+    pub revoked: Vec<Revoked>,
+    pub this_update: SystemTime,
     pub next_update: Option<SystemTime>,
 }
 
@@ -87,9 +92,17 @@ pub fn read_list(der: &[u8], issuers: &[&[u8]]) -> Result<List, Error> {
     if !signed {
         return Err(Error::Certificate("a revocation list that no known authority has signed"));
     }
-    let serials = list.iter_revoked_certificates().map(|entry| encoding::magnitude(entry.raw_serial())).collect();
-    let issuer = list.issuer().as_raw().to_vec();
-    Ok(List { issuer, serials, next_update: list.next_update().map(validity::system) })
+    let revoked = |entry: &RevokedCertificate<'_>| Revoked {
+        serial: encoding::magnitude(entry.raw_serial()),
+        at: validity::system(entry.revocation_date),
+        reason: entry.reason_code().and_then(|(_, code)| Reason::of_code(code.0)).unwrap_or(Reason::Unspecified),
+    };
+    Ok(List {
+        issuer: list.issuer().as_raw().to_vec(),
+        revoked: list.iter_revoked_certificates().map(revoked).collect(),
+        this_update: validity::system(list.last_update()),
+        next_update: list.next_update().map(validity::system),
+    })
 }
 
 pub(crate) fn signed(ca: &Authority, revoked: &[Revoked], number: u64, now: SystemTime) -> Result<Vec<u8>, Error> {

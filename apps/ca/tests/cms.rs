@@ -147,6 +147,25 @@ fn sec_6_whoever_is_not_trusted_signed_nothing() {
     let strict = Trust::new(&[authority.certificate_der()], &[&list]).unwrap();
     assert_eq!(refused(&strict, now()), Fault::Untrusted);
 
+    // Revoked for a reason that leaves what was signed before: only what is signed afterwards is no more believed.
+    let serial = ca::subject(signer.certificate()).unwrap().serial;
+    let hour = Duration::from_secs(3600);
+    for (reason, is_believed_before) in [
+        (ca::Reason::Superseded, true),
+        (ca::Reason::CessationOfOperation, true),
+        (ca::Reason::KeyCompromise, false),
+        (ca::Reason::Unspecified, false),
+    ] {
+        let revoked = ca::Revoked { serial: serial.clone(), at: now() + hour, reason };
+        let list = authority.crl(&[revoked], 1, now()).unwrap();
+        let strict = Trust::new(&[authority.certificate_der()], &[&list]).unwrap();
+        assert_eq!(cms::verify(&signed, &strict, now()).is_ok(), is_believed_before, "{reason:?}");
+        assert_eq!(refused(&strict, now() + 2 * hour), Fault::Untrusted, "{reason:?}");
+    }
+    // A list by somebody else takes nothing back.
+    let list = foreign.crl(&[], 1, now()).unwrap();
+    assert_eq!(Trust::new(&[authority.certificate_der()], &[&list]).err(), Some(Fault::Certificate));
+
     // A server's certificate is not a person's.
     let server = authority.server(&["localhost".to_owned()], now()).unwrap();
     let server = Identity::from_pem(&server.cert_pem, &server.key_pem).unwrap();

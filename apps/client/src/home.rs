@@ -12,9 +12,10 @@ const KEY: &str = "device.key";
 const CERTIFICATE: &str = "device.crt";
 const AUTHORITY: &str = "ca.crt";
 const KEYS: &str = "keys.json";
+const REVOKED: &str = "ca.crl";
 
 /// `account.json` (0600), and where there are: `device.key` (0600), `device.crt`, `ca.crt`; `keys.json`, the keys that people were seen
-/// to have.
+/// to have; `ca.crl`, what the authority has taken back.
 #[derive(Debug, Clone)]
 pub struct Home {
     folder: PathBuf,
@@ -96,6 +97,16 @@ impl Home {
         }
         let known = serde_json::from_slice(&fs::read(&path)?);
         known.map(People::remembered).map_err(|error| Error::local(format!("{}: {error}", path.display())))
+    }
+
+    /// The list that was last known of what the authority has taken back, DER.
+    pub fn revoked(&self) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.folder.join(REVOKED);
+        if path.exists() { Ok(Some(fs::read(path)?)) } else { Ok(None) }
+    }
+
+    pub fn save_revoked(&self, list: &[u8]) -> Result<(), Error> {
+        ca::files::write_public(self.folder.join(REVOKED), list).map_err(|error| Error::local(error.to_string()))
     }
 
     pub fn save_people(&self, people: &People) -> Result<(), Error> {

@@ -24,7 +24,7 @@ const HEAD_MAX: usize = 8 << 10;
 /// Addresses of a name that are tried by QUIC.
 const ADDRESSES_MAX: usize = 4;
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// Reads and writes whole packets. Dropping it breaks the connection.
@@ -190,6 +190,15 @@ async fn datagrams(url: &Url, tls: &Tls, options: &Options) -> Result<quic::Stre
         }
     }
     Err(unreachable_at(url, failed).into())
+}
+
+/// A stream for HTTP, to where a WebSocket would be opened.
+pub(crate) async fn web(url: &Url, tls: Option<&Tls>) -> Result<Box<dyn Stream>, Error> {
+    match (url.carrier.is_secure(), tls) {
+        (false, _) => Ok(Box::new(tcp(url).await?)),
+        (true, Some(tls)) => Ok(Box::new(encrypted(url, tls).await?)),
+        (true, None) => Err(Error::Tls("no authority to trust is given".into())),
+    }
 }
 
 /// Opens a WebSocket that carries MQTT.

@@ -120,6 +120,13 @@ pub struct Identity {
     pub key_pem: String,
 }
 
+impl Drop for Identity {
+    /// The key does not stay in memory.
+    fn drop(&mut self) {
+        drop(ca::Zeroizing::new(std::mem::take(&mut self.key_pem)));
+    }
+}
+
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls").field("identity", &self.identity.is_some()).finish_non_exhaustive()

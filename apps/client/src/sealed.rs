@@ -23,8 +23,12 @@ pub(crate) const ENVELOPE: &[u8] = b"application/cms";
 /// This device's certificate with its key, and the authority that it has pinned (SEC-9).
 pub struct Seals {
     own: cms::Identity,
+    /// The authorities, DER.
+    roots: Vec<Vec<u8>>,
     /// Absent where no authority is known: then nothing is sealed, and nothing that comes is believed.
     trust: Option<Trust>,
+    /// From when to when the list is that says what was taken back.
+    listed: Option<(SystemTime, Option<SystemTime>)>,
 }
 
 /// What a message turned out to be.
@@ -75,14 +79,39 @@ impl Seals {
     /// Certificate and key as PEM, and the certificates of the authorities (PEM), if there are any.
     pub fn new(cert_pem: &str, key_pem: &str, ca_pem: Option<&str>) -> Result<Seals, Error> {
         let own = cms::Identity::from_pem(cert_pem, key_pem)?;
-        let trust = match ca_pem {
-            Some(pem) => {
-                let roots = crate::tls::authorities(pem)?;
-                Some(Trust::new(&roots.iter().map(AsRef::as_ref).collect::<Vec<_>>(), &[])?)
-            }
-            None => None,
+        let roots = match ca_pem {
+            Some(pem) => crate::tls::authorities(pem)?.iter().map(|root| root.to_vec()).collect(),
+            None => Vec::new(),
         };
-        Ok(Seals { own, trust })
+        let mut seals = Seals { own, roots, trust: None, listed: None };
+        if ca_pem.is_some() {
+            seals.trust = Some(Trust::new(&seals.issuers(), &[])?);
+        }
+        Ok(seals)
+    }
+
+    fn issuers(&self) -> Vec<&[u8]> {
+        self.roots.iter().map(Vec::as_slice).collect()
+    }
+
+    /// SEC-6: what the authority has taken back, by its list (DER). False: this list, or a later one, is known, so nobody can take
+    /// back a revocation.
+    ///
+    /// # Errors
+    /// When it is no list of the pinned authority.
+    pub fn know_revoked(&mut self, list: &[u8]) -> Result<bool, Error> {
+        let read = ca::read_list(list, &self.issuers()).map_err(|error| Error::local(error.to_string()))?;
+        if self.listed.is_some_and(|(since, _)| read.this_update <= since) {
+            return Ok(false);
+        }
+        self.trust = Some(Trust::new(&self.issuers(), &[list])?);
+        self.listed = Some((read.this_update, read.next_update));
+        Ok(true)
+    }
+
+    /// Whether it is known what the authority has taken back: by a list that is not over.
+    pub fn knows_revoked(&self, now: SystemTime) -> bool {
+        self.listed.is_some_and(|(_, until)| until.is_none_or(|until| now < until))
     }
 
     /// The own certificate, DER.

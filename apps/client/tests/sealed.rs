@@ -100,6 +100,45 @@ fn sec_5_every_device_of_every_party_opens_it_the_sender_s_too_and_nobody_else()
 }
 
 #[test]
+fn sec_6_whom_the_authority_has_taken_back_is_not_believed_and_nothing_is_sealed_for_him() {
+    let (ca, now) = (authority(), SystemTime::now());
+    let (ann, mut ben) = (device(&ca, ANN, "d1"), device(&ca, BEN, "d1"));
+    let outer = sealed(&ann, message("m1", "at nine"), &[&ben]);
+    let service = Service {
+        r#type: Some(ServiceType::Synrc),
+        data: Term::binary(&Bytes::copy_from_slice(ann.certificate())),
+        ..Service::default()
+    };
+    let mut people = People::default();
+    people.note(&ben, ANN, &[service], now);
+    assert_eq!(people.recipients(ANN).len(), 1);
+    assert!(!ben.knows_revoked(now));
+
+    let serial = ca::subject(ann.certificate()).unwrap().serial;
+    let list = |reason, at, signed| ca.crl(&[ca::Revoked { serial: serial.clone(), at, reason }], 1, signed).unwrap();
+    let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+    assert!(ben.know_revoked(&ca.crl(&[], 1, now - hour).unwrap()).unwrap());
+    assert!(ben.knows_revoked(now) && !ben.knows_revoked(now + 8 * 24 * hour));
+    assert!(matches!(opened(&ben, &outer, &[&ann]), Opened::Genuine(_)));
+
+    // The device has ended since: what it wrote before stays its own.
+    assert!(ben.know_revoked(&list(ca::Reason::CessationOfOperation, now + minute, now - minute)).unwrap());
+    assert!(matches!(opened(&ben, &outer, &[&ann]), Opened::Genuine(_)));
+    people.judge_again(&ben, now + 2 * minute);
+    assert!(people.recipients(ANN).is_empty() && people.has(ANN, &key(&ann)));
+
+    // Somebody else has the key: nothing is.
+    let latest = list(ca::Reason::KeyCompromise, now + minute, now);
+    assert!(ben.know_revoked(&latest).unwrap());
+    assert_eq!(doubt(opened(&ben, &outer, &[&ann])), Doubt::Fault(Fault::Untrusted));
+    // An older list takes nothing back, nor does one of somebody else.
+    assert!(!ben.know_revoked(&ca.crl(&[], 2, now - hour).unwrap()).unwrap());
+    assert!(!ben.know_revoked(&latest).unwrap());
+    assert!(ben.know_revoked(&authority().crl(&[], 3, now + hour).unwrap()).is_err());
+    assert_eq!(doubt(opened(&ben, &outer, &[&ann])), Doubt::Fault(Fault::Untrusted));
+}
+
+#[test]
 fn sec_6_a_reply_says_outside_to_what_a_forward_does_not() {
     let authority = authority();
     let (ann, ben) = (device(&authority, ANN, "d1"), device(&authority, BEN, "d1"));

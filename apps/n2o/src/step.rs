@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use tracing::error;
+use tracing::{debug, error};
 
 use crate::commit::{NOBODY, Step, Void};
 use crate::effects::{GROUPS_MAX, Letter, Membership, TIMERS_MAX};
@@ -134,13 +134,15 @@ impl<A: App> Node<A> {
         let now = self.now;
         let Some(slot) = self.slots.get_mut(id) else { return };
         slot.entry.failed();
-        let name = &slot.entry.name;
+        // Names are of people: not for everybody who reads a log.
+        let (name, kind) = (&slot.entry.name, A::kind(&slot.entry.name));
         if slot.restarts.note(now) {
             slot.entry.set_state(State::Barred);
-            error!(%name, %failure, "process failed too often; its inputs are bounced for a while");
+            error!(kind, %failure, "process failed too often; its inputs are bounced for a while");
         } else {
-            error!(%name, %failure, "process failed; the next input loads it afresh");
+            error!(kind, %failure, "process failed; the next input loads it afresh");
         }
+        debug!(%name, "it was this one");
     }
 
     fn hear_last_words(&mut self, id: u32) {

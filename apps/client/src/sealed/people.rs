@@ -65,6 +65,13 @@ impl People {
         fresh.into_iter().filter(|_| was_known).map(news).collect()
     }
 
+    /// The authority has taken more back: whom it vouches for no more, for him nothing is sealed.
+    pub fn judge_again(&mut self, seals: &Seals, at: SystemTime) {
+        for (phone, keys) in &mut self.now {
+            keys.retain(|_, der| seals.vouches(der, phone, at).is_some());
+        }
+    }
+
     /// The certificates (DER) of an account's devices that can receive sealed content.
     pub fn recipients(&self, phone: &str) -> Vec<Bytes> {
         let all = self.now.get(phone).into_iter().flat_map(BTreeMap::values);

@@ -10,10 +10,12 @@ use proto::{AuthAct, Contact, Feed, Message, Profile, Record, Room, RoomType, Se
 use super::Session;
 use crate::calls::text;
 use crate::sealed::is_sealed;
-use crate::{Client, Doubt, Error, News, Opened, Peer, People, Replays, Seals};
+use crate::{Client, Doubt, Error, News, Opened, Peer, People, Replays, Seals, fetch_list, list_url};
 
 /// How old may be what the own other devices, and an author who is doubted, are known by.
 const FRESH: Duration = Duration::from_secs(60);
+/// How old may be what is known to be revoked; it is asked for at once when somebody's keys have changed.
+const LIST_FRESH: Duration = Duration::from_secs(10 * 60);
 
 /// What sealing needs to know.
 pub(super) struct Sealing {
@@ -24,6 +26,10 @@ pub(super) struct Sealing {
     rooms: BTreeMap<String, Vec<String>>,
     /// When the keys of an account were asked for last.
     asked: BTreeMap<String, Instant>,
+    /// When the revocation list was asked for last.
+    list_asked: Option<Instant>,
+    /// It has been said that it is not to be had.
+    is_told: bool,
 }
 
 impl Session {
@@ -34,12 +40,58 @@ impl Session {
         }
         let Some(seals) = self.home.seals()? else { return Ok(()) };
         let people = self.home.people()?;
-        let (rooms, asked) = (BTreeMap::new(), BTreeMap::new());
-        self.sealing = Some(Sealing { seals, people, replays: Replays::default(), rooms, asked });
+        self.sealing = Some(Sealing {
+            seals,
+            people,
+            replays: Replays::default(),
+            rooms: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            list_asked: None,
+            is_told: false,
+        });
+        if let Some(list) = self.home.revoked()? {
+            self.know_revoked(&list);
+        }
         for peer in Peer::all(profile) {
             self.note_contact(&peer.contact);
         }
         Ok(())
+    }
+
+    /// SEC-6: what the authority has taken back. Where it cannot be learnt, that is said once, and what is known holds.
+    async fn learn_revoked(&mut self) {
+        let Some(sealing) = &mut self.sealing else { return };
+        if !sealing.seals.can_judge() || sealing.list_asked.is_some_and(|at| at.elapsed() < LIST_FRESH) {
+            return;
+        }
+        sealing.list_asked = Some(Instant::now());
+        let address = self.args.crl.clone().unwrap_or_else(|| list_url(&self.url));
+        let tls = self.home.tls().ok().flatten();
+        match fetch_list(&address, tls.as_ref()).await {
+            Ok(list) => self.know_revoked(&list),
+            Err(error) => self.doubt_revoked(&error),
+        }
+    }
+
+    fn know_revoked(&mut self, list: &[u8]) {
+        let Some(sealing) = &mut self.sealing else { return };
+        let done = sealing.seals.know_revoked(list).and_then(|is_news| match is_news {
+            true => {
+                sealing.people.judge_again(&sealing.seals, SystemTime::now());
+                self.home.save_revoked(list)
+            }
+            false => Ok(()),
+        });
+        if let Err(error) = done {
+            self.doubt_revoked(&error);
+        }
+    }
+
+    fn doubt_revoked(&mut self, error: &Error) {
+        let Some(sealing) = &mut self.sealing else { return };
+        if !std::mem::replace(&mut sealing.is_told, true) && !sealing.seals.knows_revoked(SystemTime::now()) {
+            self.notes.push_back(format!("! what the authority has taken back is not known: {error}"));
+        }
     }
 
     async fn enrol(&self) -> Result<(), Error> {
@@ -73,7 +125,12 @@ impl Session {
     fn note(&mut self, phone: &str, services: &[Service]) {
         let Some(sealing) = &mut self.sealing else { return };
         let knew = sealing.people.knows(phone);
+        let before: Vec<[u8; 32]> = sealing.people.keys(phone).copied().collect();
         let news = sealing.people.note(&sealing.seals, phone, services, SystemTime::now());
+        if knew && !sealing.people.keys(phone).eq(&before) {
+            // One that is gone may have been taken back.
+            sealing.list_asked = None;
+        }
         let is_own = phone_of(self.book.own.as_bytes()).is_some_and(|own| own == phone);
         for News { key, .. } in &news {
             let who = if is_own { "this account".into() } else { self.book.person_of(phone) };
@@ -94,6 +151,7 @@ impl Session {
         }
         let own = phone_of(self.book.own.as_bytes()).unwrap_or_default();
         self.ask_keys(&own).await?;
+        self.learn_revoked().await;
         let Some(parties) = self.parties(message.feed_id.as_ref()).await? else {
             self.notes.push_back("! not sealed: who is in a channel is not known".into());
             return Ok(message);
@@ -171,8 +229,12 @@ impl Session {
     /// An author whose key is not known may have a new one: it is asked for, in vain where there is no such key.
     pub(super) async fn look_up_author(&mut self, message: &Message) {
         let Some(phone) = message.from.as_deref().and_then(phone_of) else { return };
+        if !is_sealed(message) {
+            return;
+        }
+        self.learn_revoked().await;
         let Some(sealing) = &self.sealing else { return };
-        if !is_sealed(message) || !matches!(sealing.open(message, &phone), Opened::Unverifiable(Doubt::NotAuthors, _)) {
+        if !matches!(sealing.open(message, &phone), Opened::Unverifiable(Doubt::NotAuthors, _)) {
             return;
         }
         // Should it fail, the message is shown as what it is then.
