@@ -241,6 +241,7 @@ fn serve(store: Arc<Disk>) -> Handle<Chat> {
     let chat = Arc::new(Chat {
         settings: Settings::dev(),
         rosters: sequence(b"rosters"),
+        moments: sequence(b"moments"),
         vault: Vault::new(&[7; KEY_BYTES]),
         identify: Arc::new(|_: &[u8]| None),
         is_sealed: |_| false,

@@ -21,13 +21,14 @@ pub(crate) fn routes(
     routes.get("/", |_| async { text(concat!("CHAT ", env!("CARGO_PKG_VERSION"), "\n")) });
     // For those who watch whether a server serves; it says nothing else.
     routes.get("/health", |_| async { text("ok\n") });
-    sockets(&mut routes, settings.mqtt.packet_max, front, handle);
+    sockets(&mut routes, settings, front, handle);
     office.open(&mut routes);
     routes
 }
 
 /// CON-2: MQTT for those who offer it, else the framing of N2O.
-fn sockets(routes: &mut Routes, packet_max: usize, front: &Arc<Front>, handle: &n2o::Handle<Chat>) {
+fn sockets(routes: &mut Routes, settings: &Settings, front: &Arc<Front>, handle: &n2o::Handle<Chat>) {
+    let packet_max = settings.mqtt.packet_max;
     for path in ["/mqtt", "/"] {
         let front = front.clone();
         routes.socket(path, Some(MQTT), packet_max, move |joined: Joined| {
@@ -40,7 +41,7 @@ fn sockets(routes: &mut Routes, packet_max: usize, front: &Arc<Front>, handle: &
             }
         });
     }
-    let house = Arc::new(House { handle: handle.clone(), packet_max });
+    let house = Arc::new(House { handle: handle.clone(), packet_max, mail: settings.mail.web() });
     for path in ["/ws", "/ws/", "/"] {
         let house = house.clone();
         routes.socket(path, None, packet_max, move |joined| web::talk(joined, house.clone()));

@@ -190,7 +190,7 @@ impl Inside {
     /// Whom all listeners have in common.
     fn doorman(&self, settings: &Settings) -> Arc<Doorman> {
         let registrar = self.registrar.clone();
-        let identify: Identify = Arc::new(move |der: &[u8]| tls::identify(&registrar.authority, der));
+    let identify: Identify = Arc::new(move |der: &[u8]| tls::identify(&registrar.authority, der));
         let revocations = self.registrar.revocations.clone();
         Arc::new(Doorman {
             handle: self.handle.clone(),
@@ -227,12 +227,14 @@ fn host(
     let failed = |source| Failure::Store { path: home.store(), source };
     let rosters =
         Sequence::open_in_blocks(store.clone(), store::META, store::ROSTERS, 1).map(Arc::new).map_err(failed)?;
+    let moments = Sequence::open_in_time(store.clone(), store::META, store::MOMENTS).map(Arc::new).map_err(failed)?;
     let own = registrar.clone();
     let identify: Identify = Arc::new(move |der: &[u8]| tls::good(&own, der));
     let is_sealed = ca::cms::is_sealed;
     let app = Arc::new(Chat {
         settings: settings.chat(home)?,
         rosters,
+        moments,
         vault,
         identify,
         is_sealed,

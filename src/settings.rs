@@ -56,6 +56,7 @@ pub(crate) struct Settings {
     pub(crate) x509: X509,
     pub(crate) mqtt: Mqtt,
     pub(crate) web: Web,
+    pub(crate) mail: Mail,
     pub(crate) topics: Topics,
     pub(crate) ring: Ring,
     pub(crate) queue: Queue,
@@ -152,6 +153,33 @@ pub(crate) struct Web {
     pub(crate) origins: Vec<String>,
 }
 
+/// MAIL-2.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Mail {
+    pub(crate) auth: MailAuth,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MailAuth {
+    #[default]
+    #[serde(rename = "")]
+    ByListener,
+    Open,
+    Identity,
+}
+
+impl Mail {
+    pub(crate) fn web(&self) -> web::MailAuth {
+        match self.auth {
+            MailAuth::ByListener => web::MailAuth::ByListener,
+            MailAuth::Open => web::MailAuth::Open,
+            MailAuth::Identity => web::MailAuth::Identity,
+        }
+    }
+}
+
 /// TOPIC-13.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -237,6 +265,7 @@ impl Default for Settings {
             x509: X509::default(),
             mqtt: Mqtt::default(),
             web: Web::default(),
+            mail: Mail::default(),
             topics: Topics::default(),
             ring: Ring::default(),
             queue: Queue::default(),

@@ -15,10 +15,11 @@ use crate::registrar;
 /// How rows and keys are laid out. It rises when a release lays them out differently.
 pub(crate) const SCHEMA: u64 = 2;
 
-/// "schema" → number of the schema, in digits; "ids", "rosters", "lists" → the sequences. Writer: the program.
+/// "schema" → number of the schema, in digits; "ids", "rosters", "lists", "moments" → the sequences. Writer: the program.
 pub(crate) const META: Table = Table("meta");
 pub(crate) const IDS: &[u8] = b"ids";
 pub(crate) const ROSTERS: &[u8] = b"rosters";
+pub(crate) const MOMENTS: &[u8] = b"moments";
 const KEY: &[u8] = b"schema";
 
 /// A process that is ending may have the store open for a moment.

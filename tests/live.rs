@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use scene::{Daemon, Hello, Live, SERVICE_HASH, Stage, Version, Wire, live_file};
+use scene::{Daemon, Frames, Hello, Live, SERVICE_HASH, Stage, Version, Wire, live_file};
 use support::Server;
 use support::carrier::{self, Carrier};
 
@@ -21,6 +21,10 @@ impl Daemon for Real {
 
     fn open(&self) -> std::io::Result<Box<dyn Wire>> {
         carrier::open(&self.0, self.1)
+    }
+
+    fn join(&self) -> std::io::Result<Box<dyn Frames>> {
+        carrier::talk(&self.0)
     }
 
     fn crash(&mut self) -> Result<(), String> {

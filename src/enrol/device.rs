@@ -121,7 +121,8 @@ async fn call(session: &Session, port: &Port, number: u64, auth: &Auth) -> Resul
                 | Out::Done { .. }
                 | Out::Notice { .. }
                 | Out::Item { .. }
-                | Out::Right { .. } => {}
+                | Out::Right { .. }
+                | Out::Mail { .. } => {}
             }
         }
     }

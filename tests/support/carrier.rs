@@ -9,11 +9,11 @@ use bytes::{Buf, Bytes};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
-use scene::{PATIENCE, Wire};
+use scene::{Frames, Heard, PATIENCE, Wire};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use tungstenite::protocol::Role;
+use tungstenite::protocol::{CloseFrame, Role};
 use tungstenite::{Error, Message, WebSocket};
 
 use super::{Server, wire};
@@ -52,6 +52,45 @@ pub(crate) fn open(server: &Server, carrier: Carrier) -> io::Result<Box<dyn Wire
         Carrier::Wss => Box::new(Framed::over(join(tls(server.https(), stranger(server))?, "/mqtt", MQTT)?)),
         Carrier::Quic => Box::new(Datagrams::open(server, any_certificate(server))?),
     })
+}
+
+/// A WebSocket on `/ws`, in the clear.
+pub(crate) fn talk(server: &Server) -> io::Result<Box<dyn Frames>> {
+    Ok(Box::new(Talking(join(tcp(server.http())?, "/ws", "")?)))
+}
+
+/// The framing of N2O.
+struct Talking(WebSocket<TcpStream>);
+
+impl Frames for Talking {
+    fn text(&mut self, text: &str) -> io::Result<()> {
+        self.0.send(Message::text(text)).map_err(io::Error::other)
+    }
+
+    fn record(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.0.send(Message::Binary(bytes)).map_err(io::Error::other)
+    }
+
+    fn hear(&mut self) -> io::Result<Heard> {
+        loop {
+            match self.0.read() {
+                Ok(Message::Text(text)) => return Ok(Heard::Text(text.as_str().to_owned())),
+                Ok(Message::Binary(bytes)) => return Ok(Heard::Record(bytes)),
+                Ok(Message::Close(frame)) => {
+                    return Ok(Heard::Closed(frame.map_or(0, |CloseFrame { code, .. }| code.into())));
+                }
+                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
+                Err(Error::Io(why)) => return Err(why),
+                Err(why) => return Err(io::Error::other(why)),
+            }
+        }
+    }
+
+    /// Until the server has taken leave, so that its registrations have ended.
+    fn leave(&mut self) {
+        let _ = self.0.close(None);
+        while self.0.read().is_ok() {}
+    }
 }
 
 pub(crate) fn tcp(address: SocketAddr) -> io::Result<TcpStream> {

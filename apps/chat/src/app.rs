@@ -7,13 +7,18 @@ use n2o::{App, Bounce, Failure};
 
 use crate::door::{Bye, Denied, Identify, IsSealed, Out};
 use crate::names::Known;
-use crate::process::{agenda, conversation, files, links, mail, nicks, profile, roster, source, stickers};
+use crate::process::{
+    agenda, circle, conversation, files, links, mail, mailbox, nicks, profile, roster, source, stickers, terminal,
+};
+use crate::post::Came;
 use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, Vault, WorkError, WorkResult, effects, session};
 
-/// One chat server: its settings, and the sequence of roster ids (C-11).
+/// One chat server: its settings, and the sequences that are not of the server as a whole: roster ids (C-11), ids of letters.
 pub struct Chat {
     pub settings: Settings,
     pub rosters: Arc<kvs::Sequence>,
+    /// The ids of letters, which are times (MAIL-3).
+    pub moments: Arc<kvs::Sequence>,
     /// What it keeps encrypted (SEC-12).
     pub vault: Vault,
     /// What certificates say.
@@ -43,6 +48,9 @@ pub enum Process {
     Links(links::Links),
     Stickers(stickers::Stickers),
     Agenda(agenda::Agenda),
+    Terminal(Box<terminal::Terminal>),
+    Mailbox(Box<mailbox::Mailbox>),
+    Circle(Box<circle::Circle>),
     Source(source::Source),
 }
 
@@ -62,8 +70,8 @@ impl App for Chat {
     }
 
     fn may_idle(name: &Name) -> bool {
-        // A session lives as long as its connection.
-        !matches!(name, Name::Session(_))
+        // A session or terminal lives as long as its connection.
+        !matches!(name, Name::Session(_) | Name::Terminal(_))
     }
 
     fn start(&self, cx: &Cx<'_>, name: &Name, fx: &mut Fx) -> Result<Process, Failure> {
@@ -80,6 +88,9 @@ impl App for Chat {
             Name::Links => Process::Links(links::Links),
             Name::Stickers => Process::Stickers(stickers::Stickers),
             Name::Agenda => Process::Agenda(agenda::Agenda::load(cx, fx)?),
+            Name::Terminal(_) => Process::Terminal(Box::default()),
+            Name::Mailbox(user) => Process::Mailbox(Box::new(mailbox::Mailbox::load(cx, fx, user)?)),
+            Name::Circle(name) => Process::Circle(Box::new(circle::Circle::load(cx, fx, name)?)),
             Name::Source(_) => Process::Source(source::Source::default()),
         })
     }
@@ -96,6 +107,9 @@ impl App for Chat {
             Process::Links(links) => links.step(cx, fx, input),
             Process::Stickers(stickers) => stickers.step(cx, fx, input),
             Process::Agenda(agenda) => agenda.step(cx, fx, input),
+            Process::Terminal(terminal) => terminal.step(self, cx, fx, input),
+            Process::Mailbox(mailbox) => mailbox.step(self, cx, fx, input),
+            Process::Circle(circle) => circle.step(self, cx, fx, input),
             Process::Source(source) => source.step(cx, fx, input),
         }
     }
@@ -129,6 +143,8 @@ impl App for Chat {
             }
             // A session that may not run now (it failed too often) closes whoever speaks to it.
             Input::Request { port, .. } => Some(Bounce::Emit(Output::Port(port.clone(), Out::Close(Bye::Fault)))),
+            Input::Said(said) => Some(Bounce::Emit(Output::Port(said.port.clone(), Out::Close(Bye::Fault)))),
+            Input::Post(post) => Some(post.back.bounce(Came::Failed)),
             Input::Pass(job) => {
                 let worked = Input::Worked { job: job.number, result: WorkResult::Failed(WorkError::Broken) };
                 Some(Bounce::Tell(job.from.clone(), worked))
@@ -136,6 +152,8 @@ impl App for Chat {
             Input::Confirmed { .. }
             | Input::MayReceive { .. }
             | Input::Gone { .. }
+            | Input::Posted(_)
+            | Input::Delivered(_)
             | Input::Admitted(_)
             | Input::Refused { .. }
             | Input::Begin { .. }
@@ -186,6 +204,9 @@ impl App for Chat {
             Process::Session(session) => session.last_words(),
             Process::Profile(profile) => profile.last_words(),
             Process::Files(files) => files.last_words(),
+            Process::Terminal(terminal) => terminal.last_words(),
+            Process::Mailbox(mailbox) => mailbox.last_words(),
+            Process::Circle(circle) => circle.last_words(),
             Process::Roster(_)
             | Process::Conversation(_)
             | Process::Mail(_)

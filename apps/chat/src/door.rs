@@ -10,6 +10,7 @@ use bytes::Bytes;
 use proto::topic::Topic;
 
 use crate::port::Port;
+use crate::post::{Asked, Caller, Delivered, Said};
 use crate::{Chat, Input, Name};
 
 /// What a connection says and has proved before anything else (SPEC CON-3).
@@ -164,8 +165,29 @@ pub enum Out {
     Item { topic: Arc<str>, payload: Bytes, delivery: Option<u64> },
     /// Answer to [`Session::may_receive`].
     Right { ask: u64, granted: bool },
+    /// Something for a terminal. When it has been written, [`Terminal::written`] says so with this number.
+    Mail { frame: Frame, number: u64 },
     /// Say why, then close.
     Close(Bye),
+}
+
+/// What a terminal is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Frame {
+    Text(Bytes),
+    Record(Bytes),
+    /// A letter: as the record where the client's last frame was a record, else as text (MAILR-5).
+    Letter(Arc<Delivered>),
+}
+
+impl Frame {
+    /// Bytes of its content.
+    pub fn size(&self) -> usize {
+        match self {
+            Frame::Text(bytes) | Frame::Record(bytes) => bytes.len(),
+            Frame::Letter(letter) => letter.text.len().max(letter.record.len()),
+        }
+    }
 }
 
 /// How the transport's side of a connection ended.
@@ -228,6 +250,39 @@ impl Session {
 
     fn tell(&self, input: Input) -> Result<(), Busy> {
         self.handle.tell(&self.name, input).map_err(|_| Busy)
+    }
+}
+
+/// One connection's way to the mailboxes (SPEC section 7), beside its [`Session`], on a port of its own. It has no account: who it is, it
+/// says by a command. Dropping it ends its registrations (MAIL-10).
+pub struct Terminal {
+    handle: n2o::Handle<Chat>,
+    name: Name,
+    port: Arc<Port>,
+    caller: Arc<Caller>,
+}
+
+impl Terminal {
+    pub fn open(handle: n2o::Handle<Chat>, caller: Caller, port: Arc<Port>) -> Terminal {
+        Terminal { handle, name: Name::Terminal(port.number()), port, caller: Arc::new(caller) }
+    }
+
+    /// Hands in one command; what comes of it ends with [`Out::Done`]. `device` is the client id as which the connection has been let in.
+    pub fn say(&self, call: u64, device: Option<Arc<str>>, asked: Asked) -> Result<(), Busy> {
+        let said = Said { port: self.port.clone(), caller: self.caller.clone(), device, call, asked };
+        self.handle.tell(&self.name, Input::Said(Box::new(said))).map_err(|_| Busy)
+    }
+
+    /// All up to this number has been written.
+    pub fn written(&self, number: u64) -> Result<(), Busy> {
+        let confirmed = Input::Confirmed { connection: self.port.number(), delivery: number };
+        self.handle.tell(&self.name, confirmed).map_err(|_| Busy)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.handle.tell_always(&self.name, Input::Gone { connection: self.port.number(), how: Gone::Left });
     }
 }
 

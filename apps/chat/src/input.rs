@@ -11,6 +11,7 @@ use proto::topic::Topic;
 use crate::door::{Bye, Certificate, Denied, Gone, Hello, Origin, Role, Source, Verdict};
 use crate::output::Job;
 use crate::port::Port;
+use crate::post::{Delivered, Post, Posted, Said};
 use crate::protocol::message::seek::Seek;
 use crate::protocol::presence::Telling;
 use crate::protocol::reading::Reading;
@@ -44,6 +45,16 @@ pub enum Input {
         connection: u64,
         how: Gone,
     },
+
+    // --- of terminals and mailboxes (post.rs) ---
+    /// A command for the mailboxes. To a terminal, from its transport.
+    Said(Box<Said>),
+    /// Something to be done with a box. To a mailbox or circle.
+    Post(Box<Post>),
+    /// What became of it. To whoever asked.
+    Posted(Box<Posted>),
+    /// A letter has come. To every terminal that is registered for the box.
+    Delivered(Arc<Delivered>),
 
     // --- between a session and the owners ---
     /// A connection asks its account to let it in (CON-3). To the profile.
@@ -324,6 +335,8 @@ pub enum Tick {
     StillHere { connection: u64 },
     /// SEC-13: a request that came too early is due.
     GoOn { connection: u64 },
+    /// A letter that a box failed to take is handed to it again (MAILR-3).
+    HandOut,
     /// The hour in which codes of a source address count (section 11).
     SourceOver,
     /// The hour in which an account's requests to strangers count (section 11).

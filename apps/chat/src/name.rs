@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proto::ids::{FeedId, Phone, PhoneId, RoomId};
+use proto::ids::{FeedId, Phone, PhoneId, RoomId, User};
 
 use crate::door::Source;
 use crate::rows;
@@ -33,6 +33,12 @@ pub enum Name {
     Stickers,
     /// One: wakes conversations when something is due.
     Agenda,
+    /// One per `/ws` connection that speaks to mailboxes, by the number of its port: who it is now, for whom it is registered (MAIL).
+    Terminal(u64),
+    /// One per user of the mailboxes: the box.
+    Mailbox(User),
+    /// One per group box: who has joined, what is still to be handed out (MAILR-3).
+    Circle(User),
     /// One per source address from which codes were asked for.
     Source(Source),
 }
@@ -54,6 +60,8 @@ impl Name {
             Name::Links => Cow::Borrowed(b"links"),
             Name::Stickers => Cow::Borrowed(b"stickers"),
             Name::Agenda => Cow::Borrowed(b"agenda"),
+            Name::Terminal(port) => Cow::Owned(port.to_be_bytes().to_vec()),
+            Name::Mailbox(user) | Name::Circle(user) => Cow::Borrowed(user.as_str().as_bytes()),
             Name::Source(source) => Cow::Borrowed(&source.0),
         }
     }
@@ -69,6 +77,9 @@ impl Name {
             Name::Files(_) => "files",
             Name::Nicks | Name::Links | Name::Stickers => "index",
             Name::Agenda => "agenda",
+            Name::Terminal(_) => "terminal",
+            Name::Mailbox(_) => "mailbox",
+            Name::Circle(_) => "circle",
             Name::Source(_) => "source",
         }
     }
@@ -88,19 +99,24 @@ impl fmt::Display for Name {
             Name::Links => write!(f, "index/link"),
             Name::Stickers => write!(f, "index/sticker"),
             Name::Agenda => write!(f, "agenda"),
+            Name::Terminal(port) => write!(f, "terminal/{port}"),
+            Name::Mailbox(user) => write!(f, "mailbox/{user}"),
+            Name::Circle(name) => write!(f, "circle/{name}"),
             // It may be written to the log, so it does not say the address (SEC-10).
             Name::Source(source) => write!(f, "source/{:016x}", rows::fingerprint(&source.0)),
         }
     }
 }
 
-/// A process group: sessions that are connected now and hear the same news (SPEC section 9, "SYN/gproc").
+/// A process group: sessions and terminals that are connected now and hear the same news (SPEC section 9, "SYN/gproc").
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Group {
     /// Those of one account.
     Account(Phone),
     /// Those of all members of a room; a session is in it once, however many of its rosters are members (G-8).
     Room(RoomId),
+    /// Terminals that are registered for a user (MAIL-10).
+    Mailbox(User),
 }
 
 impl fmt::Display for Group {
@@ -108,6 +124,7 @@ impl fmt::Display for Group {
         match self {
             Group::Account(phone) => write!(f, "account/{phone}"),
             Group::Room(room) => write!(f, "room/{room}"),
+            Group::Mailbox(user) => write!(f, "mailbox/{user}"),
         }
     }
 }

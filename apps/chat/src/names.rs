@@ -100,7 +100,7 @@ fn device_of(store: &dyn View, now: u64, phone: &Phone, device: &DevKey) -> Resu
 }
 
 /// The account that a number refers to: who has it, else who had it.
-fn meant(store: &dyn View, now: u64, phone: &Phone) -> Result<Option<Phone>, Failure> {
+pub(crate) fn meant(store: &dyn View, now: u64, phone: &Phone) -> Result<Option<Phone>, Failure> {
     first(store, now, phone, |account| Ok(store.get(PROFILE, account.as_str().as_bytes())?.is_some()))
 }
 

@@ -136,6 +136,19 @@ pub const UNUSED: Table = Table("unused");
 /// phone NUL seq → [`Work`] that touches several owners (PM-6). Writer: whoever begins it (keys cannot meet); remover: profile.
 pub const WORK: Table = Table("work");
 
+/// user → [`Mailbox`]: there is a mailbox of that name (MAIL-2). Writer: mailbox.
+pub const MAILBOX: Table = Table("mailbox");
+/// user NUL id → [`Letter`] in the box; those up to the box's `cut` are erased. Writer: mailbox.
+pub const LETTER: Table = Table("letter");
+/// user, or `*` and the name of a circle, NUL length of a Key, Key, scope → id (MAILR-2). Writer: mailbox, circle.
+pub const KEY: Table = Table("key");
+/// The same NUL id → [`Keyed`]: which of its Keys is the oldest. Writer: mailbox, circle.
+pub const KEYED: Table = Table("keyed");
+/// circle NUL user → empty: who has joined (MAILR-3). Writer: circle.
+pub const CIRCLE: Table = Table("circle");
+/// circle NUL seq → [`Letter`] that is yet to be put into boxes. Writer: circle.
+pub const CIRCLE_DUE: Table = Table("circle_due");
+
 /// The stream of an account's notices, where others are feeds.
 pub const NOTICES: &[u8] = b"n";
 
@@ -202,12 +215,47 @@ pub const TABLES: &[Table] = &[
     UNUSED,
     HOLDER,
     WORK,
+    MAILBOX,
+    LETTER,
+    KEY,
+    KEYED,
+    CIRCLE,
+    CIRCLE_DUE,
 ];
 
 /// What an account has been called, the present number last, each since a number of the server's sequence.
 #[derive(Debug, Clone, PartialEq, Default, Record)]
 pub struct Called {
     pub numbers: Vec<(Bytes, u64)>,
+}
+
+/// A mailbox (MAIL-2).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Record)]
+pub struct Mailbox {
+    /// Key of the account that has proved to be its user, if one had to.
+    pub account: Option<Bytes>,
+    /// Letters up to this one are erased, or about to be (MAIL-7).
+    pub cut: u64,
+}
+
+/// A letter in a box (MAIL-3).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Record)]
+pub struct Letter {
+    /// Letters of a box are numbered one by one, in the order of their ids.
+    pub place: u64,
+    pub from: Bytes,
+    pub to: Bytes,
+    pub key: Option<Bytes>,
+    pub tag: Bytes,
+    pub content: Bytes,
+}
+
+/// A Key that is remembered (MAILR-2); numbered as letters are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Record)]
+pub struct Keyed {
+    pub place: u64,
+    pub key: Bytes,
+    pub scope: Bytes,
 }
 
 /// A file on its way (FTP-1).

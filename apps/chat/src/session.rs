@@ -10,7 +10,7 @@ mod limit;
 mod loading;
 mod pass;
 mod queue;
-mod rate;
+pub(crate) mod rate;
 mod receive;
 mod requests;
 mod rooms;
@@ -137,8 +137,10 @@ impl Session {
                 errand.go_on(fx);
             }
             // Meant for other kinds of process.
+            Input::Said(_) | Input::Post(_) | Input::Posted(_) | Input::Delivered(_) => {}
             Input::Tick(
-                Tick::PendingOver
+                Tick::HandOut
+                | Tick::PendingOver
                 | Tick::PresenceDue
                 | Tick::ReaderDue
                 | Tick::WorkOver

@@ -15,7 +15,7 @@ fn record(example: &Example) -> Record {
 /// Each request with the answers that stand behind it.
 fn dialogues(page: &Page) -> Vec<(Example, Vec<Example>)> {
     let mut dialogues: Vec<(Example, Vec<Example>)> = Vec::new();
-    for example in page.examples().into_iter().filter(|example| !example.is_text) {
+    for example in page.examples().into_iter().filter(|example| !example.is_text && !example.id.starts_with("MAILR-")) {
         match (example.kind, dialogues.last_mut()) {
             (Kind::Request, _) => dialogues.push((example, Vec::new())),
             (Kind::Answer, Some((request, answers))) if request.id == example.id => answers.push(example),

@@ -13,6 +13,10 @@ use crate::{Batch, Error, Store, Table};
 pub const ID_MAX: u64 = (1 << 53) - 1;
 /// Ids reserved by one write of the row.
 const BLOCK: u64 = 1 << 16;
+/// Nanoseconds reserved by one write of the row.
+const BLOCK_NS: u64 = 10_000_000_000;
+/// The largest number that is a time: it is exact in 63 bits.
+const TIME_MAX: u64 = i64::MAX as u64;
 
 /// A counter over the whole server. Ids rise, also over a restart, and may have gaps there.
 ///
@@ -25,6 +29,7 @@ pub struct Sequence {
     last: AtomicU64,
     reserved: AtomicU64,
     block: u64,
+    max: u64,
     reserving: Mutex<()>,
 }
 
@@ -36,6 +41,16 @@ impl Sequence {
 
     /// The same for ids that people see and few are drawn of: `block` ids are lost by a restart at most, and each block costs a write.
     pub fn open_in_blocks(store: Arc<dyn Store>, table: Table, key: &[u8], block: u64) -> Result<Sequence, Error> {
+        Sequence::begin(store, table, key, block, ID_MAX)
+    }
+
+    /// Numbers that are nanoseconds since 1970, as far as the clock allows: [`Sequence::from`] gives them. Whatever the clock does,
+    /// they rise; after a restart they may run ahead of it by ten seconds.
+    pub fn open_in_time(store: Arc<dyn Store>, table: Table, key: &[u8]) -> Result<Sequence, Error> {
+        Sequence::begin(store, table, key, BLOCK_NS, TIME_MAX)
+    }
+
+    fn begin(store: Arc<dyn Store>, table: Table, key: &[u8], block: u64, max: u64) -> Result<Sequence, Error> {
         let reserved = match store.get(table, key)? {
             Some(row) => decode(&row)?,
             None => 0,
@@ -47,13 +62,22 @@ impl Sequence {
             last: AtomicU64::new(reserved),
             reserved: AtomicU64::new(reserved),
             block: block.max(1),
+            max,
             reserving: Mutex::new(()),
         })
     }
 
     /// The next id, at most [`ID_MAX`]. Writes once a block.
     pub fn next(&self) -> Result<u64, Error> {
-        let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        self.from(0)
+    }
+
+    /// The next id, which is `floor` or more.
+    pub fn from(&self, floor: u64) -> Result<u64, Error> {
+        let next = |last: u64| last.saturating_add(1).max(floor);
+        let taken = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+        let (Ok(last) | Err(last)) = taken;
+        let id = next(last);
         if id > self.reserved.load(Ordering::Acquire) {
             self.reserve(id)?;
         }
@@ -65,10 +89,10 @@ impl Sequence {
         if id <= self.reserved.load(Ordering::Acquire) {
             return Ok(());
         }
-        if id > ID_MAX {
+        if id > self.max {
             return Err(Error::Exhausted);
         }
-        let reserved = id.saturating_add(self.block - 1).min(ID_MAX);
+        let reserved = id.saturating_add(self.block - 1).min(self.max);
         let mut batch = Batch::default();
         batch.put(self.table, self.key.clone(), reserved.to_be_bytes().to_vec());
         self.store.apply(&batch)?;

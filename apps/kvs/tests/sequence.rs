@@ -101,3 +101,23 @@ fn a_sequence_in_blocks_of_one_goes_on_without_a_gap() {
     let open = || Sequence::open_in_blocks(store.clone(), IDS, b"roster", 1).unwrap();
     assert_eq!((open().next().unwrap(), open().next().unwrap(), open().next().unwrap()), (1, 2, 3));
 }
+
+#[test]
+fn mailr_2_times_rise_whatever_the_clock_does_and_over_a_crash() {
+    const SECOND: u64 = 1_000_000_000;
+    let memory = Arc::new(Memory::new(&[IDS]));
+    let open = |memory: &Arc<Memory>| Sequence::open_in_time(memory.clone(), IDS, b"time").unwrap();
+    let times = open(&memory);
+    let now = 1_700_000_000 * SECOND;
+    assert_eq!(times.from(now).unwrap(), now);
+    assert_eq!(times.from(now).unwrap(), now + 1, "two in one moment");
+    assert_eq!(times.from(now - 3600 * SECOND).unwrap(), now + 2, "the clock was set back");
+    let last = times.from(now + 5 * SECOND).unwrap();
+    assert_eq!(last, now + 5 * SECOND);
+    memory.flush().unwrap();
+    assert_eq!(memory.applied().0, 1, "one write for ten seconds");
+
+    let memory = Arc::new(memory.crash());
+    let after = open(&memory).from(now).unwrap();
+    assert!(after > last && after <= last + 10 * SECOND);
+}

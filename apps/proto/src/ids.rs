@@ -4,12 +4,14 @@ mod feed;
 mod nick;
 mod phone;
 mod room;
+mod user;
 
 pub use device::{ClientId, ClientKind, DevKey};
 pub use feed::FeedId;
 pub use nick::Nick;
 pub use phone::{Address, Phone, PhoneId};
 pub use room::RoomId;
+pub use user::User;
 
 /// Why a text is not the identity asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

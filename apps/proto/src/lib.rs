@@ -1,6 +1,7 @@
 //! The vocabulary of the wire, shared by server and client: every record, topic name, identity, result atom and limit. No behaviour.
 pub mod ids;
 pub mod limits;
+pub mod mail;
 pub mod naming;
 mod record;
 pub mod records;

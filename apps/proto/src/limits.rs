@@ -175,3 +175,13 @@ pub const RING_NODES: u64 = 4;
 pub const CLIENT_VERSION: u32 = 101;
 /// The module level of a request topic, which is repeated in the answer's (TOPIC-2); longer is an unknown topic.
 pub const MODULE_BYTES: usize = 256;
+/// Characters of a name of a mailbox (section 7).
+pub const USER_CHARS: RangeInclusive<usize> = 1..=64;
+/// Text of a letter in a mailbox (MAIL-3).
+pub const LETTER_BYTES: usize = 4 * KIB;
+/// Letters in a mailbox (MAIL-3).
+pub const LETTERS: u64 = 10_000;
+/// The Key of a letter (MAILR-2).
+pub const KEY_BYTES: usize = 128;
+/// The Tag of a letter (MAILR-2).
+pub const TAG_BYTES: usize = 256;

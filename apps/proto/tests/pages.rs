@@ -9,11 +9,12 @@ use std::sync::LazyLock;
 
 use etf::{Term, text};
 use page::{Kind, Page};
+use proto::mail::{self, MailRecord};
 use proto::topic::Topic;
 use proto::{Record, catalogue};
 
 /// The sub-protocols: name, number of the last call, calls that only the server makes, rules that are no call.
-const CALLS: [(&str, u32, &[u32], &[u32]); 22] = [
+const CALLS: [(&str, u32, &[u32], &[u32]); 24] = [
     ("INIT", 3, &[1], &[]),
     ("IO", 4, &[2], &[1, 3, 4]),
     ("AUTH", 18, &[5, 13, 14, 18], &[15, 16]),
@@ -36,6 +37,8 @@ const CALLS: [(&str, u32, &[u32], &[u32]); 22] = [
     ("CDR", 2, &[2], &[]),
     ("INDEX", 1, &[], &[]),
     ("HEART", 3, &[], &[]),
+    ("MAIL", 10, &[4, 5], &[9, 10]),
+    ("MAILR", 6, &[5], &[]),
 ];
 
 /// The pages; in bless mode after they were written anew, once for all tests.
@@ -61,12 +64,26 @@ fn every_example_is_its_bytes_and_a_typed_record_that_prints_as_it_stands_there(
         let place = &example.place;
         let bytes = example.bytes();
         assert_eq!(etf::encode(&example.term()), bytes, "{place}: the bytes are others; see CHAT_BLESS");
+        if example.id.starts_with("MAILR-") {
+            assert!(is_of_mailboxes(&bytes), "{place}");
+            assert_eq!(text::print(&example.term(), &catalogue), example.notation, "{place}: see CHAT_BLESS");
+            continue;
+        }
         let record: Record = etf::decode(&bytes).unwrap_or_else(|error| panic!("{place}: {error}"));
         assert_eq!(etf::encode(&record), bytes, "{place}: the record is written in another way");
         assert_eq!(text::print(&Term::of(&record).unwrap(), &catalogue), example.notation, "{place}: see CHAT_BLESS");
         seen += 1;
     }
     assert!(seen > 200, "{seen} examples");
+}
+
+/// Records of the mailboxes are none of the chat's.
+fn is_of_mailboxes(bytes: &[u8]) -> bool {
+    let is = |record: Result<bytes::Bytes, etf::Error>| record.is_ok_and(|written| written[..] == *bytes);
+    is(etf::decode::<mail::Ack>(bytes).map(|record| etf::encode(&record)))
+        || is(etf::decode::<mail::Nak>(bytes).map(|record| etf::encode(&record)))
+        || is(etf::decode::<mail::Pub>(bytes).map(|record| etf::encode(&record)))
+        || etf::decode::<MailRecord>(bytes).is_ok_and(|record| record != MailRecord::Bad)
 }
 
 #[test]

@@ -26,4 +26,4 @@ pub use front::{Front, Leave};
 pub use hyper::{HeaderMap, Method, StatusCode, Uri, header};
 pub use reply::{Body, Reply, reply, status, text};
 pub use route::{Asked, Joined, Peer, Routes};
-pub use talk::{House, talk};
+pub use talk::{House, MailAuth, talk};

@@ -4,10 +4,14 @@ use bytes::Bytes;
 use etf::Term;
 
 use crate::player::{Content, Player, Wanted};
-use crate::stage::{Hello, SERVICE_SECRET, Victim};
+use crate::stage::{Hello, Opening, SERVICE_SECRET, Victim};
+use crate::text;
 
 /// Where requests go when a line names no topic (TOPIC-1).
 pub(crate) const EVENTS: &str = "events/1//api/anon//";
+
+/// Text frames that are sent before their answers are waited for.
+const WINDOW: usize = 16;
 
 impl Player<'_> {
     pub(crate) fn act(&mut self, line: &str) -> Result<(), String> {
@@ -41,6 +45,16 @@ impl Player<'_> {
     fn verb(&mut self, who: &str, verb: &str, rest: &str) -> Result<(), String> {
         match verb {
             "connects" => self.connects(who, rest),
+            "opens" => self.opens(who, rest),
+            "|" => {
+                let text = text::said(&self.names.fill(rest, &self.bound)?)?;
+                self.stage.say(who, &text)
+            }
+            "|<" => self.hears_text(who, rest),
+            "sends" => self.sends(who, rest),
+            "terminal" if rest == "fails" => self.stage.fail(&Victim::Terminal(who.to_owned())),
+            "mailbox" if rest == "fails" => self.stage.fail(&Victim::Mailbox(who.to_owned())),
+            "circle" if rest == "fails" => self.stage.fail(&Victim::Circle(who.to_owned())),
             "disconnects" => self.stage.disconnect(who, true),
             "vanishes" => self.stage.disconnect(who, false),
             "closed" => self.closed(who, rest),
@@ -112,6 +126,55 @@ impl Player<'_> {
         let came = self.stage.connect(who, hello)?;
         self.opened(who);
         same("CONNACK", wanted, came)
+    }
+
+    /// `m opens [strictly] [as x] [certificate P]`
+    fn opens(&mut self, who: &str, rest: &str) -> Result<(), String> {
+        let (mut opening, mut rest) = (Opening::default(), rest);
+        while !rest.is_empty() {
+            let (option, after) = word(rest);
+            let (value, after) = if option == "strictly" { ("", after) } else { word(after) };
+            match option {
+                "strictly" => opening.strict = true,
+                "certificate" => {
+                    opening.certified = Some(self.names.fill(value.trim_matches('"'), &self.bound)?);
+                }
+                "as" => {
+                    let known = self.names.get(value).cloned().unwrap_or_default();
+                    opening.device = known.token.map(|token| (known.client, token));
+                }
+                _ => return Err(format!("no such option: {option}")),
+            }
+            rest = after;
+        }
+        self.stage.open(who, &opening)?;
+        self.opened(who);
+        Ok(())
+    }
+
+    fn hears_text(&mut self, who: &str, rest: &str) -> Result<(), String> {
+        let wanted = |content| Wanted { topic: None, content };
+        if let Some(begin) = rest.strip_prefix("no ") {
+            return self.none(who, &wanted(Content::Prefix(begin.to_owned())));
+        }
+        let pattern = text::said(&self.names.fill_known(rest)?)?;
+        self.next(who, &wanted(Content::Text(pattern)))
+    }
+
+    /// `m sends 500 hi to r`
+    fn sends(&mut self, who: &str, rest: &str) -> Result<(), String> {
+        let (count, rest) = word(rest);
+        let (text, to) = rest.rsplit_once(" to ").ok_or("to whom?")?;
+        let (command, count) = (format!("SEND {to} {}", text::said(text)?), number::<usize>(count)?);
+        for sent in (0..count).step_by(WINDOW) {
+            let window = WINDOW.min(count - sent);
+            (0..window).try_for_each(|_| self.stage.say(who, &command))?;
+            for _ in 0..window {
+                self.bound.remove("?last");
+                self.hears_text(who, r#"ACK "?last""#)?;
+            }
+        }
+        Ok(())
     }
 
     /// ID-10.

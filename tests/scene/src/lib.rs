@@ -15,6 +15,11 @@
 //! | `number n` | a fresh telephone number: `@n.phone` |
 //! | `x connects as "id" token T version N window N takes N certificate P from ADDRESS holding => 0x86` | all but `connects` as needed |
 //! | `x connects as "sys_a" service` | a trusted service, by the secret of the configuration |
+//! | `m opens strictly as x certificate P` | a WebSocket on `/ws`: with `mail.auth=identity` (in the simulator only), let in as the device x, all but `opens` as needed; `>` sends a binary frame there |
+//! | `m \| SEND r hi` | a text frame; `long(300)` is a text of so many letters, `\n` the end of a line, `\s` a blank at an end |
+//! | `m \|< ACK "?n"`, `m \|< no ACK` | the text frame that comes next, `?n` being a number; or none that begins so |
+//! | `m sends 500 hi to r` | so many letters with this text, each of which is acknowledged; `?last` is then the last |
+//! | `m terminal fails`, `b mailbox fails`, `g circle fails` | a process of the mailboxes ends as by a panic; in the simulator only |
 //! | `x disconnects`, `x vanishes`, `x closed 0x98` | ends well, ends badly, is ended by the server |
 //! | `x > topic Message{…} => 0x87` | publishes: on the events topic if none is named; bytes are `bytes "…"` or `bytes <<1,2>>` |
 //! | `x repeats 500 topic Message{…} => 0x87` | publishes it so often, each with that result, and forgets what comes of it |
@@ -53,6 +58,8 @@ mod names;
 mod cms;
 mod files;
 mod stage;
+mod socket;
+mod text;
 mod player;
 mod act;
 mod refuse;
@@ -63,12 +70,13 @@ mod live;
 mod mqtt;
 
 pub use live::{Daemon, Live, PATIENCE, Wire};
+pub use socket::{Frames, Heard};
 pub use mqtt::Version;
 pub use names::Names;
 pub use play::{live_file, play_file, sim_file};
 pub use script::{Scene, read};
 pub use sim::Simulated;
-pub use stage::{Codes, Got, Hello, Row, SERVICE_HASH, Stage, Victim};
+pub use stage::{Codes, Got, Hello, Opening, Row, SERVICE_HASH, Stage, Victim};
 
 /// Calls the macro `$scenes` with a name and a file of `tests/scenes` for each: one list for all who play them.
 #[macro_export]
@@ -111,6 +119,7 @@ macro_rules! every_file {
             room_message = "room_message.chat",
             failure = "failure.chat",
             limits = "limits.chat",
+            mail = "mail.chat",
         }
     };
 }

@@ -107,6 +107,21 @@ impl Names {
         })
     }
 
+    /// The same without what lines have bound: `?n` stays.
+    pub(crate) fn fill_known(&self, text: &str) -> Result<String, String> {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('@') {
+            let (before, from) = rest.split_at(at);
+            let (atom, after) = from.split_at(name(from));
+            out.push_str(before);
+            out.push_str(&self.text(atom)?);
+            rest = after;
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
     /// A topic or client id with names in it.
     pub(crate) fn fill(&self, text: &str, bound: &Bound) -> Result<String, String> {
         let mut out = String::new();

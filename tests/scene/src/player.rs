@@ -7,7 +7,8 @@ use etf::Term;
 use crate::names::Names;
 use crate::notation::{Bound, Notation, fits};
 use crate::script::Scene;
-use crate::stage::{Got, Stage};
+use crate::stage::{Got, Stage, TEXT};
+use crate::text;
 
 /// How often a push is looked for before it counts as none.
 const MOMENTS: u32 = 10;
@@ -51,6 +52,10 @@ pub(crate) struct Wanted {
 pub(crate) enum Content {
     Pattern(Term),
     Bytes(bytes::Bytes),
+    /// A text frame, with `?n` for numbers.
+    Text(String),
+    /// A text frame that begins so.
+    Prefix(String),
     Any,
 }
 
@@ -229,6 +234,7 @@ impl Player<'_> {
         let lines = came.iter().enumerate().skip(from).map(|(_, came)| {
             let content = match &came.term {
                 Some(term) => notation.print(term),
+                None if came.got.topic == TEXT => format!("{:?}", String::from_utf8_lossy(&came.got.payload)),
                 None => format!("bytes {:?}", came.got.payload),
             };
             let used = if came.used { " (seen)" } else { "" };
@@ -247,6 +253,10 @@ impl Wanted {
         match (&self.content, &came.term) {
             (Content::Any, _) => true,
             (Content::Bytes(bytes), _) => *bytes == came.got.payload,
+            (Content::Text(pattern), _) => {
+                came.got.topic == TEXT && text::fits(pattern, &String::from_utf8_lossy(&came.got.payload), bound)
+            }
+            (Content::Prefix(begin), _) => came.got.topic == TEXT && came.got.payload.starts_with(begin.as_bytes()),
             (Content::Pattern(pattern), Some(term)) => fits(pattern, term, names, bound),
             (Content::Pattern(_), None) => false,
         }

@@ -5,19 +5,23 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chat::door::{Bye, Certificate, Denied, Gone, Hello as Door, Origin, Out, Role, Source, Verdict};
+use chat::door::{self, Bye, Certificate, Denied, Gone, Hello as Door, Origin, Out, Role, Source, Verdict};
 use chat::rows::TABLES;
-use chat::{Chat, Input, Job, KEY_BYTES, Name, Output, Port, Settings, Vault, Work, WorkError, WorkResult};
+use chat::{
+    Asked, Caller, Chat, Input, Job, KEY_BYTES, Name, Output, Port, Said, Settings, Vault, Work, WorkError, WorkResult,
+};
 use kvs::{Memory, Sequence, Span, Store, Table};
 use n2o::Sim;
 use proto::Refusal;
+use proto::ids::User;
+use proto::mail::MailRecord;
 use proto::records::Io;
 use proto::topic::{Filter, ReplyForm, Topic};
 
 use crate::files::Files;
-use crate::stage::{Codes, Got, Hello, Row, SERVICE_HASH, Stage, Victim};
+use crate::stage::{Codes, Got, Hello, Opening, RECORD, Row, SERVICE_HASH, Stage, TEXT, Victim};
 
-/// Where the simulated server keeps its roster ids.
+/// Where the simulated server keeps its roster ids, and the ids of letters.
 const ROSTERS: Table = Table("sim_rosters");
 /// Threads of the simulated server.
 const NODES: usize = 3;
@@ -59,6 +63,15 @@ struct Link {
     closed: Option<u8>,
     at_once: bool,
     held: Vec<u64>,
+    /// It is a WebSocket.
+    terminal: Option<Terminal>,
+}
+
+/// What a transport knows of one that speaks to mailboxes.
+struct Terminal {
+    caller: Arc<Caller>,
+    device: Option<Arc<str>>,
+    speaks_records: bool,
 }
 
 impl Simulated {
@@ -74,10 +87,12 @@ impl Simulated {
 
     pub fn with(seed: u64, settings: Settings) -> Simulated {
         let store = Arc::new(Memory::new(&[ROSTERS]));
-        let rosters = Sequence::open(store, ROSTERS, b"last").expect("memory does not fail");
+        let rosters = Sequence::open(store.clone(), ROSTERS, b"last").expect("memory does not fail");
+        let moments = Sequence::open_in_time(store, ROSTERS, b"moment").expect("memory does not fail");
         let chat = Chat {
             settings,
             rosters: Arc::new(rosters),
+            moments: Arc::new(moments),
             vault: Vault::new(&STORAGE_KEY),
             identify: Arc::new(named),
             is_sealed: ca::cms::is_sealed,
@@ -181,10 +196,26 @@ impl Simulated {
         self.links.get_mut(name).ok_or_else(|| format!("{name} has no connection"))
     }
 
-    fn say(&mut self, link: &str, input: Input) -> Result<(), String> {
+    fn hand(&mut self, link: &str, input: Input) -> Result<(), String> {
         let name = self.link(link)?.name.clone();
         self.tell(&name, input);
         Ok(())
+    }
+
+    /// A command for the mailboxes, as one of those that `web` hands in.
+    fn ask(&mut self, name: &str, asked: Asked) -> Result<(), String> {
+        let link = self.link(name)?;
+        let call = link.next_call;
+        let terminal = link.terminal.as_mut().ok_or_else(|| format!("{name} has no WebSocket"))?;
+        if !link.open {
+            return Err(format!("{name} is not connected"));
+        }
+        terminal.speaks_records = matches!(asked, Asked::Record(_));
+        link.next_call += 1;
+        link.asked.push_back((call, String::new()));
+        let (caller, device) = (terminal.caller.clone(), terminal.device.clone());
+        let said = Said { port: link.port.clone(), caller, device, call, asked };
+        self.hand(name, Input::Said(Box::new(said)))
     }
 }
 
@@ -206,7 +237,17 @@ impl Link {
             closed: None,
             at_once: !hello.holding,
             held: Vec::new(),
+            terminal: None,
         }
+    }
+
+    fn over_websocket(opening: &Opening, now: u64) -> Link {
+        let certificate = opening.certified.as_deref().map(|key| certificate(key, now));
+        let caller = Arc::new(Caller { certificate, open: !opening.strict });
+        let device = opening.device.as_ref().map(|(client, _)| Arc::from(client.as_str()));
+        let link = Link::new(&Hello::default());
+        let name = Name::Terminal(link.port.number());
+        Link { name, terminal: Some(Terminal { caller, device, speaks_records: false }), ..link }
     }
 
     /// What the transport does about one out, and what it tells the chat of it.
@@ -234,6 +275,20 @@ impl Link {
                 }
             }
             Out::Right { granted, .. } => self.right = Some(granted),
+            Out::Mail { frame, number } => {
+                let speaks_records = self.terminal.as_ref().is_some_and(|terminal| terminal.speaks_records);
+                let (topic, payload) = match frame {
+                    door::Frame::Text(text) => (TEXT, text),
+                    door::Frame::Record(record) => (RECORD, record),
+                    door::Frame::Letter(letter) if speaks_records => (RECORD, letter.record.clone()),
+                    door::Frame::Letter(letter) => (TEXT, letter.text.clone()),
+                };
+                self.came.push(Got { topic: topic.to_owned(), payload, qos: 0 });
+                match self.at_once {
+                    true => return Some(self.confirmed(number)),
+                    false => self.held.push(number),
+                }
+            }
             Out::Close(bye) => (self.closed, self.open) = (Some(disconnect(bye)), false),
         }
         None
@@ -302,6 +357,18 @@ impl Stage for Simulated {
         self.link(name)?.connack.ok_or_else(|| "CONNECT was not answered".to_owned())
     }
 
+    fn open(&mut self, name: &str, opening: &Opening) -> Result<(), String> {
+        let link = Link::over_websocket(opening, self.sim.now().0);
+        if let Some(earlier) = self.links.insert(name.to_owned(), link) {
+            self.links.insert(format!("{name} before {}", earlier.port.number()), earlier);
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, name: &str, text: &str) -> Result<(), String> {
+        self.ask(name, Asked::text(text))
+    }
+
     fn disconnect(&mut self, name: &str, politely: bool) -> Result<(), String> {
         let link = self.link(name)?;
         if !std::mem::replace(&mut link.open, false) {
@@ -309,7 +376,7 @@ impl Stage for Simulated {
         }
         let how = if politely { Gone::Left } else { Gone::Lost };
         let gone = Input::Gone { connection: link.port.number(), how };
-        self.say(name, gone)?;
+        self.hand(name, gone)?;
         self.run();
         Ok(())
     }
@@ -318,6 +385,12 @@ impl Stage for Simulated {
         let link = self.link(name)?;
         if !link.open {
             return Err(format!("{name} is not connected"));
+        }
+        if link.terminal.is_some() {
+            return match etf::decode::<MailRecord>(&payload) {
+                Ok(record) => self.ask(name, Asked::Record(record)),
+                Err(_) => Err("other records than those of the mailboxes are not for this stage: mark it [live]".into()),
+            };
         }
         let origin = match link.origin(topic) {
             Ok(origin) => origin,
@@ -330,7 +403,7 @@ impl Stage for Simulated {
         link.next_call += 1;
         link.asked.push_back((call, link.reply.clone()));
         let request = Input::Request { port: link.port.clone(), call, origin, payload };
-        self.say(name, request)
+        self.hand(name, request)
     }
 
     fn acknowledged(&mut self, name: &str) -> Result<Vec<u8>, String> {
@@ -352,7 +425,7 @@ impl Stage for Simulated {
         };
         link.right = None;
         let ask = Input::MayReceive { connection: link.port.number(), ask: 1, topic };
-        self.say(name, ask)?;
+        self.hand(name, ask)?;
         self.run();
         let granted = self.link(name)?.right.ok_or("SUBSCRIBE was not answered")?;
         Ok(if granted { 1 } else { 0x87 })
@@ -390,7 +463,7 @@ impl Stage for Simulated {
         if at_once {
             let held = std::mem::take(&mut link.held);
             let inputs: Vec<Input> = held.into_iter().map(|delivery| link.confirmed(delivery)).collect();
-            inputs.into_iter().try_for_each(|input| self.say(name, input))?;
+            inputs.into_iter().try_for_each(|input| self.hand(name, input))?;
         }
         Ok(())
     }
@@ -439,6 +512,9 @@ impl Stage for Simulated {
         self.run();
         let name = match victim {
             Victim::Session(client) => Name::Session(client.as_str().into()),
+            Victim::Terminal(link) => self.link(link)?.name.clone(),
+            Victim::Mailbox(user) => Name::Mailbox(user_of(user)?),
+            Victim::Circle(name) => Name::Circle(user_of(name)?),
             Victim::Profile(phone) => Name::Profile(phone.parse().map_err(|_| format!("no phone: {phone}"))?),
         };
         self.sim.kill(&name);
@@ -459,6 +535,10 @@ impl Stage for Simulated {
         waiting.into_iter().flatten().for_each(|job| self.work(job));
         Ok(())
     }
+}
+
+fn user_of(name: &str) -> Result<User, String> {
+    User::parse(name.as_bytes()).map_err(|_| format!("no user: {name}"))
 }
 
 fn source(from: IpAddr) -> Source {

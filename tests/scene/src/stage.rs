@@ -32,11 +32,32 @@ pub const SERVICE_HASH: [u8; 32] = [
     0x26, 0x87, 0xe3, 0x68, 0xdd, 0x0d, 0x56, 0xa6, 0x4d, 0x4b, 0x81, 0xf5, 0x12,
 ];
 
+/// A WebSocket on `/ws` that is opened.
+#[derive(Debug, Clone, Default)]
+pub struct Opening {
+    /// Who speaks to mailboxes has to prove who he is (`mail.auth=identity`).
+    pub strict: bool,
+    /// The account key that the certificate presented names.
+    pub certified: Option<String>,
+    /// The device that it is let in as, and its token.
+    pub device: Option<(String, Bytes)>,
+}
+
+/// Topics of [`Got`] that stand for the frames of a WebSocket.
+pub(crate) const TEXT: &str = "text";
+pub(crate) const RECORD: &str = "record";
+
 /// A process that is made to fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Victim {
     /// Of this client id.
     Session(String),
+    /// Of this connection on `/ws`.
+    Terminal(String),
+    /// Of this user.
+    Mailbox(String),
+    /// Of this group box.
+    Circle(String),
     /// Of this account key.
     Profile(String),
 }
@@ -94,6 +115,12 @@ pub trait Stage {
 
     /// Opens a connection; the code of CONNACK.
     fn connect(&mut self, link: &str, hello: &Hello) -> Result<u8, String>;
+
+    /// Opens a WebSocket on `/ws`; what is published there is a binary frame.
+    fn open(&mut self, link: &str, opening: &Opening) -> Result<(), String>;
+
+    /// Sends a text frame on it.
+    fn say(&mut self, link: &str, text: &str) -> Result<(), String>;
 
     /// Closes it, with a good-bye or without.
     fn disconnect(&mut self, link: &str, politely: bool) -> Result<(), String>;

@@ -32,7 +32,12 @@ pub(crate) fn outward(known: &Known, store: &dyn View, fx: &mut Fx, mark: usize)
             }
             Output::Port(
                 _,
-                Out::Welcome(_) | Out::Denied(_) | Out::Done { .. } | Out::Right { .. } | Out::Close(_),
+                Out::Welcome(_)
+                | Out::Denied(_)
+                | Out::Done { .. }
+                | Out::Right { .. }
+                | Out::Mail { .. }
+                | Out::Close(_),
             )
             | Output::Work(_)
             | Output::Lapsed => {}

@@ -6,7 +6,7 @@ use kvs::Span;
 use n2o::{Failure, Time};
 use proto::ids::FeedId;
 
-use crate::protocol::push;
+use crate::protocol::{circle, push};
 use crate::rows::AGENDA;
 use crate::{Cx, Fx, Input, Name, Tick};
 
@@ -30,6 +30,7 @@ impl Agenda {
         let mut agenda = Agenda::default();
         agenda.look(cx, fx)?;
         push::resume(cx, fx)?;
+        circle::resume(cx, fx)?;
         Ok(agenda)
     }
 

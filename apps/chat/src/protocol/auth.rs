@@ -29,7 +29,7 @@ use proto::ids::Phone;
 use proto::records::{Auth, AuthAct, AuthType, Feature};
 
 pub(crate) use code::{forget_proof, is_proof, mail as mail_code};
-pub(crate) use device::{bind_key, end_all, end_key, facts as account, has_token, open, rosters};
+pub(crate) use device::{bind_key, end_all, end_key, facts as account, has_token, is_opened_by, open, rosters};
 pub(crate) use enrol::{announce_keys, aside as enrol};
 pub use invite::is_invited;
 pub(crate) use invite::issue as issue_invite;

@@ -12,7 +12,7 @@ const TOKEN: u64 = 1000;
 
 /// Which of the two rates a request counts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
+pub(crate) enum Class {
     /// Message, Ack, Typing, cursor: what makes up a conversation. Beyond the rate it waits.
     Talk,
     /// Everything else. Beyond the rate it is refused.
@@ -21,7 +21,7 @@ pub(super) enum Class {
 
 /// When a request may be executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(crate) enum Turn {
     Now,
     /// Then, and all that comes behind it after it.
     At(Time),
@@ -31,7 +31,7 @@ pub(super) enum Turn {
 }
 
 /// The rates of one connection.
-pub(super) struct Rate {
+pub(crate) struct Rate {
     limited: bool,
     talk: Bucket,
     other: Bucket,
@@ -47,7 +47,7 @@ struct Bucket {
 }
 
 impl Class {
-    pub(super) fn of(record: &Record) -> Class {
+    pub(crate) fn of(record: &Record) -> Class {
         match record {
             Record::Message(_) | Record::Ack(_) | Record::Typing(_) => Class::Talk,
             Record::History(history) if history.status == Some(HistoryStatus::Update) => Class::Talk,
@@ -57,7 +57,7 @@ impl Class {
 }
 
 impl Rate {
-    pub(super) fn new(limited: bool, now: Time) -> Rate {
+    pub(crate) fn new(limited: bool, now: Time) -> Rate {
         Rate {
             limited,
             talk: Bucket::full(MESSAGES_PER_S, MESSAGES_BURST, now),
@@ -67,12 +67,12 @@ impl Rate {
     }
 
     /// Limits per time and address hold for this connection.
-    pub(super) fn is_limited(&self) -> bool {
+    pub(crate) fn is_limited(&self) -> bool {
         self.limited
     }
 
     /// Takes a token of the class, if there is one.
-    pub(super) fn turn(&mut self, now: Time, class: Class) -> Turn {
+    pub(crate) fn turn(&mut self, now: Time, class: Class) -> Turn {
         if !self.limited {
             return Turn::Now;
         }

@@ -184,6 +184,8 @@ impl Session {
                 self.send(Parcel::Chat { topic, payload, qos, delivery }, todo);
             }
             Out::Right { ask, granted } => self.right(ask, granted, todo),
+            // No packet carries the mailboxes.
+            Out::Mail { .. } => {}
             Out::Close(bye) => self.close(bye_code(bye), End::Dismissed, todo),
             // They come once, before a session is made.
             Out::Welcome(_) | Out::Denied(_) => (),

@@ -46,6 +46,7 @@ pub(crate) fn host() -> n2o::Handle<Chat> {
     let chat = Chat {
         settings: chat::Settings::dev(),
         rosters: sequence(b"rosters"),
+        moments: sequence(b"moments"),
         vault: chat::Vault::new(&[7; chat::KEY_BYTES]),
         identify: std::sync::Arc::new(|_: &[u8]| None),
         is_sealed: |_| false,

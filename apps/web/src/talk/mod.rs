@@ -1,9 +1,10 @@
-//! The framing of N2O (CON-2): a front door of the chat for browsers and terminals. Text frames are heartbeat (HEART-1, HEART-2) and
-//! `N2O,<token>` (INIT-3); binary frames are records, one each.
+//! The framing of N2O (CON-2): a front door of the chat for browsers and terminals. Text frames are heartbeat (HEART-1, HEART-2),
+//! `N2O,<token>` (INIT-3) and commands for the mailboxes (MAIL-1); binary frames are records, one each.
 //!
 //! `session` decides what a frame or an out means and is a value without I/O; here the socket is read and written, with the rules of
 //! MQTT's connections: what has to leave goes before what comes is read, so that a slow reader slows down only itself, and at most
-//! [`chat::CALLS_MAX`] requests are unfinished.
+//! [`chat::CALLS_MAX`] requests are unfinished. A connection has a session in the chat, once it has asked something of that, and a
+//! terminal at the mailboxes, once it has asked something of those; each says what it has to say through a port of its own.
 
 mod session;
 
@@ -15,7 +16,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use chat::door::{self, Gone, Hello};
-use chat::{Chat, Port};
+use chat::{Caller, Chat, Port};
 use futures_util::{Sink, Stream};
 use tokio::time::{Duration, Instant, Sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::error::CapacityError;
@@ -25,7 +26,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::front::Leave;
 use crate::route::{Joined, Peer};
 use crate::websocket::Socket;
-use session::{Ask, Close, Frame, Session, Taken, Todo};
+use session::{Ask, Close, Frame, Mark, Session, Taken, Todo};
 
 /// A client that says nothing for so long is asked whether it lives; after as long again it is closed.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -45,6 +46,26 @@ pub struct House {
     pub handle: n2o::Handle<Chat>,
     /// Bytes of a message, either way.
     pub packet_max: usize,
+    pub mail: MailAuth,
+}
+
+/// `mail.auth`: who may be which user of the mailboxes (MAIL-2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailAuth {
+    /// Whoever comes from this machine without TLS is whoever he says, all others have to prove it.
+    ByListener,
+    Open,
+    Identity,
+}
+
+impl MailAuth {
+    fn is_open(self, peer: &Peer) -> bool {
+        match self {
+            MailAuth::ByListener => !peer.secure && peer.address.to_canonical().is_loopback(),
+            MailAuth::Open => true,
+            MailAuth::Identity => false,
+        }
+    }
 }
 
 /// Serves a socket until its end.
@@ -57,6 +78,7 @@ pub async fn talk(joined: Joined, house: Arc<House>) {
         peer,
         house,
         chat: None,
+        mail: None,
         asks: VecDeque::new(),
         held: None,
         out: VecDeque::new(),
@@ -77,14 +99,15 @@ struct Connection {
     peer: Arc<Peer>,
     house: Arc<House>,
     chat: Option<(door::Session, Arc<Port>)>,
+    mail: Option<(door::Terminal, Arc<Port>)>,
     /// Not yet taken by the chat: nothing is read until they are.
     asks: VecDeque<Ask>,
     /// A frame that has to wait until something ends.
     held: Option<Frame>,
-    /// For the client, with the durable item that each is.
-    out: VecDeque<(Frame, Option<u64>)>,
-    /// Durable items in the socket's buffer.
-    written: Vec<u64>,
+    /// For the client.
+    out: VecDeque<(Frame, Option<Mark>)>,
+    /// What is in the socket's buffer, as far as somebody wants to know when it has left.
+    written: Vec<Mark>,
     heard: Instant,
     /// It has been asked whether it lives.
     asked: bool,
@@ -133,12 +156,23 @@ impl Connection {
         if !self.write(cx)? {
             return Ok(false);
         }
-        todo.asks.extend(self.written.drain(..).map(Ask::Confirm));
+        todo.asks.extend(self.written.drain(..).map(|mark| match mark {
+            Mark::Item(delivery) => Ask::Confirm(delivery),
+            Mark::Mail(number) => Ask::Written(number),
+        }));
         if let Some((_, port)) = &self.chat
             && let Poll::Ready(outs) = port.poll_drain(cx)
         {
             for out in outs {
                 self.session.out(out, todo);
+            }
+            return Ok(true);
+        }
+        if let Some((_, port)) = &self.mail
+            && let Poll::Ready(outs) = port.poll_drain(cx)
+        {
+            for out in outs {
+                self.session.mail_out(out, todo);
             }
             return Ok(true);
         }
@@ -245,8 +279,27 @@ impl Connection {
                     chat.confirm(*delivery)?;
                 }
             }
+            Ask::Mail { call, device, asked } => {
+                let device = device.as_deref().map(Arc::from);
+                self.terminal().say(*call, device, asked.clone())?;
+            }
+            Ask::Written(number) => {
+                if let Some((terminal, _)) = &self.mail {
+                    terminal.written(*number)?;
+                }
+            }
         }
         Ok(())
+    }
+
+    fn terminal(&mut self) -> &door::Terminal {
+        let (terminal, _) = self.mail.get_or_insert_with(|| {
+            let port = Arc::new(Port::default());
+            let open = self.house.mail.is_open(&self.peer);
+            let caller = Caller { certificate: self.peer.certificate.clone(), open };
+            (door::Terminal::open(self.house.handle.clone(), caller, port.clone()), port)
+        });
+        terminal
     }
 
     fn hello(&self, client_id: &str, password: Option<Bytes>) -> Hello {

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use chat::CALLS_MAX;
-use chat::door::{Bye, Denied, Out, Role};
+use chat::door::{self, Bye, Denied, Out, Role};
+use chat::{Asked, CALLS_MAX};
 use proto::Refusal;
+use proto::mail::MailRecord;
 use proto::records::{Init, Io};
 
 /// What a text frame begins with that opens a session (INIT-3).
@@ -21,13 +22,13 @@ pub(super) enum Frame {
 /// What a session wants done, in this order of time within each kind.
 #[derive(Debug, Default)]
 pub(super) struct Todo {
-    /// For the client, with the durable item that each is.
-    pub(super) frames: Vec<(Frame, Option<u64>)>,
+    /// For the client.
+    pub(super) frames: Vec<(Frame, Option<Mark>)>,
     pub(super) asks: VecDeque<Ask>,
     pub(super) end: Option<Close>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ask {
     /// Leave what has been entered, and come in as this client.
     Enter {
@@ -41,6 +42,23 @@ pub(super) enum Ask {
         payload: Bytes,
     },
     Confirm(u64),
+    /// A command for the mailboxes, of the device that the client is, if it is one.
+    Mail {
+        call: u64,
+        device: Option<String>,
+        asked: Asked,
+    },
+    /// So much for its terminal has been written.
+    Written(u64),
+}
+
+/// What has to be told when a frame has been written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// A durable item.
+    Item(u64),
+    /// Something for a terminal.
+    Mail(u64),
 }
 
 /// Whether a frame was taken.
@@ -123,37 +141,77 @@ pub(super) struct Session {
     next: u64,
     /// Requests that have not ended.
     open: usize,
+    /// Client id as which it is let in, or asks to be.
+    client: String,
+    /// Commands for the mailboxes, and how many of them have not ended.
+    next_mail: u64,
+    open_mail: usize,
+    /// Its last frame was a record (MAILR-5); heartbeats do not count.
+    speaks_records: bool,
 }
 
 impl Session {
     pub(super) fn new(guest: String, device: Option<(String, String)>) -> Session {
         let device = device.map(|(phone, dev_key)| format!("emqttd_{phone}_{dev_key}"));
-        Session { guest, device, state: State::Outside, next: 0, open: 0 }
+        let (client, state) = (String::new(), State::Outside);
+        Session { guest, device, state, next: 0, open: 0, client, next_mail: 0, open_mail: 0, speaks_records: false }
     }
 
     /// While it is being let in, and while too much is unfinished, the client waits.
     pub(super) fn may_read(&self) -> bool {
-        match self.state {
+        let may_ask = match self.state {
             State::Outside => true,
             State::Entering { .. } => false,
             State::Inside(_) => self.open < CALLS_MAX,
-        }
+        };
+        may_ask && self.open_mail < CALLS_MAX
     }
 
     pub(super) fn frame(&mut self, frame: Frame, todo: &mut Todo) -> Taken {
         match frame {
-            Frame::Binary(payload) => self.record(payload, todo),
+            Frame::Binary(payload) => return self.binary(payload, todo),
             Frame::Ping => {}
             Frame::Text(text) => match text.as_str() {
                 "" => todo.frames.push((Frame::Text(String::new()), None)),
                 "PING" => todo.frames.push((Frame::Text("PONG".to_owned()), None)),
                 other => match other.strip_prefix(N2O) {
+                    Some(_) if self.open_mail > 0 => return Taken::Later(Frame::Text(text)),
                     Some(token) => return self.n2o(token, &text, todo),
-                    None => todo.frames.push((Frame::Text("Try HELP".to_owned()), None)),
+                    None if self.open > 0 => return Taken::Later(Frame::Text(text)),
+                    None => {
+                        self.speaks_records = false;
+                        self.mail(Asked::text(other), todo);
+                    }
                 },
             },
         }
         Taken::Yes
+    }
+
+    /// A record, of the mailboxes or of the chat (PM-1). Requests of one kind wait for those of the other (G-5).
+    fn binary(&mut self, payload: Bytes, todo: &mut Todo) -> Taken {
+        let mail = etf::decode::<MailRecord>(&payload);
+        let is_busy = match &mail {
+            Ok(MailRecord::Ftp(_)) | Err(_) => self.open_mail > 0,
+            Ok(_) => self.open > 0,
+        };
+        if is_busy {
+            return Taken::Later(Frame::Binary(payload));
+        }
+        self.speaks_records = true;
+        match mail {
+            Ok(MailRecord::Ftp(ftp)) => self.record(ftp, todo),
+            Ok(record) => self.mail(Asked::Record(record), todo),
+            Err(_) => self.record(payload, todo),
+        }
+        Taken::Yes
+    }
+
+    fn mail(&mut self, asked: Asked, todo: &mut Todo) {
+        let device = matches!(self.state, State::Inside(Role::Device)).then(|| self.client.clone());
+        todo.asks.push_back(Ask::Mail { call: self.next_mail, device, asked });
+        self.next_mail += 1;
+        self.open_mail += 1;
     }
 
     fn record(&mut self, payload: Bytes, todo: &mut Todo) {
@@ -179,6 +237,7 @@ impl Session {
 
     fn enter_as(&mut self, client_id: String, password: Option<Bytes>, first: Bytes, by: By, todo: &mut Todo) {
         self.state = State::Entering { first, by };
+        self.client.clone_from(&client_id);
         // Requests are counted anew by whoever lets it in.
         self.next = 0;
         todo.asks.push_back(Ask::Enter { client_id, password });
@@ -216,11 +275,41 @@ impl Session {
             Out::Welcome(role) => self.welcome(role, todo),
             Out::Denied(denied) => self.denied(denied, todo),
             Out::Answer { payload, .. } | Out::Notice { payload } => todo.frames.push((Frame::Binary(payload), None)),
-            Out::Item { payload, delivery, .. } => todo.frames.push((Frame::Binary(payload), delivery)),
+            Out::Item { payload, delivery, .. } => {
+                todo.frames.push((Frame::Binary(payload), delivery.map(Mark::Item)));
+            }
             // Refusals that only a packet can carry (TOPIC-8, SEC-13) have no word here.
             Out::Done { .. } => self.open = self.open.saturating_sub(1),
-            Out::Right { .. } => {}
+            // Terminals have a port of their own.
+            Out::Right { .. } | Out::Mail { .. } => {}
             Out::Close(bye) => todo.end = Some(close(bye)),
+        }
+    }
+
+    /// One thing that its terminal wants done.
+    pub(super) fn mail_out(&mut self, out: Out, todo: &mut Todo) {
+        match out {
+            Out::Mail { frame, number } => todo.frames.push((self.spoken(frame), Some(Mark::Mail(number)))),
+            Out::Done { .. } => self.open_mail = self.open_mail.saturating_sub(1),
+            Out::Close(bye) if todo.end.is_none() => todo.end = Some(close(bye)),
+            // What only sessions say.
+            Out::Close(_)
+            | Out::Welcome(_)
+            | Out::Denied(_)
+            | Out::Answer { .. }
+            | Out::Notice { .. }
+            | Out::Item { .. }
+            | Out::Right { .. } => {}
+        }
+    }
+
+    /// MAILR-5.
+    fn spoken(&self, frame: door::Frame) -> Frame {
+        match frame {
+            door::Frame::Record(record) => Frame::Binary(record),
+            door::Frame::Text(text) => spelled(&text),
+            door::Frame::Letter(letter) if self.speaks_records => Frame::Binary(letter.record.clone()),
+            door::Frame::Letter(letter) => spelled(&letter.text),
         }
     }
 
@@ -250,6 +339,11 @@ impl Session {
             (By::Certificate | By::Guest, _) => todo.end = Some(Close::AGAIN_LATER),
         }
     }
+}
+
+/// It is text already; what is not is replaced.
+fn spelled(text: &Bytes) -> Frame {
+    Frame::Text(String::from_utf8_lossy(text).into_owned())
 }
 
 fn init(token: &str) -> Bytes {

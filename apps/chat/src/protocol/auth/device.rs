@@ -9,6 +9,7 @@ use proto::limits::{NAMES, TOKEN_OLD_MS};
 use proto::records::{Auth, AuthAct, AuthPhone, AuthSettings, Profile, Roster, RosterEntry, RosterId};
 use proto::text;
 
+use super::proof;
 use crate::door::{Bye, Certificate};
 use crate::protocol::contact;
 use crate::rows::{self, BINDING, Binding, DEVICE, Device, KEYS, Keys, LAPSED, Lapsed, PROFILE, ROSTER, WANTED, Why};
@@ -301,6 +302,18 @@ pub(super) fn account(phone: &Phone, rosters: Vec<u64>, devices: &[Device]) -> R
 /// The facts that sessions hold, with the devices that are in the store.
 pub(crate) fn facts(cx: &Cx<'_>, phone: &Phone, rosters: Vec<u64>) -> Result<Arc<Account>, Failure> {
     account(phone, rosters, &all(cx, phone)?)
+}
+
+/// Whether a connection that shows this token would be let in: as this device, or as any of the account (MAIL-2).
+pub(crate) fn is_opened_by(
+    cx: &Cx<'_>,
+    phone: &Phone,
+    device: Option<&DevKey>,
+    token: &[u8],
+) -> Result<bool, Failure> {
+    let devices = all(cx, phone)?;
+    let mut asked = devices.iter().filter(|row| device.is_none_or(|device| row.dev_key == device.as_str().as_bytes()));
+    Ok(asked.any(|row| proof::token(row, token, cx.now.0).is_some() && !proof::is_over(row, token, cx.now.0)))
 }
 
 /// Whether this is the device's token, or the one before that is still valid (AUTH-5).

@@ -76,7 +76,7 @@ fn by_name(settings: &Settings, phone: &Phone, admit: &Admit, row: Option<&Devic
 }
 
 /// ID-7, AUTH-5: which token of the device this is, if any.
-fn token(row: &Device, password: &[u8], now: u64) -> Option<Token> {
+pub(super) fn token(row: &Device, password: &[u8], now: u64) -> Option<Token> {
     let is = |kept: &Option<Bytes>| kept.as_deref().is_some_and(|kept| secret::is_same(password, kept));
     if is(&row.token) {
         return Some(Token::Current);
