@@ -190,7 +190,7 @@ impl Inside {
     /// Whom all listeners have in common.
     fn doorman(&self, settings: &Settings) -> Arc<Doorman> {
         let registrar = self.registrar.clone();
-    let identify: Identify = Arc::new(move |der: &[u8]| tls::identify(&registrar.authority, der));
+        let identify: Identify = Arc::new(move |der: &[u8]| tls::identify(&registrar.authority, der));
         let revocations = self.registrar.revocations.clone();
         Arc::new(Doorman {
             handle: self.handle.clone(),

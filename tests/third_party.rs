@@ -151,6 +151,14 @@ fn con_2_t_1_by_paho_mqtt_over_websocket() {
     }
 }
 
+#[test]
+fn t_8_mail_1_mailr_2_the_mailboxes_by_websocket_client() {
+    let server = Server::start();
+    let mut command = bounded(python());
+    let port = server.http().port().to_string();
+    finish_well(command.arg(script("mail.py")).arg(port).env("PYTHONDONTWRITEBYTECODE", "1"));
+}
+
 /// What a browser has: mqtt.js, over TLS, with free topics and with a guest of the chat.
 #[test]
 fn con_2_topic_13_d_63_mqtt_js_over_websocket_and_tls() {
@@ -308,12 +316,12 @@ fn python() -> PathBuf {
         Some(PathBuf::from("python3")),
     ];
     let has_all = |python: &PathBuf| {
-        let tried = Command::new(python).args(["-c", "import aioquic, paho.mqtt.enums"]).output();
+        let tried = Command::new(python).args(["-c", "import aioquic, paho.mqtt.enums, websocket"]).output();
         tried.is_ok_and(|tried| tried.status.success())
     };
     let found = places.into_iter().flatten().find(has_all);
     found.expect(
-        "a Python with paho-mqtt 2 and aioquic is missing: .ci/run makes one in target/python, or set CHAT_PYTHON",
+        "a Python with paho-mqtt 2, aioquic and websocket-client is missing: .ci/run makes one in target/python, or set CHAT_PYTHON",
     )
 }
 

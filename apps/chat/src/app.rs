@@ -7,10 +7,10 @@ use n2o::{App, Bounce, Failure};
 
 use crate::door::{Bye, Denied, Identify, IsSealed, Out};
 use crate::names::Known;
+use crate::post::Came;
 use crate::process::{
     agenda, circle, conversation, files, links, mail, mailbox, nicks, profile, roster, source, stickers, terminal,
 };
-use crate::post::Came;
 use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, Vault, WorkError, WorkResult, effects, session};
 
 /// One chat server: its settings, and the sequences that are not of the server as a whole: roster ids (C-11), ids of letters.

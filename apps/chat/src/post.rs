@@ -103,7 +103,9 @@ pub enum Came {
     Opened,
     /// The box is another account's.
     NotYours,
-    Kept { id: u64 },
+    Kept {
+        id: u64,
+    },
     /// It was kept before (MAILR-2).
     Again,
     /// There is no such box.

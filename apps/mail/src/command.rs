@@ -7,9 +7,15 @@ use proto::limits::LETTER_BYTES;
 pub enum Command {
     Help,
     /// MAIL-2; empty where the user is missing, or something follows the token.
-    Auth { user: String, token: Option<String> },
+    Auth {
+        user: String,
+        token: Option<String>,
+    },
     /// MAIL-3; the text is cleaned ([`clean`]), and empty where it is missing or too long.
-    Send { to: String, text: String },
+    Send {
+        to: String,
+        text: String,
+    },
     Box,
     /// MAIL-7; absent where it is not one argument.
     Cut(Option<String>),
@@ -58,7 +64,8 @@ fn first(text: &str) -> (&str, &str) {
 /// One line: each run of white space and control characters is one blank, and there is none at the ends.
 pub fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for word in text.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty()) {
+    for word in text.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty())
+    {
         if !out.is_empty() {
             out.push(' ');
         }
@@ -82,14 +89,17 @@ mod tests {
     fn mail_1_mail_8_words_are_upper_case_and_whole() {
         assert_eq!(Command::parse("HELP\n"), Command::Help);
         assert_eq!(Command::parse(" BOX "), Command::Box);
-        for other in ["help", "HELP me", "BOXES", "BOX all", "auth b", "AUTHb", "SENDb hi", "\u{0}", "what", "ACK \"1\""] {
+        for other in
+            ["help", "HELP me", "BOXES", "BOX all", "auth b", "AUTHb", "SENDb hi", "\u{0}", "what", "ACK \"1\""]
+        {
             assert_eq!(Command::parse(other), Command::Other, "{other}");
         }
     }
 
     #[test]
     fn mail_2_a_name_and_a_token() {
-        let auth = |user: &str, token: Option<&str>| Command::Auth { user: user.into(), token: token.map(str::to_owned) };
+        let auth =
+            |user: &str, token: Option<&str>| Command::Auth { user: user.into(), token: token.map(str::to_owned) };
         assert_eq!(Command::parse("AUTH  b \r\n"), auth("b", None));
         assert_eq!(Command::parse("AUTH b 00ff"), auth("b", Some("00ff")));
         assert_eq!(Command::parse("AUTH"), auth("", None));

@@ -135,17 +135,25 @@ mod tests {
 
     #[test]
     fn mailr_2_letters_are_read_from_binaries_and_char_lists() {
-        for text in [r#"{'Pub',"k",{'Adr',[],{p2p,{'P2P',"ben"}}},"t","hi"}"#, r#"{'Pub',[107],{'Adr',x,{p2p,{'P2P',[98,101,110]}}},[116],[104,105]}"#] {
+        for text in [
+            r#"{'Pub',"k",{'Adr',[],{p2p,{'P2P',"ben"}}},"t","hi"}"#,
+            r#"{'Pub',[107],{'Adr',x,{p2p,{'P2P',[98,101,110]}}},[116],[104,105]}"#,
+        ] {
             let Ok(MailRecord::Pub(letter)) = read(text) else { panic!("{text}") };
             let user = ToUser { user: UserName { dst: Some("ben".into()) } };
             assert_eq!(letter.adr.dst, Some(Dst::User(user)));
-            assert_eq!((letter.key.unwrap(), letter.tag.unwrap(), letter.bin.unwrap()), ("k".into(), "t".into(), "hi".into()));
+            assert_eq!(
+                (letter.key.unwrap(), letter.tag.unwrap(), letter.bin.unwrap()),
+                ("k".into(), "t".into(), "hi".into())
+            );
         }
     }
 
     #[test]
     fn mailr_6_ftp_by_its_other_name_is_that_of_arity_10() {
-        let Ok(MailRecord::Ftp(bytes)) = read(r#"{'FTP',"1",[],"a.txt",[],3,0,1,[],"init"}"#) else { panic!("no file") };
+        let Ok(MailRecord::Ftp(bytes)) = read(r#"{'FTP',"1",[],"a.txt",[],3,0,1,[],"init"}"#) else {
+            panic!("no file")
+        };
         let Ok(crate::Record::Ftp10(ftp)) = etf::decode(&bytes) else { panic!("no record of the chat") };
         assert_eq!((ftp.filename.as_deref(), ftp.size), (Some(&b"a.txt"[..]), Some(3)));
     }

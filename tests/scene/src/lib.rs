@@ -70,12 +70,12 @@ mod live;
 mod mqtt;
 
 pub use live::{Daemon, Live, PATIENCE, Wire};
-pub use socket::{Frames, Heard};
 pub use mqtt::Version;
 pub use names::Names;
 pub use play::{live_file, play_file, sim_file};
 pub use script::{Scene, read};
 pub use sim::Simulated;
+pub use socket::{Frames, Heard};
 pub use stage::{Codes, Got, Hello, Opening, Row, SERVICE_HASH, Stage, Victim};
 
 /// Calls the macro `$scenes` with a name and a file of `tests/scenes` for each: one list for all who play them.

@@ -389,7 +389,9 @@ impl Stage for Simulated {
         if link.terminal.is_some() {
             return match etf::decode::<MailRecord>(&payload) {
                 Ok(record) => self.ask(name, Asked::Record(record)),
-                Err(_) => Err("other records than those of the mailboxes are not for this stage: mark it [live]".into()),
+                Err(_) => {
+                    Err("other records than those of the mailboxes are not for this stage: mark it [live]".into())
+                }
             };
         }
         let origin = match link.origin(topic) {

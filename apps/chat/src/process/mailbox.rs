@@ -19,9 +19,14 @@ pub struct Mailbox {
 
 /// What takes several steps.
 enum Job {
-    List { back: Back, listing: Listing },
+    List {
+        back: Back,
+        listing: Listing,
+    },
     /// What is cut is taken off the disk; then whoever has cut it is told.
-    Erase { back: Option<(Back, Came)> },
+    Erase {
+        back: Option<(Back, Came)>,
+    },
 }
 
 impl Mailbox {

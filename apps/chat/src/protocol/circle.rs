@@ -80,7 +80,13 @@ impl Circle {
     }
 
     /// Keeps a letter for everybody; its number, by which its round finds it.
-    pub(crate) fn put(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, mail: &Mail) -> Result<Result<u64, Came>, Failure> {
+    pub(crate) fn put(
+        &mut self,
+        chat: &Chat,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        mail: &Mail,
+    ) -> Result<Result<u64, Came>, Failure> {
         if !self.members.contains(&mail.from) {
             return Ok(Err(Came::NotJoined));
         }
@@ -96,7 +102,8 @@ impl Circle {
         let key = mail.key.clone().unwrap_or_else(|| seq.to_string().into());
         self.keys.note(cx, fx, seq, &key, &mail.scope)?;
         let (from, to) = (mail.from.to_bytes(), mail.to.to_bytes());
-        let letter = Letter { place: 0, from, to, key: Some(key), tag: mail.tag.clone(), content: mail.content.clone() };
+        let letter =
+            Letter { place: 0, from, to, key: Some(key), tag: mail.tag.clone(), content: mail.content.clone() };
         fx.put(CIRCLE_DUE, rows::numbered(self.name.as_str().as_bytes(), seq), rows::encode(&letter));
         self.due += 1;
         Ok(Ok(seq))

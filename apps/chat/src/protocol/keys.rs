@@ -24,7 +24,8 @@ impl Keys {
     pub(crate) fn load(cx: &Cx<'_>, owner: Bytes) -> Result<Keys, Failure> {
         let all = rows::numbers(&owner, 0, u64::MAX).limit(1);
         let end = |span| Ok::<_, Failure>(cx.store.scan(KEYED, &span)?.into_iter().next().map(|(_, row)| row));
-        let place = |row: Option<Bytes>| row.map(|row| Ok::<_, Failure>(rows::decode::<Keyed>(&row)?.place)).transpose();
+        let place =
+            |row: Option<Bytes>| row.map(|row| Ok::<_, Failure>(rows::decode::<Keyed>(&row)?.place)).transpose();
         let run = Run::resume(place(end(all.clone())?)?, place(end(all.backward())?)?);
         Ok(Keys { owner, run })
     }
@@ -41,7 +42,14 @@ impl Keys {
     }
 
     /// Remembers one; `id` is greater than those before.
-    pub(crate) fn note(&mut self, cx: &Cx<'_>, fx: &mut Fx, id: u64, key: &Bytes, scope: &Bytes) -> Result<(), Failure> {
+    pub(crate) fn note(
+        &mut self,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        id: u64,
+        key: &Bytes,
+        scope: &Bytes,
+    ) -> Result<(), Failure> {
         if self.run.len() >= KEYS_MAX {
             self.forget_oldest(cx, fx)?;
         }

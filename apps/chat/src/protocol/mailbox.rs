@@ -9,7 +9,7 @@ use mail::{Run, line};
 use n2o::Failure;
 use proto::ids::{Phone, User};
 use proto::limits::LETTERS;
-use proto::mail::{Adr, Dst, Pub, ToGroup, ToUser, GroupName, UserName};
+use proto::mail::{Adr, Dst, GroupName, Pub, ToGroup, ToUser, UserName};
 
 use super::keys::Keys;
 use crate::post::{Came, Delivered, Mail};
@@ -45,7 +45,8 @@ impl Shelf {
         let row: Option<rows::Mailbox> = rows::read(cx.store, MAILBOX, user.as_str().as_bytes())?;
         let all = span(user, row.as_ref().map_or(0, |row| row.cut) + 1, u64::MAX).limit(1);
         let end = |span| Ok::<_, Failure>(cx.store.scan(LETTER, &span)?.into_iter().next().map(|(_, row)| row));
-        let place = |row: Option<Bytes>| row.map(|row| Ok::<_, Failure>(rows::decode::<Letter>(&row)?.place)).transpose();
+        let place =
+            |row: Option<Bytes>| row.map(|row| Ok::<_, Failure>(rows::decode::<Letter>(&row)?.place)).transpose();
         let run = Run::resume(place(end(all.clone())?)?, place(end(all.backward())?)?);
         Ok(Shelf { user: user.clone(), row, run, keys: Keys::load(cx, user.to_bytes())? })
     }

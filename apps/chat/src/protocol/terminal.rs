@@ -103,7 +103,14 @@ fn send(from: &User, to: &str, text: &str) -> Turn {
     match User::parse(to.as_bytes()) {
         Ok(to) => {
             let content = Bytes::copy_from_slice(text.as_bytes());
-            let mail = Mail { from: from.clone(), to: to.clone(), key: None, scope: from.to_bytes(), tag: Bytes::new(), content };
+            let mail = Mail {
+                from: from.clone(),
+                to: to.clone(),
+                key: None,
+                scope: from.to_bytes(),
+                tag: Bytes::new(),
+                content,
+            };
             ask(Name::Mailbox(to), What::Put(Arc::new(mail)))
         }
         Err(_) => say(line::NOBODY),
@@ -162,9 +169,7 @@ fn sub(speaker: &Speaker<'_>, asked: &Sub) -> Option<Turn> {
 fn publish(speaker: &Speaker<'_>, letter: &Pub) -> Option<Turn> {
     let from = speaker.user?;
     let (content, tag) = (letter.bin.clone()?, letter.tag.clone().unwrap_or_default());
-    let is_good = is_key(letter.key.as_ref())
-        && (1..=LETTER_BYTES).contains(&content.len())
-        && tag.len() <= TAG_BYTES;
+    let is_good = is_key(letter.key.as_ref()) && (1..=LETTER_BYTES).contains(&content.len()) && tag.len() <= TAG_BYTES;
     is_good.then_some(())?;
     let (to, name): (User, fn(User) -> Name) = match letter.adr.dst.as_ref()? {
         Dst::User(ToUser { user: UserName { dst } }) => (User::parse(dst.as_deref()?).ok()?, Name::Mailbox),

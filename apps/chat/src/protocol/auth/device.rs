@@ -305,12 +305,7 @@ pub(crate) fn facts(cx: &Cx<'_>, phone: &Phone, rosters: Vec<u64>) -> Result<Arc
 }
 
 /// Whether a connection that shows this token would be let in: as this device, or as any of the account (MAIL-2).
-pub(crate) fn is_opened_by(
-    cx: &Cx<'_>,
-    phone: &Phone,
-    device: Option<&DevKey>,
-    token: &[u8],
-) -> Result<bool, Failure> {
+pub(crate) fn is_opened_by(cx: &Cx<'_>, phone: &Phone, device: Option<&DevKey>, token: &[u8]) -> Result<bool, Failure> {
     let devices = all(cx, phone)?;
     let mut asked = devices.iter().filter(|row| device.is_none_or(|device| row.dev_key == device.as_str().as_bytes()));
     Ok(asked.any(|row| proof::token(row, token, cx.now.0).is_some() && !proof::is_over(row, token, cx.now.0)))
