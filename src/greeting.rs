@@ -22,7 +22,11 @@ fn text(home: &Home, settings: &Settings, addresses: &[(&str, SocketAddr)], firs
     if first {
         let _ = writeln!(out, "A new CHAT server, made in {folder}:");
         let _ = writeln!(out, "  ca/root.crt      by this certificate clients know the server; give it to them");
-        let _ = writeln!(out, "  ca/root.key      signs everything: keep a copy in a safe place");
+        let root = match settings.x509.intermediate {
+            true => "is needed no more: lock it away; ca/issuing.key signs, keep a copy of it",
+            false => "signs everything: keep a copy in a safe place",
+        };
+        let _ = writeln!(out, "  ca/root.key      {root}");
         let _ = writeln!(out, "  certs/admin.*    yours, for chat remote");
         let _ = writeln!(out, "  outbox/codes     codes of people who register; hand them on");
     } else {

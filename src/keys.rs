@@ -1,7 +1,7 @@
 //! The authority, the server's certificate and the operator's: made at the first start, renewed before they end.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use ca::{Authority, Issued, Subject, Zeroizing};
@@ -24,6 +24,9 @@ const RENEW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Characters of a name given to `certify`, which names files as well.
 const NAME_MAX: usize = 64;
 
+/// Names of keys in the authority's folder.
+const ROOT_KEY: &str = "root.key";
+const ISSUING_KEY: &str = "issuing.key";
 /// Names of files in the folder of certificates.
 pub(crate) const SERVER: &str = "server";
 pub(crate) const ADMIN: &str = "admin";
@@ -36,25 +39,38 @@ pub(crate) struct Pair {
 
 /// Reads the authority, or makes it where `first` says that nothing was ever issued by it.
 pub(crate) fn authority(home: &Home, settings: &Settings, first: bool) -> Result<Authority, Failure> {
-    let (cert_path, key_path) = (home.root_certificate(), home.authority().join("root.key"));
-    if cert_path.exists() && key_path.exists() {
+    let cert_path = home.root_certificate();
+    if cert_path.exists() && authority_key(home).exists() {
         return load_authority(home);
     }
     if !first {
-        let what =
-            "root.crt or root.key is missing: put it back from a backup; without it no client can connect".into();
-        return Err(Failure::Authority { path: home.authority(), what });
+        let what = "root.crt, or root.key or issuing.key, is missing: put it back from a backup; without it no client can connect";
+        return Err(Failure::Authority { path: home.authority(), what: what.into() });
     }
-    let authority = Authority::create(&settings.server.organisation, SystemTime::now())?;
-    ca::files::write_secret(key_path, authority.key_pem().unwrap_or_default())?;
+    let (organisation, now) = (&settings.server.organisation, SystemTime::now());
+    let keep = |name: &str, authority: &Authority| {
+        ca::files::write_secret(home.authority().join(name), authority.key_pem().unwrap_or_default())
+    };
+    let mut authority = Authority::create(organisation, now)?;
+    keep(ROOT_KEY, &authority)?;
+    if settings.x509.intermediate {
+        authority = authority.below(organisation, now)?;
+        keep(ISSUING_KEY, &authority)?;
+    }
     ca::files::write_public(cert_path, authority.certificate_pem())?;
     Ok(authority)
+}
+
+/// The key by which certificates are issued: where there is one below the root's, that may lie elsewhere.
+fn authority_key(home: &Home) -> PathBuf {
+    let [issuing, root] = [ISSUING_KEY, ROOT_KEY].map(|name| home.authority().join(name));
+    if issuing.exists() { issuing } else { root }
 }
 
 fn load_authority(home: &Home) -> Result<Authority, Failure> {
     let path = home.root_certificate();
     let certificate = fs::read_to_string(&path).map_err(Failure::file(&path))?;
-    let key = text(ca::files::read_secret(home.authority().join("root.key"))?)?;
+    let key = text(ca::files::read_secret(authority_key(home))?)?;
     Ok(Authority::load(&certificate, &key)?)
 }
 
@@ -150,21 +166,26 @@ fn keep(
     let (cert_path, key_path) = paths(&home.certificates(), name);
     let until = SystemTime::now() + RENEW;
     if key_path.exists()
-        && let Ok(certificate) = CertificateDer::from_pem_file(&cert_path)
-        && let Ok(subject) = ca::subject(&certificate)
+        && let Ok(text) = fs::read(&cert_path)
+        && let Ok(chain) = chain(&text)
+        && let Some(Ok(subject)) = chain.first().map(|first| ca::subject(first))
         && subject.not_after > until
         && subject.issuer_is(&registrar.authority)
         && !registrar.revocations.has(print_of(&subject.issuer, &subject.serial))
         && good(&subject)
     {
         let key = PrivateKeyDer::from_pem_slice(&ca::files::read_secret(&key_path)?).map_err(Failure::tls)?;
-        return Ok(Pair { chain: vec![certificate], key });
+        return Ok(Pair { chain, key });
     }
     let issued = issue()?;
     write(&cert_path, &key_path, &issued)?;
     tracing::info!(file = %cert_path.display(), "issued a certificate");
     let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).map_err(Failure::tls)?;
-    Ok(Pair { chain: vec![issued.certificate.der.into()], key })
+    Ok(Pair { chain: chain(issued.cert_pem.as_bytes())?, key })
+}
+
+fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(Failure::tls)
 }
 
 /// `chat certify`: works whether the server runs or not. The key is made here; a server that runs has the authority's books open, so it is
@@ -222,7 +243,7 @@ fn write(cert_path: &Path, key_path: &Path, issued: &Issued) -> Result<(), Failu
     Ok(ca::files::write_public(cert_path, &issued.cert_pem)?)
 }
 
-pub(crate) fn paths(folder: &Path, name: &str) -> (std::path::PathBuf, std::path::PathBuf) {
+pub(crate) fn paths(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
     (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")))
 }
 

@@ -57,7 +57,7 @@ pub(crate) struct Registrar {
 impl Registrar {
     pub(crate) fn open(home: &Home, authority: Authority, store: Arc<Disk>) -> Result<Arc<Registrar>, Failure> {
         let lists = Sequence::open_in_blocks(store.clone(), META, LISTS, 1).map_err(failed)?;
-        let name = ca::subject(authority.certificate_der())?.issuer;
+        let name = authority.name()?;
         let registrar = Registrar {
             authority,
             revocations: Arc::default(),

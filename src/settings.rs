@@ -117,6 +117,7 @@ pub(crate) struct Http {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct X509 {
     pub(crate) auto_bind: bool,
+    pub(crate) intermediate: bool,
     pub(crate) crl_url: String,
     pub(crate) ocsp_url: String,
 }
@@ -297,7 +298,7 @@ impl Default for Server {
 
 impl Default for X509 {
     fn default() -> X509 {
-        X509 { auto_bind: true, crl_url: String::new(), ocsp_url: String::new() }
+        X509 { auto_bind: true, intermediate: false, crl_url: String::new(), ocsp_url: String::new() }
     }
 }
 

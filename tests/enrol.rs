@@ -241,6 +241,71 @@ fn profile_11_sec_4_a_device_whose_account_has_moved_enrols_and_renews_under_its
 }
 
 #[test]
+fn sec_4_sec_1_an_authority_below_the_root_issues_while_the_root_s_key_is_locked_away() {
+    let mut server = Server::start_with("x509.intermediate = true");
+    server.terminate();
+    fs::remove_file(server.home().join("ca/root.key")).expect("it was there");
+    server.restart();
+    let user = User::of(&server);
+    // Who knows the root alone: the second of the two in the file.
+    let both = fs::read_to_string(user.path("root.pem")).expect("certificates");
+    let at = both.rfind("-----BEGIN").expect("a certificate");
+    fs::write(user.path("issuing.pem"), &both[..at]).expect("written");
+    fs::write(user.path("root.pem"), &both[at..]).expect("written");
+    user.openssl("verify -x509_strict -CAfile root.pem issuing.pem");
+    assert!(user.openssl("x509 -in issuing.pem -noout -subject").contains("Issuing CA"));
+
+    assert_eq!(user.curl("/.well-known/est/cacerts", &[]), 200, "TLS leads to the root");
+    user.openssl("base64 -d -in answer -out answer.p7");
+    let shown = user.openssl("pkcs7 -inform DER -in answer.p7 -print_certs");
+    assert!(shown.contains(both[..at].trim()) && shown.contains(both[at..].trim()), "{shown}");
+    user.asks("one", P384, "");
+    assert_eq!(user.enrols("one", "simpleenroll", &["-u", &format!("{PHONE}:{}", invite(&server))]), 200);
+    user.openssl("verify -x509_strict -purpose sslclient -CAfile root.pem -untrusted issuing.pem one.pem");
+    assert_eq!(connects(&server, &user.identity("one"), &user.client_id("one")), 0);
+
+    // By openssl alone, over TLS.
+    let at = server.mqtts().to_string();
+    let tls = ["s_client", "-connect", &at, "-CAfile", "root.pem", "-verify_return_error", "-brief"];
+    let output = user.run("openssl", &[&tls[..], &["-cert", "one.pem", "-key", "one.key"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    // Its list takes back what it has issued, here and for openssl.
+    let serial = user.openssl("x509 -in one.pem -noout -serial").trim().replace("serial=", "").to_lowercase();
+    server.remote(&format!("revoke {serial} keyCompromise"));
+    let since = Instant::now();
+    while connects(&server, &user.identity("one"), &user.client_id("one")) != 0x8a {
+        assert!(since.elapsed() < Duration::from_secs(5), "it is out at once");
+    }
+    loop {
+        assert_eq!(user.curl("/ca.crl", &[]), 200);
+        user.openssl("crl -inform DER -in answer -CAfile issuing.pem -verify -out crl.pem");
+        if user.openssl("crl -in crl.pem -noout -text").to_lowercase().contains(&serial) {
+            break;
+        }
+        assert!(since.elapsed() < Duration::from_secs(5), "it is issued anew on each revocation");
+    }
+    let url = format!("{}/ocsp", user.http);
+    let said = user.run(
+        "openssl",
+        &[
+            "ocsp",
+            "-issuer",
+            "issuing.pem",
+            "-cert",
+            "one.pem",
+            "-url",
+            &url,
+            "-CAfile",
+            "root.pem",
+            "-verify_other",
+            "issuing.pem",
+        ],
+    );
+    assert!(String::from_utf8_lossy(&said.stdout).contains("one.pem: revoked"), "{said:?}");
+}
+
+#[test]
 fn sec_4_what_is_no_good_request_is_refused_and_uses_up_nothing() {
     let server = Server::start();
     let user = User::of(&server);

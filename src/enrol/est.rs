@@ -18,7 +18,7 @@ const ATTRIBUTES: &[u8] = &[
 pub(super) fn open(office: Arc<Office>, routes: &mut Routes) {
     let own = office.clone();
     routes.get("/.well-known/est/cacerts", move |_| {
-        let answer = bundle(own.registrar.authority.certificate_der());
+        let answer = bundle(&own.registrar.authority.chain());
         async move { answer }
     });
     routes.get("/.well-known/est/csrattrs", |_| async { in_base64("application/csrattrs", ATTRIBUTES) });
@@ -108,7 +108,7 @@ impl Office {
 
 fn answered(done: Answer) -> Reply {
     match done {
-        Ok(certificate) => bundle(&certificate),
+        Ok(certificate) => bundle(&[&certificate]),
         Err(Refused::Unproved) => who_are_you(),
         Err(Refused::Insecure) => status(StatusCode::FORBIDDEN),
         Err(Refused::TooOften) => status(StatusCode::TOO_MANY_REQUESTS),
@@ -120,9 +120,9 @@ fn answered(done: Answer) -> Reply {
     }
 }
 
-/// A certificate, and nothing else, in PKCS#7.
-fn bundle(certificate: &[u8]) -> Reply {
-    match ca::certs_only(&[certificate]) {
+/// Certificates, and nothing else, in PKCS#7.
+fn bundle(certificates: &[&[u8]]) -> Reply {
+    match ca::certs_only(certificates) {
         Ok(message) => in_base64("application/pkcs7-mime; smime-type=certs-only", &message),
         Err(failure) => {
             tracing::error!(%failure, "cannot hand over a certificate");

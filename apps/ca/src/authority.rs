@@ -1,6 +1,6 @@
 //! The authority itself: its root key and certificate, and the one place where it signs.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::{digest, rand};
 use der::{Decode, asn1::BitString};
@@ -23,6 +23,8 @@ const SERIAL_BYTES: usize = 16;
 pub struct Authority {
     pub(crate) issuer: Issuer<'static, Key>,
     der: Vec<u8>,
+    /// From its issuer up to the root, DER; of a root there are none.
+    above: Vec<Vec<u8>>,
     pem: String,
     /// Of a key made here, which its owner has still to keep.
     key_pem: Option<Zeroizing<String>>,
@@ -46,6 +48,7 @@ pub struct Certificate {
 /// A certificate together with its key, which was made here.
 pub struct Issued {
     pub certificate: Certificate,
+    /// Behind it the authority's own, where that is not the root: what TLS has to show.
     pub cert_pem: String,
     /// PKCS#8.
     pub key_pem: Zeroizing<String>,
@@ -68,19 +71,36 @@ impl Authority {
             algorithm: algorithm_of(&der)?,
             issuer: Issuer::new(params, Key(Box::new(key))),
             der,
+            above: Vec::new(),
             key_pem,
             not_after: until,
             places: Places::default(),
         })
     }
 
-    /// An authority as it was kept: one certificate and its key, both PEM.
+    /// A new authority of the same `organisation` below this one, which issues in its place (P-256, 10 years): so the key of the root can
+    /// be locked away.
+    ///
+    /// # Errors
+    /// As [`Authority::create`]; `Certificate` when this one is no root itself.
+    pub fn below(&self, organisation: &str, now: SystemTime) -> Result<Authority, Error> {
+        if !self.above.is_empty() {
+            return Err(Error::Certificate("none may stand below it"));
+        }
+        let key = KeyPair::generate()?;
+        let certificate = self.sign_for(profile::issuing(organisation)?, &key, now, validity::ISSUING)?;
+        let key_pem = Zeroizing::new(key.serialize_pem());
+        let issuing = Authority::load(&format!("{}{}", encoding::pem(&certificate.der), self.pem), &key_pem)?;
+        Ok(Authority { key_pem: Some(key_pem), ..issuing })
+    }
+
+    /// An authority as it was kept: its certificate, behind it those above it up to the root, and its key, PEM.
     ///
     /// # Errors
     /// `Certificate` when it may not sign certificates and revocation lists, or its name is one we would not repeat
     /// exactly; `KeyMismatch` when the key is another's.
     pub fn load(cert_pem: &str, key_pem: &str) -> Result<Authority, Error> {
-        let certificate = encoding::der(cert_pem)?;
+        let (certificate, _) = encoding::ders(cert_pem)?;
         may_sign(&encoding::parse(&certificate)?)?;
         Authority::guarded(cert_pem, Box::new(KeyPair::from_pem(key_pem).map_err(|_| Error::Key)?))
     }
@@ -90,7 +110,7 @@ impl Authority {
     /// # Errors
     /// As [`Authority::load`].
     pub fn guarded(cert_pem: &str, signer: Box<Signer>) -> Result<Authority, Error> {
-        let der = encoding::der(cert_pem)?;
+        let (der, above) = encoding::ders(cert_pem)?;
         let certificate = encoding::parse(&der)?;
         may_sign(&certificate)?;
         let key = Key(signer);
@@ -100,9 +120,9 @@ impl Authority {
 
         let (not_before, not_after) = (certificate.validity().not_before, certificate.validity().not_after);
         let issuer = Issuer::from_ca_cert_der(&der.as_slice().into(), key)?;
-        let (pem, algorithm) = (encoding::pem(&der), algorithm_of(&der)?);
-        let places = Places::default();
-        let authority = Authority { issuer, pem, key_pem: None, not_after, der, algorithm, places };
+        let pem = [&der].into_iter().chain(&above).map(|der| encoding::pem(der)).collect();
+        let (places, algorithm) = (Places::default(), algorithm_of(&der)?);
+        let authority = Authority { issuer, above, pem, key_pem: None, not_after, der, algorithm, places };
         let algorithm = authority.knows_its_own(validity::system(not_before))?;
         Ok(Authority { algorithm, ..authority })
     }
@@ -126,8 +146,19 @@ impl Authority {
         algorithm_of(&probe.der)
     }
 
+    /// Its own certificate, behind it those above it.
     pub fn certificate_pem(&self) -> &str {
         &self.pem
+    }
+
+    /// The same, DER.
+    pub fn chain(&self) -> Vec<&[u8]> {
+        [&self.der].into_iter().chain(&self.above).map(Vec::as_slice).collect()
+    }
+
+    /// DER of the name by which what it issues names it.
+    pub fn name(&self) -> Result<Vec<u8>, Error> {
+        Ok(encoding::parse(&self.der)?.subject().as_raw().to_vec())
     }
 
     pub fn certificate_der(&self) -> &[u8] {
@@ -178,7 +209,10 @@ impl Authority {
     fn with_new_key(&self, params: CertificateParams, now: SystemTime) -> Result<Issued, Error> {
         let key = KeyPair::generate()?;
         let certificate = self.sign(params, &key, now)?;
-        let cert_pem = encoding::pem(&certificate.der);
+        let mut cert_pem = encoding::pem(&certificate.der);
+        if !self.above.is_empty() {
+            cert_pem += &encoding::pem(&self.der);
+        }
         Ok(Issued { certificate, cert_pem, key_pem: Zeroizing::new(key.serialize_pem()) })
     }
 
@@ -189,13 +223,18 @@ impl Authority {
         self.sign(profile::device(phone, dev_key, kind)?, &key, now)
     }
 
-    fn sign(
+    fn sign(&self, params: CertificateParams, key: &impl PublicKeyData, now: SystemTime) -> Result<Certificate, Error> {
+        self.sign_for(params, key, now, validity::LEAF)
+    }
+
+    fn sign_for(
         &self,
         mut params: CertificateParams,
         key: &impl PublicKeyData,
         now: SystemTime,
+        length: Duration,
     ) -> Result<Certificate, Error> {
-        let (from, until) = validity::window(now, validity::LEAF)?;
+        let (from, until) = validity::window(now, length)?;
         if validity::asn1(now)? >= self.not_after {
             return Err(Error::Expired);
         }

@@ -13,15 +13,22 @@ pub fn pem(certificate: &[u8]) -> String {
     pem::encode_config(&block, EncodeConfig::new().set_line_ending(LineEnding::LF))
 }
 
-/// The one certificate in `text`, as DER.
-pub(crate) fn der(text: &str) -> Result<Vec<u8>, Error> {
+/// The certificate in `text`, as DER, and those above it.
+pub(crate) fn ders(text: &str) -> Result<(Vec<u8>, Vec<Vec<u8>>), Error> {
     let blocks = pem::parse_many(text).map_err(|_| Error::Certificate("not PEM"))?;
-    let mut certificates = blocks.into_iter().filter(|block| block.tag() == CERTIFICATE);
-    match (certificates.next(), certificates.next()) {
-        (Some(only), None) => Ok(only.into_contents()),
-        (None, _) => Err(Error::Certificate("no certificate in the file")),
-        (Some(_), Some(_)) => Err(Error::Certificate("more than one certificate in the file")),
+    let mut certificates = blocks.into_iter().filter(|block| block.tag() == CERTIFICATE).map(Pem::into_contents);
+    let own = certificates.next().ok_or(Error::Certificate("no certificate in the file"))?;
+    let above: Vec<Vec<u8>> = certificates.collect();
+    let mut below = parse(&own)?;
+    for issuer in &above {
+        let issuer = parse(issuer)?;
+        let named = below.issuer().as_raw() == issuer.subject().as_raw();
+        if !named || !issuer.is_ca() || below.verify_signature(Some(issuer.public_key())).is_err() {
+            return Err(Error::Certificate("one in the file is not by the one behind it"));
+        }
+        below = issuer;
     }
+    Ok((own, above))
 }
 
 /// `der` as a certificate with nothing behind it.

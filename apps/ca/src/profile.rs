@@ -11,8 +11,7 @@ use crate::{
 };
 
 const ROOT_SUFFIX: &str = " Root CA";
-/// One intermediate may stand between the root and what it issues.
-const ROOT_PATH_LEN: u8 = 1;
+const ISSUING_SUFFIX: &str = " Issuing CA";
 const ADMIN_UNIT: &str = "admin";
 const SERVICE_UNIT: &str = "sys";
 
@@ -24,14 +23,25 @@ pub(crate) enum KeyKind {
     Rsa,
 }
 
-/// The self-signed certificate at the top.
+/// The self-signed certificate at the top. One authority may stand between it and what is issued.
 pub(crate) fn root(organisation: &str) -> Result<CertificateParams, Error> {
-    let organisation = names::readable(organisation, NAME_MAX - ROOT_SUFFIX.len())?;
+    authority(organisation, ROOT_SUFFIX, 1)
+}
+
+/// The authority below the root, which issues in its place.
+pub(crate) fn issuing(organisation: &str) -> Result<CertificateParams, Error> {
+    let mut params = authority(organisation, ISSUING_SUFFIX, 0)?;
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+fn authority(organisation: &str, suffix: &str, below: u8) -> Result<CertificateParams, Error> {
+    let organisation = names::readable(organisation, NAME_MAX - suffix.len())?;
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationName, organisation);
-    params.distinguished_name.push(DnType::CommonName, format!("{organisation}{ROOT_SUFFIX}"));
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(ROOT_PATH_LEN));
+    params.distinguished_name.push(DnType::CommonName, format!("{organisation}{suffix}"));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(below));
     params.key_usages = vec![Usage::KeyCertSign, Usage::CrlSign];
     Ok(params)
 }

@@ -8,6 +8,8 @@ use crate::Error;
 
 /// The root: replaced by hand, so rarely.
 pub(crate) const ROOT: Duration = days(20 * 365);
+/// An authority below the root.
+pub(crate) const ISSUING: Duration = days(10 * 365);
 /// Everything below it (SEC-4).
 pub(crate) const LEAF: Duration = days(397);
 /// A revocation list; a verifier that finds it older lets nobody in, so it is issued anew long before.

@@ -32,6 +32,37 @@ fn kept_authority_loads_and_goes_on() {
 }
 
 #[test]
+fn an_authority_below_the_root_issues_in_its_place() {
+    let (openssl, root) = (Openssl::new(), authority());
+    let issuing = root.below("Example Org", now()).unwrap();
+    openssl.put("root.pem", root.certificate_pem());
+    openssl.put("issuing.pem", ca::pem(issuing.certificate_der()));
+    let text = openssl.text(issuing.certificate_der());
+    assert!(text.contains("CN = Example Org Issuing CA") && text.contains("CA:TRUE, pathlen:0"), "{text}");
+    openssl.ok("verify -x509_strict -CAfile root.pem issuing.pem");
+    assert_eq!(issuing.chain(), [issuing.certificate_der(), root.certificate_der()]);
+
+    let again = Authority::load(issuing.certificate_pem(), issuing.key_pem().unwrap()).unwrap();
+    let leaf = again.server(&["localhost".to_owned()], now()).unwrap();
+    assert!(issuing.issued(&leaf.certificate.der) && !root.issued(&leaf.certificate.der));
+    assert_eq!(issuing.name().unwrap(), subject(&leaf.certificate.der).unwrap().issuer);
+    openssl.put("leaf.pem", ca::pem(&leaf.certificate.der));
+    openssl.put("shown.pem", &leaf.cert_pem);
+    openssl.ok("verify -x509_strict -purpose sslserver -CAfile root.pem -untrusted issuing.pem leaf.pem");
+    openssl.ok("verify -x509_strict -purpose sslserver -CAfile root.pem -untrusted shown.pem leaf.pem");
+    assert!(!openssl.run("verify -CAfile root.pem leaf.pem").status.success(), "it was not the root");
+
+    // Its lists are its own, and as short as its arm: none stands below it.
+    let entry = Revoked { serial: leaf.certificate.serial.clone(), at: now(), reason: Reason::Superseded };
+    let list = again.crl(&[entry], 1, now()).unwrap();
+    assert_eq!(read_list(&list, &[issuing.certificate_der()]).unwrap().issuer, issuing.name().unwrap());
+    assert!(read_list(&list, &[root.certificate_der()]).is_err());
+    assert!(matches!(issuing.below("Example Org", now()), Err(Error::Certificate(_))));
+    let wrong = format!("{}{}", ca::pem(issuing.certificate_der()), authority().certificate_pem());
+    assert!(matches!(Authority::load(&wrong, issuing.key_pem().unwrap()), Err(Error::Certificate(_))));
+}
+
+#[test]
 fn load_refuses_a_key_of_another() {
     let refused = Authority::load(authority().certificate_pem(), authority().key_pem().unwrap());
     assert!(matches!(refused, Err(Error::KeyMismatch)));

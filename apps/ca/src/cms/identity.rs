@@ -46,7 +46,7 @@ impl Identity {
     /// # Errors
     /// As [`Identity::new`].
     pub fn from_pem(certificate: &str, key: &str) -> Result<Identity, Fault> {
-        let certificate = crate::encoding::der(certificate).map_err(|_| Fault::Certificate)?;
+        let (certificate, _) = crate::encoding::ders(certificate).map_err(|_| Fault::Certificate)?;
         let key = zeroize::Zeroizing::new(pem::parse(key).map_err(|_| Fault::Key)?.into_contents());
         Identity::new(&certificate, &key)
     }
