@@ -40,6 +40,8 @@ pub(crate) enum Failure {
     Certificates(#[from] ca::Error),
     #[error("TLS: {0}")]
     Tls(String),
+    #[error("requests to others: {0}")]
+    Fetch(#[from] fetch::Error),
     #[error("cannot listen: {0}")]
     Listen(#[from] listen::Error),
     #[error("cannot listen for the remote shell: port {} on {}: {source}", address.port(), address.ip())]

@@ -59,6 +59,11 @@ impl Home {
         self.0.join("store.key")
     }
 
+    /// By which push services of Web Push know the server.
+    pub(crate) fn push_key(&self) -> PathBuf {
+        self.0.join("push.key")
+    }
+
     pub(crate) fn authority(&self) -> PathBuf {
         self.0.join("ca")
     }

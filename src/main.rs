@@ -3,7 +3,6 @@
 mod cli;
 mod failure;
 mod home;
-mod http;
 mod settings;
 mod logging;
 mod keys;
@@ -14,6 +13,7 @@ mod enrol;
 mod meter;
 mod webhook;
 mod files;
+mod courier;
 mod work;
 mod clock;
 mod serve;

@@ -14,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::cli::Start;
+use crate::courier::Courier;
 use crate::enrol::Office;
 use crate::failure::Failure;
 use crate::greeting;
@@ -100,6 +101,7 @@ struct Running {
     front: Arc<Front>,
     web: Arc<web::Front>,
     tls: Arc<Tls>,
+    courier: Arc<Courier>,
     keeper: Keeper,
     _parts: Vec<Part>,
 }
@@ -111,7 +113,7 @@ async fn serve(home: &Home, settings: &Settings, origin: &Origin) -> Result<(), 
     let running = start(home, settings, origin, stop_command)?;
     tokio::select! {
         () = told => {}
-        () = renew(&running.tls, hangups) => {}
+        () = renew(&running.tls, &running.courier, hangups) => {}
     }
     stop(running).await;
     Ok(())
@@ -149,7 +151,7 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?addresses, "serves");
     greeting::print(home, settings, &addresses, first);
     let parts = parts(&inside.handle, &addresses);
-    Ok(Running { handle: inside.handle, front, web, tls: inside.tls, keeper, _parts: parts })
+    Ok(Running { handle: inside.handle, front, web, tls: inside.tls, courier: inside.courier, keeper, _parts: parts })
 }
 
 /// What of the tree is no process.
@@ -165,6 +167,7 @@ struct Inside {
     registrar: Arc<Registrar>,
     tls: Arc<Tls>,
     store: Arc<Disk>,
+    courier: Arc<Courier>,
     handle: Handle<Chat>,
 }
 
@@ -177,14 +180,18 @@ impl Inside {
         let tls = Arc::new(Tls::new(home, settings, origin, registrar.clone())?);
         keys::admin(home, &registrar)?;
 
+        let key = keys::storage(home, first)?;
+        let (vault, own) = (Vault::new(&key), Arc::new(Vault::new(&key)));
+        let courier = Courier::new(home, settings, origin, store.clone(), own)?;
         let webhook = Webhook::new(home, settings)?;
-        let (outputs, worker) = Outputs::start(registrar.clone(), &home.outbox(), home.files(), webhook);
-        let vault = Vault::new(&*keys::storage(home, first)?);
+        let (outputs, worker) =
+            Outputs::start(registrar.clone(), courier.clone(), &home.outbox(), home.files(), webhook);
         let handle = host(home, settings, vault, &registrar, store.clone(), outputs.clone())?;
         outputs.attach(handle.clone());
         worker.run(handle.clone())?;
+        courier.run(handle.clone())?;
         resume(&store, &handle)?;
-        Ok(Inside { registrar, tls, store, handle })
+        Ok(Inside { registrar, tls, store, courier, handle })
     }
 
     /// Whom all listeners have in common.
@@ -210,6 +217,7 @@ impl Inside {
             web: web.clone(),
             registrar: self.registrar.clone(),
             tls: self.tls.clone(),
+            courier: self.courier.clone(),
             stop,
             started: Instant::now(),
         }
@@ -321,13 +329,16 @@ fn listen_to(kind: SignalKind) -> Result<Signal, Failure> {
 }
 
 /// Looks after the certificates, by the clock and when it is told to by SIGHUP; never ends.
-async fn renew(tls: &Tls, mut hangups: Signal) {
+async fn renew(tls: &Tls, courier: &Courier, mut hangups: Signal) {
     loop {
         let told = tokio::time::timeout(RENEWAL, hangups.recv()).await.is_ok();
         match tls.reload() {
             Ok(()) if told => tracing::info!("reloaded certificates and whom to trust"),
             Ok(()) => {}
             Err(failure) => tracing::error!(%failure, "cannot reload certificates; those before stay"),
+        }
+        if told && let Err(failure) = courier.reload() {
+            tracing::error!(%failure, "cannot reload the gateways of pushes; those before stay");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod load;
 mod auth;
+mod push;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use crate::failure::Failure;
 use crate::home::Home;
 pub(crate) use auth::Auth;
+pub(crate) use push::{Apns, Push};
 
 /// Where the configuration came from, for what is read again while the server runs.
 #[derive(Debug, Clone)]
@@ -99,18 +101,18 @@ pub(crate) struct Session {
     pub(crate) prolong: bool,
 }
 
-/// PUSH-2.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Push {
-    pub(crate) preview: bool,
-}
-
 /// Requests to servers of others.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Http {
     pub(crate) roots: String,
+}
+
+impl Http {
+    /// Whom TLS to others trusts.
+    pub(crate) fn trusted(&self) -> Result<fetch::RootCertStore, Failure> {
+        fetch::trusted(&self.roots).map_err(|why| Failure::Refused(format!("http.roots: {why}")))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use kvs::{Batch, Disk, Span, Store, Table};
 
+use crate::courier;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::registrar;
@@ -39,7 +40,8 @@ pub(crate) fn open(home: &Home) -> Result<Arc<Disk>, Failure> {
             return Err(damaged(home, what));
         }
     }
-    let tables: Vec<Table> = chat::rows::TABLES.iter().chain(registrar::TABLES).copied().chain([META]).collect();
+    let tables: Vec<Table> =
+        chat::rows::TABLES.iter().chain(registrar::TABLES).chain(courier::TABLES).copied().chain([META]).collect();
     let failed = |source| Failure::Store { path: path.clone(), source };
     let store = Arc::new(open_disk(&path, &tables).map_err(failed)?);
     match store.get(META, KEY).map_err(failed)? {

@@ -5,20 +5,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chat::{Channel, WorkError, WorkResult};
-use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use hyper::{StatusCode, Uri};
+use fetch::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use fetch::{Http, Reach, Setup, Speaks, StatusCode, Uri};
 use proto::ids::Phone;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
 use crate::home::Home;
-use crate::http::Http;
 use crate::settings::Settings;
 
 /// A post that failed is tried once more, after a while. Both together end before the caller gives up.
 const TRIES: u32 = 2;
 const PAUSE: Duration = Duration::from_millis(300);
+/// A post that has not been answered in this time has failed; callers of the chat wait five seconds in all.
+const ATTEMPT: Duration = Duration::from_secs(2);
 /// Posts under way; a further one fails at once.
 const POSTS_MAX: usize = 256;
 
@@ -48,7 +49,7 @@ impl Webhook {
         }
         let refused = |why: &str| Failure::Refused(format!("auth.webhook: {why}"));
         let url = hook.url.parse().map_err(|_| refused("the url is none"))?;
-        let mut headers = Vec::new();
+        let mut headers = vec![(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         if !hook.token_file.is_empty() {
             let token = ca::files::read_secret(home.path().join(&hook.token_file))?;
             let token = std::str::from_utf8(&token).map_err(|_| refused("the token is no text"))?.trim();
@@ -57,7 +58,8 @@ impl Webhook {
             value.set_sensitive(true);
             headers.push((AUTHORIZATION, value));
         }
-        let http = Http::new(&settings.http.roots)?;
+        let roots = settings.http.trusted()?;
+        let http = Http::new(Setup { roots, identity: None, reach: Reach::Any, speaks: Speaks::Either })?;
         Ok(Some(Arc::new(Webhook { http, url, headers, places: Arc::new(Semaphore::new(POSTS_MAX)) })))
     }
 
@@ -81,9 +83,9 @@ impl Webhook {
         let post = Post { phone: phone.as_str(), code: text(code), language: language.map(text), channel };
         let json = Bytes::from(serde_json::to_vec(&post).unwrap_or_default());
         for attempt in 1..=TRIES {
-            match self.http.post(&self.url, &self.headers, json.clone()).await {
-                Ok((status, _)) if status.is_success() => return WorkResult::Sent,
-                Ok((status, _)) => {
+            match self.http.post(&self.url, &self.headers, json.clone(), ATTEMPT).await.map(|reply| reply.status) {
+                Ok(status) if status.is_success() => return WorkResult::Sent,
+                Ok(status) => {
                     tracing::warn!(%status, attempt, "the webhook did not take a code");
                     if !is_passing(status) {
                         break;

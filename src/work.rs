@@ -13,9 +13,9 @@ use bytes::Bytes;
 use ca::Authority;
 use ca::cms::{self, Trust};
 use chat::{Chat, Input, Job, Output, Sender, Signature, Work, WorkError, WorkResult};
-use etf::Atoms;
 use n2o::{Handle, Performer};
 
+use crate::courier::Courier;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::registrar::Registrar;
@@ -36,6 +36,7 @@ pub(crate) struct Outputs {
     /// So have files.
     files: SyncSender<Job>,
     registrar: Arc<Registrar>,
+    courier: Arc<Courier>,
     handle: OnceLock<Handle<Chat>>,
     web: Option<Web>,
 }
@@ -50,6 +51,7 @@ impl Outputs {
     /// The way to the threads for slow work, and the threads' side. Codes go to the file `codes` in `outbox`.
     pub(crate) fn start(
         registrar: Arc<Registrar>,
+        courier: Arc<Courier>,
         outbox: &Path,
         files: PathBuf,
         webhook: Option<Arc<Webhook>>,
@@ -58,15 +60,9 @@ impl Outputs {
         let (signatures, unverified) = sync_channel(JOBS_MAX);
         let (filing, unfiled) = sync_channel(JOBS_MAX);
         let web = webhook.map(|webhook| Web { runtime: tokio::runtime::Handle::current(), webhook });
-        let outputs =
-            Outputs { jobs, signatures, files: filing, registrar: registrar.clone(), handle: OnceLock::new(), web };
-        let desk = Desk {
-            registrar,
-            outbox: outbox.join("codes"),
-            pushes: outbox.join("pushes"),
-            files: Files::new(files),
-            trust: Mutex::default(),
-        };
+        let (own, handle) = (registrar.clone(), OnceLock::new());
+        let outputs = Outputs { jobs, signatures, files: filing, registrar: own, courier, handle, web };
+        let desk = Desk { registrar, outbox: outbox.join("codes"), files: Files::new(files), trust: Mutex::default() };
         (
             Arc::new(outputs),
             Worker { lines: [("work", waiting), ("verify", unverified), ("files", unfiled)], desk: Arc::new(desk) },
@@ -88,7 +84,7 @@ impl Outputs {
         let line = match job.work {
             Work::Verify(_) => &self.signatures,
             Work::File(_) => &self.files,
-            Work::Push(_) | Work::SendCode { .. } | Work::MailCode { .. } | Work::Issue { .. } => &self.jobs,
+            Work::SendCode { .. } | Work::MailCode { .. } | Work::Issue { .. } => &self.jobs,
         };
         let Err(refused) = line.try_send(job) else { return };
         let (std::sync::mpsc::TrySendError::Full(job) | std::sync::mpsc::TrySendError::Disconnected(job)) = refused;
@@ -121,6 +117,7 @@ impl Performer<Chat> for Outputs {
             match output {
                 Output::Port(port, out) => port.push(out),
                 Output::Work(job) => self.hand_over(job),
+                Output::Push(push) => self.courier.take(push),
                 Output::Lapsed => self.registrar.look_again(),
             }
         }
@@ -142,7 +139,6 @@ pub(crate) struct Worker {
 struct Desk {
     registrar: Arc<Registrar>,
     outbox: PathBuf,
-    pushes: PathBuf,
     files: Files,
     /// By the revocation list that it was made with.
     trust: Mutex<Option<(Bytes, Arc<Trust>)>>,
@@ -177,16 +173,6 @@ impl Desk {
                 match append(&self.outbox, &line) {
                     Ok(()) => WorkResult::Sent,
                     Err(failure) => broken("the outbox of codes", &failure),
-                }
-            }
-            // The sender `log` (PUSH-7): when, device, system, the record in hexadecimal; never the token.
-            Work::Push(push) => {
-                let record: String = push.push.iter().map(|byte| format!("{byte:02x}")).collect();
-                let client = String::from_utf8_lossy(&push.client_id);
-                let line = format!("{} {client} {} {record}\n", clock::utc(SystemTime::now()), push.os.text());
-                match append(&self.pushes, &line) {
-                    Ok(()) => WorkResult::Sent,
-                    Err(failure) => broken("the outbox of pushes", &failure),
                 }
             }
             Work::MailCode { address, code, .. } => {
@@ -265,17 +251,22 @@ fn append(path: &Path, line: &str) -> std::io::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use chat::Channel;
+    use chat::{Channel, KEY_BYTES, Vault};
     use proto::ids::{DevKey, Phone};
 
     use super::*;
+    use crate::settings::{Origin, Settings};
 
     fn worker(folder: &Path) -> Arc<Desk> {
         let home = crate::home::Home::find(Some(folder.join("home"))).unwrap();
         home.make().unwrap();
         let authority = Authority::create("Test", SystemTime::now()).unwrap();
-        let registrar = Registrar::open(&home, authority, crate::store::open(&home).unwrap()).unwrap();
-        Outputs::start(registrar, folder, home.files(), None).1.desk
+        let store = crate::store::open(&home).unwrap();
+        let registrar = Registrar::open(&home, authority, store.clone()).unwrap();
+        let (settings, vault) = (Settings::default(), Arc::new(Vault::new(&[0; KEY_BYTES])));
+        let origin = Origin { path: home.config(), must_be: false, profile: None };
+        let courier = Courier::new(&home, &settings, &origin, store, vault).unwrap();
+        Outputs::start(registrar, courier, folder, home.files(), None).1.desk
     }
 
     fn phone() -> Phone {

@@ -18,6 +18,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("websocket", &[]),
     ("web", &["etf", "proto", "n2o", "chat", "listen", "websocket"]),
     ("ca", &[]),
+    ("fetch", &[]),
+    ("push", &["fetch"]),
     ("client", &["etf", "proto", "ca", "quic", "websocket"]),
 ];
 

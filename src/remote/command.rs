@@ -8,7 +8,7 @@ use chat::{Command, Input, Name, Port};
 use proto::ids::Phone;
 
 use super::server::Shell;
-use super::{authority, look, records, tree};
+use super::{authority, look, pushes, records, tree};
 use crate::clock;
 use crate::registrar::Kind;
 
@@ -29,7 +29,11 @@ certify NAME [service]        a certificate with its key, in the server's folder
 issued [NAME]                 the log of certificates, the latest last; only those of NAME, or PHONE/DEVICE
 revoke SERIAL [REASON]        take a certificate back; keyCompromise, superseded, ...
 kick CLIENT                   end a client's connection
-reload                        read the section [tls] of the configuration and its files again
+push                          the gateways of pushes, and how many wait for them
+push ledger [N]               what became of the latest pushes, the latest last
+push test CLIENT              try a push with a device
+push key                      by which apps subscribe to Web Push
+reload                        read the sections [tls] and [push] of the configuration and their files again
 drain                         end all connections and take no new ones
 stop                          end the server
 ping, version, help
@@ -63,8 +67,17 @@ pub(super) async fn run(shell: &Shell, line: &str) -> Result<String, String> {
         ["revoke", serial] => authority::revoke(shell, serial, "unspecified"),
         ["revoke", serial, reason] => authority::revoke(shell, serial, reason),
         ["kick", client] => kick(shell, client),
+        ["push"] => pushes::gateways(shell),
+        ["push", "ledger"] => pushes::ledger(shell, ""),
+        ["push", "ledger", count] => pushes::ledger(shell, count),
+        ["push", "test", client] => pushes::test(shell, client).await,
+        ["push", "key"] => shell.courier.web_key().ok_or_else(|| "Web Push is not used; see push.web".into()),
         ["reload"] => {
             shell.tls.reload().map_err(|failure| format!("nothing is changed: {failure}"))?;
+            shell
+                .courier
+                .reload()
+                .map_err(|failure| format!("certificates are reloaded; [push] is as before: {failure}"))?;
             Ok("reloaded: counts from the next connection on".into())
         }
         ["drain"] => {

@@ -5,6 +5,7 @@ mod client;
 mod command;
 mod look;
 mod notation;
+mod pushes;
 mod records;
 mod server;
 mod tree;

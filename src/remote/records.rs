@@ -7,6 +7,7 @@ use etf::{Decode, Term};
 use kvs::{Span, Store, Table};
 
 use super::notation;
+use crate::courier;
 use crate::registrar::{self, Issuance, Revocation};
 use crate::store::META;
 
@@ -42,7 +43,7 @@ pub(super) fn tables() -> String {
 }
 
 fn all() -> impl Iterator<Item = Table> {
-    rows::TABLES.iter().chain(registrar::TABLES).copied().chain([META])
+    rows::TABLES.iter().chain(registrar::TABLES).chain(courier::TABLES).copied().chain([META])
 }
 
 fn find(name: &str) -> Result<Table, String> {
@@ -68,6 +69,9 @@ fn catalogue() -> Vec<Entry> {
         Entry::of::<rows::Lapsed>(),
         Entry::of::<Issuance>(),
         Entry::of::<Revocation>(),
+        Entry::of::<rows::Wake>(),
+        Entry::of::<rows::Outgoing>(),
+        Entry::of::<courier::Entry>(),
     ];
     proto::catalogue().into_iter().chain(rows.into_iter().flatten()).collect()
 }

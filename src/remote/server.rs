@@ -14,6 +14,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 use super::{ANSWER_MAX, COMMAND_MAX, DONE, REFUSED, command};
+use crate::courier::Courier;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::keys;
@@ -38,6 +39,7 @@ pub(crate) struct Shell {
     pub(crate) web: Arc<web::Front>,
     pub(crate) registrar: Arc<Registrar>,
     pub(crate) tls: Arc<Tls>,
+    pub(crate) courier: Arc<Courier>,
     pub(crate) stop: Arc<Notify>,
     pub(crate) started: Instant,
 }

@@ -50,6 +50,7 @@ impl Settings {
             return Err(format!("auth.jwt.self_issue needs every listener on loopback, and {open} is not"));
         }
         self.auth.check()?;
+        self.push.check()?;
         if self.tls.certificate.is_empty() != self.tls.key.is_empty() {
             return Err("tls.certificate and tls.key go together".into());
         }
@@ -137,6 +138,13 @@ mod tests {
         assert!(error("auth.webhook.url = 'ftp://example.org/'").contains("https"));
         assert!(error("auth.static_codes = { '12' = '123456' }").contains("account key"));
         assert!(error("auth.static_codes = { '380670000001' = '1' }").contains("characters"));
+        assert!(error("push.apns.key = 'a.p8'").contains("push.apns.key_id"));
+        assert!(error("push.apns = { key = 'a', key_id = 'a', team_id = 'a' }").contains("push.apns.bundles"));
+        assert!(error("push.apns = { key = 'a', certificate = 'b' }").contains("not both"));
+        assert!(error("push.apns = { certificate = 'b' }").contains("certificate_key"));
+        assert!(error("push.apns.live = 'http://example.org'").contains("https"));
+        assert!(error("push.fcm.gateway = ''").contains("push.fcm.gateway"));
+        assert!(error("push.web.subject = 'me@example.org'").contains("mailto:"));
         assert!(error("topics.free = [{ filter = 'a#' }]").contains("topics.free"));
         assert!(error("topics.free = [{ read = ['anna'] }]").contains("filter"));
         assert!(error("ring.nodes = 0").contains("ring.nodes"));

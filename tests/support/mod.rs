@@ -138,10 +138,10 @@ impl Server {
             .collect()
     }
 
-    /// The pushes to a device so far, in hexadecimal, oldest first (PUSH-7, sender `log`).
+    /// The pushes to a device so far, oldest first (PUSH-7, sender `log`): the record in hexadecimal, a blank, the body.
     pub(crate) fn pushes(&self, client: &str) -> Vec<String> {
         let outbox = fs::read_to_string(self.home().join("outbox/pushes")).unwrap_or_default();
-        let lines = outbox.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        let lines = outbox.lines().map(|line| line.splitn(4, ' ').collect::<Vec<_>>());
         lines
             .filter(|parts| parts.get(1) == Some(&client))
             .filter_map(|parts| Some((*parts.get(3)?).to_owned()))

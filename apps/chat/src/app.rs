@@ -184,6 +184,7 @@ impl App for Chat {
             | Input::Wake { .. }
             | Input::WakeMembers
             | Input::Push { .. }
+            | Input::PushDead { .. }
             | Input::Unclaim { .. }
             | Input::PushTaken { .. }
             | Input::Revoked { .. }

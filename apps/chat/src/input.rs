@@ -217,6 +217,13 @@ pub enum Input {
     /// A service pushes this record to every device that has a push token (PUSH-5). To the profile.
     Push {
         push: Bytes,
+        /// Seconds; 0: as long as others.
+        ttl: u64,
+    },
+    /// A gateway says that this push token of a device is dead (PUSH-7). To the profile.
+    PushDead {
+        device: DevKey,
+        print: Bytes,
     },
     /// PUSH-1 looks at the next members of this room. To its conversation.
     WakeMembers,

@@ -15,6 +15,8 @@ use crate::port::Port;
 pub enum Output {
     Port(Arc<Port>, Out),
     Work(Job),
+    /// There is a new row of [`OUTGOING`](crate::rows::OUTGOING), which says this.
+    Push(Box<Push>),
     /// There is a new row of [`LAPSED`](crate::rows::LAPSED): for the authority.
     Lapsed,
 }
@@ -29,8 +31,6 @@ pub struct Job {
 
 #[derive(Debug, Clone)]
 pub enum Work {
-    /// Wake a device that is away (PUSH-1). [`WorkError::Invalid`](crate::WorkError::Invalid) says that its token is dead (PUSH-7).
-    Push(Box<Push>),
     /// Hand a code to its provider (ID-11).
     SendCode { sender: Sender, channel: Channel, phone: Phone, code: Bytes, language: Option<Bytes> },
     /// A code for an e-mail address, to the provider `log` (PROFILE-5).
@@ -97,15 +97,60 @@ pub enum Channel {
     Voice,
 }
 
-/// A push for one device.
-#[derive(Debug, Clone)]
+/// A push for one device, to be handed to its gateway until that has it or nobody wants it any more.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Push {
+    pub gateway: Gateway,
+    /// Of its row.
+    pub number: u64,
+    pub phone: Phone,
+    pub device: DevKey,
     pub client_id: Bytes,
     pub os: Os,
-    /// The push token, a secret.
+    /// The push token, a secret, and its SHA-256.
     pub token: Bytes,
+    pub print: Bytes,
     /// The device's settings, of which PUSH_SETTINGS say how it is reached (FEATURE-2).
     pub settings: Vec<Feature>,
     /// The record `push` (PUSH-2), encoded.
     pub push: Bytes,
+    /// Of which it tells; a later one of the same feed is worth more.
+    pub feed: Bytes,
+    /// Milliseconds.
+    pub created: u64,
+    pub expires: u64,
+}
+
+/// Who carries a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gateway {
+    /// Apple's (PUSH-3).
+    Apns,
+    /// Google's (PUSH-4).
+    Fcm,
+    /// The push service that the device has chosen: Web Push, UnifiedPush.
+    Web,
+}
+
+impl Gateway {
+    pub const ALL: [Gateway; 3] = [Gateway::Apns, Gateway::Fcm, Gateway::Web];
+
+    /// A push token that is a record in JSON is a subscription, on whatever system.
+    pub(crate) fn of(os: Os, token: &[u8]) -> Gateway {
+        match os {
+            _ if token.trim_ascii_start().starts_with(b"{") => Gateway::Web,
+            Os::Ios => Gateway::Apns,
+            Os::Android => Gateway::Fcm,
+            Os::Web => Gateway::Web,
+        }
+    }
+
+    /// How it is called in keys and by the operator.
+    pub fn text(self) -> &'static str {
+        match self {
+            Gateway::Apns => "apns",
+            Gateway::Fcm => "fcm",
+            Gateway::Web => "web",
+        }
+    }
 }

@@ -38,8 +38,11 @@ pub const LAPSED: Table = Table("lapsed");
 pub const HOLDER: Table = Table("holder");
 /// phone → [`Wakeable`], while one of its devices has a push token (PUSH-1). Writer: profile.
 pub const WAKEABLE: Table = Table("wakeable");
-/// phone NUL feed → [`Wake`]: the latest to tell those who are away. Writer: whoever queues it; remover: profile.
+/// phone NUL feed NUL number → [`Wake`]: what to tell those who are away, of which the latest will do. Writer: whoever queues it (keys
+/// cannot meet); remover: profile.
 pub const WAKE: Table = Table("wake");
+/// gateway NUL number → [`Outgoing`] push. Writer: profile; remover: whoever hands it to its gateway.
+pub const OUTGOING: Table = Table("outgoing");
 /// client id → [`Pending`] registration. Writer: the profile of the phone it names.
 pub const PENDING: Table = Table("pending");
 /// phone → [`Tries`]: codes sent and wrong codes (AUTH-1, AUTH-15). Writer: profile.
@@ -160,6 +163,7 @@ pub const TABLES: &[Table] = &[
     ALIAS,
     WAKEABLE,
     WAKE,
+    OUTGOING,
     DEVICE,
     KEYS,
     BINDING,
@@ -368,13 +372,27 @@ pub struct Wakeable {
 /// What is to be told of a feed (PUSH-2).
 #[derive(Debug, Clone, PartialEq, Default, Record)]
 pub struct Wake {
-    pub seq: u64,
     /// phone_ids of who is told, and who caused it.
     pub to: Bytes,
     pub from: Bytes,
     /// The push's type, and the record that it is about.
     pub kind: Bytes,
     pub model: Bytes,
+}
+
+/// A push that has been decided, for one device. Its token is where the device keeps it.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Outgoing {
+    pub phone: Bytes,
+    pub dev_key: Bytes,
+    /// SHA-256 of the push token that it is for.
+    pub print: Bytes,
+    /// Of which it tells; empty: of none, and the device wants it though it has been here since.
+    pub feed: Bytes,
+    /// The record `push`, encoded.
+    pub push: Bytes,
+    pub created: u64,
+    pub expires: u64,
 }
 
 /// A registration that waits for its code (SPEC 6.2).

@@ -184,6 +184,7 @@ impl Session {
             | Input::Wake { .. }
             | Input::WakeMembers
             | Input::Push { .. }
+            | Input::PushDead { .. }
             | Input::PushTaken { .. }
             | Input::Erase { .. }
             | Input::CallEnded(_)

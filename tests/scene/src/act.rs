@@ -67,6 +67,7 @@ impl Player<'_> {
                 self.anywhere(who, &wanted)
             }
             "is" => self.is_pushed(who, rest.strip_prefix("pushed").unwrap_or_default().trim()),
+            "was" => self.was_pushed(who, rest.strip_prefix("pushed").unwrap_or_default().trim()),
             "forgets" => self.forget(who),
             "moves" => {
                 self.names.moves(who, rest.strip_prefix("to ").unwrap_or(rest));

@@ -28,6 +28,7 @@
 //! | `x <~ topic Message{…}` | that has come or comes, wherever among the others |
 //! | `x < nothing`, `x < no topic Message{…}` | nothing more has come, or nothing like it |
 //! | `x is pushed push{…}`, `x is pushed nothing` | what its push service is handed next while it is away |
+//! | `x was pushed {"aps":…}` | what the gateway was given for that push: `(model)` is its model in base64, `(text)` in words, `(push)` all of it with badge 1 in base64, `(version)` the server's |
 //! | `x forgets` | what has come so far does not matter |
 //! | `x subscribes topic => 0x87` | asks for a topic |
 //! | `x holds`, `x confirms` | does not confirm items (PUBACK) from now on; confirms them all, and again at once |
@@ -76,7 +77,7 @@ pub use play::{live_file, play_file, sim_file};
 pub use script::{Scene, read};
 pub use sim::Simulated;
 pub use socket::{Frames, Heard};
-pub use stage::{Codes, Got, Hello, Opening, Row, SERVICE_HASH, Stage, Victim};
+pub use stage::{Codes, Got, Hello, LOGGED, Opening, Pushed, Row, SERVICE_HASH, Stage, Victim};
 
 /// Calls the macro `$scenes` with a name and a file of `tests/scenes` for each: one list for all who play them.
 #[macro_export]

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::mqtt::{self, Packet, Version};
 use crate::socket::{Frames, Socket};
-use crate::stage::{Codes, Got, Hello, Opening, Stage, Victim};
+use crate::stage::{Codes, Got, Hello, Opening, Pushed, Stage, Victim};
 
 /// What does not come within this time does not come.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -52,7 +52,7 @@ pub trait Daemon {
     /// Kills it (SIGKILL) and starts it again on the same data.
     fn crash(&mut self) -> Result<(), String>;
 
-    /// All pushes that it handed to the `log` sender for a device, in hexadecimal (PUSH-7).
+    /// All pushes that it handed to the `log` sender for a device: the record in hexadecimal, a blank, the body (PUSH-7).
     fn pushes(&self, client: &str) -> Vec<String>;
 
     /// The latest code that it handed to the `log` provider for a number (ID-11).
@@ -315,10 +315,10 @@ impl Stage for Live<'_> {
         Ok(())
     }
 
-    fn pushes(&mut self, client: &str) -> Result<Vec<Bytes>, String> {
+    fn pushes(&mut self, client: &str) -> Result<Vec<Pushed>, String> {
         let all = self.daemon.pushes(client);
         let seen = self.pushed.entry(client.to_owned()).or_default();
-        let fresh = all.get(*seen..).unwrap_or_default().iter().map(|hex| unhex(hex)).collect();
+        let fresh = all.get(*seen..).unwrap_or_default().iter().map(|line| pushed(line)).collect();
         *seen = all.len();
         fresh
     }
@@ -353,6 +353,11 @@ impl Stage for Live<'_> {
     fn work_sleeps(&mut self, _sleeps: bool) -> Result<(), String> {
         Err("slow work is held up in the simulator only: mark the scene [sim]".to_owned())
     }
+}
+
+fn pushed(line: &str) -> Result<Pushed, String> {
+    let (record, body) = line.split_once(' ').unwrap_or((line, ""));
+    Ok(Pushed { record: unhex(record)?, body: Bytes::copy_from_slice(body.as_bytes()) })
 }
 
 fn unhex(text: &str) -> Result<Bytes, String> {

@@ -2,12 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use etf::Term;
+use proto::records::Push;
 
 use crate::names::Names;
 use crate::notation::{Bound, Notation, fits};
 use crate::script::Scene;
-use crate::stage::{Got, Stage, TEXT};
+use crate::stage::{Got, Pushed, Stage, TEXT};
 use crate::text;
 
 /// How often a push is looked for before it counts as none.
@@ -23,7 +26,9 @@ pub(crate) struct Player<'s> {
     pub(crate) call: Option<(String, Term)>,
     inboxes: HashMap<String, Inbox>,
     /// Pushes to each device that the scene has not mentioned.
-    pushes: HashMap<String, Vec<Term>>,
+    pushes: HashMap<String, Vec<(Term, Pushed)>>,
+    /// The one that it has mentioned last.
+    pushed: Option<(Term, Pushed)>,
     /// Pairs that have been made friends.
     pub(crate) befriended: HashSet<(String, String)>,
 }
@@ -69,6 +74,7 @@ pub(crate) fn play(scene: &Scene, stage: &mut dyn Stage, first: u64) -> Result<(
         call: None,
         inboxes: HashMap::new(),
         pushes: HashMap::new(),
+        pushed: None,
         befriended: HashSet::new(),
     };
     let done = scene.lines.iter().try_for_each(|line| {
@@ -155,23 +161,43 @@ impl Player<'_> {
             (wanted != "nothing").then(|| self.notation.pattern(wanted, &self.names, &self.bound)).transpose()?;
         for _ in 0..MOMENTS {
             let fresh = self.stage.pushes(&client)?;
-            let terms = fresh.iter().map(|push| etf::decode::<Term>(push).map_err(|why| why.to_string()));
+            let terms = fresh.into_iter().map(|push| {
+                let term = etf::decode::<Term>(&push.record).map_err(|why| why.to_string())?;
+                Ok::<_, String>((term, push))
+            });
             let terms = terms.collect::<Result<Vec<_>, _>>()?;
             let waiting = self.pushes.entry(client.clone()).or_default();
             waiting.extend(terms);
             if let Some(pattern) = &pattern
-                && let Some(at) = waiting.iter().position(|push| fits(pattern, push, &self.names, &mut self.bound))
+                && let Some(at) = waiting.iter().position(|(push, _)| fits(pattern, push, &self.names, &mut self.bound))
             {
-                waiting.drain(..=at);
+                self.pushed = waiting.drain(..=at).next_back();
                 return Ok(());
             }
             self.stage.pass()?;
         }
         let waiting = self.pushes.remove(&client).unwrap_or_default();
-        let seen: String = waiting.iter().map(|push| format!("\n    {}", self.notation.print(push))).collect();
+        let seen: String = waiting.iter().map(|(push, _)| format!("\n    {}", self.notation.print(push))).collect();
         match pattern.is_none() && waiting.is_empty() {
             true => Ok(()),
             false => Err(format!("was pushed: {seen}")),
+        }
+    }
+
+    /// `x was pushed …`: what the gateway was given for the push that was seen last.
+    pub(crate) fn was_pushed(&mut self, who: &str, wanted: &str) -> Result<(), String> {
+        let (_, push) = self.pushed.as_ref().ok_or_else(|| format!("{who} was pushed nothing"))?;
+        let record: Push = etf::decode(&push.record).map_err(|why| why.to_string())?;
+        let text = self.notation.print(&record.model).replace('\\', "\\\\").replace('"', "\\\"");
+        let whole = etf::encode(&Push { badge: Some(1), ..record.clone() });
+        let wanted = wanted
+            .replace("(model)", &BASE64.encode(etf::encode(&record.model)))
+            .replace("(text)", &text)
+            .replace("(push)", &BASE64.encode(whole))
+            .replace("(version)", env!("CARGO_PKG_VERSION"));
+        match push.body == wanted.as_bytes() {
+            true => Ok(()),
+            false => Err(format!("{who} was pushed {}\n    not {wanted}", String::from_utf8_lossy(&push.body))),
         }
     }
 

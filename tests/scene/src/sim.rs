@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chat::door::{self, Bye, Certificate, Denied, Gone, Hello as Door, Origin, Out, Role, Source, Verdict};
-use chat::rows::TABLES;
+use chat::rows::{self, OUTGOING, TABLES};
 use chat::{
-    Asked, Caller, Chat, Input, Job, KEY_BYTES, Name, Output, Port, Said, Settings, Vault, Work, WorkError, WorkResult,
+    Asked, Caller, Chat, Gateway, Input, Job, KEY_BYTES, Name, Output, Port, Push, Said, Settings, Vault, Work,
+    WorkError, WorkResult,
 };
-use kvs::{Memory, Sequence, Span, Store, Table};
+use kvs::{Batch, Memory, Sequence, Span, Store, Table};
 use n2o::Sim;
 use proto::Refusal;
 use proto::ids::User;
@@ -19,7 +20,7 @@ use proto::records::Io;
 use proto::topic::{Filter, ReplyForm, Topic};
 
 use crate::files::Files;
-use crate::stage::{Codes, Got, Hello, Opening, RECORD, Row, SERVICE_HASH, Stage, TEXT, Victim};
+use crate::stage::{Codes, Got, Hello, LOGGED, Opening, Pushed, RECORD, Row, SERVICE_HASH, Stage, TEXT, Victim};
 
 /// Where the simulated server keeps its roster ids, and the ids of letters.
 const ROSTERS: Table = Table("sim_rosters");
@@ -39,7 +40,7 @@ pub struct Simulated {
     pub sim: Sim<Chat>,
     links: HashMap<String, Link>,
     codes: HashMap<String, Bytes>,
-    pushes: HashMap<String, Vec<Bytes>>,
+    pushes: HashMap<String, Vec<Pushed>>,
     /// Slow work that does not end, while it sleeps.
     asleep: Option<Vec<Job>>,
     files: Files,
@@ -130,6 +131,7 @@ impl Simulated {
                 match output {
                     Output::Port(port, out) => self.carry(&port, out),
                     Output::Work(job) => self.work(job),
+                    Output::Push(push) => self.push(*push),
                     // There is no authority here; its rows stay.
                     Output::Lapsed => {}
                 }
@@ -163,15 +165,6 @@ impl Simulated {
                 self.codes.insert(phone.to_string(), code);
                 WorkResult::Sent
             }
-            Work::Push(push) => {
-                let client = String::from_utf8_lossy(&push.client_id).into_owned();
-                self.pushes.entry(client).or_default().push(push.push);
-                // What PUSH-7 is about: a gateway that does not know the token any more.
-                match push.token.starts_with(b"dead") {
-                    true => WorkResult::Failed(WorkError::Invalid),
-                    false => WorkResult::Sent,
-                }
-            }
             Work::MailCode { address, code, language: _ } => {
                 self.codes.insert(String::from_utf8_lossy(&address).into_owned(), code);
                 WorkResult::Sent
@@ -186,8 +179,26 @@ impl Simulated {
         self.tell(&job.from, Input::Worked { job: job.number, result });
     }
 
-    /// What a server does when it starts: unfinished work goes on.
+    /// The gateways: one that does not know the token any more is what PUSH-7 is about.
+    fn push(&mut self, push: Push) {
+        let client = String::from_utf8_lossy(&push.client_id).into_owned();
+        self.pushes.entry(client).or_default().push(Pushed { record: push.push.clone(), body: push.body(LOGGED) });
+        let mut done = Batch::default();
+        done.delete(OUTGOING, rows::numbered(push.gateway.text().as_bytes(), push.number));
+        self.sim.store().apply(&done).expect("memory does not fail");
+        if push.token.starts_with(b"dead") {
+            self.tell(&Name::Profile(push.phone), Input::PushDead { device: push.device, print: push.print });
+        }
+    }
+
+    /// What a server does when it starts: unfinished work goes on, and pushes that wait.
     pub fn resume(&mut self) {
+        for gateway in Gateway::ALL {
+            let store = self.sim.store().snapshot();
+            let waiting = chat::waiting(&Vault::new(&STORAGE_KEY), &*store, gateway, 0, usize::MAX);
+            let waiting = waiting.expect("memory does not fail");
+            waiting.into_iter().filter_map(|waiting| waiting.push).for_each(|push| self.push(*push));
+        }
         let unfinished = chat::unfinished(&*self.sim.store().snapshot()).expect("memory does not fail");
         unfinished.iter().for_each(|home| self.tell(home, Input::Resume));
     }
@@ -470,7 +481,7 @@ impl Stage for Simulated {
         Ok(())
     }
 
-    fn pushes(&mut self, client: &str) -> Result<Vec<Bytes>, String> {
+    fn pushes(&mut self, client: &str) -> Result<Vec<Pushed>, String> {
         self.run();
         Ok(self.pushes.remove(client).unwrap_or_default())
     }

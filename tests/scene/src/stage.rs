@@ -106,6 +106,18 @@ impl Codes {
     }
 }
 
+/// What stands for push tokens where pushes are logged.
+pub const LOGGED: &str = "(token)";
+
+/// What was handed to a push gateway, or would have been.
+#[derive(Debug, Clone)]
+pub struct Pushed {
+    /// The record `push` (PUSH-2), encoded.
+    pub record: Bytes,
+    /// What the gateway is given (PUSH-3, PUSH-4).
+    pub body: Bytes,
+}
+
 /// A server and connections to it, each named by the scene. `Err` is a fault of the stage, not of the server.
 pub trait Stage {
     /// Which course of events this is, to play it again.
@@ -149,8 +161,8 @@ pub trait Stage {
     /// Whether items are confirmed (PUBACK) as they come; if again, those held back are now.
     fn confirm(&mut self, link: &str, at_once: bool) -> Result<(), String>;
 
-    /// The pushes to a device since the last time (PUSH-2), encoded.
-    fn pushes(&mut self, client: &str) -> Result<Vec<Bytes>, String>;
+    /// The pushes to a device since the last time.
+    fn pushes(&mut self, client: &str) -> Result<Vec<Pushed>, String>;
 
     /// A little time passes, for what no connection hears of.
     fn pass(&mut self) -> Result<(), String>;

@@ -40,6 +40,7 @@ pub(crate) fn outward(known: &Known, store: &dyn View, fx: &mut Fx, mark: usize)
                 | Out::Close(_),
             )
             | Output::Work(_)
+            | Output::Push(_)
             | Output::Lapsed => {}
         }
     }

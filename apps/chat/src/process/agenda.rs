@@ -22,6 +22,8 @@ pub struct Agenda {
     timer: Option<Time>,
     /// Where a look that takes several steps goes on.
     at: Option<Bytes>,
+    /// Where the look at what was left to be pushed goes on.
+    left: Option<Bytes>,
 }
 
 impl Agenda {
@@ -29,8 +31,8 @@ impl Agenda {
     pub fn load(cx: &Cx<'_>, fx: &mut Fx) -> Result<Agenda, Failure> {
         let mut agenda = Agenda::default();
         agenda.look(cx, fx)?;
-        push::resume(cx, fx)?;
         circle::resume(cx, fx)?;
+        agenda.resume(cx, fx, Bytes::from_static(b"\0"))?;
         Ok(agenda)
     }
 
@@ -45,6 +47,10 @@ impl Agenda {
                 self.look(cx, fx)
             }
             Input::GoOn => self.look(cx, fx),
+            Input::Resume => match self.left.take() {
+                Some(from) => self.resume(cx, fx, from),
+                None => Ok(()),
+            },
             // Meant for other kinds of process.
             _ => Ok(()),
         }
@@ -70,6 +76,15 @@ impl Agenda {
             Some((when, _)) => self.wake_at(cx, fx, Time(when)),
             None if !due.is_empty() => self.wake_at(cx, fx, cx.now + LOOK_MS),
             None => {}
+        }
+        Ok(())
+    }
+
+    /// PUSH-1: what the server that ended had still to tell.
+    fn resume(&mut self, cx: &Cx<'_>, fx: &mut Fx, from: Bytes) -> Result<(), Failure> {
+        self.left = push::resume(cx, fx, from)?;
+        if self.left.is_some() {
+            fx.tell(Name::Agenda, Input::Resume);
         }
         Ok(())
     }

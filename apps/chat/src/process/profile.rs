@@ -12,14 +12,13 @@ use proto::{Record, Refusal};
 use crate::door::Out;
 use crate::protocol::auth::{self, Waiting};
 use crate::protocol::presence::{self, Audience};
-use crate::protocol::push::Wakes;
+use crate::protocol::push::{self, Wakes};
 use crate::protocol::work::Task;
 use crate::protocol::{Halt, location, person, profile, roster, settle, work};
 use crate::rows::{self, PROFILE};
 use crate::session::friend_feed;
 use crate::{
-    Admit, Call, Chat, Command, Cx, Friendship, Fx, Group, Input, Name, Output, Port, Tick, Who, WorkResult, effects,
-    names,
+    Admit, Call, Chat, Command, Cx, Friendship, Fx, Group, Input, Name, Output, Port, Tick, Who, effects, names,
 };
 
 /// PRESENCE-5: friends are told of an account at most once in this time.
@@ -89,9 +88,10 @@ impl Profile {
             Input::Reading(reading) => reading.step(cx, fx),
             Input::Telling(telling) => telling.step(cx, fx),
             Input::Show { session, connection } => profile::show(chat, cx, fx, &self.phone, session, connection),
-            Input::Worked { job, result } => self.worked(chat, cx, fx, job, result),
+            Input::Worked { job, result } => auth::worked(&self.phone, &mut self.waiting, chat, cx, fx, job, result),
             Input::Wake { feed } => self.wakes.wake(chat, cx, fx, &self.phone, feed),
-            Input::Push { push } => self.wakes.push(chat, cx, fx, &self.phone, &push),
+            Input::Push { push, ttl } => push::tell_all(chat, cx, fx, &self.phone, &push, ttl),
+            Input::PushDead { device, print } => auth::push_dead(cx, fx, &self.phone, &device, &print),
             Input::Tick(Tick::WakeDue) => self.wakes.due(chat, cx, fx, &self.phone),
             Input::PushTaken { device, print } => auth::push_taken(cx, fx, &self.phone, &device, &print),
             Input::Revoked { key } => auth::revoked(cx, fx, &self.phone, &key),
@@ -112,14 +112,6 @@ impl Profile {
     /// It failed: who waits for slow work that it asked for is told.
     pub(crate) fn last_words(&self) -> Vec<Bounce<Chat>> {
         self.waiting.callers().map(effects::failed).collect()
-    }
-
-    /// Slow work has ended: a push, or what a caller waits for.
-    fn worked(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, job: u64, result: WorkResult) -> Result<(), Failure> {
-        match self.wakes.worked(cx, fx, &self.phone, job, &result)? {
-            true => Ok(()),
-            false => auth::worked(&self.phone, &mut self.waiting, chat, cx, fx, job, result),
-        }
     }
 
     /// CON-3, CON-5: with its first device the account comes online, and the device learns who else is.

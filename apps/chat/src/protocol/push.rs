@@ -2,17 +2,22 @@
 //!
 //! Whoever queues something for an account asks [`wake`] in the same batch. Only where the account has a device with a push token that
 //! may be away does that cost more than one look into the store: then what to tell is kept, and the account's profile told. The profile
-//! knows its devices: it merges, builds the push, and hands it to the sender. None of that can fail a delivery.
+//! knows its devices: it merges, builds the push, and keeps it for each device, in the batch that forgets what was to be told. From there
+//! on it is whose who hands it to the gateway. None of that can fail a delivery, and no crash loses it.
 
-mod content;
 mod rounds;
 mod wakes;
+mod content;
+mod outgoing;
+mod body;
 
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{Phone, PhoneId};
 use proto::records::{Feature, Room, RoomType};
 
+pub(crate) use outgoing::tell_all;
+pub use outgoing::{Waiting, trial, waiting};
 pub(crate) use rounds::Rounds;
 pub(crate) use wakes::Wakes;
 
@@ -20,8 +25,8 @@ use super::feature;
 use crate::rows::{self, WAKE, WAKEABLE, Wake, Wakeable};
 use crate::{Cx, Fx, Group, Input, Name};
 
-/// Rows that are taken up when the server starts; there are only those of its last moments. More follow with their profiles.
-const RESUMED_MAX: usize = 1024;
+/// Rows that are looked at in one step when the server starts.
+const RESUMED: usize = 256;
 
 /// What a push is about; the text is its `type` (PUSH-2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,13 +74,12 @@ pub(crate) fn wake(
         return Ok(());
     }
     let wake = Wake {
-        seq: cx.id()?,
         to: to.to_bytes(),
         from: from.to_bytes(),
         kind: Bytes::from_static(kind.text().as_bytes()),
         model: model(),
     };
-    fx.put(WAKE, key(own, feed), rows::encode(&wake));
+    fx.put(WAKE, rows::numbered(&key(own, feed), cx.id()?), rows::encode(&wake));
     fx.tell(Name::Profile(own.clone()), Input::Wake { feed: Bytes::copy_from_slice(feed) });
     Ok(())
 }
@@ -108,19 +112,30 @@ pub(crate) fn is_muted(cx: &Cx<'_>, settings: &[Feature]) -> bool {
     }
 }
 
-/// The latest thing to tell an account of a feed: one row, so that what follows soon is merged.
+/// What is to be told to an account of a feed; a number follows.
 fn key(own: &Phone, feed: &[u8]) -> Bytes {
     [own.as_str().as_bytes(), feed].join(&0).into()
 }
 
-/// What was left to tell when the server ended: the profiles concerned are loaded, and find it.
-pub(crate) fn resume(cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
-    for (key, _) in cx.store.scan(WAKE, &kvs::Span::prefix(Bytes::new()).limit(RESUMED_MAX))? {
-        let (phone, feed) = key.split_at(key.iter().position(|byte| *byte == 0).unwrap_or(key.len()));
-        if let Ok(phone) = Phone::parse(phone) {
-            let feed = Bytes::copy_from_slice(feed.get(1..).unwrap_or_default());
-            fx.tell(Name::Profile(phone), Input::Wake { feed });
+/// The parts of such a key.
+fn parts(key: &Bytes) -> Option<(Phone, Bytes)> {
+    let (head, _number) = key.split_last_chunk::<9>()?;
+    let end = head.iter().position(|byte| *byte == 0)?;
+    Some((Phone::parse(head.get(..end)?).ok()?, key.slice(end + 1..head.len())))
+}
+
+/// What was left to tell when the server ended, from this key on: the profiles concerned are loaded, and find it. Gives the key to go on
+/// from.
+pub(crate) fn resume(cx: &Cx<'_>, fx: &mut Fx, from: Bytes) -> Result<Option<Bytes>, Failure> {
+    let rows = cx.store.scan(WAKE, &kvs::Span::range(from, Bytes::from_static(b"\xff")).limit(RESUMED))?;
+    let mut last = None;
+    for (key, _) in &rows {
+        let Some(parts) = parts(key) else { continue };
+        if last.as_ref() != Some(&parts) {
+            fx.tell(Name::Profile(parts.0.clone()), Input::Wake { feed: parts.1.clone() });
+            last = Some(parts);
         }
     }
-    Ok(())
+    let next = |(key, _): &(Bytes, Bytes)| [key, &b"\0"[..]].concat().into();
+    Ok(rows.last().filter(|_| rows.len() == RESUMED).map(next))
 }

@@ -30,7 +30,10 @@ impl Session {
         let answer = match (recipients(asked), payload(asked)) {
             (Ok(recipients), Ok(push)) => {
                 for phone in recipients {
-                    fx.tell(Name::Profile(phone), Input::Push { push: push.clone() });
+                    fx.tell(
+                        Name::Profile(phone),
+                        Input::Push { push: push.clone(), ttl: asked.ttl.unwrap_or_default() },
+                    );
                 }
                 done(Outcome::Push)
             }

@@ -11,7 +11,7 @@ use super::{Ask, Halt, device, secret};
 use crate::effects::answer;
 use crate::rows::{self, Device, HOLDER, Holder, WAKEABLE, Wakeable};
 use crate::vault::Purpose;
-use crate::{Chat, Cx, Fx, Input, Name};
+use crate::{Chat, Cx, Fx, Input, Name, Vault};
 
 /// Longest push token, in bytes: those of web push are small records.
 const TOKEN_BYTES: usize = 4096;
@@ -153,8 +153,10 @@ pub(crate) struct Away {
     pub(crate) os: Os,
     pub(crate) settings: Vec<Feature>,
     pub(crate) token: Bytes,
-    device: DevKey,
-    print: Bytes,
+    pub(crate) device: DevKey,
+    pub(crate) print: Bytes,
+    /// When it was here last, milliseconds.
+    pub(crate) seen: u64,
 }
 
 /// Those that are away.
@@ -168,22 +170,27 @@ pub(crate) fn away(chat: &Chat, cx: &Cx<'_>, phone: &Phone) -> Result<Vec<Away>,
 pub(crate) fn reachable(chat: &Chat, cx: &Cx<'_>, phone: &Phone) -> Result<Vec<Away>, Failure> {
     let mut found = Vec::new();
     for row in device::all(cx, phone)? {
-        let device = device::dev_key(&row)?;
-        let token = row.push.as_ref().and_then(|sealed| chat.vault.open(Purpose::Push, &owner(&row), sealed));
-        if let (Some(os), Some(token), Some(print)) = (row.os, token, row.push_print) {
-            found.push(Away { client_id: row.client_id, os, settings: row.settings, token, device, print });
-        }
+        found.extend(woken(&chat.vault, row)?);
     }
     Ok(found)
 }
 
+/// How a device is woken, if it can be.
+pub(crate) fn woken(vault: &Vault, row: Device) -> Result<Option<Away>, Failure> {
+    let device = device::dev_key(&row)?;
+    let token = row.push.as_ref().and_then(|sealed| vault.open(Purpose::Push, &owner(&row), sealed));
+    let (Some(os), Some(token), Some(print)) = (row.os, token, row.push_print) else { return Ok(None) };
+    let (client_id, settings, seen) = (row.client_id, row.settings, row.last_online);
+    Ok(Some(Away { client_id, os, settings, token, device, print, seen }))
+}
+
 /// PUSH-7: the gateway says that the token is dead.
-pub(crate) fn dead(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, away: &Away) -> Result<(), Failure> {
-    match device::read(cx, phone, &away.device)? {
-        Some(row) if row.push_print.as_ref() == Some(&away.print) => {
+pub(crate) fn dead(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, device: &DevKey, print: &Bytes) -> Result<(), Failure> {
+    match device::read(cx, phone, device)? {
+        Some(row) if row.push_print.as_ref() == Some(print) => {
             let_go(cx, fx, &row)?;
             let row = Device { push: None, push_print: None, ..row };
-            device::put(fx, phone, &away.device, &row);
+            device::put(fx, phone, device, &row);
             mark_with(cx, fx, phone, row)
         }
         Some(_) | None => Ok(()),

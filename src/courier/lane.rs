@@ -1,0 +1,361 @@
+//! A lane: the pushes for one gateway, tried until they have ended.
+//!
+//! What is under way has its content in memory, what waits for another try only its number: it is read again when its time has come, and
+//! judged again, since its device may have come back meanwhile.
+
+mod patience;
+mod place;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use chat::rows::{self, OUTGOING};
+use chat::{Gateway, Push, Vault};
+use kvs::{Batch, Store};
+use push::Verdict;
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+
+use self::patience::{Quota, pause};
+use self::place::Place;
+use super::ledger::{Entry, Ledger, Outcome};
+use super::senders::Carrier;
+use super::{failed, millis};
+use crate::failure::Failure;
+
+/// Tries under way: so many answers are waited for at a time.
+const RUNNING_MAX: usize = 512;
+/// Pushes that wait in memory for another try. Beyond, no further ones are begun, and wait in the store.
+const WAITING_MAX: usize = 20_000;
+/// Pushes of the store that are looked at together.
+const PAGE: usize = 128;
+/// After a failure of the store.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Told of a token that a gateway calls dead.
+pub(crate) type Dead = dyn Fn(&Push) + Send + Sync;
+/// Who takes the pushes now.
+pub(crate) type Take = dyn Fn() -> Carrier + Send + Sync;
+
+pub(crate) struct Lane {
+    gateway: Gateway,
+    store: Arc<dyn Store>,
+    vault: Arc<Vault>,
+    ledger: Arc<Ledger>,
+    carrier: Box<Take>,
+    inbox: mpsc::Receiver<Box<Push>>,
+    missed: Arc<AtomicU64>,
+    dead: Arc<Dead>,
+
+    running: JoinSet<Verdict>,
+    tried: HashMap<Id, Tried>,
+    /// Numbers under way, which are passed over when the store is read.
+    begun: BTreeSet<u64>,
+    waiting: BTreeMap<u64, Later>,
+    due: BTreeSet<(Instant, u64)>,
+    /// Of each device and feed the one that waits.
+    latest: HashMap<Place, u64>,
+    quota: Quota,
+    /// Where the look into the store goes on, and how far one has come: what comes in late and is older may have ended already.
+    look: Option<u64>,
+    looked: u64,
+}
+
+/// A push under way.
+struct Tried {
+    push: Box<Push>,
+    tries: u64,
+}
+
+/// A push that waits.
+struct Later {
+    at: Instant,
+    tries: u64,
+    place: Option<Place>,
+}
+
+/// What happens next.
+enum Event {
+    Came(Option<Box<Push>>),
+    Ended(Option<Result<(Id, Verdict), JoinError>>),
+    Due,
+    Look,
+}
+
+impl Lane {
+    #[expect(clippy::too_many_arguments, reason = "all that a lane works with")]
+    pub(crate) fn new(
+        gateway: Gateway,
+        store: Arc<dyn Store>,
+        vault: Arc<Vault>,
+        ledger: Arc<Ledger>,
+        carrier: Box<Take>,
+        inbox: mpsc::Receiver<Box<Push>>,
+        missed: Arc<AtomicU64>,
+        dead: Arc<Dead>,
+        limits: bool,
+    ) -> Lane {
+        Lane {
+            gateway,
+            store,
+            vault,
+            ledger,
+            carrier,
+            inbox,
+            missed,
+            dead,
+            running: JoinSet::new(),
+            tried: HashMap::new(),
+            begun: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            due: BTreeSet::new(),
+            latest: HashMap::new(),
+            quota: Quota::new(limits),
+            look: None,
+            looked: 0,
+        }
+    }
+
+    /// Until nobody can send any more.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let event = self.next().await;
+            match self.step(event) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(failure) => {
+                    tracing::error!(%failure, gateway = self.gateway.text(), "pushes wait for the store");
+                    self.look_from(0);
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        let missed = self.missed.swap(u64::MAX, Ordering::AcqRel);
+        if missed != u64::MAX {
+            self.look_from(missed);
+        }
+        let has_room = self.running.len() < RUNNING_MAX && self.waiting.len() < WAITING_MAX;
+        let first = self.due.first().map(|(at, _)| *at).filter(|_| self.running.len() < RUNNING_MAX);
+        let is_behind = self.look.is_some() && has_room;
+        tokio::select! {
+            biased;
+            ended = self.running.join_next_with_id(), if !self.running.is_empty() => Event::Ended(ended),
+            () = until(first) => Event::Due,
+            push = self.inbox.recv(), if has_room => Event::Came(push),
+            () = tokio::task::yield_now(), if is_behind => Event::Look,
+        }
+    }
+
+    fn step(&mut self, event: Event) -> Result<bool, Failure> {
+        let mut done = Batch::default();
+        match event {
+            Event::Came(None) => return Ok(false),
+            Event::Came(Some(push)) => self.came(&mut done, push)?,
+            Event::Ended(ended) => {
+                self.ended(&mut done, ended);
+                // All that are ready share a batch.
+                while let Some(ended) = self.running.try_join_next_with_id() {
+                    self.ended(&mut done, Some(ended));
+                }
+            }
+            Event::Due => self.again(&mut done)?,
+            Event::Look => self.read(&mut done)?,
+        }
+        if !done.is_empty() {
+            self.store.apply(&done).map_err(failed)?;
+        }
+        if self.ledger.is_full() {
+            self.ledger.trim(&*self.store, now())?;
+        }
+        Ok(true)
+    }
+
+    /// From the chat; it may have been found in the store before.
+    fn came(&mut self, done: &mut Batch, push: Box<Push>) -> Result<(), Failure> {
+        let number = push.number;
+        if self.begun.contains(&number) || self.waiting.contains_key(&number) {
+            return Ok(());
+        }
+        let is_late = number < self.looked;
+        if is_late && self.store.get(OUTGOING, &self.key(number)).map_err(failed)?.is_none() {
+            return Ok(());
+        }
+        self.begin(done, push, 0);
+        Ok(())
+    }
+
+    /// The next page of the store.
+    fn read(&mut self, done: &mut Batch) -> Result<(), Failure> {
+        let Some(from) = self.look.take() else { return Ok(()) };
+        let store = self.store.snapshot();
+        let page = chat::waiting(&self.vault, &*store, self.gateway, from, PAGE).map_err(Failure::Start)?;
+        drop(store);
+        let is_last = page.len() < PAGE;
+        for found in page {
+            let (number, key) = (found.number, found.key);
+            self.looked = self.looked.max(number + 1);
+            self.look = (!is_last).then_some(number + 1);
+            match found.push {
+                _ if self.begun.contains(&number) || self.waiting.contains_key(&number) => {}
+                Some(push) => self.begin(done, push, 0),
+                None => done.delete(OUTGOING, key),
+            }
+        }
+        Ok(())
+    }
+
+    /// Those whose time has come.
+    fn again(&mut self, done: &mut Batch) -> Result<(), Failure> {
+        let now = Instant::now();
+        while self.running.len() < RUNNING_MAX
+            && let Some((at, number)) = self.due.first().copied()
+            && at <= now
+        {
+            let Some(later) = self.forget(number) else { continue };
+            let store = self.store.snapshot();
+            let found = chat::waiting(&self.vault, &*store, self.gateway, number, 1).map_err(Failure::Start)?;
+            let Some(found) = found.into_iter().next().filter(|found| found.number == number) else { continue };
+            match found.push {
+                Some(push) => self.begin(done, push, later.tries),
+                None => done.delete(OUTGOING, found.key),
+            }
+        }
+        Ok(())
+    }
+
+    /// A try, unless the push has lost its sense or its account has had enough for now.
+    fn begin(&mut self, done: &mut Batch, push: Box<Push>, tries: u64) {
+        if now() >= push.expires {
+            return self.end(done, &push, tries, Outcome::Expired, None);
+        }
+        let place = Place::of(&push);
+        if let Some(place) = place
+            && let Some(other) = self.latest.get(&place).copied()
+        {
+            if other > push.number {
+                return self.end(done, &push, tries, Outcome::Merged, None);
+            }
+            // The one that waits for the same is told by this one.
+            self.forget(other);
+            self.delete(done, &push, other, Outcome::Merged);
+        }
+        if let Some(wait) = self.quota.wait(&push.phone, Instant::now()) {
+            return self.wait(push.number, Later { at: Instant::now() + wait, tries, place });
+        }
+        let carrier = (self.carrier)();
+        let parcel = carrier.parcel(&push);
+        let id = self.running.spawn(async move { carrier.sender.send(&parcel).await }).id();
+        self.begun.insert(push.number);
+        self.tried.insert(id, Tried { push, tries: tries + 1 });
+    }
+
+    fn ended(&mut self, done: &mut Batch, ended: Option<Result<(Id, Verdict), JoinError>>) {
+        let (id, verdict) = match ended {
+            None => return,
+            Some(Ok(ended)) => ended,
+            // A sender that panics fails this push alone.
+            Some(Err(error)) => (error.id(), Verdict::Later { why: "the sender failed".into(), after: None }),
+        };
+        let Some(Tried { push, tries }) = self.tried.remove(&id) else { return };
+        self.begun.remove(&push.number);
+        match verdict {
+            Verdict::Accepted => self.end(done, &push, tries, Outcome::Accepted, None),
+            Verdict::Refused(why) => {
+                tracing::warn!(gateway = self.gateway.text(), why, "a push was refused");
+                self.end(done, &push, tries, Outcome::Refused, Some(why));
+            }
+            Verdict::Dead(why) => {
+                (self.dead)(&push);
+                self.end(done, &push, tries, Outcome::Removed, Some(why));
+            }
+            Verdict::Later { why, after } => self.put_off(done, &push, tries, why, after),
+        }
+    }
+
+    fn put_off(&mut self, done: &mut Batch, push: &Push, tries: u64, why: String, after: Option<Duration>) {
+        tracing::debug!(gateway = self.gateway.text(), why, tries, "a push is tried again");
+        let pause = pause(tries, after);
+        if now().saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)) >= push.expires {
+            return self.end(done, push, tries, Outcome::Expired, Some(why));
+        }
+        let place = Place::of(push);
+        match place.and_then(|place| self.latest.get(&place)).copied() {
+            Some(other) if other > push.number => self.end(done, push, tries, Outcome::Merged, Some(why)),
+            Some(_) | None => self.wait(push.number, Later { at: Instant::now() + pause, tries, place }),
+        }
+    }
+
+    fn wait(&mut self, number: u64, later: Later) {
+        self.due.insert((later.at, number));
+        if let Some(place) = later.place {
+            self.latest.insert(place, number);
+        }
+        self.waiting.insert(number, later);
+    }
+
+    fn forget(&mut self, number: u64) -> Option<Later> {
+        let Some(later) = self.waiting.remove(&number) else {
+            self.due.retain(|(_, other)| *other != number);
+            return None;
+        };
+        self.due.remove(&(later.at, number));
+        if let Some(place) = later.place
+            && self.latest.get(&place) == Some(&number)
+        {
+            self.latest.remove(&place);
+        }
+        Some(later)
+    }
+
+    fn end(&self, done: &mut Batch, push: &Push, tries: u64, outcome: Outcome, why: Option<String>) {
+        let entry = Entry { tries, why: why.map(Bytes::from), ..self.entry(push, push.number, outcome) };
+        done.delete(OUTGOING, self.key(push.number));
+        self.ledger.add(done, &entry);
+    }
+
+    /// Another push of the same device.
+    fn delete(&self, done: &mut Batch, like: &Push, number: u64, outcome: Outcome) {
+        done.delete(OUTGOING, self.key(number));
+        self.ledger.add(done, &self.entry(like, number, outcome));
+    }
+
+    fn entry(&self, push: &Push, number: u64, outcome: Outcome) -> Entry {
+        Entry {
+            number,
+            client_id: push.client_id.clone(),
+            gateway: Bytes::from_static(self.gateway.text().as_bytes()),
+            outcome,
+            why: None,
+            tries: 0,
+            created: push.created,
+            ended: now(),
+        }
+    }
+
+    fn look_from(&mut self, number: u64) {
+        self.look = Some(self.look.map_or(number, |look| look.min(number)));
+    }
+
+    fn key(&self, number: u64) -> Bytes {
+        rows::numbered(self.gateway.text().as_bytes(), number)
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => pending().await,
+    }
+}
+
+fn now() -> u64 {
+    millis(SystemTime::now())
+}

@@ -1,0 +1,71 @@
+//! What the operator sees of pushes.
+
+use std::fmt::Write;
+
+use chat::Gateway;
+use proto::ids::{ClientId, ClientKind};
+use push::Verdict;
+
+use super::server::Shell;
+use crate::clock;
+use crate::courier::{COUNTED_MAX, Entry};
+
+/// Entries that are shown when no number is given, and at most.
+const SHOWN: usize = 20;
+const SHOWN_MAX: usize = 10_000;
+
+/// Each gateway, who takes its pushes, and how many wait.
+pub(super) fn gateways(shell: &Shell) -> Result<String, String> {
+    let mut lines = Vec::new();
+    for gateway in Gateway::ALL {
+        let (count, sender) = shell.courier.waiting(gateway).map_err(|failure| failure.to_string())?;
+        let more = if count >= COUNTED_MAX { " or more" } else { "" };
+        lines.push(format!("{}: {sender}, {count}{more} queued", gateway.text()));
+    }
+    Ok(lines.join("\n"))
+}
+
+/// The latest that have ended.
+pub(super) fn ledger(shell: &Shell, count: &str) -> Result<String, String> {
+    let count = match count {
+        "" => SHOWN,
+        text => text.parse::<usize>().map_err(|_| format!("not a number: {text}"))?.min(SHOWN_MAX),
+    };
+    let entries = shell.courier.ledger(count).map_err(|failure| failure.to_string())?;
+    let mut out = gateways(shell)?;
+    for entry in &entries {
+        // A String takes everything.
+        let _ = write!(out, "\n{}", line(entry));
+    }
+    Ok(out)
+}
+
+fn line(entry: &Entry) -> String {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let (when, outcome) = (clock::utc_ms(entry.ended), entry.outcome.text());
+    let mut out = format!("{when} {} {} {outcome}", text(&entry.gateway), text(&entry.client_id));
+    if entry.tries > 1 {
+        let _ = write!(out, " after {} tries", entry.tries);
+    }
+    if let Some(why) = &entry.why {
+        let _ = write!(out, ": {}", text(why));
+    }
+    out
+}
+
+/// One try, now.
+pub(super) async fn test(shell: &Shell, client: &str) -> Result<String, String> {
+    let ClientKind::Device(phone, device) = ClientId::parse(client.as_bytes()).map_err(|why| why.to_string())?.kind()
+    else {
+        return Err("a device's client id is emqttd_<phone>_<dev_key>".into());
+    };
+    let tried = shell.courier.test(&phone, &device).await.map_err(|failure| failure.to_string())?;
+    let (gateway, verdict) = tried.ok_or("no such device, or it has no push token")?;
+    let gateway = gateway.text();
+    match verdict {
+        Verdict::Accepted => Ok(format!("{gateway} has accepted it")),
+        Verdict::Dead(why) => Err(format!("{gateway} says that the token is dead: {why}")),
+        Verdict::Refused(why) => Err(format!("{gateway} refuses it: {why}")),
+        Verdict::Later { why, after: _ } => Err(format!("{gateway} does not take it now: {why}")),
+    }
+}

@@ -1,0 +1,378 @@
+//! PUSH-3, PUSH-4, PUSH-7 by the real program and gateways that we did not write: HTTP/2 by hypercorn, tokens verified by PyJWT, content
+//! opened by http-ece (`tests/third_party/push_gateways.py`). Their clock is two hours ahead of ours, and each of their connections ends
+//! after a few requests.
+
+mod support;
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use scene::{Daemon, Version, live_file};
+use support::Server;
+use tempfile::TempDir;
+
+/// For what is tried again to come through.
+const SOON: Duration = Duration::from_secs(20);
+
+const PLAY: &str = r#"
+# PUSH-3 what APNs takes, signed by our key
+friends ann ben
+ann > Roster{names="Ann" surnames="Smith" status=patch}
+ann < Roster{names="Ann"}
+ben > Auth{type=update settings=[Feature{id="1" key="IOS_BANDLE" value="org.example.chat" group="PUSH_SETTINGS"} Feature{id="2" key="APNS_GATEWAY" value="SANDBOX" group="PUSH_SETTINGS"}]}
+ben < Auth{type=update}
+ben > Auth{type=push push=@"d0200@ben.phone" os=ios}
+ben < io{code=""}
+ben disconnects
+ann writes ben m1
+ben is pushed push{model=Message{msg_id="m1" files=[]} type="message" title="Ann Smith" badge=1 sound="default"}
+ben was pushed {"aps":{"alert":"Ann Smith","badge":1,"sound":"default","mutable-content":1,"synrc":{"model":"(model)","type":"message","title":"Ann Smith","version":"(version)","dns":""}}}
+ann > Room{name="Call" type=call members=[Member{phone_id=@ben}] status=create}
+ann < Room{status=create}
+ben is pushed push{type="calling"}
+
+# PUSH-4 what FCM takes, by an access token of a service account
+friends ann ben
+ben > Auth{type=push push=@"@ben.phone" os=android}
+ben < io{code=""}
+ben disconnects
+ann writes ben m1
+ben is pushed push{model=Message{msg_id="m1"} type="message" badge=1}
+ben was pushed {"message":{"token":"(token)","android":{"priority":"high"},"data":{"type":"message","push":"(push)"}}}
+
+# PUSH-7 what a push service takes, sealed
+friends ann ben
+ben > Auth{type=push push=@"{\"endpoint\":\"https://localhost:PORT/web/200/@ben.phone\",\"keys\":KEYS}" os=web}
+ben < io{code=""}
+ben disconnects
+ann writes ben m1
+ben is pushed push{model=Message{msg_id="m1"} type="message"}
+ben was pushed {"type":"message","push":"(push)"}
+
+# PUSH-1 PM-5 what a gateway does not take now is tried again
+friends ann ben
+friends ann carl
+friends ann dora
+ben > Auth{type=push push=@"d0503@ben.phone" os=ios}
+ben < io{code=""}
+carl > Auth{type=push push=@"503:@carl.phone" os=android}
+carl < io{code=""}
+dora > Auth{type=push push=@"{\"endpoint\":\"https://localhost:PORT/web/503/@dora.phone\",\"keys\":KEYS}" os=android}
+dora < io{code=""}
+ben disconnects
+carl disconnects
+dora disconnects
+ann writes ben m1
+ann writes carl c1
+ann writes dora d1
+
+# PUSH-7 a dead token is removed
+friends ann ben
+friends ann carl
+friends ann dora
+friends ann eve
+ben > Auth{type=push push=@"d0410@ben.phone" os=ios}
+ben < io{code=""}
+carl > Auth{type=push push=@"404:@carl.phone" os=android}
+carl < io{code=""}
+dora > Auth{type=push push=@"{\"endpoint\":\"https://localhost:PORT/web/410/@dora.phone\",\"keys\":KEYS}" os=web}
+dora < io{code=""}
+eve > Auth{type=push push="no token" os=ios}
+eve < io{code=""}
+ben disconnects
+carl disconnects
+dora disconnects
+eve disconnects
+ann writes ben m1
+ann writes carl c1
+ann writes dora d1
+ann writes eve e1
+
+# PUSH-7 what is refused is not tried again, and the token stays
+friends ann ben
+friends ann carl
+friends ann dora
+friends ann eve
+ben > Auth{type=push push=@"d0413@ben.phone" os=ios}
+ben < io{code=""}
+carl > Auth{type=push push=@"403:@carl.phone" os=android}
+carl < io{code=""}
+dora > Auth{type=push push=@"{\"endpoint\":\"https://localhost:PORT/web/307/@dora.phone\",\"keys\":KEYS}" os=web}
+dora < io{code=""}
+eve > Auth{type=update settings=[Feature{id="1" key="IOS_BANDLE" value="org.example.other" group="PUSH_SETTINGS"}]}
+eve < Auth{type=update}
+eve > Auth{type=push push=@"d0200@eve.phone" os=ios}
+eve < io{code=""}
+ben disconnects
+carl disconnects
+dora disconnects
+eve disconnects
+ann writes ben m1
+ann writes carl c1
+ann writes dora d1
+ann writes eve e1
+
+# PUSH-1 PM-5 what a gateway has not taken when the server is killed is pushed by the one that starts, the latest of each feed
+friends ann ben
+friends ann carl
+ben > Auth{type=push push=@"d0999@ben.phone" os=ios}
+ben < io{code=""}
+carl > Auth{type=push push=@"999:@carl.phone" os=android}
+carl < io{code=""}
+ben disconnects
+carl disconnects
+ann writes ben m1
+ann writes carl c1
+ben is pushed nothing
+carl is pushed nothing
+ann writes ben m2
+ben is pushed nothing
+server crashes
+ben is pushed push{model=Message{msg_id="m2"}}
+carl is pushed push{model=Message{msg_id="c1"}}
+"#;
+
+/// Our machine is no push service.
+const INTERNAL: &str = r#"
+# PUSH-7 push services at internal addresses are not asked, by whatever name
+friends ann ben
+friends ann carl
+ben > Auth{type=push push="{\"endpoint\":\"https://localhost:PORT/web/200/1\",\"keys\":KEYS}" os=web}
+ben < io{code=""}
+carl > Auth{type=push push="{\"endpoint\":\"https://127.0.0.1:PORT/web/200/2\",\"keys\":KEYS}" os=web}
+carl < io{code=""}
+ben disconnects
+carl disconnects
+ann writes ben m1
+ann writes carl c1
+"#;
+
+/// What the ledger says when all has ended, in any order.
+const ENDS: &[&str] = &[
+    "apns {} accepted after some tries",
+    "fcm {} accepted after some tries",
+    "web {} accepted after some tries",
+    "apns {} token removed: 410 Unregistered",
+    "fcm {} token removed: 404 UNREGISTERED",
+    "web {} token removed: 410",
+    "apns {} token removed: it is no token",
+    "apns {} refused: 413 PayloadTooLarge",
+    "fcm {} refused: 403 SENDER_ID_MISMATCH",
+    "web {} refused: 307",
+    "apns {} refused: it is no app of ours",
+    "apns {} merged",
+];
+
+/// The gateways, as a child process with a folder of its own.
+struct Gateways {
+    folder: TempDir,
+    port: String,
+    child: Child,
+}
+
+impl Gateways {
+    fn start() -> Gateways {
+        let folder = tempfile::tempdir().expect("a folder");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/third_party/push_gateways.py");
+        let log = fs::File::create(folder.path().join("log")).expect("a file");
+        let mut command = Command::new(python());
+        command.arg(script).arg(folder.path()).env("PYTHONDONTWRITEBYTECODE", "1");
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("Python runs");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        let port = line.trim().strip_prefix("ready ").map(str::to_owned);
+        let log = || fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        let port = port.unwrap_or_else(|| panic!("the gateways do not start: {}", log()));
+        Gateways { folder, port, child }
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
+    }
+
+    /// The configuration of a server that uses them.
+    fn settings(&self) -> String {
+        let url = format!("https://localhost:{}", self.port);
+        [
+            ("http.roots", self.file("root.crt")),
+            ("push.apns.key", self.file("AuthKey.p8")),
+            ("push.apns.key_id", "ABCDE12345".into()),
+            ("push.apns.team_id", "TEAM567890".into()),
+            ("push.apns.live", url.clone()),
+            ("push.apns.sandbox", url.clone()),
+            ("push.fcm.account", self.file("account.json")),
+            ("push.fcm.gateway", url),
+            ("push.web.subject", "mailto:admin@example.org".into()),
+        ]
+        .map(|(key, value)| format!("{key} = \"{value}\"\n"))
+        .concat()
+            + "push.apns.bundles = [\"org.example.chat\"]\n"
+    }
+
+    fn play(&self, text: &str) -> String {
+        let keys = self.read("subscription").replace('"', "\\\"");
+        text.replace("PORT", &self.port).replace("KEYS", &keys)
+    }
+}
+
+impl Drop for Gateways {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the gateways' log ---\n{}", self.read("log"));
+        }
+    }
+}
+
+/// Where `.ci/run` has installed what the gateways are made of, or `$CHAT_PYTHON`.
+fn python() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target"));
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let made = Path::new("python/bin/python");
+    let places = [
+        env::var_os("CHAT_PYTHON").map(PathBuf::from),
+        Some(repository.join(target).join(made)),
+        Some(repository.join("target").join(made)),
+    ];
+    let has_all = |python: &PathBuf| {
+        let tried = Command::new(python).args(["-c", "import hypercorn, jwt, http_ece"]).output();
+        tried.is_ok_and(|tried| tried.status.success())
+    };
+    let found = places.into_iter().flatten().find(has_all);
+    found.expect("a Python with hypercorn, PyJWT and http-ece is missing: .ci/run makes one in target/python")
+}
+
+/// A server whose pushes arrive at the gateways.
+struct Pushing<'g> {
+    server: Server,
+    gateways: &'g Gateways,
+}
+
+impl Daemon for Pushing<'_> {
+    fn address(&self) -> SocketAddr {
+        self.server.mqtt()
+    }
+
+    /// Until then the gateways hold back what they are asked to.
+    fn crash(&mut self) -> Result<(), String> {
+        self.server.kill();
+        fs::remove_file(self.gateways.file("hold")).map_err(|why| why.to_string())?;
+        self.server.restart();
+        Ok(())
+    }
+
+    fn pushes(&self, client: &str) -> Vec<String> {
+        let account = client.split('_').nth(1).unwrap_or_default();
+        let received = self.gateways.read("received");
+        let lines = received.lines().filter_map(|line| line.split_once(' '));
+        lines.filter(|(of, _)| *of == account).map(|(_, push)| push.to_owned()).collect()
+    }
+
+    fn code(&self, phone: &str) -> Option<String> {
+        self.server.codes(phone).pop()
+    }
+}
+
+fn play(server: &mut Pushing<'_>, text: &str) {
+    let path = server.gateways.folder.path().join("push.chat");
+    fs::write(&path, server.gateways.play(text)).expect("a file");
+    live_file(&path, server, Version::V5);
+}
+
+/// The lines of the ledger without their times and with `{}` for clients, when they are complete.
+fn ledger(server: &Server, wanted: &[&str]) -> Vec<String> {
+    let since = Instant::now();
+    loop {
+        let told = server.remote("push ledger 100");
+        let lines: Vec<String> = told.lines().skip(3).map(plain).collect();
+        if wanted.iter().all(|wanted| lines.iter().any(|line| line == wanted)) {
+            return lines;
+        }
+        assert!(since.elapsed() < SOON, "not in the ledger: {told}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// How often a push was tried says something only where that was asked for: a connection that goes away may cost any of them a try.
+fn plain(line: &str) -> String {
+    let words = line.split(' ').skip(1);
+    let line = words.map(|word| if word.starts_with("emqttd_") { "{}" } else { word }).collect::<Vec<_>>().join(" ");
+    match line.split_once(" after ") {
+        Some((outcome, _)) if outcome.ends_with("accepted") => format!("{outcome} after some tries"),
+        Some((outcome, rest)) => format!("{outcome}{}", rest.split_once(" tries").unwrap_or_default().1),
+        None => line,
+    }
+}
+
+#[test]
+fn push_3_push_4_push_7_the_gateways_take_what_we_send_and_what_they_say_is_understood() {
+    let gateways = Gateways::start();
+    fs::write(gateways.file("hold"), "").expect("a file");
+    let settings = gateways.settings() + "push.web.internal = true\nlog = \"debug\"";
+    let mut pushing = Pushing { server: Server::start_with(&settings), gateways: &gateways };
+    play(&mut pushing, PLAY);
+    ledger(&pushing.server, ENDS);
+
+    let told = pushing.server.remote("push");
+    assert_eq!(told.trim(), "apns: apns, 0 queued\nfcm: fcm, 0 queued\nweb: web, 0 queued");
+    assert_eq!(pushing.server.remote("push key").trim().len(), 87, "a point of P-256");
+    let received = gateways.read("received");
+    assert!(!gateways.read("log").contains("Error"), "{}", gateways.read("log"));
+    for secret in ["ya29.", "PRIVATE", "bearer ey", "vapid t=", "d0410"] {
+        assert!(!pushing.server.log().contains(secret), "{secret} is in the log");
+    }
+    assert!(!pushing.server.home().join("outbox/pushes").exists() && received.lines().count() >= 9, "{received}");
+}
+
+#[test]
+fn push_test_tries_a_device_and_says_what_came_of_it() {
+    let gateways = Gateways::start();
+    let settings = gateways.settings() + "push.web.internal = true";
+    let mut pushing = Pushing { server: Server::start_with(&settings), gateways: &gateways };
+    let text = "# AUTH-7 two devices\npeople ann ben\nann > Auth{type=push push=@\"@ann.phone\" os=android}\nann < io{code=\"\"}\n\
+        ben > Auth{type=push push=@\"d0429@ben.phone\" os=ios}\nben < io{code=\"\"}\n";
+    play(&mut pushing, text);
+    let server = &pushing.server;
+    let listed = server.remote("list device");
+    let mut said: Vec<String> = Vec::new();
+    for client in listed.split('"').filter(|word| word.starts_with("emqttd_")) {
+        let output = server.chat(&["remote", "-e", &format!("push test {client}")]);
+        said.push(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)));
+    }
+    assert_eq!(said.len(), 2, "{listed}");
+    assert!(said.iter().any(|said| said.contains("fcm has accepted it")), "{said:?}");
+    assert!(said.iter().any(|said| said.contains("apns does not take it now: 429 TooManyRequests")), "{said:?}");
+
+    // A key that others may read is not taken, and all stays as it was.
+    fs::write(server.home().join("open.p8"), "x").expect("a file");
+    let path = server.home().join("chat.toml");
+    let text = fs::read_to_string(&path).expect("the configuration");
+    fs::write(&path, text.replace(&gateways.file("AuthKey.p8"), "open.p8")).expect("written");
+    let refused = server.chat(&["remote", "-e", "reload"]);
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("open.p8"));
+    assert!(server.remote("push").starts_with("apns: apns, 0"));
+}
+
+#[test]
+fn push_7_no_push_service_leads_inside() {
+    let gateways = Gateways::start();
+    let mut pushing = Pushing { server: Server::start_with(&gateways.settings()), gateways: &gateways };
+    play(&mut pushing, INTERNAL);
+    let wanted = "web {} refused: an internal address";
+    let lines = ledger(&pushing.server, &[wanted]);
+    let lines = if lines.len() < 2 { ledger(&pushing.server, &[wanted, wanted]) } else { lines };
+    assert!(lines.iter().all(|line| line == wanted), "{lines:?}");
+    assert_eq!(gateways.read("received"), "");
+}
