@@ -4,8 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::hmac;
 use ca::{Authority, Issued, Subject, Zeroizing};
 use chat::KEY_BYTES;
+use quic::RESETS_BYTES;
 use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -90,6 +92,13 @@ pub(crate) fn storage(home: &Home, first: bool) -> Result<Zeroizing<[u8; KEY_BYT
         .map_err(|_| Failure::Refused("the system gives no random bytes".into()))?;
     ca::files::write_secret(&path, key.as_slice())?;
     Ok(key)
+}
+
+/// By what the listeners of QUIC know connections that they had before a restart.
+pub(crate) fn resets(home: &Home) -> Result<[u8; RESETS_BYTES], Failure> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, storage(home, false)?.as_slice());
+    let made = hmac::sign(&key, b"QUIC");
+    made.as_ref().try_into().map_err(|_| Failure::Refused("a hash has another length than it should".into()))
 }
 
 /// The server's certificate, issued anew when it ends soon, is another authority's or lacks a name.

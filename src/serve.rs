@@ -10,6 +10,7 @@ use kvs::{Disk, Sequence, Store};
 use listen::{Doorman, Gate, Kind, Listen, TlsNow};
 use mqtt::Front;
 use n2o::{Handle, Host, Options, Part, Ring};
+use quic::RESETS_BYTES;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -123,7 +124,11 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
     let first = store::is_first(home);
     let inside = Inside::start(home, settings, origin, first)?;
     let doorman = inside.doorman(settings);
-    let front = Arc::new(Front::bind(doorman.clone(), mqtt_listeners(settings, &inside.tls), settings.mqtt())?);
+    let front = Arc::new(Front::bind(
+        doorman.clone(),
+        mqtt_listeners(settings, &inside.tls, keys::resets(home)?),
+        settings.mqtt(),
+    )?);
     let office = Office::new(inside.registrar.clone(), inside.handle.clone(), settings.limits);
     let routes = routes::routes(settings, office, &front, &inside.handle);
     let web = Arc::new(web::Front::bind(doorman, web_listeners(settings, &inside.tls), routes)?);
@@ -272,11 +277,11 @@ fn resume(store: &Disk, handle: &Handle<Chat>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn mqtt_listeners(settings: &Settings, tls: &Arc<Tls>) -> Vec<Listen> {
+fn mqtt_listeners(settings: &Settings, tls: &Arc<Tls>, resets: [u8; RESETS_BYTES]) -> Vec<Listen> {
     let tls = tls.clone();
     let required: TlsNow = Arc::new(move || tls.required());
     let mut listens = listeners(&settings.listen.mqtt, &settings.listen.mqtts, Kind::Tls(required.clone()));
-    let quic = |address| Listen { address, kind: Kind::Quic(required.clone()) };
+    let quic = |address| Listen { address, kind: Kind::Quic { tls: required.clone(), resets } };
     listens.extend(reachable(&settings.listen.quic).into_iter().map(quic));
     listens
 }

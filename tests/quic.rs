@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use client::{Client, Enrolment, Options, Registered, Tls};
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
+use scene::PATIENCE;
 use support::Server;
 use support::carrier::{Datagrams, with_protocol};
 use support::wire::{certified, config, connect, kept, packet};
@@ -97,6 +98,18 @@ fn con_7_a_server_that_ends_tells_its_clients() {
     let (_, mut live) = greet(&server, &shown(&server, "380670000001"), "emqttd_380670000001_d1");
     assert!(server.terminate().success());
     assert_eq!(last_word(&mut live), Some(SHUTTING_DOWN));
+}
+
+#[test]
+fn con_1_a_server_that_was_killed_ends_the_connections_of_its_earlier_life() {
+    let mut server = Server::start();
+    let (_, mut live) = greet(&server, &shown(&server, "380670000001"), "emqttd_380670000001_d1");
+    server.kill();
+    server.restart();
+    let since = Instant::now();
+    live.write_all(&[0xc0, 0]).expect("PINGREQ");
+    assert_eq!(last_word(&mut live), None);
+    assert!(since.elapsed() < PATIENCE, "{:?}", since.elapsed());
 }
 
 #[test]

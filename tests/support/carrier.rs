@@ -239,7 +239,8 @@ pub(crate) struct Datagrams(quic::Stream);
 
 impl Datagrams {
     pub(crate) fn open(server: &Server, config: Arc<ClientConfig>) -> io::Result<Datagrams> {
-        bounded(quic::dial(server.quic(), "localhost", config, Duration::from_secs(60))).map(Datagrams)
+        let settings = quic::Settings::new(config, Duration::from_secs(60))?;
+        bounded(quic::dial(server.quic(), "localhost", settings)).map(Datagrams)
     }
 }
 

@@ -15,7 +15,9 @@ mod report;
 mod room;
 mod server;
 mod side;
+mod stalled;
 mod traffic;
+mod ways;
 mod wire;
 mod wording;
 
@@ -24,23 +26,23 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::{Carrier, Error, Tls, Url, home, tls};
+use crate::{Error, Tls, Url, home, tls};
 use server::Server;
-use wire::Secure;
+use wire::Route;
 
 /// Load on a server, and what it takes. Needs `auth.fake_numbers` (the dev profile) for its accounts.
 #[derive(Debug, Clone, Args)]
 pub struct BenchArgs {
-    /// Where the server listens: mqtt://host:port or mqtts://host:port
+    /// Where the server listens: mqtt://host:port, mqtts://, ws://, wss:// or quic://
     #[arg(long, global = true, default_value = "mqtt://127.0.0.1:1883")]
     pub url: Url,
     /// Where accounts are registered, if not at --url (a TLS listener wants a certificate first)
     #[arg(long, global = true)]
     pub register_url: Option<Url>,
-    /// Certificates of the authorities to trust (PEM), for mqtts
+    /// Certificates of the authorities to trust (PEM), for mqtts, wss and quic
     #[arg(long, global = true)]
     pub ca: Option<PathBuf>,
-    /// Own certificate (PEM), for mqtts
+    /// Own certificate (PEM), for mqtts and quic
     #[arg(long, global = true, requires = "key")]
     pub cert: Option<PathBuf>,
     /// Its key (PEM)
@@ -66,8 +68,12 @@ pub enum Load {
     Pairs(pairs::PairsArgs),
     /// The same traffic through the chat and through a bare MQTT broker, in turn
     Compare(pairs::CompareArgs),
+    /// The same traffic by several ways to the server, in turn
+    Ways(ways::WaysArgs),
     /// Messages for people who are away, and their coming back
     Offline(offline::OfflineArgs),
+    /// Readers that stop reading, and what they cost the server and everybody else
+    Stalled(stalled::StalledArgs),
     /// Connections that do nothing, and what each takes of the server's memory
     Idle(idle::IdleArgs),
     /// One writes in a room, all others receive
@@ -84,7 +90,9 @@ pub async fn bench(args: BenchArgs) -> Result<(), Error> {
     match args.load.clone() {
         Load::Pairs(pairs) => pairs::run(args, pairs).await,
         Load::Compare(compare) => pairs::compare(args, compare).await,
+        Load::Ways(ways) => ways::run(args, ways).await,
         Load::Offline(offline) => offline::run(args, offline).await,
+        Load::Stalled(stalled) => stalled::run(args, stalled).await,
         Load::Idle(idle) => idle::run(args, idle).await,
         Load::Room(room) => room::run(args, room).await,
         Load::Profile(profile) => profile::run(args, profile).await,
@@ -107,17 +115,17 @@ impl BenchArgs {
         Ok(Some(Tls { ca_pem: std::fs::read_to_string(ca)?, identity }))
     }
 
-    /// TLS for connections of the fleet to --url, when that is TLS.
-    fn secure(&self) -> Result<Option<Secure>, Error> {
-        match self.url.carrier {
-            Carrier::Tcp => return Ok(None),
-            Carrier::Tls => {}
-            Carrier::WebSocket | Carrier::WebSocketTls | Carrier::Quic => {
-                return Err(Error::local("the load generator speaks mqtt:// and mqtts://"));
-            }
-        }
-        let given = self.tls()?.ok_or_else(|| Error::Tls("mqtts needs --ca".into()))?;
-        Ok(Some(Secure { config: tls::config(&given, self.url.carrier)?, name: tls::server_name(&self.url)? }))
+    /// The way of the fleet's connections.
+    fn route(&self) -> Result<Route, Error> {
+        self.route_to(&self.url)
+    }
+
+    fn route_to(&self, url: &Url) -> Result<Route, Error> {
+        let tls = match self.tls()?.filter(|_| url.carrier.is_secure()) {
+            Some(given) => Some(tls::config(&given, url.carrier)?),
+            None => None,
+        };
+        Ok(Route { url: url.clone(), address: address(url)?, tls })
     }
 
     fn server(&self) -> Result<Option<Server>, Error> {

@@ -177,13 +177,13 @@ async fn encrypted(url: &Url, tls: &Tls) -> Result<TlsStream<TcpStream>, Error> 
 
 /// The first address of a name that answers: others are told by silence, so each has its share of the time.
 async fn datagrams(url: &Url, tls: &Tls, options: &Options) -> Result<quic::Stream, Error> {
-    let config = tls::config(tls, url.carrier)?;
+    let silence = Duration::from_millis(u64::from(options.keep_alive.max(2)) * 1500);
+    let settings = quic::Settings::new(tls::config(tls, url.carrier)?, silence)?;
     let addresses: Vec<_> = lookup_host((url.host.as_str(), url.port)).await?.take(ADDRESSES_MAX).collect();
     let share = options.connect_timeout / ((options.others.len() + 1) * addresses.len().max(1)) as u32;
-    let silence = Duration::from_millis(u64::from(options.keep_alive.max(2)) * 1500);
     let mut failed = io::Error::from(io::ErrorKind::TimedOut);
     for address in addresses {
-        match timeout(share, quic::dial(address, &url.host, config.clone(), silence)).await {
+        match timeout(share, quic::dial(address, &url.host, settings.clone())).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(why)) => failed = why,
             Err(_) => failed = io::ErrorKind::TimedOut.into(),
@@ -201,17 +201,22 @@ pub(crate) async fn web(url: &Url, tls: Option<&Tls>) -> Result<Box<dyn Stream>,
     }
 }
 
-/// Opens a WebSocket that carries MQTT.
-async fn join(mut stream: Box<dyn Stream>, url: &Url) -> Result<Box<dyn Stream>, Error> {
+/// The request that asks for a WebSocket.
+pub(crate) fn upgrade(url: &Url, key: &str) -> String {
     let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
-    let (key, port) = (websocket::key(), url.port);
-    let request = format!(
-        "GET {PATH} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: {}\r\n\
+    format!(
+        "GET {PATH} HTTP/1.1\r\nHost: {host}:{}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: {}\r\n\
          Sec-WebSocket-Protocol: {}\r\nSec-WebSocket-Key: {key}\r\n\r\n",
+        url.port,
         websocket::VERSION,
         websocket::MQTT
-    );
-    stream.write_all(request.as_bytes()).await?;
+    )
+}
+
+/// Opens a WebSocket that carries MQTT.
+async fn join(mut stream: Box<dyn Stream>, url: &Url) -> Result<Box<dyn Stream>, Error> {
+    let key = websocket::key();
+    stream.write_all(upgrade(url, &key).as_bytes()).await?;
     stream.flush().await?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -25,7 +25,7 @@ pub struct Bound {
 
 enum Socket {
     Tcp(TcpListener, Option<TlsNow>),
-    Udp(UdpSocket, TlsNow),
+    Udp(UdpSocket, TlsNow, [u8; ::quic::RESETS_BYTES]),
 }
 
 impl Bound {
@@ -60,8 +60,8 @@ impl Bound {
                 Socket::Tcp(listener, tls) => {
                     doorman.handle.spawn(index % threads, accept::run(listener, tls, own, server, next))
                 }
-                Socket::Udp(socket, tls) => {
-                    doorman.handle.spawn(index % threads, quic::run(socket, tls, own, server, next))
+                Socket::Udp(socket, tls, resets) => {
+                    doorman.handle.spawn(index % threads, quic::run(socket, tls, resets, own, server, next))
                 }
             };
         }
@@ -73,9 +73,9 @@ impl Socket {
         let tls = match kind {
             Kind::Tcp => None,
             Kind::Tls(tls) => Some(tls),
-            Kind::Quic(tls) => {
+            Kind::Quic { tls, resets } => {
                 let socket = UdpSocket::bind(address)?;
-                return Ok((socket.local_addr()?, Socket::Udp(socket, tls)));
+                return Ok((socket.local_addr()?, Socket::Udp(socket, tls, resets)));
             }
         };
         let listener = listen(address)?;

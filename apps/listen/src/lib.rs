@@ -43,7 +43,11 @@ pub struct Listen {
 pub enum Kind {
     Tcp,
     Tls(TlsNow),
-    Quic(TlsNow),
+    Quic {
+        tls: TlsNow,
+        /// By which it knows connections of an earlier life of this server.
+        resets: [u8; ::quic::RESETS_BYTES],
+    },
 }
 
 /// Asked for at each handshake, so that a new certificate or authority needs no restart.
@@ -54,7 +58,7 @@ impl fmt::Debug for Kind {
         f.write_str(match self {
             Kind::Tcp => "Tcp",
             Kind::Tls(_) => "Tls",
-            Kind::Quic(_) => "Quic",
+            Kind::Quic { .. } => "Quic",
         })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
-use quic::{Knock, Listener};
+use quic::{Knock, Listener, RESETS_BYTES};
 
 use crate::gate::Ticket;
 use crate::{Arrival, Doorman, Serve, Stream, TlsNow};
@@ -19,11 +19,12 @@ const SILENCE: Duration = Duration::from_millis(*proto::limits::KEEP_ALIVE_S.end
 pub(crate) async fn run<S: Serve>(
     socket: UdpSocket,
     tls: TlsNow,
+    resets: [u8; RESETS_BYTES],
     doorman: Arc<Doorman>,
     server: Arc<S>,
     next: Arc<AtomicUsize>,
 ) {
-    let listener = match Listener::open(socket, tls(), SILENCE) {
+    let listener = match Listener::open(socket, tls(), SILENCE, &resets) {
         Ok(listener) => listener,
         Err(failure) => return tracing::error!(%failure, "a listener is lost"),
     };

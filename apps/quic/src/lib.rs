@@ -10,14 +10,18 @@
 //! - **MQTT's keep-alive decides who is silent.** QUIC's own time is that of the longest keep-alive, and the server sends nothing to keep a
 //!   connection open: a phone is not woken for that. Clients ping, so that routers between do not forget them.
 //! - **A connection may wander** from one address to another, and stays with its thread: one socket reads for all of a port.
+//! - **A server that begins anew says so.** It cannot know the connections of its life before, but it knows by its key that it had them:
+//!   whoever goes on talking is told at once to come again, and need not wait until the silence is long enough.
 //! - **Addresses prove themselves.** Up to [`UNPROVEN_MAX`] handshakes may be under way with addresses that have not shown that they hear
 //!   us; beyond, clients are asked to come again with a token (Retry). Nothing is counted against an address before it has.
 
 mod bounds;
 mod listener;
 mod dial;
+mod polled;
 mod stream;
 
-pub use dial::dial;
-pub use listener::{Knock, Listener, UNPROVEN_MAX};
+pub use dial::{Settings, dial};
+pub use listener::{Knock, Listener, RESETS_BYTES, UNPROVEN_MAX};
+pub use polled::Polled;
 pub use stream::Stream;

@@ -6,12 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, VarInt};
+use quinn_proto::HashedConnectionIdGenerator;
 
 use crate::Stream;
 use crate::bounds::{transport, widen};
 
+/// Bytes of the key by which connections of an earlier life are known.
+pub const RESETS_BYTES: usize = 32;
 /// Handshakes under way with addresses that have not proved themselves.
 pub const UNPROVEN_MAX: usize = 64;
 /// Those who knock and have not been looked at; beyond, they are refused.
@@ -38,11 +42,17 @@ pub struct Knock {
 struct Unproven(Arc<AtomicUsize>);
 
 impl Listener {
-    /// Begins to read `socket`, on the thread of this runtime. A client that is silent for longer than `silence` has gone.
+    /// Begins to read `socket`, on the thread of this runtime. A client that is silent for longer than `silence` has gone. With the same
+    /// key `resets` as in an earlier life, clients of that time are told that it is over.
     ///
     /// # Errors
     /// TLS that QUIC cannot use, or a socket that cannot be read.
-    pub fn open(socket: UdpSocket, tls: Arc<rustls::ServerConfig>, silence: Duration) -> io::Result<Listener> {
+    pub fn open(
+        socket: UdpSocket,
+        tls: Arc<rustls::ServerConfig>,
+        silence: Duration,
+        resets: &[u8; RESETS_BYTES],
+    ) -> io::Result<Listener> {
         let mut transport = transport(silence);
         transport.max_concurrent_bidi_streams(VarInt::from_u32(1));
         let mut settings = ServerConfig::with_crypto(Arc::new(usable(tls)?));
@@ -52,8 +62,7 @@ impl Listener {
             .incoming_buffer_size(EARLY_BYTES)
             .incoming_buffer_size_total(EARLY_BYTES_ALL);
         widen(&socket);
-        let runtime = Arc::new(TokioRuntime);
-        let endpoint = Endpoint::new(EndpointConfig::default(), Some(settings.clone()), socket, runtime)?;
+        let endpoint = Endpoint::new(known(resets), Some(settings.clone()), socket, Arc::new(TokioRuntime))?;
         Ok(Listener { endpoint, settings, unproven: Arc::default() })
     }
 
@@ -121,6 +130,15 @@ impl Drop for Unproven {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+/// Names of connections, and the words that end them, come from the key alone.
+fn known(resets: &[u8; RESETS_BYTES]) -> EndpointConfig {
+    let part = |label: &[u8]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, resets), label);
+    let names = part(b"names").as_ref().first_chunk().copied().map_or(0, u64::from_be_bytes);
+    let mut config = EndpointConfig::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, part(b"resets").as_ref())));
+    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(names)));
+    config
 }
 
 fn usable(tls: Arc<rustls::ServerConfig>) -> io::Result<QuicServerConfig> {

@@ -59,7 +59,7 @@ impl Kept {
 
 /// `count` actors, every two of them friends.
 pub(super) async fn pairs(args: &BenchArgs, count: usize) -> Result<Vec<Actor>, Error> {
-    let kept = Kept::of(&args.home, &args.url, "pairs")?;
+    let kept = Kept::of(&args.home, args.register_url(), "pairs")?;
     let tls = args.tls()?;
     let mut actors = known(args, &kept, tls.as_ref()).await?;
     register(args, &kept, &mut actors, count, 99_000_000, false).await?;
@@ -74,7 +74,7 @@ pub(super) async fn pairs(args: &BenchArgs, count: usize) -> Result<Vec<Actor>, 
         })
         .collect();
     let tls = Arc::new(tls);
-    let url = args.url.clone();
+    let url = args.register_url().clone();
     let done = at_once(strangers, move |(at, one, other)| {
         let (url, tls) = (url.clone(), Arc::clone(&tls));
         async move { befriend(&url, tls.as_ref().as_ref(), &one, &other).await.map(|()| at) }
@@ -105,7 +105,7 @@ pub(super) async fn certified(args: &BenchArgs, count: usize) -> Result<Vec<Acto
 
 /// `count` actors, all friends of the first.
 pub(super) async fn crowd(args: &BenchArgs, count: usize) -> Result<Vec<Actor>, Error> {
-    let kept = Kept::of(&args.home, &args.url, "crowd")?;
+    let kept = Kept::of(&args.home, args.register_url(), "crowd")?;
     let tls = args.tls()?;
     let mut actors = known(args, &kept, tls.as_ref()).await?;
     register(args, &kept, &mut actors, count, 97_000_000, false).await?;
@@ -113,7 +113,8 @@ pub(super) async fn crowd(args: &BenchArgs, count: usize) -> Result<Vec<Actor>, 
     let strangers: Vec<_> =
         actors.iter().cloned().enumerate().take(count).skip(1).filter(|(_, actor)| !actor.befriended).collect();
     if !strangers.is_empty() {
-        let (one, who, tls, url) = (connect(args, &first).await?, first.phone_id, Arc::new(tls), args.url.clone());
+        let (one, who, tls, url) =
+            (connect(args, &first).await?, first.phone_id, Arc::new(tls), args.register_url().clone());
         let asker = one.clone();
         let done = at_once(strangers, move |(at, actor)| {
             let (one, who, url, tls) = (asker.clone(), who.clone(), url.clone(), Arc::clone(&tls));
@@ -157,7 +158,7 @@ pub(super) async fn room(args: &BenchArgs, actors: &[Actor], id: &str) -> Result
 
 /// A client for an actor, whose events nobody wants.
 pub(super) async fn connect(args: &BenchArgs, actor: &Actor) -> Result<Client, Error> {
-    let (client, mut events) = Client::connect(options(&args.url, args.tls()?.as_ref(), actor)).await?;
+    let (client, mut events) = Client::connect(options(args.register_url(), args.tls()?.as_ref(), actor)).await?;
     tokio::spawn(async move { while events.next().await.is_some() {} });
     Ok(client)
 }
@@ -166,7 +167,7 @@ pub(super) async fn connect(args: &BenchArgs, actor: &Actor) -> Result<Client, E
 async fn known(args: &BenchArgs, kept: &Kept, tls: Option<&Tls>) -> Result<Vec<Actor>, Error> {
     let actors = kept.load();
     let Some(first) = actors.first() else { return Ok(actors) };
-    match greets(args, &args.url, first, tls).await {
+    match greets(args, args.register_url(), first, tls).await {
         Ok(()) => Ok(actors),
         Err(Error::NotAccepted(_)) => Ok(Vec::new()),
         Err(error) => Err(error),

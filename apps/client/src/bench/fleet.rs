@@ -4,12 +4,12 @@
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 
-use super::wire::{Secure, Wire};
+use super::wire::{Route, Wire};
 use crate::Error;
 use crate::mqtt::{self, Connect, Packet, Version};
 
@@ -25,8 +25,7 @@ const KEEP_ALIVE: u16 = 1200;
 /// One connection to open.
 #[derive(Clone)]
 pub(super) struct Target {
-    pub(super) address: SocketAddr,
-    pub(super) secure: Option<Secure>,
+    pub(super) route: Route,
     pub(super) client_id: String,
     pub(super) password: Option<String>,
     /// Our Receive Maximum.
@@ -76,6 +75,8 @@ pub(super) struct Fleet {
     opening: usize,
     outs: Outs,
     scratch: Vec<u8>,
+    /// Connections from here to there are not read.
+    deaf: Range<usize>,
 }
 
 struct Conn {
@@ -95,6 +96,7 @@ impl Fleet {
             opening: 0,
             outs,
             scratch: vec![0; READ_MAX],
+            deaf: 0..0,
         })
     }
 
@@ -106,6 +108,7 @@ impl Fleet {
             let next = work.round(Instant::now(), &mut self.outs)?;
             self.write_dirty()?;
             let Next::Wait(wait) = next else { return Ok(()) };
+            let wait = self.tick(Instant::now())?.map_or(wait, |due| due.min(wait));
             match self.poll.poll(&mut events, Some(wait)) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 done => done?,
@@ -115,11 +118,37 @@ impl Fleet {
                 if event.is_writable() {
                     self.outs.to(at);
                 }
-                if event.is_readable() || event.is_read_closed() {
+                if (event.is_readable() || event.is_read_closed()) && !self.deaf.contains(&at) {
                     self.read(at, work)?;
                 }
             }
         }
+    }
+
+    /// Lets the carriers that have clocks of their own do what is due; how long nothing is.
+    fn tick(&mut self, now: Instant) -> Result<Option<Duration>, Error> {
+        let mut next: Option<Instant> = None;
+        for at in 0..self.conns.len() {
+            let Some(Some(conn)) = self.conns.get_mut(at).filter(|_| !self.deaf.contains(&at)) else { continue };
+            if conn.wire.due().is_some_and(|due| due <= now) {
+                conn.wire.tick(now)?;
+                self.outs.to(at);
+            }
+            let due = conn.wire.due();
+            next = next.into_iter().chain(due).min();
+        }
+        self.write_dirty()?;
+        Ok(next.map(|due| due.saturating_duration_since(now)))
+    }
+
+    /// What comes on these connections from now on stays where it is.
+    pub(super) fn stop_reading(&mut self, which: Range<usize>) {
+        self.deaf = which;
+    }
+
+    /// Ends these connections without a word.
+    pub(super) fn leave(&mut self, which: Range<usize>) {
+        self.conns.get_mut(which).unwrap_or_default().iter_mut().for_each(|conn| *conn = None);
     }
 
     /// Says good-bye on every connection.
@@ -134,9 +163,8 @@ impl Fleet {
         while self.opening < OPENING_MAX
             && let Some((at, target)) = self.waiting.pop_front()
         {
-            let mut wire = Wire::connect(target.address, target.secure)?;
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(&mut wire.socket, Token(at), interest)?;
+            let mut wire = Wire::connect(target.route)?;
+            wire.register(self.poll.registry(), Token(at))?;
             let connect = Connect {
                 version: Version::V5,
                 client_id: &target.client_id,

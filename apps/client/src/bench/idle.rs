@@ -7,8 +7,8 @@ use clap::Args;
 use super::fleet::{Fleet, Next, Outs, Target, Work};
 use super::report::Report;
 use super::server::Server;
-use super::wire::Secure;
-use super::{BenchArgs, accounts, address, on_a_thread};
+use super::wire::Route;
+use super::{BenchArgs, accounts, on_a_thread};
 use crate::mqtt::{self, AckKind, Packet, Qos};
 use crate::{Error, Tls, tls};
 
@@ -55,10 +55,9 @@ fn measure(server: Server, targets: Vec<Target>, settle: Duration) -> Result<(u6
 
 /// One shared certificate; ids are not kept by the server.
 fn plain(args: &BenchArgs, idle: &IdleArgs) -> Result<Vec<Target>, Error> {
-    let (to, secure) = (address(&args.url)?, args.secure()?);
+    let route = args.route()?;
     let target = |at: usize| Target {
-        address: to,
-        secure: secure.clone(),
+        route: route.clone(),
         client_id: format!("bench-idle-{at}"),
         password: None,
         receive_max: 32,
@@ -68,12 +67,11 @@ fn plain(args: &BenchArgs, idle: &IdleArgs) -> Result<Vec<Target>, Error> {
 
 /// A certificate each where --url is TLS (registered at --register-url), else a token each.
 async fn devices(args: &BenchArgs, idle: &IdleArgs) -> Result<Vec<Target>, Error> {
-    let to = address(&args.url)?;
+    let route = args.route()?;
     if !args.url.carrier.is_secure() {
         let actors = accounts::pairs(args, idle.connections).await?;
         let target = |actor: accounts::Actor| Target {
-            address: to,
-            secure: None,
+            route: route.clone(),
             client_id: actor.client_id,
             password: Some(actor.token),
             receive_max: 32,
@@ -81,13 +79,13 @@ async fn devices(args: &BenchArgs, idle: &IdleArgs) -> Result<Vec<Target>, Error
         return Ok(actors.into_iter().map(target).collect());
     }
     let given = args.tls()?.ok_or_else(|| Error::Tls("mqtts needs --ca".into()))?;
-    let (roots, name) = (tls::roots(&given.ca_pem)?, tls::server_name(&args.url)?);
+    let roots = tls::roots(&given.ca_pem)?;
     let actors = accounts::certified(args, idle.connections).await?;
     let target = |actor: accounts::Actor| {
         let identity = actor.identity();
         let config = tls::config_with(roots.clone(), &Tls { ca_pem: String::new(), identity }, args.url.carrier)?;
-        let secure = Some(Secure { config, name: name.clone() });
-        Ok(Target { address: to, secure, client_id: actor.client_id, password: None, receive_max: 32 })
+        let route = Route { tls: Some(config), ..route.clone() };
+        Ok(Target { route, client_id: actor.client_id, password: None, receive_max: 32 })
     };
     actors.into_iter().map(target).collect()
 }

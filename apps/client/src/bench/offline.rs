@@ -10,7 +10,7 @@ use super::report::Report;
 use super::side::Side;
 use super::traffic::{Peer, Shape, Traffic};
 use super::wording::{acknowledge_stranger, is_message, message_payload};
-use super::{BenchArgs, accounts, address, on_a_thread, run_id};
+use super::{BenchArgs, accounts, on_a_thread, run_id};
 use crate::Error;
 use crate::client::REQUESTS;
 use crate::mqtt::{self, AckKind, Packet, Qos};
@@ -43,10 +43,9 @@ pub struct OfflineArgs {
 
 pub(super) async fn run(args: BenchArgs, offline: OfflineArgs) -> Result<(), Error> {
     let actors = accounts::pairs(&args, offline.users * 2).await?;
-    let (to, secure) = (address(&args.url)?, args.secure()?);
+    let route = args.route()?;
     let target = move |actor: &Actor, receive_max| Target {
-        address: to,
-        secure: secure.clone(),
+        route: route.clone(),
         client_id: actor.client_id.clone(),
         password: Some(actor.token.clone()),
         receive_max,

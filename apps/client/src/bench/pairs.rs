@@ -1,6 +1,5 @@
 //! Pairs of friends, or of clients of a bare broker, that write to each other.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,9 +11,9 @@ use super::report::{Report, median};
 use super::server::{Server, Usage};
 use super::side::Side;
 use super::traffic::{Peer, Shape, Traffic};
-use super::wire::Secure;
+use super::wire::Route;
 use super::wording::message_payload;
-use super::{BenchArgs, accounts, address, on_a_thread, run_id};
+use super::{BenchArgs, accounts, on_a_thread, run_id};
 use crate::client::REQUESTS;
 use crate::mqtt::Qos;
 use crate::{Error, Url};
@@ -80,10 +79,18 @@ pub(super) struct Outcome {
 }
 
 /// One number of a run.
-type Figure = fn(&Outcome) -> f64;
+pub(super) type Figure = fn(&Outcome) -> f64;
+
+/// Those that are compared.
+pub(super) const FIGURES: [(&str, Figure); 4] = [
+    ("delivered/s", Outcome::delivered_per_second),
+    ("received p50 ms", |run| run.received_us[0] as f64 / 1000.0),
+    ("received p99 ms", |run| run.received_us[2] as f64 / 1000.0),
+    ("cpu ms per 1000", |run| run.cpu_ms_per_1000.unwrap_or(f64::NAN)),
+];
 
 impl Outcome {
-    fn delivered_per_second(&self) -> f64 {
+    pub(super) fn delivered_per_second(&self) -> f64 {
         self.delivered as f64 / self.seconds
     }
 }
@@ -91,10 +98,10 @@ impl Outcome {
 pub(super) async fn run(args: BenchArgs, pairs: PairsArgs) -> Result<(), Error> {
     let is_chat = pairs.peer == "chat";
     let actors = if is_chat { accounts::pairs(&args, pairs.pairs * 2).await? } else { Vec::new() };
-    let (server, secure, to) = (args.server()?, args.secure()?, address(&args.url)?);
+    let (server, route) = (args.server()?, args.route()?);
     let peer = if is_chat { Peer::Chat } else { Peer::Broker };
     let shape = pairs.clone();
-    let outcome = on_a_thread(move || once(peer, &shape, to, secure.as_ref(), &actors, server)).await?;
+    let outcome = on_a_thread(move || once(peer, &shape, &route, &actors, server)).await?;
     let mut report = Report::new("pairs");
     describe(&mut report, &pairs);
     show(&mut report, "", &outcome);
@@ -105,15 +112,15 @@ pub(super) async fn run(args: BenchArgs, pairs: PairsArgs) -> Result<(), Error> 
 pub(super) async fn compare(args: BenchArgs, compare: CompareArgs) -> Result<(), Error> {
     let pairs = compare.pairs.clone();
     let actors = accounts::pairs(&args, pairs.pairs * 2).await?;
-    let (server, secure, to) = (args.server()?, args.secure()?, address(&args.url)?);
-    let broker_to = address(&compare.mosquitto)?;
-    let broker = Server::find(&compare.mosquitto_pid, broker_to)?;
+    let (server, route) = (args.server()?, args.route()?);
+    let broker_route = args.route_to(&compare.mosquitto)?;
+    let broker = Server::find(&compare.mosquitto_pid, broker_route.address)?;
     let (shape, rounds) = (pairs.clone(), compare.rounds);
     let (ours, theirs) = on_a_thread(move || {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for round in 1..=rounds {
-            theirs.push(once(Peer::Broker, &shape, broker_to, None, &[], broker)?);
-            ours.push(once(Peer::Chat, &shape, to, secure.as_ref(), &actors, server)?);
+            theirs.push(once(Peer::Broker, &shape, &broker_route, &[], broker)?);
+            ours.push(once(Peer::Chat, &shape, &route, &actors, server)?);
             let rate = |runs: &[Outcome]| runs.last().map_or(0.0, Outcome::delivered_per_second);
             eprintln!("round {round}: chat {:.0}/s, broker {:.0}/s", rate(&ours), rate(&theirs));
         }
@@ -124,13 +131,7 @@ pub(super) async fn compare(args: BenchArgs, compare: CompareArgs) -> Result<(),
     describe(&mut report, &pairs);
     report.count("rounds", rounds as u64);
     let middle = |runs: &[Outcome], of: Figure| median(runs.iter().map(of).collect());
-    let figures: [(&str, Figure); 4] = [
-        ("delivered/s", Outcome::delivered_per_second),
-        ("received p50 ms", |run| run.received_us[0] as f64 / 1000.0),
-        ("received p99 ms", |run| run.received_us[2] as f64 / 1000.0),
-        ("cpu ms per 1000", |run| run.cpu_ms_per_1000.unwrap_or(f64::NAN)),
-    ];
-    for (name, of) in figures {
+    for (name, of) in FIGURES {
         let (chat, bare) = (middle(&ours, of), middle(&theirs, of));
         if chat.is_nan() || bare.is_nan() {
             continue;
@@ -147,8 +148,7 @@ pub(super) async fn compare(args: BenchArgs, compare: CompareArgs) -> Result<(),
 pub(super) fn once(
     peer: Peer,
     args: &PairsArgs,
-    to: SocketAddr,
-    secure: Option<&Secure>,
+    route: &Route,
     actors: &[Actor],
     server: Option<Server>,
 ) -> Result<Outcome, Error> {
@@ -166,8 +166,7 @@ pub(super) fn once(
     };
     let run = run_id();
     let target = |client_id: String, password: Option<String>| Target {
-        address: to,
-        secure: secure.cloned(),
+        route: route.clone(),
         client_id,
         password,
         receive_max: u16::MAX,
@@ -226,7 +225,7 @@ fn own_usage() -> Usage {
     Server { pid: std::process::id() }.usage().unwrap_or_default()
 }
 
-fn describe(report: &mut Report, args: &PairsArgs) {
+pub(super) fn describe(report: &mut Report, args: &PairsArgs) {
     report.text("peer", &args.peer);
     report.count("pairs", args.pairs as u64);
     match args.rate {

@@ -12,7 +12,7 @@ use super::pairs::{self, Outcome, PairsArgs};
 use super::report::{Report, median};
 use super::server::Server;
 use super::traffic::Peer;
-use super::{BenchArgs, address, on_a_thread};
+use super::{BenchArgs, on_a_thread};
 use crate::{Client, Error, Peer as Contact};
 
 /// How many know the one, and how the others write meanwhile.
@@ -91,7 +91,7 @@ async fn traffic(
     others: &[Actor],
     server: Option<Server>,
 ) -> Result<Outcome, Error> {
-    let (to, secure, others) = (address(&args.url)?, args.secure()?, others.to_vec());
+    let (route, others) = (args.route()?, others.to_vec());
     let shape = PairsArgs {
         pairs: others.len() / 2,
         window: 1,
@@ -102,7 +102,7 @@ async fn traffic(
         qos: 1,
         peer: "chat".into(),
     };
-    on_a_thread(move || pairs::once(Peer::Chat, &shape, to, secure.as_ref(), &others, server)).await
+    on_a_thread(move || pairs::once(Peer::Chat, &shape, &route, &others, server)).await
 }
 
 /// PRESENCE-1 until something fails.

@@ -1,6 +1,5 @@
 //! A room in which one writes and all others receive, or a topic of a bare broker with as many subscribers.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use super::report::{Report, median};
 use super::server::{Server, Usage};
 use super::side::Side;
 use super::traffic::Peer;
-use super::wire::Secure;
+use super::wire::Route;
 use super::wording::message_payload;
 use super::{BenchArgs, address, on_a_thread, run_id};
 use crate::client::REQUESTS;
@@ -92,19 +91,19 @@ pub(super) async fn run(args: BenchArgs, room: RoomArgs) -> Result<(), Error> {
     let actors = accounts::crowd(&args, usize::from(room.members)).await?;
     let name = format!("bench-{}", room.members);
     accounts::room(&args, &actors, &name).await?;
-    let (server, secure, to) = (args.server()?, args.secure()?, address(&args.url)?);
+    let (server, route) = (args.server()?, args.route()?);
     let broker = match &room.mosquitto {
-        Some(url) => Some((address(url)?, Server::find(&room.mosquitto_pid, address(url)?)?)),
+        Some(url) => Some((args.route_to(url)?, Server::find(&room.mosquitto_pid, address(url)?)?)),
         None => None,
     };
     let settings = room.clone();
     let (ours, theirs) = on_a_thread(move || {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..settings.rounds.max(1) {
-            if let Some((to, server)) = broker {
-                theirs.push(at_broker(&settings, to, server)?);
+            if let Some((route, server)) = &broker {
+                theirs.push(at_broker(&settings, route, *server)?);
             }
-            ours.push(at_chat(&settings, &name, to, secure.as_ref(), &actors, server)?);
+            ours.push(at_chat(&settings, &name, &route, &actors, server)?);
         }
         Ok((ours, theirs))
     })
@@ -133,14 +132,12 @@ pub(super) async fn run(args: BenchArgs, room: RoomArgs) -> Result<(), Error> {
 fn at_chat(
     args: &RoomArgs,
     room: &str,
-    to: SocketAddr,
-    secure: Option<&Secure>,
+    route: &Route,
     actors: &[Actor],
     server: Option<Server>,
 ) -> Result<Outcome, Error> {
     let target = |actor: &Actor| Target {
-        address: to,
-        secure: secure.cloned(),
+        route: route.clone(),
         client_id: actor.client_id.clone(),
         password: Some(actor.token.clone()),
         receive_max: u16::MAX,
@@ -149,11 +146,10 @@ fn at_chat(
     once(args, Peer::Chat, actors.iter().map(target).collect(), side, run_id(), server)
 }
 
-fn at_broker(args: &RoomArgs, to: SocketAddr, server: Option<Server>) -> Result<Outcome, Error> {
+fn at_broker(args: &RoomArgs, route: &Route, server: Option<Server>) -> Result<Outcome, Error> {
     let run = run_id();
     let target = |at: u16| Target {
-        address: to,
-        secure: None,
+        route: route.clone(),
         client_id: format!("bench-{}-{at}", String::from_utf8_lossy(&run)),
         password: None,
         receive_max: u16::MAX,

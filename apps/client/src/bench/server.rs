@@ -72,9 +72,13 @@ fn written(io: &str) -> u64 {
     line.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or_default()
 }
 
+/// Where sockets are listed, and the state of those that listen.
+const LISTENING: [(&str, &str); 4] =
+    [("/proc/net/tcp", "0A"), ("/proc/net/tcp6", "0A"), ("/proc/net/udp", "07"), ("/proc/net/udp6", "07")];
+
 /// The process that holds the socket listening on `port`.
 fn listener(port: u16) -> Option<u32> {
-    let inode = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| listening_inode(table, port))?;
+    let inode = LISTENING.iter().find_map(|(table, state)| listening_inode(table, state, port))?;
     let wanted = format!("socket:[{inode}]");
     let holds = |pid: &u32| {
         let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
@@ -84,11 +88,11 @@ fn listener(port: u16) -> Option<u32> {
     processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(holds)
 }
 
-fn listening_inode(table: &str, port: u16) -> Option<String> {
+fn listening_inode(table: &str, state: &str, port: u16) -> Option<String> {
     let suffix = format!(":{port:04X}");
     fs::read_to_string(table).ok()?.lines().skip(1).find_map(|line| {
         let fields: Vec<_> = line.split_ascii_whitespace().collect();
-        let is_it = fields.get(1)?.ends_with(&suffix) && *fields.get(3)? == "0A";
+        let is_it = fields.get(1)?.ends_with(&suffix) && *fields.get(3)? == state;
         is_it.then(|| fields.get(9).map(|inode| (*inode).to_owned()))?
     })
 }

@@ -83,6 +83,12 @@ impl Traffic {
         self.sides.iter().map(|side| side.flow.outstanding).sum()
     }
 
+    /// Begins anew with the same connections, for so many messages of each sender more.
+    pub(super) fn more(&mut self, messages: u32) {
+        self.shape.limit = self.shape.limit.map(|limit| limit + messages);
+        self.phase = Phase::Opening;
+    }
+
     fn published(
         &mut self,
         at: usize,
