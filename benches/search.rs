@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chat::door::{Hello, Origin, Out, Session};
 use chat::rows::{
-    self, BOOK, DEVICE, Device, Entry, IN_ROOM, MEMBER, MESSAGE, Membership, NICK, NICK_OF, PROFILE, READ_BY, READER,
+    self, BOOK, Entry, IN_ROOM, KEYS, Keys, MEMBER, MESSAGE, Membership, NICK, NICK_OF, PROFILE, READ_BY, READER,
     RELATION, ROOM, ROSTER, Reader, Relation, RoomRow,
 };
 use chat::{Chat, KEY_BYTES, Output, Port, Settings, Vault};
@@ -18,11 +18,16 @@ use etf::Term;
 use kvs::{Batch, Disk, Sequence, Store, Table};
 use n2o::{Handle, Host, Options, Performer, Ring};
 use proto::Record;
-use proto::ids::{DevKey, FeedId, Nick, Phone, PhoneId, RoomId};
+use proto::ids::{FeedId, Nick, Phone, PhoneId, RoomId};
 use proto::records::{
     Auth, AuthAct, AuthPhone, AuthType, Code, ContactStatus, Desc, Fake, Feature, Feed, Io, Member, MemberStatus,
-    Message, Profile, ProfileStatus, Room, Roster, RosterEntry, Search, SearchStatus, SearchType, Success,
+    Message, Profile, ProfileStatus, Room, Roster, RosterEntry, Search, SearchStatus, SearchType, Service,
+    ServiceStatus, ServiceType, Success,
 };
+
+/// As the server has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const META: Table = Table("meta");
 /// Telephone numbers begin here.
@@ -90,16 +95,17 @@ fn account(batch: &mut Batch, n: u64) {
         ..Profile::default()
     };
     let face = Roster { names: Some(text("Anna")), surnames: Some(text(&format!("Bell {n}"))), ..Roster::default() };
-    let device = DevKey::parse(b"d1").expect("a device key");
-    let row = Device {
-        phone: own.to_bytes(),
-        dev_key: device.to_bytes(),
-        certificate: Some(Bytes::from(vec![n as u8; CERTIFICATE])),
-        ..Device::default()
+    let certificate = Service {
+        id: Some(text("d1")),
+        r#type: Some(ServiceType::Synrc),
+        data: Term::binary(&vec![n as u8; CERTIFICATE]),
+        expiration: Some(u64::MAX >> 8),
+        status: Some(ServiceStatus::Verified),
+        ..Service::default()
     };
     batch.put(PROFILE, own.to_bytes(), rows::encode(&profile));
     batch.put(ROSTER, id.to_bytes(), rows::encode(&face));
-    batch.put(DEVICE, rows::device_key(&own, &device), rows::encode(&row));
+    batch.put(KEYS, own.to_bytes(), rows::encode(&Keys { services: vec![certificate] }));
     batch.put(NICK, nick(n).folded(), id.to_bytes());
     batch.put(NICK_OF, id.to_bytes(), nick(n).to_bytes());
 }

@@ -175,6 +175,8 @@ impl App for Chat {
             | Input::Noticed { .. }
             | Input::Here { .. }
             | Input::Registered { .. }
+            | Input::Called { .. }
+            | Input::AddUp
             | Input::Friends(_)
             | Input::Due { .. }
             | Input::Taken

@@ -175,6 +175,12 @@ pub enum Input {
         phone: Phone,
         roster: PhoneId,
     },
+    /// Somebody has other names, or is something else to the roster. To rosters that remember what their contacts are called.
+    Called {
+        address: Bytes,
+    },
+    /// Changes of the number of contacts are to be added up. To the roster.
+    AddUp,
     /// The copy of a message that a star keeps was made or taken away (FAV-4 to 6). To the roster.
     Starred(Box<Starred>),
     /// Copies of a message that is deleted for everyone are still to be taken away (FAV-6). To the conversation, from itself.

@@ -117,6 +117,10 @@ pub enum Group {
     Room(RoomId),
     /// Terminals that are registered for a user (MAIL-10).
     Mailbox(User),
+    /// The process of a roster, while it remembers what its contacts are called.
+    Roster(PhoneId),
+    /// All of those.
+    Searching,
 }
 
 impl fmt::Display for Group {
@@ -125,6 +129,8 @@ impl fmt::Display for Group {
             Group::Account(phone) => write!(f, "account/{phone}"),
             Group::Room(room) => write!(f, "room/{room}"),
             Group::Mailbox(user) => write!(f, "mailbox/{user}"),
+            Group::Roster(roster) => write!(f, "roster/{roster}"),
+            Group::Searching => f.write_str("searching"),
         }
     }
 }

@@ -66,6 +66,9 @@ pub const BOOK: Table = Table("book");
 pub const WANTED: Table = Table("wanted");
 /// phone_id/peer → [`Relation`] (FRIEND-10). Writer: conversation of the two.
 pub const RELATION: Table = Table("relation");
+/// phone_id/number → [`Tally`]: by how much the contacts became more or fewer, added up under 0. Writer: whoever changes them (the numbers
+/// are of the server's sequence); remover, and writer of the sum: roster.
+pub const TALLY: Table = Table("tally");
 /// feed NUL id → `Message`; a deleted one keeps its keys only. Writer: conversation.
 pub const MESSAGE: Table = Table("message");
 /// feed NUL seq → [`Change`] of a message; at most one per message, the latest. Writer: conversation.
@@ -180,6 +183,7 @@ pub const TABLES: &[Table] = &[
     BOOK,
     WANTED,
     RELATION,
+    TALLY,
     MESSAGE,
     CHANGE,
     CHANGED,
@@ -320,8 +324,7 @@ pub struct Device {
     pub certificate: Option<Bytes>,
 }
 
-/// What an account's devices show of their keys (SEC-9), as their rows have it. Of an account that no device has changed since there is
-/// this table, there is no row.
+/// What an account's devices show of their keys (SEC-9), as their rows have it.
 #[derive(Debug, Clone, PartialEq, Default, Record)]
 pub struct Keys {
     pub services: Vec<Service>,
@@ -461,6 +464,24 @@ pub struct Relation {
     pub settings: Vec<Feature>,
     pub created: u64,
     pub update: u64,
+}
+
+/// How much more there is in the phone book, in relations, and of requests that were not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Record)]
+pub struct Tally {
+    pub book: i64,
+    pub related: i64,
+    pub unanswered: i64,
+}
+
+impl Tally {
+    pub fn with(self, more: Tally) -> Tally {
+        Tally {
+            book: self.book + more.book,
+            related: self.related + more.related,
+            unanswered: self.unanswered + more.unanswered,
+        }
+    }
 }
 
 /// What became of a message after it was sent: the status it is shown with to devices that have had it; none when it was completed
@@ -781,7 +802,7 @@ pub fn read<T: Decode>(store: &dyn View, table: Table, key: &[u8]) -> Result<Opt
 }
 
 pub fn decode<T: Decode>(row: &[u8]) -> Result<T, Failure> {
-    etf::decode(row).map_err(|why| Failure::new(format!("a stored row does not decode: {why}")))
+    etf::decode_own(row).map_err(|why| Failure::new(format!("a stored row does not decode: {why}")))
 }
 
 pub fn encode<T: Encode>(row: &T) -> Bytes {

@@ -170,6 +170,8 @@ impl Session {
             | Input::Noticed { .. }
             | Input::Here { .. }
             | Input::Registered { .. }
+            | Input::Called { .. }
+            | Input::AddUp
             | Input::Friends(_)
             | Input::Due { .. }
             | Input::Taken

@@ -53,6 +53,18 @@ pub fn decode<T: Decode>(bytes: &[u8]) -> Result<T, Error> {
     decode_with(bytes, &Limits::default())
 }
 
+/// As [`decode`], of bytes that [`encode`] has made: without the pass that what comes from outside needs first.
+pub fn decode_own<T: Decode>(bytes: &[u8]) -> Result<T, Error> {
+    let (&version, term) = bytes.split_first().ok_or(Error::Short { at: 0 })?;
+    if version != VERSION {
+        return Err(Error::Version);
+    }
+    let mut reader = Reader::new(term);
+    let value = T::decode(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}
+
 /// As [`decode`], within `limits`.
 pub fn decode_with<T: Decode>(bytes: &[u8], limits: &Limits) -> Result<T, Error> {
     let checked = check(bytes, limits)?;

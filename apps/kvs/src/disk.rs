@@ -13,6 +13,8 @@ mod journal;
 
 mod writer;
 
+mod recent;
+
 mod error;
 
 /// A store in a folder. One process has it open at a time.
@@ -22,6 +24,7 @@ pub struct Disk {
     db: Database,
     journal: journal::Journal,
     tables: Tables,
+    recent: Arc<recent::Recent>,
 }
 
 type Tables = Arc<HashMap<&'static str, Keyspace>>;
@@ -39,18 +42,18 @@ impl Disk {
         let tables: Tables = open::tables(&db, tables)?.into();
         let journal = journal::Journal::open(path, fresh)?;
         let writer = writer::Writer::start(tables.values().cloned().collect())?;
-        Ok(Disk { writer, db, journal, tables })
+        Ok(Disk { writer, db, journal, tables, recent: Arc::new(recent::Recent::new()) })
     }
 }
 
 impl Store for Disk {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
         // A snapshot, since a bare fjall read may see half of a batch that is just being applied.
-        get(&self.db.snapshot(), find(&self.tables, table)?, key)
+        self.moment().get(table, key)
     }
 
     fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {
-        scan(&self.db.snapshot(), find(&self.tables, table)?, span)
+        self.moment().scan(table, span)
     }
 
     fn apply(&self, batch: &Batch) -> Result<Ticket, Error> {
@@ -64,6 +67,7 @@ impl Store for Disk {
                 None => out.remove(table, op.key.clone()),
             }
         }
+        let _rows = self.recent.writing(batch, || self.db.visible_seqno());
         let _alone = self.journal.writing(batch);
         out.commit()?;
         Ok(self.applied())
@@ -83,18 +87,26 @@ impl Store for Disk {
     }
 
     fn snapshot(&self) -> Box<dyn View> {
-        Box::new(Moment { snapshot: self.db.snapshot(), tables: self.tables.clone() })
+        Box::new(self.moment())
+    }
+}
+
+impl Disk {
+    fn moment(&self) -> Moment {
+        Moment { snapshot: self.db.snapshot(), tables: self.tables.clone(), recent: self.recent.clone() }
     }
 }
 
 struct Moment {
     snapshot: Snapshot,
     tables: Tables,
+    recent: Arc<recent::Recent>,
 }
 
 impl View for Moment {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        get(&self.snapshot, find(&self.tables, table)?, key)
+        let keyspace = find(&self.tables, table)?;
+        self.recent.get(self.snapshot.seqno(), table, key, || get(&self.snapshot, keyspace, key))
     }
 
     fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {

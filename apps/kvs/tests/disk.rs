@@ -169,3 +169,35 @@ fn zeros_written_ahead_cover_no_row() {
         }
     }
 }
+
+#[test]
+fn whoever_reads_again_and_again_sees_whole_batches_and_never_an_older_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("store")).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut last = 0;
+                while !done.load(std::sync::atomic::Ordering::Acquire) {
+                    let moment = store.snapshot();
+                    let number = |key: &[u8]| {
+                        let row = moment.get(T, key).unwrap().unwrap_or_default();
+                        row.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+                    };
+                    let seen = (number(b"one"), number(b"other"));
+                    assert!(seen.0 == seen.1 && seen.0 >= last, "{seen:?} after {last}");
+                    last = seen.0;
+                }
+            });
+        }
+        for number in 1..5_000_u64 {
+            let mut batch = Batch::default();
+            batch.put(T, "one", number.to_be_bytes().to_vec());
+            batch.put(T, "other", number.to_be_bytes().to_vec());
+            store.apply(&batch).unwrap();
+            assert_eq!(store.get(T, b"one").unwrap().unwrap(), number.to_be_bytes().to_vec());
+        }
+        done.store(true, std::sync::atomic::Ordering::Release);
+    });
+}

@@ -38,8 +38,12 @@ pub fn name(text: &Bytes, length: RangeInclusive<usize>) -> Result<Bytes, BadTex
 
 /// What texts have in common that differ only in case: their index key, in normal form.
 pub fn folded(text: &str) -> String {
+    let text = text.trim();
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     // By way of upper case, so that letters with several small forms meet; in normal form again at the end.
-    text.trim().nfc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
+    text.nfc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
 }
 
 /// Trimmed first: composing neither makes nor takes white space.

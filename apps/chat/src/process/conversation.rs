@@ -15,7 +15,9 @@ use super::room::Room;
 use crate::protocol::fleeting::{self, Fleeting};
 use crate::protocol::push::Rounds;
 use crate::protocol::rights::Right;
-use crate::protocol::{Halt, favorite, friend, history, later, link, member, message, presence, room, settle, typing};
+use crate::protocol::{
+    Halt, contact, favorite, friend, history, later, link, member, message, presence, room, settle, typing,
+};
 use crate::rows::{self, Membership, READER, RELATION, ROSTER, Reader, Relation};
 use crate::{Call, Chat, Cx, Fx, Group, Input, Letter, Tick, Transient, Who};
 
@@ -319,10 +321,15 @@ impl Conversation {
         }
     }
 
-    /// Keeps what the other is to a party.
-    pub(crate) fn put_relation(&self, fx: &mut Fx, side: &Side) {
-        let other = &self.other(side).who;
-        fx.put(RELATION, rows::pair_key(&side.who, other.as_str().as_bytes()), rows::encode(&side.relation));
+    /// Keeps what the other is to a party, at most once a step.
+    pub(crate) fn put_relation(&self, cx: &Cx<'_>, fx: &mut Fx, side: &Side) -> Result<(), Failure> {
+        let other = self.other(side).who.to_bytes();
+        let key = rows::pair_key(&side.who, &other);
+        let before: Option<Relation> = rows::read(cx.store, RELATION, &key)?;
+        contact::related(cx, fx, &side.who, before.and_then(|row| row.status), side.relation.status)?;
+        fx.put(RELATION, key, rows::encode(&side.relation));
+        fx.publish(Group::Roster(side.who.clone()), Input::Called { address: other });
+        Ok(())
     }
 }
 

@@ -5,18 +5,21 @@ use proto::ids::PhoneId;
 use proto::{Record, Refusal};
 
 use crate::protocol::message::seek;
-use crate::protocol::{favorite, roster, search, settle};
+use crate::protocol::search::Called;
+use crate::protocol::{contact, favorite, roster, search, settle};
 use crate::{Call, Chat, Cx, Fx, Input};
 
 /// The owner of one roster's rows.
 pub struct Roster {
     own: PhoneId,
+    /// What its contacts are called, once that was searched for; not kept.
+    called: Called,
 }
 
 impl Roster {
     pub fn load(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<Roster, Failure> {
         favorite::heal(cx, fx, own)?;
-        Ok(Roster { own: own.clone() })
+        Ok(Roster { own: own.clone(), called: Called::default() })
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
@@ -24,7 +27,7 @@ impl Roster {
             Input::Call(call) => self.call(chat, cx, fx, *call),
             Input::Search(search) => {
                 let who = search.who().clone();
-                let done = search::step(chat, cx, fx, &self.own, *search);
+                let done = search::step(chat, cx, fx, &self.own, &mut self.called, *search);
                 settle(fx, &who, done)
             }
             Input::Seek(seek) => seek.step(cx, fx),
@@ -32,20 +35,29 @@ impl Roster {
             Input::Reading(reading) => reading.step(cx, fx),
             Input::Refresh(refresh) => roster::refresh(cx, fx, &self.own, *refresh),
             Input::Errand(errand) => {
+                self.called.forget();
                 roster::errand(cx, fx, &self.own, &errand)?;
                 errand.go_on(fx);
                 Ok(())
             }
-            Input::Registered { phone, roster } => roster::registered(cx, fx, &self.own, &phone, &roster),
+            Input::AddUp => contact::add_up(cx, fx, &self.own),
+            Input::Called { address } => self.called.changed(cx, &self.own, &address),
+            Input::Registered { phone, roster } => {
+                self.called.forget();
+                roster::registered(cx, fx, &self.own, &phone, &roster)
+            }
             _ => Ok(()),
         }
     }
 
-    fn call(&self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: Call) -> Result<(), Failure> {
+    fn call(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: Call) -> Result<(), Failure> {
         let Call { who, record } = call;
         let done = match record {
-            Record::Roster(record) => roster::call(chat, cx, fx, &who, &self.own, *record),
-            Record::Search(asked) => search::call(chat, cx, fx, &who, &self.own, *asked),
+            Record::Roster(record) => {
+                self.called.forget();
+                roster::call(chat, cx, fx, &who, &self.own, *record)
+            }
+            Record::Search(asked) => search::call(chat, cx, fx, &who, &self.own, &mut self.called, *asked),
             Record::Message(message) => seek::begin(cx, fx, &who, *message),
             Record::Tag(tag) => favorite::tag(cx, fx, &who, &self.own, *tag),
             Record::Star(star) => favorite::star(cx, fx, &who, &self.own, *star),

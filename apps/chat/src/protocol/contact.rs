@@ -1,19 +1,21 @@
 //! `Contact`: a roster as another sees it. Nothing of it is kept as such; it is put together from what its owners keep.
 
-use std::collections::{BTreeMap, HashSet};
+mod count;
 
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{FeedId, Phone, PhoneId};
-use proto::limits::{self, LAST_MSG_BYTES};
+use proto::limits::LAST_MSG_BYTES;
 use proto::records::{
     Contact, ContactReader, ContactStatus, Message, Online, Profile, Roster, Service, ServiceStatus, ServiceType,
 };
 
+pub(crate) use count::{add_up, booked, has_place, related, unanswered};
+
 use super::history::Reach;
 use super::{presence, service};
 use crate::Cx;
-use crate::rows::{self, BOOK, DEVICE, Device, Entry, KEYS, Keys, NICK_OF, READER, RELATION, ROSTER, Reader, Relation};
+use crate::rows::{self, BOOK, Device, Entry, KEYS, Keys, NICK_OF, READER, RELATION, ROSTER, Reader, Relation};
 
 /// What the rows of a roster say of one address.
 #[derive(Debug, Clone)]
@@ -39,24 +41,24 @@ pub(crate) fn page(cx: &Cx<'_>, own: &PhoneId, after: &[u8], most: usize) -> Res
     let full = [&relations, &entries].into_iter().filter(|rows| rows.len() >= most.max(1));
     let upto = full.filter_map(|rows| rows.last()).map(|(key, _)| key.slice(prefix.len()..)).min();
 
-    let mut addresses = BTreeMap::<Bytes, Known>::new();
-    let at = |key: &Bytes| {
-        let address = key.slice(prefix.len()..);
-        let within = upto.as_ref().is_none_or(|upto| address <= *upto);
-        within.then_some(address)
+    let address = |key: &Bytes| key.slice(prefix.len()..);
+    let entered = |(key, row): (Bytes, Bytes)| {
+        Ok(Known { address: address(&key), relation: None, entry: Some(rows::decode(&row)?) })
     };
-    let blank = |address: &Bytes| Known { address: address.clone(), relation: None, entry: None };
-    for (key, row) in &relations {
-        if let Some(address) = at(key) {
-            addresses.entry(address.clone()).or_insert_with(|| blank(&address)).relation = Some(rows::decode(row)?);
+    let (mut known, mut entries) = (Vec::new(), entries.into_iter().peekable());
+    for (key, row) in relations {
+        while let Some(entry) = entries.next_if(|(entry, _)| *entry < key) {
+            known.push(entered(entry)?);
         }
+        let entry = entries.next_if(|(entry, _)| *entry == key);
+        let entry = entry.map(|(_, row)| rows::decode(&row)).transpose()?;
+        known.push(Known { address: address(&key), relation: Some(rows::decode(&row)?), entry });
     }
-    for (key, row) in &entries {
-        if let Some(address) = at(key) {
-            addresses.entry(address.clone()).or_insert_with(|| blank(&address)).entry = Some(rows::decode(row)?);
-        }
+    known.extend(entries.map(entered).collect::<Result<Vec<_>, Failure>>()?);
+    if let Some(upto) = &upto {
+        known.truncate(known.partition_point(|known| known.address <= *upto));
     }
-    Ok(Page { known: addresses.into_values().collect(), upto })
+    Ok(Page { known, upto })
 }
 
 /// What the rows of a roster say of an address now; none when nothing is or ever was there.
@@ -102,11 +104,9 @@ pub(crate) fn listed(cx: &Cx<'_>, known: &Known) -> Result<Contact, Failure> {
 
 /// Names and surnames as the owner of the contact sees them, a blank between (SEARCH-5).
 pub(crate) fn full_name(cx: &Cx<'_>, known: &Known) -> Result<String, Failure> {
-    let face = match known.peer() {
-        Some(peer) => named(cx, &peer, known.entry.as_ref())?,
-        None => stranger(known.address.clone(), known.entry.as_ref()),
-    };
-    let parts = [&face.names, &face.surnames].into_iter().flatten();
+    let roster: Roster = rows::read(cx.store, ROSTER, &known.address)?.unwrap_or_default();
+    let (names, surnames) = called(&roster, known.entry.as_ref());
+    let parts = [names, surnames].into_iter().flatten();
     Ok(parts.map(|part| String::from_utf8_lossy(part)).collect::<Vec<_>>().join(" "))
 }
 
@@ -128,40 +128,6 @@ pub(crate) fn last_id(cx: &Cx<'_>, own: &PhoneId, known: &Known) -> Result<u64, 
     Ok(Reach::all(&feed, own, mine).last(cx)?.and_then(|message| message.id).unwrap_or(0))
 }
 
-/// How full a roster is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Count {
-    /// Its phone book and those it stands in a relation to, each address once.
-    pub(crate) contacts: usize,
-    /// Requests of others that it has not answered: they are no contacts yet (FRIEND-1).
-    pub(crate) unanswered: usize,
-}
-
-impl Count {
-    pub(crate) fn is_full(self) -> bool {
-        self.contacts >= limits::CONTACTS
-    }
-}
-
-/// Counts a roster's contacts, for everyone who adds one: the phone book, a friend request, a first message (section 11).
-pub(crate) fn count(cx: &Cx<'_>, own: &PhoneId) -> Result<Count, Failure> {
-    let prefix = rows::pair_key(own, b"");
-    let (mut unanswered, mut contacts) = (0, HashSet::new());
-    rows::each(cx.store, RELATION, &prefix, |key, row| {
-        match rows::decode::<Relation>(row)?.status {
-            None => {}
-            Some(ContactStatus::Authorization) => unanswered += 1,
-            Some(_) => drop(contacts.insert(key.clone())),
-        }
-        Ok(())
-    })?;
-    rows::each(cx.store, BOOK, &prefix, |key, _| {
-        contacts.insert(key.clone());
-        Ok(())
-    })?;
-    Ok(Count { contacts: contacts.len(), unanswered })
-}
-
 /// `peer` as `own` sees it by these rows, full and personal to `own`.
 pub(crate) fn seen(
     cx: &Cx<'_>,
@@ -173,9 +139,12 @@ pub(crate) fn seen(
     let address = peer.to_bytes();
     let status = status(&address, relation, entry);
     let feed = FeedId::p2p(own.clone(), peer.clone());
-    let mine: Reader = rows::read(cx.store, READER, &rows::reader_key(&feed, own))?.unwrap_or_default();
-    let theirs: Reader = rows::read(cx.store, READER, &rows::reader_key(&feed, peer))?.unwrap_or_default();
-    let (last, unread) = Reach::all(&feed, own, mine).standing(cx, own, mine.reader)?;
+    let mine: Option<Reader> = rows::read(cx.store, READER, &rows::reader_key(&feed, own))?;
+    let theirs: Option<Reader> = rows::read(cx.store, READER, &rows::reader_key(&feed, peer))?;
+    // Whoever writes has read that far: nothing lies beyond the one of the two who is farther.
+    let farthest = mine.zip(theirs).map(|(mine, theirs)| mine.reader.max(theirs.reader));
+    let (mine, theirs) = (mine.unwrap_or_default(), theirs.unwrap_or_default());
+    let (last, unread) = Reach::all(&feed, own, mine).upto(farthest).standing(cx, own, mine.reader)?;
     let profile = presence::profile(cx, peer.phone())?;
     Ok(Contact {
         reader: Some(ContactReader::Both(vec![mine.reader, theirs.reader])),
@@ -241,13 +210,16 @@ fn face(cx: &Cx<'_>, peer: &PhoneId, entry: Option<&Entry>) -> Result<Contact, F
 fn named(cx: &Cx<'_>, peer: &PhoneId, entry: Option<&Entry>) -> Result<Contact, Failure> {
     let key = peer.to_bytes();
     let roster: Roster = rows::read(cx.store, ROSTER, &key)?.unwrap_or_default();
-    Ok(Contact {
-        phone_id: Some(key),
-        avatar: roster.avatar,
-        names: roster.names.or_else(|| entry.and_then(|entry| entry.names.clone())),
-        surnames: roster.surnames.or_else(|| entry.and_then(|entry| entry.surnames.clone())),
-        ..Contact::default()
-    })
+    let (names, surnames) = called(&roster, entry);
+    let (names, surnames) = (names.cloned(), surnames.cloned());
+    Ok(Contact { phone_id: Some(key), avatar: roster.avatar, names, surnames, ..Contact::default() })
+}
+
+/// Names and surnames of a roster.
+fn called<'a>(roster: &'a Roster, entry: Option<&'a Entry>) -> (Option<&'a Bytes>, Option<&'a Bytes>) {
+    let names = roster.names.as_ref().or(entry.and_then(|entry| entry.names.as_ref()));
+    let surnames = roster.surnames.as_ref().or(entry.and_then(|entry| entry.surnames.as_ref()));
+    (names, surnames)
 }
 
 /// A number in the phone book that is not registered (D-58).
@@ -275,14 +247,8 @@ fn status(address: &[u8], relation: Option<&Relation>, entry: Option<&Entry>) ->
 
 /// Certificates of a roster's devices (SEC-9), and the further ones of its account.
 pub(crate) fn services(cx: &Cx<'_>, phone: &Phone, profile: &Profile) -> Result<Vec<Service>, Failure> {
-    let mut services = match rows::read::<Keys>(cx.store, KEYS, phone.as_str().as_bytes())? {
-        Some(keys) => keys.services,
-        None => {
-            let prefix = rows::path(&[phone.as_str().as_bytes(), b""]);
-            let found = cx.store.scan(DEVICE, &kvs::Span::prefix(prefix).limit(limits::DEVICES))?;
-            certificates(&found.iter().map(|(_, row)| rows::decode(row)).collect::<Result<Vec<Device>, Failure>>()?)
-        }
-    };
+    let keys: Option<Keys> = rows::read(cx.store, KEYS, phone.as_str().as_bytes())?;
+    let mut services = keys.map(|keys| keys.services).unwrap_or_default();
     services.extend(service::certificates(&profile.services));
     Ok(services)
 }

@@ -75,10 +75,10 @@ impl Pair<'_, '_> {
 
     fn ask(&mut self) -> Result<(), Halt> {
         self.has_room()?;
-        if contact::count(self.cx, &self.other.who)?.unanswered >= UNANSWERED_MAX {
+        if contact::unanswered(self.cx, self.fx, &self.other.who)? >= UNANSWERED_MAX {
             return Err(Refusal::Limit.into());
         }
-        self.set(Some(ContactStatus::Request), Some(ContactStatus::Authorization));
+        self.set(Some(ContactStatus::Request), Some(ContactStatus::Authorization))?;
         self.reply(Vec::new());
         self.tell_both()?;
         self.wake(push::Kind::Request)
@@ -104,14 +104,14 @@ impl Pair<'_, '_> {
 
     fn befriend(&mut self) -> Result<(), Halt> {
         self.has_room()?;
-        self.set(Some(ContactStatus::Friend), Some(ContactStatus::Friend));
+        self.set(Some(ContactStatus::Friend), Some(ContactStatus::Friend))?;
         self.reply(Vec::new());
         self.tell_friends()
     }
 
     fn befriend_and(&mut self, io: Io) -> Result<(), Halt> {
         self.has_room()?;
-        self.set(Some(ContactStatus::Friend), Some(ContactStatus::Friend));
+        self.set(Some(ContactStatus::Friend), Some(ContactStatus::Friend))?;
         self.reply(vec![etf::encode(&io)]);
         self.tell_friends()
     }
@@ -126,12 +126,12 @@ impl Pair<'_, '_> {
     fn revoke(&mut self) -> Result<(), Halt> {
         match self.states() {
             (Some(ContactStatus::Ban), Some(ContactStatus::Ban)) => {
-                self.set(Some(ContactStatus::Banned), Some(ContactStatus::Ban));
+                self.set(Some(ContactStatus::Banned), Some(ContactStatus::Ban))?;
             }
             (None, _) => return Err(Refusal::ContactNotFound.into()),
-            (Some(ContactStatus::Banned), Some(ContactStatus::Ban)) => self.set(None, Some(ContactStatus::Ban)),
+            (Some(ContactStatus::Banned), Some(ContactStatus::Ban)) => self.set(None, Some(ContactStatus::Ban))?,
             (Some(ContactStatus::Internal), _) => return Err(Refusal::InvalidData.into()),
-            (Some(_), _) => self.set(None, None),
+            (Some(_), _) => self.set(None, None)?,
         }
         self.reply(Vec::new());
         self.tell_both()?;
@@ -158,7 +158,7 @@ impl Pair<'_, '_> {
         };
         self.own.relation.before = before(&self.own.relation);
         self.other.relation.before = before(&self.other.relation);
-        self.set(Some(ContactStatus::Ban), theirs);
+        self.set(Some(ContactStatus::Ban), theirs)?;
         self.tell_both()?;
         self.presence(false);
         Ok(())
@@ -180,7 +180,7 @@ impl Pair<'_, '_> {
             (None, _) => return Err(Refusal::ContactNotFound.into()),
             (Some(_), _) => return Err(Refusal::InvalidData.into()),
         };
-        self.set(own, theirs);
+        self.set(own, theirs)?;
         self.reply(Vec::new());
         self.tell_both()?;
         self.presence(own == Some(ContactStatus::Friend));
@@ -194,7 +194,7 @@ impl Pair<'_, '_> {
         }
         feature::merge(&mut self.own.relation.settings, changes)?;
         self.own.relation.update = self.cx.now.0;
-        self.keep();
+        self.keep()?;
         self.reply(Vec::new());
         let (own, other) = (self.own.clone(), self.other.clone());
         self.tell(&own, &other)
@@ -213,7 +213,7 @@ impl Pair<'_, '_> {
             Some(_) => return Err(Refusal::InvalidData.into()),
         }
         let theirs = self.other.relation.status;
-        self.set(Some(ContactStatus::Ignore), theirs);
+        self.set(Some(ContactStatus::Ignore), theirs)?;
         self.reply(Vec::new());
         let (own, other) = (self.own.clone(), self.other.clone());
         self.tell(&own, &other)

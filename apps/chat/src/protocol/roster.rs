@@ -18,7 +18,7 @@ pub(crate) use nick::{claim, claim_first, index, nick, unname, wanted};
 pub(crate) use parts::{Element, Frame, PART_BYTES, Parts};
 
 use super::reading::{Reading, To, What};
-use super::{Halt, favorite, presence};
+use super::{Halt, favorite, presence, search};
 use crate::effects::{self, Seen};
 use crate::rows::{self, NICK_OF, ROSTER};
 use crate::{Account, Call, Chat, Cx, Fx, Input, Name, Refresh, Who};
@@ -163,6 +163,7 @@ fn patch(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, wanted: Roster, sta
         return Ok(());
     }
     fx.put(ROSTER, own.to_bytes(), rows::encode(&after));
+    search::renamed(fx, own);
     effects::answer(fx, who, Vec::new());
     effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &brief, None, Seen::after(who))?;
     match face(cx, own, &row, &after, &brief)? {
@@ -189,6 +190,7 @@ fn set_face(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, change: &Roster) -> Result<
     }
     let after = Roster { update: Some(cx.now.0), ..after };
     fx.put(ROSTER, own.to_bytes(), rows::encode(&after));
+    search::renamed(fx, own);
     let told = Roster { update: after.update, ..brief(own, RosterStatus::Patch) };
     let told = Roster {
         names: change.names.clone(),

@@ -4,6 +4,7 @@
 //! contacts. Each step reads a bounded part; what is longer goes on with a letter of the roster to itself (PM-5), so that whoever else
 //! lives on this thread has its turn between.
 
+mod called;
 mod found;
 mod lookups;
 mod members;
@@ -18,6 +19,7 @@ use proto::Refusal;
 use proto::ids::PhoneId;
 use proto::records::{Contact, Roster, RosterId, RosterStatus, Search as Request, SearchStatus, SearchType};
 
+pub(crate) use called::{Called, renamed};
 pub(crate) use lookups::charge;
 pub(crate) use names::relist;
 pub(crate) use rooms::outside;
@@ -49,6 +51,7 @@ pub(crate) fn call(
     fx: &mut Fx,
     who: &Who,
     own: &PhoneId,
+    called: &mut Called,
     asked: Request,
 ) -> Result<(), Halt> {
     let reference = asked.r#ref.clone().filter(|reference| !reference.is_empty()).ok_or(Refusal::InvalidData)?;
@@ -60,18 +63,25 @@ pub(crate) fn call(
     };
     let search =
         Search { who: who.clone(), reference, status, place, found: Vec::new(), rooms: Vec::new(), strangers: 0 };
-    step(chat, cx, fx, own, search)
+    step(chat, cx, fx, own, called, search)
 }
 
 /// Looks at what comes next; answers when nothing does, or enough is found.
-pub(crate) fn step(chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, mut search: Search) -> Result<(), Halt> {
+pub(crate) fn step(
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    own: &PhoneId,
+    called: &mut Called,
+    mut search: Search,
+) -> Result<(), Halt> {
     let is_done = match std::mem::take(&mut search.place) {
         Place::Nowhere => true,
         Place::Phones(phones) => search.phones(cx, own, phones)?,
         Place::Nick(nick) => search.nick(cx, own, &nick)?,
         Place::Nicks { prefix, from, looked } => search.nicks(cx, own, prefix, from, looked)?,
         Place::Email(holder) => search.email(cx, own, holder.as_ref())?,
-        Place::Contacts { wanted, after } => search.contacts(cx, own, wanted, after)?,
+        Place::Contacts { wanted, after } => search.contacts(cx, fx, own, called, wanted, after)?,
         Place::Link(room) => search.link(cx, &room)?,
         Place::OwnRooms { wanted, rooms } => search.own_rooms(cx, wanted, rooms)?,
         Place::Rooms { wanted, from, looked } => search.public_rooms(cx, wanted, from, looked)?,

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chat_core::rows::{
-    self, AGENDA, CHANGE, CHANGED, CURSOR, DEVICE, DUPLICATE, FLEETING, IN_ROOM, KIND, LATER, MEMBER, MESSAGE,
-    Membership, NEWS, NOTICE, READ_BY, READER, REPLY, ROOM, RoomRow, WORK,
+    self, AGENDA, BOOK, CHANGE, CHANGED, CURSOR, DEVICE, DUPLICATE, FLEETING, IN_ROOM, KIND, LATER, MEMBER, MESSAGE,
+    Membership, NEWS, NOTICE, READ_BY, READER, RELATION, REPLY, ROOM, Relation, RoomRow, TALLY, Tally, WORK,
 };
 use kvs::{Span, Store, Table};
 use proto::Record;
-use proto::records::{HistoryItem, Message, Profile, RosterEntry, UserEntry};
+use proto::records::{ContactStatus, HistoryItem, Message, Profile, RosterEntry, UserEntry};
 use scene::Stage;
 
 use super::{DEN, World, contents, record, text};
@@ -76,6 +76,7 @@ impl World {
         self.no_orphans()?;
         self.names_agree()?;
         self.rooms_are_sound()?;
+        self.tallies_agree()?;
         Ok(self.accepted.len())
     }
 
@@ -258,6 +259,40 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Section 11: what the changes of each roster's contacts add up to is how many there are.
+    fn tallies_agree(&self) -> Result<(), String> {
+        let mut there = BTreeMap::<Bytes, Tally>::new();
+        let mut count = |key: &Bytes, one: Tally| {
+            let sum =
+                there.entry(key.split(|byte| *byte == b'/').next().map(Bytes::copy_from_slice).unwrap_or_default());
+            sum.and_modify(|sum| *sum = sum.with(one)).or_insert(one);
+        };
+        for (key, _) in self.rows(BOOK)? {
+            count(&key, Tally { book: 1, ..Tally::default() });
+        }
+        for (key, row) in self.rows(RELATION)? {
+            let relation: Relation = etf::decode(&row).map_err(|why| why.to_string())?;
+            count(
+                &key,
+                match relation.status {
+                    None => Tally::default(),
+                    Some(ContactStatus::Authorization) => Tally { unanswered: 1, ..Tally::default() },
+                    Some(_) => Tally { related: 1, ..Tally::default() },
+                },
+            );
+        }
+        for (key, row) in self.rows(TALLY)? {
+            let said: Tally = etf::decode(&row).map_err(|why| why.to_string())?;
+            count(&key, Tally { book: -said.book, related: -said.related, unanswered: -said.unanswered });
+        }
+        match there.iter().find(|(_, left)| **left != Tally::default()) {
+            Some((roster, left)) => {
+                Err(format!("the contacts of {roster:?} are said to be other than they are by {left:?}"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Who was in the den, and when.

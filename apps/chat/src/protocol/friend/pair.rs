@@ -34,19 +34,19 @@ impl Pair<'_, '_> {
     }
 
     /// Section 11: the own book takes one more contact, or has this one already.
-    pub(super) fn has_room(&self) -> Result<(), Halt> {
+    pub(super) fn has_room(&mut self) -> Result<(), Halt> {
         let is_contact = match self.own.relation.status {
             Some(ContactStatus::Authorization) | None => self.entry(&self.own, &self.other)?.is_some(),
             Some(_) => true,
         };
-        match is_contact || !contact::count(self.cx, &self.own.who)?.is_full() {
+        match is_contact || contact::has_place(self.cx, self.fx, &self.own.who, 1)? {
             true => Ok(()),
             false => Err(Refusal::Limit.into()),
         }
     }
 
     /// Both sides change in one batch.
-    pub(super) fn set(&mut self, own: State, other: State) {
+    pub(super) fn set(&mut self, own: State, other: State) -> Result<(), Failure> {
         let now = self.cx.now.0;
         for (side, status) in [(&mut self.own, own), (&mut self.other, other)] {
             let relation = &mut side.relation;
@@ -58,16 +58,17 @@ impl Pair<'_, '_> {
             }
             (relation.status, relation.update) = (status, now);
         }
-        self.keep();
+        self.keep()
     }
 
-    pub(super) fn keep(&mut self) {
+    pub(super) fn keep(&mut self) -> Result<(), Failure> {
         for side in [&self.own, &self.other] {
-            self.conversation.put_relation(self.fx, side);
+            self.conversation.put_relation(self.cx, self.fx, side)?;
             if let Some(kept) = self.conversation.side(&side.who) {
                 kept.relation = side.relation.clone();
             }
         }
+        Ok(())
     }
 
     /// PUSH-1: the other side, if it is away.

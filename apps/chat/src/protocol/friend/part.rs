@@ -51,10 +51,10 @@ fn forget(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, own: &Phone
         (ContactStatus::Internal, theirs) => theirs,
         (_, _) => None,
     };
-    set(conversation, cx, fx, &own.who, None);
+    set(conversation, cx, fx, &own.who, None)?;
     gone(cx, fx, &effects::ses(cx, &own.who)?, &own.who, &other.who, seen)?;
     if theirs != other.relation.status {
-        set(conversation, cx, fx, &other.who, theirs);
+        set(conversation, cx, fx, &other.who, theirs)?;
         gone(cx, fx, &effects::ses(cx, &other.who)?, &other.who, &own.who, Seen::ByNobody)?;
     }
     if status == ContactStatus::Friend {
@@ -93,7 +93,7 @@ fn leave(
         return erase(conversation, cx, fx, own, is_last);
     };
     if let Some(status) = other.relation.status {
-        set(conversation, cx, fx, &other.who, None);
+        set(conversation, cx, fx, &other.who, None)?;
         let topic = match status == ContactStatus::Friend && !account {
             true => Topic::Ac(own.who.clone()),
             false => effects::ses(cx, &other.who)?,
@@ -139,12 +139,17 @@ fn pair(conversation: &Conversation, own: &PhoneId) -> Option<(Side, Side)> {
     (other.who != own.who).then(|| (own.clone(), other.clone()))
 }
 
-fn set(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &PhoneId, status: Option<ContactStatus>) {
-    if let Some(side) = conversation.side(who) {
-        side.relation = Relation { status, before: None, update: cx.now.0, ..side.relation.clone() };
-        let side = side.clone();
-        conversation.put_relation(fx, &side);
-    }
+fn set(
+    conversation: &mut Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &PhoneId,
+    status: Option<ContactStatus>,
+) -> Result<(), Failure> {
+    let Some(side) = conversation.side(who) else { return Ok(()) };
+    side.relation = Relation { status, before: None, update: cx.now.0, ..side.relation.clone() };
+    let side = side.clone();
+    conversation.put_relation(cx, fx, &side)
 }
 
 /// Tells `own` that the other is no contact any more.

@@ -73,6 +73,11 @@ impl Reach {
         Reach { feed: feed.key(), clear: reader.clear, upto: u64::MAX, hidden, known: Cell::new(Known::Nothing) }
     }
 
+    /// The same where it is known that no number is higher.
+    pub(crate) fn upto(self, highest: Option<u64>) -> Reach {
+        Reach { upto: highest.unwrap_or(self.upto), ..self }
+    }
+
     /// The `count` visible messages nearest below `at`, rising.
     pub(crate) fn before(&self, cx: &Cx<'_>, at: u64, count: usize) -> Result<Vec<Message>, Failure> {
         let (mut found, mut to) = (Found::new(count), at.saturating_sub(1).min(self.upto));
@@ -130,8 +135,13 @@ impl Reach {
         Ok(cx.store.get(HIDDEN, &rows::numbered(&self.hidden, id))?.is_some())
     }
 
-    /// The last visible message (HISTORY-9).
+    /// The last visible message (HISTORY-9). Often it is the one with the highest number that there can be.
     pub(crate) fn last(&self, cx: &Cx<'_>) -> Result<Option<Message>, Failure> {
+        if self.upto < u64::MAX
+            && let Some(last) = self.get(cx, self.upto)?
+        {
+            return Ok(Some(last));
+        }
         Ok(self.before(cx, u64::MAX, 1)?.pop())
     }
 

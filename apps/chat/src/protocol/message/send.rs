@@ -9,11 +9,10 @@ use proto::records::{Contact, ContactStatus, Container, Feed, Mark, Message, Mes
 use super::{
     Halt, Turn, acks, cdr, check_files, forward, given, kinds, may_post, mentioned, pending, reply, row_of, sealed,
 };
+use crate::Who;
 use crate::effects::{Seen, contact_merge, notify, ses};
-use crate::process::conversation::Conversation;
 use crate::protocol::{contact, fleeting, ftp, push};
 use crate::rows::{self, DUPLICATE, MESSAGE, Reader, Sent};
-use crate::{Cx, Who};
 
 /// MESSAGE-1: number it, keep it once, make it due to every device of both sides, acknowledge, show it. MESSAGE-4: the same for one
 /// that is announced.
@@ -39,7 +38,7 @@ pub(super) fn send(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt
     ftp::check(turn, &message)?;
     let id = turn.cx.id()?;
     if !acquainted {
-        check_room(turn.conversation, turn.cx)?;
+        check_room(turn)?;
     }
     let kept = Message {
         id: Some(id),
@@ -110,11 +109,12 @@ fn about(turn: &Turn<'_, '_>, forwards: bool, link: MessageLink) -> Result<Messa
 }
 
 /// Section 11: a first message makes contacts, for which both books have room, or which they hold already.
-fn check_room(conversation: &Conversation, cx: &Cx<'_>) -> Result<(), Halt> {
+fn check_room(turn: &mut Turn<'_, '_>) -> Result<(), Halt> {
+    let Turn { conversation, cx, fx, .. } = turn;
     for side in conversation.sides().iter().filter(|side| side.relation.status.is_none()) {
         let other = conversation.other(side).who.to_bytes();
         let is_contact = cx.store.get(rows::BOOK, &rows::pair_key(&side.who, &other))?.is_some();
-        if !is_contact && contact::count(cx, &side.who)?.is_full() {
+        if !is_contact && !contact::has_place(cx, fx, &side.who, 1)? {
             return Err(Refusal::Limit.into());
         }
     }
@@ -138,7 +138,7 @@ fn acquaint(turn: &mut Turn<'_, '_>) -> Result<(), Halt> {
         if let Some(kept) = conversation.side(&side.who) {
             kept.relation = relation;
             let kept = kept.clone();
-            conversation.put_relation(fx, &kept);
+            conversation.put_relation(cx, fx, &kept)?;
         }
     }
     Ok(())

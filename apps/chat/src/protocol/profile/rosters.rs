@@ -12,7 +12,7 @@ use super::{email, own_row};
 use crate::door::{Bye, Role};
 use crate::effects::{self, Seen};
 use crate::protocol::work::{self, Next};
-use crate::protocol::{Halt, auth, roster, service};
+use crate::protocol::{Halt, auth, roster, search, service};
 use crate::rows::{self, Found, Leave, PERSON, PROFILE, ROSTER, Work};
 use crate::{Also, Chat, Cx, Founding, Fx, Group, Input, Name, Who, names};
 
@@ -135,6 +135,7 @@ fn leave(
     account: bool,
 ) -> Result<(), Failure> {
     fx.delete(ROSTER, id.to_bytes());
+    search::renamed(fx, id);
     let leave = Leave { roster: id.to_bytes(), account: account.into(), clients, emails, told: Bytes::new() };
     work::begin(cx, fx, own, &Work::Leave(leave), None)
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{Address, Phone, PhoneId};
-use proto::limits::CONTACTS;
 use proto::records::{Contact, ContactStatus, Io, UserEntry};
 use proto::{Outcome, Refusal, text};
 
@@ -66,7 +65,7 @@ pub(super) fn add(
     }
     let wanted = list.into_iter().map(|entry| check(cx, own, entry)).collect::<Result<Vec<_>, Halt>>()?;
     let (known, new) = sort(cx, own, wanted)?;
-    if !new.is_empty() && contact::count(cx, own)?.contacts + new.len() > CONTACTS {
+    if !new.is_empty() && !contact::has_place(cx, fx, own, new.len())? {
         return Err(Refusal::Limit.into());
     }
     search::charge(chat, cx, fx, own, new.len() as u64)?;
@@ -82,6 +81,7 @@ pub(super) fn add(
     for (wanted, entry) in known {
         rename(cx, fx, own, &wanted, entry);
     }
+    contact::booked(cx, fx, own, new.len() as i64)?;
     for wanted in new {
         let entry = Entry { names: wanted.names, surnames: wanted.surnames, created: cx.now.0, update: cx.now.0 };
         fx.put(WANTED, wanted_by(&wanted.address.key(), own), Bytes::new());
@@ -202,6 +202,9 @@ pub(crate) fn registered(
         ..Contact::default()
     };
     tell(cx, fx, own, &gone, Seen::ByNobody)?;
+    if cx.store.get(BOOK, &rows::pair_key(own, roster.as_str().as_bytes()))?.is_some() {
+        contact::booked(cx, fx, own, -1)?;
+    }
     keep(cx, fx, own, &Where::Roster(roster.clone()), Entry { update: cx.now.0, ..entry }, Seen::ByNobody)
 }
 
@@ -223,7 +226,11 @@ pub(crate) fn renumber(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, account: &Phone,
     if !has_others(cx, own, bare)? {
         fx.delete(WANTED, wanted_by(bare, own));
     }
-    fx.put(BOOK, rows::pair_key(own, seat.as_str().as_bytes()), entry);
+    let left = rows::pair_key(own, seat.as_str().as_bytes());
+    if cx.store.get(BOOK, &left)?.is_some() {
+        contact::booked(cx, fx, own, -1)?;
+    }
+    fx.put(BOOK, left, entry);
     fx.put(WANTED, wanted_by(seat.as_str().as_bytes(), own), Bytes::new());
     Ok(())
 }
@@ -255,7 +262,7 @@ pub(super) fn lose(
     let known = rows::pair_key(own, &left.key());
     let relation: Option<Relation> = rows::read(cx.store, RELATION, &known)?;
     match relation.is_some_and(|row| row.status.is_some()) || cx.store.get(BOOK, &known)?.is_some() {
-        true => Ok(()),
+        true => contact::booked(cx, fx, own, -1),
         false => keep(cx, fx, own, &left, Entry { update: cx.now.0, ..entry }, Seen::ByNobody),
     }
 }

@@ -11,10 +11,10 @@ use proto::{Outcome, Refusal};
 use super::book;
 use crate::effects::{self, Seen, contact_merge};
 use crate::protocol::work::{self, Errand, Next, ROUND, Task, between};
-use crate::protocol::{Halt, profile};
+use crate::protocol::{Halt, contact, profile};
 use crate::rows::{
     self, BOOK, CURSOR, DEVICE, EMAIL, Favorite, Forget, Leave, MESSAGE, NICK_OF, NOTICE, READER, RELATION, Relation,
-    STAR, STAR_OF, TAG, WANTED, Work,
+    STAR, STAR_OF, TAG, TALLY, WANTED, Work,
 };
 use crate::{Cx, Fx, Name, Who};
 
@@ -102,7 +102,7 @@ pub(crate) fn leave(cx: &Cx<'_>, fx: &mut Fx, home: &Phone, number: u64, mut lea
     if let Some(next) = stars(cx, &own)? {
         return Ok(next);
     }
-    for table in [BOOK, TAG] {
+    for table in [BOOK, TALLY, TAG] {
         if !cx.store.scan(table, &kvs::Span::prefix(rows::pair_key(&own, b"")).limit(1))?.is_empty() {
             return round(vec![Name::Roster(own.clone())]);
         }
@@ -196,8 +196,10 @@ pub(crate) fn errand(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, errand: &Errand) -
                 fx.delete(WANTED, book::wanted_by(&key.slice(prefix.len()..), own));
                 fx.delete(BOOK, key);
             }
-            let tags = cx.store.scan(TAG, &kvs::Span::prefix(prefix).limit(ERASED))?;
-            tags.into_iter().for_each(|(key, _)| fx.delete(TAG, key));
+            for table in [TALLY, TAG] {
+                let rows = cx.store.scan(table, &kvs::Span::prefix(prefix.clone()).limit(ERASED))?;
+                rows.into_iter().for_each(|(key, _)| fx.delete(table, key));
+            }
             Ok(())
         }
         Task::Unstar { stars, .. } => {
@@ -222,6 +224,7 @@ fn erase(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, address: &Bytes, seen: Seen) -
         return Ok(());
     }
     fx.delete(BOOK, key);
+    contact::booked(cx, fx, own, -1)?;
     if !book::has_others(cx, own, address)? {
         fx.delete(WANTED, book::wanted_by(address, own));
     }

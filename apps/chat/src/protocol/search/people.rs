@@ -8,18 +8,17 @@ use n2o::Failure;
 use proto::ids::{Nick, Phone, PhoneId, RoomId};
 use proto::limits::SEARCH_RESULTS;
 
+use super::called::Called;
 use super::found::Candidate;
 use super::place::Place;
 use super::wanted::Wanted;
 use super::{Search, members};
 use crate::protocol::contact;
 use crate::rows::NICK;
-use crate::{Account, Cx};
+use crate::{Account, Cx, Fx};
 
 /// Candidates looked at in one step, each some ten reads.
 const STEP: usize = 32;
-/// Own contacts looked at in one step, each some three reads.
-const SLICE: usize = 128;
 /// Nicks with a prefix that are looked at: with so many, the prefix is too short to be of use.
 const NICKS_MAX: usize = 1024;
 
@@ -87,17 +86,18 @@ impl Search {
     pub(super) fn contacts(
         &mut self,
         cx: &Cx<'_>,
+        fx: &mut Fx,
         own: &PhoneId,
+        called: &mut Called,
         wanted: Wanted,
         after: Bytes,
     ) -> Result<bool, Failure> {
-        let page = contact::page(cx, own, &after, SLICE)?;
-        for known in page.known.iter().filter(|known| known.is_told(None)) {
-            if self.found.len() < SEARCH_RESULTS && wanted.fits(&contact::full_name(cx, known)?) {
-                self.found.push(contact::listed(cx, known)?);
-            }
+        let most = SEARCH_RESULTS.saturating_sub(self.found.len());
+        let (found, next) = called.find(cx, fx, own, &wanted, after, most)?;
+        for known in found.iter().filter(|known| known.is_told(None)) {
+            self.found.push(contact::listed(cx, known)?);
         }
-        match page.upto.filter(|_| self.found.len() < SEARCH_RESULTS) {
+        match next.filter(|_| self.found.len() < SEARCH_RESULTS) {
             Some(after) => self.place = Place::Contacts { wanted, after },
             None => return Ok(true),
         }

@@ -58,7 +58,11 @@ impl Wanted {
 
     /// Names and surnames together are equal to the text, contain it, or are not equal to it, without regard to case.
     pub(super) fn fits(&self, names: &str) -> bool {
-        let names = text::folded(names);
+        self.fits_folded(&text::folded(names))
+    }
+
+    /// The same of names that are folded already.
+    pub(super) fn fits_folded(&self, names: &str) -> bool {
         match self.kind {
             SearchType::Equal => names == self.text,
             SearchType::NotEqual => names != self.text,

@@ -93,7 +93,7 @@ pub(crate) fn tell_other(
         return Ok(());
     }
     other.relation.update = cx.now.0;
-    conversation.put_relation(fx, &other);
+    conversation.put_relation(cx, fx, &other)?;
     if let Some(side) = conversation.side(&other.who) {
         side.relation = other.relation.clone();
     }

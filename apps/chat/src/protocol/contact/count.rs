@@ -1,0 +1,114 @@
+//! How full a roster is (section 11), without reading its contacts.
+//!
+//! The phone book is the roster's and each relation its conversation's, so no one of them can keep the sum. Whoever adds or removes
+//! something says so in a row of its own, in the same batch; the roster adds these up now and then.
+
+use bytes::Bytes;
+use kvs::Span;
+use n2o::Failure;
+use proto::ids::PhoneId;
+use proto::limits;
+use proto::records::ContactStatus;
+
+use crate::rows::{self, BOOK, RELATION, Relation, TALLY, Tally};
+use crate::{Cx, Fx, Input, Name};
+
+/// Rows that are worth adding up.
+const ROWS: usize = 32;
+/// Rows added up at once.
+const ADDED: usize = 1024;
+
+/// Whether a roster takes `more` contacts: the phone book and those that it stands in a relation to, each address once.
+pub(crate) fn has_place(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, more: usize) -> Result<bool, Failure> {
+    let tally = tally(cx, fx, own)?;
+    // An address may be in both.
+    let most = usize::try_from(tally.book + tally.related).unwrap_or(0);
+    Ok(most + more <= limits::CONTACTS || contacts(cx, own)? + more <= limits::CONTACTS)
+}
+
+/// Requests of others that a roster has not answered: they are no contacts yet (FRIEND-1).
+pub(crate) fn unanswered(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<usize, Failure> {
+    Ok(usize::try_from(tally(cx, fx, own)?.unanswered).unwrap_or(0))
+}
+
+/// The phone book has so many entries more.
+pub(crate) fn booked(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, more: i64) -> Result<(), Failure> {
+    keep(cx, fx, own, Tally { book: more, ..Tally::default() })
+}
+
+/// What another is to the roster changes. At most once a step for each two.
+pub(crate) fn related(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    own: &PhoneId,
+    before: Option<ContactStatus>,
+    after: Option<ContactStatus>,
+) -> Result<(), Failure> {
+    let (before, after) = (of(before), of(after));
+    let (related, unanswered) = (after.related - before.related, after.unanswered - before.unanswered);
+    keep(cx, fx, own, Tally { related, unanswered, ..Tally::default() })
+}
+
+/// The roster's part: what was said by one row each, it says by one for all.
+pub(crate) fn add_up(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Failure> {
+    let mut sum = Tally::default();
+    let rows = cx.store.scan(TALLY, &Span::prefix(rows::pair_key(own, b"")).limit(ADDED))?;
+    if rows.len() < 2 {
+        return Ok(());
+    }
+    for (key, row) in &rows {
+        sum = sum.with(rows::decode(row)?);
+        fx.delete(TALLY, key.clone());
+    }
+    fx.put(TALLY, key(own, 0), rows::encode(&sum));
+    if rows.len() == ADDED {
+        fx.tell(Name::Roster(own.clone()), Input::AddUp);
+    }
+    Ok(())
+}
+
+fn of(status: Option<ContactStatus>) -> Tally {
+    match status {
+        None => Tally::default(),
+        Some(ContactStatus::Authorization) => Tally { unanswered: 1, ..Tally::default() },
+        Some(_) => Tally { related: 1, ..Tally::default() },
+    }
+}
+
+fn keep(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, tally: Tally) -> Result<(), Failure> {
+    if tally != Tally::default() {
+        fx.put(TALLY, key(own, cx.id()?), rows::encode(&tally));
+    }
+    Ok(())
+}
+
+fn tally(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<Tally, Failure> {
+    let (mut sum, mut rows) = (Tally::default(), 0);
+    rows::each(cx.store, TALLY, &rows::pair_key(own, b""), |_, row| {
+        (sum, rows) = (sum.with(rows::decode(row)?), rows + 1);
+        Ok(())
+    })?;
+    if rows > ROWS {
+        fx.tell(Name::Roster(own.clone()), Input::AddUp);
+    }
+    Ok(sum)
+}
+
+fn key(own: &PhoneId, number: u64) -> Bytes {
+    rows::pair_key(own, &number.to_be_bytes())
+}
+
+/// Counts them. Who is in neither table twice needs that only where the limit is near.
+fn contacts(cx: &Cx<'_>, own: &PhoneId) -> Result<usize, Failure> {
+    let (prefix, mut count) = (rows::pair_key(own, b""), 0);
+    rows::each(cx.store, BOOK, &prefix, |_, _| {
+        count += 1;
+        Ok(())
+    })?;
+    rows::each(cx.store, RELATION, &prefix, |key, row| {
+        let is_contact = of(rows::decode::<Relation>(row)?.status).related > 0;
+        count += usize::from(is_contact && cx.store.get(BOOK, key)?.is_none());
+        Ok(())
+    })?;
+    Ok(count)
+}

@@ -1,0 +1,123 @@
+//! What a roster's contacts are called (SEARCH-5), which its process remembers from the first search on, as long as it lives. To read ten
+//! thousand rows anew for each letter that somebody types would take that person's time, and everybody's.
+//!
+//! Who remembers is in two groups, and told there whenever a contact may be called otherwise. It is in them before it begins to read, so
+//! that nothing is missed; what its own process writes makes it forget.
+
+use bytes::Bytes;
+use n2o::Failure;
+use proto::ids::PhoneId;
+use proto::text;
+
+use super::wanted::Wanted;
+use crate::protocol::contact::{self, Known};
+use crate::{Cx, Fx, Group, Input};
+
+/// Contacts read in one step, each some three reads.
+const SLICE: usize = 128;
+/// Names compared in one step.
+const COMPARED: usize = 4096;
+
+/// Addresses in their order, and folded names.
+#[derive(Default)]
+pub(crate) struct Called {
+    names: Vec<(Box<[u8]>, Box<str>)>,
+    read: Read,
+}
+
+/// How far contacts have been read.
+#[derive(Default)]
+enum Read {
+    #[default]
+    Nothing,
+    Upto(Bytes),
+    All,
+}
+
+/// A roster has other names from now on.
+pub(crate) fn renamed(fx: &mut Fx, roster: &PhoneId) {
+    fx.publish(Group::Searching, Input::Called { address: roster.to_bytes() });
+}
+
+impl Called {
+    /// Own contacts beyond `after` that are meant, up to `most`, and where to go on; none, and the same place, while they are being read.
+    pub(super) fn find(
+        &mut self,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        own: &PhoneId,
+        wanted: &Wanted,
+        after: Bytes,
+        most: usize,
+    ) -> Result<(Vec<Known>, Option<Bytes>), Failure> {
+        match std::mem::take(&mut self.read) {
+            Read::Nothing => {
+                fx.join(Group::Searching);
+                fx.join(Group::Roster(own.clone()));
+                self.names.clear();
+                self.read = Read::Upto(Bytes::new());
+                return Ok((Vec::new(), Some(after)));
+            }
+            Read::Upto(upto) => {
+                self.read = self.read_on(cx, own, &upto)?;
+                return Ok((Vec::new(), Some(after)));
+            }
+            Read::All => self.read = Read::All,
+        }
+        let mut found = Vec::new();
+        let begin = self.names.partition_point(|(address, _)| **address <= *after);
+        let names = self.names.get(begin..).unwrap_or_default();
+        for (at, (address, name)) in names.iter().enumerate() {
+            if at == COMPARED || found.len() == most {
+                let last =
+                    names.get(..at).and_then(|seen| seen.last()).map(|(address, _)| Bytes::copy_from_slice(address));
+                return Ok((found, last));
+            }
+            if wanted.fits_folded(name) {
+                found.extend(contact::known(cx, own, &Bytes::copy_from_slice(address))?);
+            }
+        }
+        Ok((found, None))
+    }
+
+    fn read_on(&mut self, cx: &Cx<'_>, own: &PhoneId, upto: &[u8]) -> Result<Read, Failure> {
+        let page = contact::page(cx, own, upto, SLICE)?;
+        for known in page.known.iter().filter(|known| known.is_told(None)) {
+            let name = text::folded(&contact::full_name(cx, known)?);
+            self.names.push((known.address[..].into(), name.into()));
+        }
+        // A copy: it would keep a part of the store in memory.
+        Ok(page.upto.map_or(Read::All, |upto| Read::Upto(Bytes::copy_from_slice(&upto))))
+    }
+
+    /// Somebody has other names, or is a contact now, or none any more.
+    pub(crate) fn changed(&mut self, cx: &Cx<'_>, own: &PhoneId, address: &Bytes) -> Result<(), Failure> {
+        let is_read = match &self.read {
+            Read::Nothing => false,
+            Read::Upto(upto) => address <= upto,
+            Read::All => true,
+        };
+        if !is_read {
+            return Ok(());
+        }
+        let known = contact::known(cx, own, address)?.filter(|known| known.is_told(None));
+        let name = known.map(|known| contact::full_name(cx, &known)).transpose()?;
+        let name = name.map(|name| Box::<str>::from(text::folded(&name)));
+        match (self.names.binary_search_by(|(known, _)| known[..].cmp(address)), name) {
+            (Ok(at), Some(name)) => {
+                if let Some((_, before)) = self.names.get_mut(at) {
+                    *before = name;
+                }
+            }
+            (Ok(at), None) => drop(self.names.remove(at)),
+            (Err(at), Some(name)) => self.names.insert(at, (address[..].into(), name)),
+            (Err(_), None) => {}
+        }
+        Ok(())
+    }
+
+    /// The own process writes.
+    pub(crate) fn forget(&mut self) {
+        *self = Called::default();
+    }
+}
