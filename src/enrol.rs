@@ -17,7 +17,7 @@ use chat::door::Source;
 use n2o::Handle;
 use proto::ids::Phone;
 use web::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
-use web::{Asked, Reply, Routes, StatusCode, reply, status};
+use web::{HeaderMap, Reply, Routes, StatusCode, reply, status};
 
 use crate::meter::Meter;
 use crate::registrar::Registrar;
@@ -34,8 +34,8 @@ const ISSUED_MAX: u32 = 60;
 const ASKED_MAX: u32 = 600;
 
 pub(crate) struct Office {
-    registrar: Arc<Registrar>,
-    handle: Handle<Chat>,
+    pub(crate) registrar: Arc<Registrar>,
+    pub(crate) handle: Handle<Chat>,
     limits: bool,
     failed: Meter<Source>,
     issued: Meter<Phone>,
@@ -72,11 +72,11 @@ impl Office {
     }
 
     /// An address from which too much has failed is not listened to.
-    fn is_tired_of(&self, source: Option<Source>) -> bool {
+    pub(crate) fn is_tired_of(&self, source: Option<Source>) -> bool {
         self.limits && source.is_some_and(|source| !self.failed.has_room(&source, Instant::now()))
     }
 
-    fn has_failed(&self, source: Option<Source>) {
+    pub(crate) fn has_failed(&self, source: Option<Source>) {
         if let Some(source) = source.filter(|_| self.limits) {
             self.failed.count(source, Instant::now());
         }
@@ -117,7 +117,7 @@ fn with(mut reply: Reply, name: &'static str, value: &'static str) -> Reply {
 }
 
 /// What an `Authorization` header says.
-enum Credentials {
+pub(crate) enum Credentials {
     Basic {
         user: String,
         password: Bytes,
@@ -129,8 +129,8 @@ enum Credentials {
     },
 }
 
-fn credentials(asked: &Asked) -> Option<Credentials> {
-    let value = asked.headers.get(web::header::AUTHORIZATION)?.to_str().ok()?;
+pub(crate) fn credentials(headers: &HeaderMap) -> Option<Credentials> {
+    let value = headers.get(web::header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, rest) = value.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") {
         let (client, token) = rest.trim().rsplit_once(':')?;

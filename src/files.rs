@@ -1,10 +1,12 @@
 //! The bytes of files that clients upload (FTP), as files of the server's folder: `files/<account hash>/<sha256>`, and `files/part` for
 //! those on their way. What has a name is whole and on the disk.
 
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
@@ -14,13 +16,30 @@ const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
 /// Bytes read at once to find out what a file holds.
 const READ_BYTES: usize = 256 * 1024;
+/// Files whose content is summed up while they come; of others it is read again at the end.
+const SUMS_MAX: usize = 256;
 
 /// The folder of files.
-pub(crate) struct Files(PathBuf);
+pub(crate) struct Files {
+    folder: PathBuf,
+    /// By what they are called meanwhile.
+    sums: Mutex<HashMap<Bytes, Sum>>,
+}
+
+/// SHA-256 of the first bytes of a file.
+struct Sum {
+    context: Context,
+    upto: u64,
+}
 
 impl Files {
     pub(crate) fn new(folder: PathBuf) -> Files {
-        Files(folder)
+        Files { folder, sums: Mutex::default() }
+    }
+
+    /// A file that has its name, to be read.
+    pub(crate) fn open(&self, reference: &[u8]) -> Result<File> {
+        File::open(self.file(reference)?)
     }
 
     pub(crate) fn work(&self, work: &FileWork) -> WorkResult {
@@ -39,38 +58,78 @@ impl Files {
     fn perform(&self, work: &FileWork) -> Result<WorkResult> {
         match work {
             FileWork::Append { temp, offset, data } => self.append(temp, *offset, data),
-            FileWork::Hash { temp } => hash(&self.part(temp)?),
+            FileWork::Sync { temp } => {
+                File::open(self.part(temp)?)?.sync_data()?;
+                Ok(WorkResult::Sent)
+            }
+            FileWork::Hash { temp } => self.hash(temp),
             FileWork::Keep { temp, reference } => self.keep(temp, reference),
             FileWork::Read { reference, offset, length } => read(&self.file(reference)?, *offset, *length),
             FileWork::Remove { reference } => remove(&self.file(reference)?),
-            FileWork::Drop { temp } => remove(&self.part(temp)?),
+            FileWork::Drop { temp } => {
+                self.sum_of(temp);
+                remove(&self.part(temp)?)
+            }
         }
     }
 
-    fn append(&self, temp: &[u8], offset: u64, data: &[u8]) -> Result<WorkResult> {
+    fn append(&self, temp: &Bytes, offset: u64, data: &[u8]) -> Result<WorkResult> {
         let path = self.part(temp)?;
         let is_new = offset == 0;
         if is_new {
             make(&self.parts())?;
         }
         let mut file = OpenOptions::new().create(is_new).write(true).mode(FILE_MODE).open(&path)?;
-        if file.metadata()?.len() < offset {
+        let length = file.metadata()?.len();
+        if length < offset {
             return Err(ErrorKind::NotFound.into());
         }
-        file.set_len(offset)?;
+        // What was summed up is what was written, or it is not known.
+        let sum = self.sum_of(temp).filter(|sum| sum.upto == offset);
+        if length > offset {
+            file.set_len(offset)?;
+        }
         file.seek(SeekFrom::Start(offset))?;
         file.write_all(data)?;
-        file.sync_data()?;
         if is_new {
             sync(&self.parts())?;
         }
+        let sum = sum.or_else(|| is_new.then(|| Sum { context: Context::new(&SHA256), upto: 0 }));
+        if let Some(mut sum) = sum {
+            sum.context.update(data);
+            sum.upto += data.len() as u64;
+            self.keep_sum(temp, sum);
+        }
         Ok(WorkResult::Sent)
+    }
+
+    fn hash(&self, temp: &[u8]) -> Result<WorkResult> {
+        let path = self.part(temp)?;
+        let length = fs::metadata(&path)?.len();
+        match self.sum_of(temp).filter(|sum| sum.upto == length) {
+            Some(sum) => Ok(WorkResult::Read(Bytes::copy_from_slice(sum.context.finish().as_ref()))),
+            None => hash(&path),
+        }
+    }
+
+    /// Takes it out.
+    fn sum_of(&self, temp: &[u8]) -> Option<Sum> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner).remove(temp)
+    }
+
+    fn keep_sum(&self, temp: &Bytes, sum: Sum) {
+        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        if sums.len() >= SUMS_MAX {
+            // Whoever was left alone for long has the others' fate as well.
+            sums.clear();
+        }
+        sums.insert(temp.clone(), sum);
     }
 
     /// Done again it does nothing: the answer may have been lost with the server.
     fn keep(&self, temp: &[u8], reference: &[u8]) -> Result<WorkResult> {
         let (path, target) = (self.part(temp)?, self.file(reference)?);
-        let folder = target.parent().unwrap_or(&self.0);
+        let folder = target.parent().unwrap_or(&self.folder);
         make(folder)?;
         match fs::rename(&path, &target) {
             Ok(()) => {}
@@ -83,7 +142,7 @@ impl Files {
     }
 
     fn parts(&self) -> PathBuf {
-        self.0.join("part")
+        self.folder.join("part")
     }
 
     fn part(&self, temp: &[u8]) -> Result<PathBuf> {
@@ -93,7 +152,7 @@ impl Files {
     fn file(&self, reference: &[u8]) -> Result<PathBuf> {
         let mut halves = reference.splitn(2, |byte| *byte == b'/');
         let (owner, content) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
-        Ok(self.0.join(plain(owner)?).join(plain(content)?))
+        Ok(self.folder.join(plain(owner)?).join(plain(content)?))
     }
 }
 
@@ -165,9 +224,13 @@ mod tests {
         assert!(matches!(append(6, b"xxxxxx"), WorkResult::Sent));
         assert!(matches!(append(6, b"world"), WorkResult::Sent), "what was not acknowledged is written over");
         assert!(matches!(append(99, b"far"), WorkResult::Failed(WorkError::Invalid)));
-        let WorkResult::Read(digest) = files.work(&FileWork::Hash { temp: temp() }) else { panic!("not read") };
         let expected = aws_lc_rs::digest::digest(&SHA256, b"hello world");
-        assert_eq!(&digest[..], expected.as_ref());
+        assert!(matches!(files.work(&FileWork::Sync { temp: temp() }), WorkResult::Sent));
+        // Once by what was summed up on the way, once by what lies there.
+        for _ in 0..2 {
+            let WorkResult::Read(digest) = files.work(&FileWork::Hash { temp: temp() }) else { panic!("not read") };
+            assert_eq!(&digest[..], expected.as_ref());
+        }
         for _ in 0..2 {
             let keep = FileWork::Keep { temp: temp(), reference: reference() };
             assert!(matches!(files.work(&keep), WorkResult::Sent));

@@ -13,6 +13,7 @@ mod enrol;
 mod meter;
 mod webhook;
 mod files;
+mod ftp;
 mod courier;
 mod work;
 mod clock;

@@ -8,12 +8,14 @@ use web::{House, Joined, Origins, Routes, text};
 use websocket::{Carried, MQTT};
 
 use crate::enrol::Office;
+use crate::ftp::Depot;
 use crate::keys;
 use crate::settings::Settings;
 
 pub(crate) fn routes(
     settings: &Settings,
     office: Arc<Office>,
+    depot: Arc<Depot>,
     front: &Arc<Front>,
     handle: &n2o::Handle<Chat>,
 ) -> Routes {
@@ -23,6 +25,7 @@ pub(crate) fn routes(
     routes.get("/health", |_| async { text("ok\n") });
     sockets(&mut routes, settings, front, handle);
     office.open(&mut routes);
+    depot.open(&mut routes);
     routes
 }
 

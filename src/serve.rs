@@ -18,6 +18,8 @@ use crate::cli::Start;
 use crate::courier::Courier;
 use crate::enrol::Office;
 use crate::failure::Failure;
+use crate::files::Files;
+use crate::ftp::Depot;
 use crate::greeting;
 use crate::home::{Home, Lock};
 use crate::keys;
@@ -130,7 +132,8 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
         settings.mqtt(),
     )?);
     let office = Office::new(inside.registrar.clone(), inside.handle.clone(), settings.limits);
-    let routes = routes::routes(settings, office, &front, &inside.handle);
+    let depot = Depot::new(office.clone(), inside.store.clone(), inside.files.clone(), settings.ftp.max);
+    let routes = routes::routes(settings, office, depot, &front, &inside.handle);
     let web = Arc::new(web::Front::bind(doorman, web_listeners(settings, &inside.tls), routes)?);
     let shells = remote::bind(&reachable(&settings.listen.shell))?;
 
@@ -172,6 +175,7 @@ struct Inside {
     registrar: Arc<Registrar>,
     tls: Arc<Tls>,
     store: Arc<Disk>,
+    files: Arc<Files>,
     courier: Arc<Courier>,
     handle: Handle<Chat>,
 }
@@ -189,14 +193,15 @@ impl Inside {
         let (vault, own) = (Vault::new(&key), Arc::new(Vault::new(&key)));
         let courier = Courier::new(home, settings, origin, store.clone(), own)?;
         let webhook = Webhook::new(home, settings)?;
+        let files = Arc::new(Files::new(home.files()));
         let (outputs, worker) =
-            Outputs::start(registrar.clone(), courier.clone(), &home.outbox(), home.files(), webhook);
+            Outputs::start(registrar.clone(), courier.clone(), &home.outbox(), files.clone(), webhook);
         let handle = host(home, settings, vault, &registrar, store.clone(), outputs.clone())?;
         outputs.attach(handle.clone());
         worker.run(handle.clone())?;
         courier.run(handle.clone())?;
         resume(&store, &handle)?;
-        Ok(Inside { registrar, tls, store, courier, handle })
+        Ok(Inside { registrar, tls, store, files, courier, handle })
     }
 
     /// Whom all listeners have in common.

@@ -37,6 +37,8 @@ const SHIPPED: &str = include_str!("../priv/chat.toml");
 
 /// Bytes of the largest packet that may be asked for.
 const PACKETS: RangeInclusive<usize> = 2 * limits::PACKET_OVERHEAD_BYTES..=limits::PACKET_MAX_BYTES;
+/// Bytes of the largest file that may be allowed, and of an account's: a tebibyte.
+const FILES: RangeInclusive<u64> = 1..=1 << 40;
 const RING_NODES: RangeInclusive<u64> = 1..=64;
 /// Listeners of one kind.
 const LISTENERS_MAX: usize = 16;
@@ -63,6 +65,7 @@ pub(crate) struct Settings {
     pub(crate) ring: Ring,
     pub(crate) queue: Queue,
     pub(crate) history: History,
+    pub(crate) ftp: Ftp,
     pub(crate) security: Security,
 }
 
@@ -236,6 +239,14 @@ pub(crate) struct History {
     pub(crate) mode: Mode,
 }
 
+/// FTP-8, bytes.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Ftp {
+    pub(crate) max: u64,
+    pub(crate) quota: u64,
+}
+
 /// SEC-7, SEC-8.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -273,6 +284,7 @@ impl Default for Settings {
             ring: Ring::default(),
             queue: Queue::default(),
             history: History::default(),
+            ftp: Ftp::default(),
             security: Security::default(),
         }
     }
@@ -328,6 +340,12 @@ impl Default for History {
     }
 }
 
+impl Default for Ftp {
+    fn default() -> Ftp {
+        Ftp { max: limits::FTP_FILE_BYTES, quota: limits::FTP_QUOTA_BYTES }
+    }
+}
+
 impl Listen {
     /// All of them, by what is spoken there.
     pub(crate) fn kinds(&self) -> [&Vec<SocketAddr>; 6] {
@@ -356,6 +374,8 @@ impl Settings {
             require_cms: self.security.require_cms,
             verify: self.security.verify,
             packet_max: self.mqtt.packet_max,
+            file_max: self.ftp.max,
+            file_quota: self.ftp.quota,
         })
     }
 

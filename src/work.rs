@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use ca::Authority;
 use ca::cms::{self, Trust};
-use chat::{Chat, Input, Job, Output, Sender, Signature, Work, WorkError, WorkResult};
+use chat::{Chat, FileWork, Input, Job, Output, Sender, Signature, Work, WorkError, WorkResult};
 use n2o::{Handle, Performer};
 
 use crate::courier::Courier;
@@ -35,6 +35,8 @@ pub(crate) struct Outputs {
     signatures: SyncSender<Job>,
     /// So have files.
     files: SyncSender<Job>,
+    /// And waiting for the disk, so that others are written meanwhile.
+    syncs: SyncSender<Job>,
     registrar: Arc<Registrar>,
     courier: Arc<Courier>,
     handle: OnceLock<Handle<Chat>>,
@@ -53,19 +55,23 @@ impl Outputs {
         registrar: Arc<Registrar>,
         courier: Arc<Courier>,
         outbox: &Path,
-        files: PathBuf,
+        files: Arc<Files>,
         webhook: Option<Arc<Webhook>>,
     ) -> (Arc<Outputs>, Worker) {
         let (jobs, waiting) = sync_channel(JOBS_MAX);
         let (signatures, unverified) = sync_channel(JOBS_MAX);
         let (filing, unfiled) = sync_channel(JOBS_MAX);
+        let (syncs, unsynced) = sync_channel(JOBS_MAX);
         let web = webhook.map(|webhook| Web { runtime: tokio::runtime::Handle::current(), webhook });
         let (own, handle) = (registrar.clone(), OnceLock::new());
-        let outputs = Outputs { jobs, signatures, files: filing, registrar: own, courier, handle, web };
-        let desk = Desk { registrar, outbox: outbox.join("codes"), files: Files::new(files), trust: Mutex::default() };
+        let outputs = Outputs { jobs, signatures, files: filing, syncs, registrar: own, courier, handle, web };
+        let desk = Desk { registrar, outbox: outbox.join("codes"), files, trust: Mutex::default() };
         (
             Arc::new(outputs),
-            Worker { lines: [("work", waiting), ("verify", unverified), ("files", unfiled)], desk: Arc::new(desk) },
+            Worker {
+                lines: [("work", waiting), ("verify", unverified), ("files", unfiled), ("sync", unsynced)],
+                desk: Arc::new(desk),
+            },
         )
     }
 
@@ -83,6 +89,7 @@ impl Outputs {
         }
         let line = match job.work {
             Work::Verify(_) => &self.signatures,
+            Work::File(FileWork::Sync { .. }) => &self.syncs,
             Work::File(_) => &self.files,
             Work::SendCode { .. } | Work::MailCode { .. } | Work::Issue { .. } => &self.jobs,
         };
@@ -131,7 +138,7 @@ fn answer(handle: &Handle<Chat>, job: &Job, result: WorkResult) {
 /// The threads' side.
 pub(crate) struct Worker {
     /// What each thread is called, and what it takes its jobs from.
-    lines: [(&'static str, Receiver<Job>); 3],
+    lines: [(&'static str, Receiver<Job>); 4],
     desk: Arc<Desk>,
 }
 
@@ -139,7 +146,7 @@ pub(crate) struct Worker {
 struct Desk {
     registrar: Arc<Registrar>,
     outbox: PathBuf,
-    files: Files,
+    files: Arc<Files>,
     /// By the revocation list that it was made with.
     trust: Mutex<Option<(Bytes, Arc<Trust>)>>,
 }
@@ -266,7 +273,7 @@ mod tests {
         let (settings, vault) = (Settings::default(), Arc::new(Vault::new(&[0; KEY_BYTES])));
         let origin = Origin { path: home.config(), must_be: false, profile: None };
         let courier = Courier::new(&home, &settings, &origin, store, vault).unwrap();
-        Outputs::start(registrar, courier, folder, home.files(), None).1.desk
+        Outputs::start(registrar, courier, folder, Arc::new(Files::new(home.files())), None).1.desk
     }
 
     fn phone() -> Phone {

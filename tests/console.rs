@@ -11,11 +11,14 @@ use tempfile::TempDir;
 struct Person {
     home: TempDir,
     url: String,
+    /// The authority that it is told to trust.
+    ca: Option<std::path::PathBuf>,
 }
 
 impl Person {
     fn register(server: &Server, phone: &str, name: &str) -> Person {
-        let person = Person { home: tempfile::tempdir().expect("a folder"), url: format!("mqtt://{}", server.mqtt()) };
+        let (home, url) = (tempfile::tempdir().expect("a folder"), format!("mqtt://{}", server.mqtt()));
+        let person = Person { home, url, ca: None };
         person.says(&[&format!("register {phone}"), &format!("name {name}")], "registered as");
         person
     }
@@ -33,6 +36,9 @@ impl Person {
     fn run(&self, commands: &[&str]) -> Output {
         let mut chat = Command::new(CHAT);
         chat.args(["client", "--fake", "--url", &self.url, "--home"]).arg(self.home.path());
+        if let Some(ca) = &self.ca {
+            chat.arg("--ca").arg(ca);
+        }
         commands.iter().for_each(|command| {
             chat.args(["-e", command]);
         });
@@ -72,6 +78,48 @@ fn three_people_talk_in_a_room() {
     ben.says(&["search link tea_club"], "Tea and cake (group)");
     ben.says(&["join tea_club"], "you are in the room Tea and cake");
     ann.says(&["history \"Tea and cake\""], "* Tea and cake: Ben joined");
+}
+
+/// In the clear by records, then sealed over HTTPS: it arrives, and lies on the server as nobody's reading.
+#[test]
+fn sec_6_t_7_a_file_is_sent_and_fetched() {
+    let server = Server::start();
+    let mut ann = Person::register(&server, "38001", "Ann");
+    let mut ben = Person::register(&server, "38002", "Ben");
+    befriend(&ann, &ben, "38002", "ann");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let words = b"meet me at the bridge ".repeat(60_000);
+    std::fs::write(path("a letter.txt"), &words).expect("written");
+
+    ann.says(&[&format!("file ben \"{}\" for you", path("a letter.txt"))], "a letter.txt is there");
+    let seen = ben.says(&["history ann", &format!("get {}", path("plain"))], "for you | [a letter.txt, 1.3 MiB: get]");
+    assert!(seen.contains("plain is here"), "{seen}");
+    assert!(std::fs::read(path("plain")).expect("fetched") == words);
+    let again = ben.run(&["history ann", &format!("get {}", path("plain"))]);
+    assert!(!again.status.success(), "what is there stays");
+
+    // Both know the authority now, and come by wss: so files go by HTTPS.
+    for person in [&mut ann, &mut ben] {
+        person.url = format!("wss://localhost:{}", server.https().port());
+        person.ca = Some(server.root_certificate());
+        person.says(&["me"], "");
+    }
+    ann.says(&[&format!("file ben \"{}\"", path("a letter.txt"))], "a letter.txt is there");
+    let seen = ben.says(&["history ann", &format!("get {}", path("sealed"))], "(sealed, verified)");
+    assert!(seen.contains("[a letter.txt, 1.3 MiB: get]"), "{seen}");
+    assert!(std::fs::read(path("sealed")).expect("fetched") == words);
+    let kept = files(&server.home().join("files"));
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    let open =
+        |file: &std::path::PathBuf| std::fs::read(file).expect("a file").windows(6).any(|part| part == b"bridge");
+    assert_eq!(kept.iter().filter(|file| open(file)).count(), 1, "one is sealed");
+}
+
+/// All files below a folder.
+fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let inside = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    inside.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl Office {
     /// By token, by invite, or by a certificate that is bound already.
     async fn enrol(&self, asked: &Asked) -> Answer {
         let request = self.request(asked)?;
-        let done = match credentials(asked) {
+        let done = match credentials(&asked.headers) {
             Some(Credentials::Bearer { client, token }) => self.by_token(&client, token, request).await,
             Some(Credentials::Basic { user, password }) => match ClientId::parse(user.as_bytes()).map(|id| id.kind()) {
                 Ok(ClientKind::Device(..)) => self.by_token(&user, password, request).await,

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{LISTENERS_MAX, PACKETS, Profile, RING_NODES, Settings};
+use super::{FILES, LISTENERS_MAX, PACKETS, Profile, RING_NODES, Settings};
 use crate::failure::Failure;
 
 const DEV: &str = include_str!("../../priv/dev.toml");
@@ -58,6 +58,9 @@ impl Settings {
             return Err(format!("mqtt.packet_max is {} to {} bytes", PACKETS.start(), PACKETS.end()));
         }
         mqtt::Rule::check(&self.rules())?;
+        if !FILES.contains(&self.ftp.max) || !FILES.contains(&self.ftp.quota) {
+            return Err(format!("ftp.max and ftp.quota are {} to {} bytes", FILES.start(), FILES.end()));
+        }
         if !RING_NODES.contains(&self.ring.nodes) {
             return Err(format!("ring.nodes is {} to {}", RING_NODES.start(), RING_NODES.end()));
         }
@@ -147,6 +150,7 @@ mod tests {
         assert!(error("push.web.subject = 'me@example.org'").contains("mailto:"));
         assert!(error("topics.free = [{ filter = 'a#' }]").contains("topics.free"));
         assert!(error("topics.free = [{ read = ['anna'] }]").contains("filter"));
+        assert!(error("ftp.max = 0").contains("ftp.max"));
         assert!(error("ring.nodes = 0").contains("ring.nodes"));
     }
 

@@ -21,7 +21,7 @@ mod cipher;
 mod file;
 
 pub use fault::Fault;
-pub use file::{FILE_KEY_BYTES, FILE_MAX, FileKey, open_file, seal_file};
+pub use file::{FILE_KEY_BYTES, FILE_MAX, FILE_PART, FILE_TAG, FileKey, open_file, seal_file};
 pub use identity::Identity;
 pub use open::{is_sealed, open};
 pub use seal::{can_receive, seal};

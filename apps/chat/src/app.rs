@@ -120,6 +120,7 @@ impl App for Chat {
     fn bounce(&self, _name: &Name, input: &Input) -> Option<Bounce<Chat>> {
         match input {
             Input::Call(call) => Some(effects::failed(&call.who)),
+            Input::Upload(upload) => Some(effects::failed(&upload.who)),
             Input::Claim(news) | Input::Claimed(news) => Some(effects::failed(&news.who)),
             Input::Search(search) => Some(effects::failed(search.who())),
             Input::Seek(seek) => Some(effects::failed(seek.who())),

@@ -11,9 +11,9 @@ use proto::topic::Owner;
 use proto::topic::Topic;
 use proto::{Outcome, Refusal};
 
-use crate::door::Verdict;
+use crate::door::{Out, Verdict};
 use crate::rows::{self, Kept, NOTICE};
-use crate::{Also, Answer, Chat, Cx, Fx, Group, Input, Name, Notice, Transient, Who};
+use crate::{Also, Answer, Chat, Cx, Fx, Group, Input, Name, Notice, Output, Port, Transient, Who};
 
 /// `err(C)`, encoded.
 pub(crate) fn refused(refusal: Refusal) -> Bytes {
@@ -32,6 +32,9 @@ pub(crate) fn answer(fx: &mut Fx, who: &Who, records: Vec<Bytes>) {
 
 /// A part of an answer; more follows, and ends the call.
 pub(crate) fn answer_part(fx: &mut Fx, who: &Who, records: Vec<Bytes>) {
+    if let Some(port) = &who.beside {
+        return say(fx, port, who, records);
+    }
     if !records.is_empty() {
         let part = Answer { connection: who.connection, call: who.call, records, end: None, also: Also::Nothing };
         fx.tell(Name::Session(who.session.clone()), Input::Answer(Box::new(part)));
@@ -45,14 +48,28 @@ pub(crate) fn refuse(fx: &mut Fx, who: &Who, refusal: Refusal) {
 
 /// What the session of a caller is told when nobody is left to answer it.
 pub(crate) fn failed(who: &Who) -> Bounce<Chat> {
+    if let Some(port) = &who.beside {
+        let out = Out::Answer { call: who.call, payload: refused(Refusal::Internal) };
+        return Bounce::Emit(Output::Port(port.clone(), out));
+    }
     let failed = Input::Failed { connection: who.connection, call: who.call };
     Bounce::Tell(Name::Session(who.session.clone()), failed)
 }
 
 /// Ends a call, with something for the session to do besides.
 pub(crate) fn answer_also(fx: &mut Fx, who: &Who, records: Vec<Bytes>, also: Also) {
+    if let Some(port) = &who.beside {
+        return say(fx, port, who, records);
+    }
     let answer = Answer { connection: who.connection, call: who.call, records, end: Some(Verdict::Done), also };
     fx.tell(Name::Session(who.session.clone()), Input::Answer(Box::new(answer)));
+}
+
+/// To a device that asks beside its connections.
+fn say(fx: &mut Fx, port: &Arc<Port>, who: &Who, records: Vec<Bytes>) {
+    for payload in records {
+        fx.emit(Output::Port(port.clone(), Out::Answer { call: who.call, payload }));
+    }
 }
 
 /// Who has seen a notice already, as the answer to its request (G-8).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proto::Record;
 use proto::ids::{DevKey, FeedId, Nick, Phone, PhoneId, RoomId};
-use proto::records::{Desc, Link, Roster, Star};
+use proto::records::{Desc, Ftp, Link, Roster, Star};
 use proto::topic::Topic;
 
 use crate::door::{Bye, Certificate, Denied, Gone, Hello, Origin, Role, Source, Verdict};
@@ -85,6 +85,8 @@ pub enum Input {
     },
     /// A request, to the owner of the state it is about.
     Call(Box<Call>),
+    /// A step of a transfer that no record says, by a device beside its connections. To the files of its account.
+    Upload(Box<Upload>),
     /// What the owner answers. To the session.
     Answer(Box<Answer>),
     /// A part of the account's Profile for a connection that is sent it without asking (CON-5). To the session.
@@ -427,6 +429,8 @@ pub struct Who {
     pub certificate: Option<Arc<Certificate>>,
     /// Where the request comes from, if that is limited (section 11).
     pub source: Option<Source>,
+    /// No session asks, but the device beside its connections, and is answered here.
+    pub beside: Option<Arc<Port>>,
 }
 
 impl Who {
@@ -441,6 +445,22 @@ impl Who {
 pub struct Call {
     pub who: Who,
     pub record: Record,
+}
+
+/// FTP from the web.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    pub who: Who,
+    pub ftp: Ftp,
+    pub step: Step,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// FTP-2, and more follows: the answer need not wait for the disk.
+    More,
+    /// The transfer is given up.
+    Drop,
 }
 
 /// An owner's answer, or a part of it.

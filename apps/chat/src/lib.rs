@@ -5,6 +5,7 @@
 //! Nothing here knows a socket, a clock or a thread: the process model (crate `n2o`) runs it, on a ring of threads or in a simulator.
 
 mod app;
+pub mod beside;
 pub mod door;
 mod effects;
 mod input;
@@ -23,7 +24,7 @@ mod vault;
 pub use app::{Chat, Process};
 pub use input::{
     Account, Admit, Admitted, Also, Answer, Call, CallEnded, Command, Confirming, Enrol, Founding, Friendship, Input,
-    Letter, Notice, Refresh, Seat, Starred, Tick, Transient, Who, WorkError, WorkResult,
+    Letter, Notice, Refresh, Seat, Starred, Step, Tick, Transient, Upload, Who, WorkError, WorkResult,
 };
 pub use name::{Group, Name};
 pub use names::{Known, account_of};

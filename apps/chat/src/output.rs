@@ -43,15 +43,19 @@ pub enum Work {
     Issue { request: Bytes, phone: Phone, device: DevKey },
 }
 
-/// What is done with files, which lie outside the store. What ends well is on the disk. A name in `temp` is made of hexadecimal digits,
+/// What is done with files, which lie outside the store. What ends well is on the disk, but for [`FileWork::Append`]. A name in `temp` is made of hexadecimal digits,
 /// a reference as FTP-3 says.
 #[derive(Debug, Clone)]
 pub enum FileWork {
-    /// Writes at `offset`, which is where the file ends; what lies beyond is cut off before.
+    /// Writes at `offset`, which is where the file ends; what lies beyond is cut off before. After a crash it may be gone.
     Append {
         temp: Bytes,
         offset: u64,
         data: Bytes,
+    },
+    /// What was written before this was asked for is on the disk. It may run beside what is asked for later.
+    Sync {
+        temp: Bytes,
     },
     /// SHA-256 of all that was written, by [`WorkResult::Read`](crate::WorkResult::Read).
     Hash {

@@ -190,6 +190,7 @@ impl Session {
             | Input::PushTaken { .. }
             | Input::Erase { .. }
             | Input::CallEnded(_)
+            | Input::Upload(_)
             | Input::Revoked { .. } => {}
         }
         Ok(())
@@ -278,6 +279,7 @@ impl Link {
             device: self.device.clone(),
             certificate: self.hello.certificate.clone(),
             source: self.hello.source.filter(|_| self.rate.is_limited()),
+            beside: None,
         }
     }
 

@@ -43,6 +43,10 @@ pub struct Settings {
     pub verify: bool,
     /// Largest record, in bytes.
     pub packet_max: usize,
+    /// `ftp.max` (FTP-8): largest file, in bytes.
+    pub file_max: u64,
+    /// `ftp.quota` (FTP-8): files of one account, in bytes.
+    pub file_quota: u64,
 }
 
 /// A way to prove a number (ID-11).
@@ -119,6 +123,8 @@ impl Default for Settings {
             require_cms: false,
             verify: false,
             packet_max: limits::PACKET_BYTES,
+            file_max: limits::FTP_FILE_BYTES,
+            file_quota: limits::FTP_QUOTA_BYTES,
         }
     }
 }

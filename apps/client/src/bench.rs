@@ -4,6 +4,7 @@
 
 mod accounts;
 mod fanout;
+mod files;
 mod fleet;
 mod flow;
 mod idle;
@@ -82,6 +83,8 @@ pub enum Load {
     Profile(profile::ProfileArgs),
     /// Connecting, again and again
     Logins(logins::LoginsArgs),
+    /// A large file up and down
+    Files(files::FilesArgs),
 }
 
 /// Makes the load that `args` say and prints what was measured.
@@ -97,6 +100,7 @@ pub async fn bench(args: BenchArgs) -> Result<(), Error> {
         Load::Room(room) => room::run(args, room).await,
         Load::Profile(profile) => profile::run(args, profile).await,
         Load::Logins(logins) => logins::run(args, logins).await,
+        Load::Files(files) => files::run(args, files).await,
     }
 }
 

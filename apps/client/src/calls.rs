@@ -10,6 +10,7 @@ mod talk;
 pub(crate) use account::login_of;
 pub use account::{Account, Enrolment, Registered};
 pub use book::Peer;
+pub(crate) use file::checked;
 pub(crate) use talk::fresh_msg_id;
 pub use talk::{Sent, private};
 

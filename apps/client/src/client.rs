@@ -1,5 +1,6 @@
 //! The handle that calls are made through.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use proto::Record;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{Command, Engine};
+use crate::files::Web;
 use crate::inbox::{Events, inbox};
 use crate::link::Link;
 use crate::mqtt::Qos;
@@ -21,6 +23,8 @@ pub(crate) const REQUESTS: &str = "events/1//api/anon//";
 pub struct Client {
     commands: mpsc::Sender<Command>,
     call_timeout: std::time::Duration,
+    /// How files go, where not by records.
+    pub(crate) web: Option<Arc<Web>>,
 }
 
 impl Client {
@@ -29,9 +33,9 @@ impl Client {
         let (link, connack) = Link::open(&options).await?;
         let (commands, orders) = mpsc::channel(crate::CALLS_MAX);
         let (inbox, events) = inbox(options.receive_max);
-        let call_timeout = options.call_timeout;
+        let (call_timeout, web) = (options.call_timeout, Web::of(&options).map(Arc::new));
         tokio::spawn(Engine::new(options, inbox, orders).run(link, connack));
-        Ok((Client { commands, call_timeout }, events))
+        Ok((Client { commands, call_timeout, web }, events))
     }
 
     /// Makes one call of the protocol and waits for its whole answer, of one record or several.
@@ -65,6 +69,19 @@ impl Client {
         if self.order(Command::Close { done }).await.is_ok() {
             let _ = ended.await;
         }
+    }
+
+    /// Makes a call whose answer is waited for later: calls are sent and answered in their order.
+    pub(crate) async fn ask(
+        &self,
+        record: &Record,
+        answer: Answer,
+    ) -> Result<oneshot::Receiver<Result<Vec<Record>, Error>>, Error> {
+        let (done, result) = oneshot::channel();
+        let (topic, payload) = (REQUESTS.to_owned(), etf::encode(record));
+        let (repeat, deadline) = (Answer::may_repeat(record), Instant::now() + self.call_timeout);
+        self.order(Command::Call(Request { topic, payload, answer, repeat, deadline, done })).await?;
+        Ok(result)
     }
 
     async fn request(&self, topic: String, payload: Bytes, answer: Answer, repeat: bool) -> Result<Vec<Record>, Error> {

@@ -1,6 +1,7 @@
 //! `chat client`: a line console for people, over the client library.
 
 mod command;
+mod bar;
 mod book;
 mod seen;
 mod session;
@@ -25,6 +26,9 @@ pub struct ConsoleArgs {
     /// times, the next is tried where one leads nowhere
     #[arg(long)]
     pub url: Vec<Url>,
+    /// Where the server takes files by HTTPS: https://host:port; by default at a wss address of --url, else by records
+    #[arg(long)]
+    pub files: Option<Url>,
     /// Folder in which this device keeps who it is
     #[arg(long, default_value = ".chat-client")]
     pub home: PathBuf,

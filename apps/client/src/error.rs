@@ -39,6 +39,9 @@ pub enum Error {
     NoWebSocket(String),
     #[error("TLS: {0}")]
     Tls(String),
+    /// By HTTP, where a file was to be handed over.
+    #[error("the server answers {0}")]
+    Answered(u16),
     /// Content could not be sealed, opened or trusted (SEC-5, SEC-6).
     #[error("sealed content: {0}")]
     Sealed(#[from] ca::cms::Fault),
@@ -69,6 +72,8 @@ impl Error {
             // Taken over, ended or expired elsewhere: coming back would fight for the place (CON-7, AUTH-13, AUTH-14).
             Error::Closed(reason) => !matches!(reason, 0x8e | 0x98 | 0x87 | 0x00),
             Error::Disconnected | Error::TimedOut | Error::Io(_) => true,
+            // Somebody else wrote there, too many at once, or a fault of its own: it may be otherwise the next time.
+            Error::Answered(code) => matches!(code, 408 | 409 | 423 | 429 | 500..),
             Error::Tls(_) | Error::NoWebSocket(_) | Error::Malformed(_) => true,
             Error::Refused { .. } | Error::NotPublished(_) | Error::NotSubscribed(_) | Error::Unexpected(_) => false,
             Error::Busy | Error::Url(_) | Error::Record(_) | Error::Local(_) | Error::Sealed(_) => false,
@@ -90,6 +95,8 @@ fn refusal(code: &str, detail: Option<&str>) -> String {
         "invalid_nick" => "that cannot be a nick",
         "banned" => "you are blocked there",
         "limit" => "there are as many as there may be",
+        "too_large" => "that is larger than this server takes",
+        "not_found" => "there is no such thing, or not for you",
         "not_supported" => "this server does not offer that",
         "invalid_data" => "the server cannot make sense of that",
         "session_not_found" => "there is no such device",

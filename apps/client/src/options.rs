@@ -40,6 +40,8 @@ impl Carrier {
         match scheme {
             "tcp" => Some(Carrier::Tcp),
             "ssl" | "tls" => Some(Carrier::Tls),
+            "http" => Some(Carrier::WebSocket),
+            "https" => Some(Carrier::WebSocketTls),
             own => Carrier::ALL.into_iter().find(|carrier| carrier.scheme().0 == own),
         }
     }
@@ -150,6 +152,8 @@ pub struct Options {
     pub url: Url,
     /// Other ways to the same server, tried in this order where the one before leads nowhere.
     pub others: Vec<Url>,
+    /// Where files are handed over by HTTPS; without it at the first of these that is `wss`, else by records.
+    pub files: Option<Url>,
     /// `reg_…` to register, `emqttd_…` as a verified device (SPEC ID-6).
     pub client_id: String,
     /// The device's token (ID-7); none where the certificate is enough.
@@ -177,6 +181,7 @@ impl Options {
         Options {
             url,
             others: Vec::new(),
+            files: None,
             client_id: client_id.into(),
             token: None,
             tls: None,

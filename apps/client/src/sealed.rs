@@ -13,6 +13,7 @@ use proto::{Desc, Feature, Mark, Message, MessageLink, Several};
 
 use crate::Error;
 
+pub(crate) use file::sealed_part;
 pub use file::{file_key, file_part};
 pub use people::{News, People};
 pub use replays::Replays;

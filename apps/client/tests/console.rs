@@ -25,6 +25,15 @@ fn commands_are_read_with_their_words() {
     assert_eq!(parsed("history 38002_2"), Command::History { who: Some(who.clone()), count: 20 });
     assert_eq!(parsed("history 38002_2 100"), Command::History { who: Some(who), count: 100 });
     assert_eq!(parsed("call Profile{status=get}"), Command::Call { record: "Profile{status=get}".into() });
+    let file = |who: Option<&str>, path: &str, text: &str| Command::File {
+        who: who.map(str::to_owned),
+        path: path.into(),
+        text: text.into(),
+    };
+    assert_eq!(parsed("file ben \"a cake.png\" look at it"), file(Some("ben"), "a cake.png", "look at it"));
+    assert_eq!(Command::parse("/file cake.png", true).expect("a command"), file(None, "cake.png", ""));
+    assert_eq!(parsed("get #12 here"), Command::Get { number: Some(12), place: Some("here".into()) });
+    assert_eq!(parsed("get"), Command::Get { number: None, place: None });
     assert_eq!(parsed("   "), Command::Nothing);
 }
 
@@ -58,9 +67,9 @@ fn rooms_and_messages_are_named_by_words_quotes_and_numbers() {
 #[test]
 fn help_names_every_command() {
     for word in [
-        "register", "friend", "accept", "revoke", "ban", "unban", "who", "search", "write", "send", "history", "reply",
-        "edit", "delete", "star", "stars", "unstar", "room", "link", "join", "me", "nick", "name", "devices", "end",
-        "call", "help", "quit",
+        "register", "friend", "accept", "revoke", "ban", "unban", "who", "search", "write", "send", "file", "get",
+        "history", "reply", "edit", "delete", "star", "stars", "unstar", "room", "link", "join", "me", "nick", "name",
+        "devices", "end", "call", "help", "quit",
     ] {
         assert!(HELP.split(|letter: char| !letter.is_alphabetic()).any(|said| said == word), "{word}");
         let says = Command::parse(word, false).err().map(|error| error.to_string()).unwrap_or_default();

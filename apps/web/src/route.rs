@@ -63,6 +63,45 @@ pub struct Asked {
     pub peer: Arc<Peer>,
 }
 
+/// One request whose body is still to come.
+pub struct Arriving {
+    pub method: Method,
+    pub uri: Uri,
+    pub headers: HeaderMap,
+    pub body: Coming,
+    pub peer: Arc<Peer>,
+}
+
+/// A body, taken as fast as whoever reads it wants it. It is for him to bound how much and how long.
+pub struct Coming(Incoming);
+
+impl Coming {
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// The connection is gone, or what comes is no body.
+    pub async fn next(&mut self) -> std::io::Result<Option<Bytes>> {
+        loop {
+            match self.0.frame().await {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data()
+                        && !data.is_empty()
+                    {
+                        return Ok(Some(data));
+                    }
+                }
+                Some(Err(broken)) => return Err(std::io::Error::other(broken)),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// How many bytes are to come, where the peer has said so.
+    pub fn length(&self) -> Option<u64> {
+        hyper::body::Body::size_hint(&self.0).exact()
+    }
+}
+
 /// A WebSocket that has been opened.
 pub struct Joined {
     pub socket: Socket,
@@ -73,7 +112,12 @@ pub struct Joined {
 }
 
 type Answer = Pin<Box<dyn Future<Output = Reply>>>;
-type Handler = Box<dyn Fn(Asked) -> Answer + Send + Sync>;
+/// Who answers, and what is done with the body before.
+enum Handler {
+    /// It is read, up to so many bytes.
+    Whole(usize, Box<dyn Fn(Asked) -> Answer + Send + Sync>),
+    Streamed(Box<dyn Fn(Arriving) -> Answer + Send + Sync>),
+}
 type Talk = Arc<dyn Fn(Joined) -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
 
 /// The table of routes; it is complete before the first request.
@@ -96,7 +140,6 @@ struct Door {
 struct Route {
     method: Method,
     path: &'static str,
-    body_max: usize,
     handler: Handler,
 }
 
@@ -131,8 +174,21 @@ impl Routes {
     ) where
         A: Future<Output = Reply> + 'static,
     {
-        let handler: Handler = Box::new(move |asked| Box::pin(handler(asked)));
-        self.routes.push(Route { method, path, body_max, handler });
+        let handler = Handler::Whole(body_max, Box::new(move |asked| Box::pin(handler(asked))));
+        self.routes.push(Route { method, path, handler });
+    }
+
+    /// The same where the handler takes the body itself, as it comes.
+    pub fn stream<A>(
+        &mut self,
+        method: Method,
+        path: &'static str,
+        handler: impl Fn(Arriving) -> A + Send + Sync + 'static,
+    ) where
+        A: Future<Output = Reply> + 'static,
+    {
+        let handler = Handler::Streamed(Box::new(move |arriving| Box::pin(handler(arriving))));
+        self.routes.push(Route { method, path, handler });
     }
 
     /// Opens a WebSocket for a client that offers `protocol`, or for any where there is none; the first that fits counts. Messages
@@ -225,11 +281,14 @@ fn covers(pattern: &str, path: &str) -> bool {
 impl Route {
     async fn answer(&self, request: Request<Incoming>, peer: Arc<Peer>) -> Reply {
         let (parts, body) = request.into_parts();
-        let body = match read(&parts.headers, body, self.body_max).await {
-            Ok(body) => body,
-            Err(refused) => return status(refused),
-        };
-        (self.handler)(Asked { method: parts.method, uri: parts.uri, headers: parts.headers, body, peer }).await
+        let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
+        match &self.handler {
+            Handler::Whole(body_max, handler) => match read(&headers, body, *body_max).await {
+                Ok(body) => handler(Asked { method, uri, headers, body, peer }).await,
+                Err(refused) => status(refused),
+            },
+            Handler::Streamed(handler) => handler(Arriving { method, uri, headers, body: Coming(body), peer }).await,
+        }
     }
 }
 

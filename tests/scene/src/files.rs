@@ -1,4 +1,4 @@
-//! The simulated server's files: what a disk would hold, which no crash takes away.
+//! The simulated server's files: what a disk would hold, as a crash leaves it.
 
 use std::collections::HashMap;
 
@@ -10,9 +10,18 @@ use chat::{FileWork, WorkError, WorkResult};
 pub(crate) struct Files {
     parts: HashMap<Bytes, Vec<u8>>,
     whole: HashMap<Bytes, Vec<u8>>,
+    /// How much of a part a loss of power leaves.
+    synced: HashMap<Bytes, usize>,
 }
 
 impl Files {
+    /// The power is lost: what was written only is gone.
+    pub(crate) fn crash(&mut self) {
+        for (temp, part) in &mut self.parts {
+            part.truncate(self.synced.get(temp).copied().unwrap_or_default());
+        }
+    }
+
     pub(crate) fn work(&mut self, work: FileWork) -> WorkResult {
         self.perform(work).unwrap_or(WorkResult::Failed(WorkError::Invalid))
     }
@@ -24,6 +33,11 @@ impl Files {
                 let offset = usize::try_from(offset).ok().filter(|offset| *offset <= part.len())?;
                 part.truncate(offset);
                 part.extend_from_slice(&data);
+                WorkResult::Sent
+            }
+            FileWork::Sync { temp } => {
+                let length = self.parts.get(&temp)?.len();
+                self.synced.insert(temp, length);
                 WorkResult::Sent
             }
             FileWork::Hash { temp } => WorkResult::Read(digest(self.parts.get(&temp)?)),

@@ -497,6 +497,7 @@ impl Stage for Simulated {
 
     fn crash(&mut self) -> Result<(), String> {
         self.sim.crash();
+        self.files.crash();
         self.resume();
         self.links.values_mut().for_each(|link| link.open = false);
         self.begin();

@@ -11,6 +11,11 @@ pub const FILE_MAX: usize = 100 << 20;
 /// Bytes of its key.
 pub const FILE_KEY_BYTES: usize = 32;
 
+/// Plain bytes of each part of a file that is sealed in parts, but the last.
+pub const FILE_PART: usize = 1 << 20;
+/// Bytes by which a sealed part is longer.
+pub const FILE_TAG: usize = 16;
+
 /// What opens one file, and only that one: a nonce is never used twice because a key is not.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FileKey {
@@ -26,11 +31,9 @@ pub fn seal_file(content: &[u8]) -> Result<(Vec<u8>, FileKey), Fault> {
     if content.len() > FILE_MAX {
         return Err(Fault::TooLong);
     }
-    let mut own = FileKey { key: Zeroizing::new([0; FILE_KEY_BYTES]), nonce: [0; NONCE_LEN] };
-    rand::fill(&mut *own.key)?;
-    rand::fill(&mut own.nonce)?;
+    let own = FileKey::fresh()?;
     let mut sealed = content.to_vec();
-    own.cipher()?.seal_in_place_append_tag(own.fresh(), Aad::empty(), &mut sealed)?;
+    own.cipher()?.seal_in_place_append_tag(own.nonce_of_all(), Aad::empty(), &mut sealed)?;
     Ok((sealed, own))
 }
 
@@ -43,19 +46,61 @@ pub fn open_file(sealed: &[u8], own: &FileKey) -> Result<Vec<u8>, Fault> {
         return Err(Fault::TooLong);
     }
     let mut content = sealed.to_vec();
-    let opened = own.cipher()?.open_in_place(own.fresh(), Aad::empty(), &mut content);
+    let opened = own.cipher()?.open_in_place(own.nonce_of_all(), Aad::empty(), &mut content);
     let length = opened.map_err(|_| Fault::Unreadable)?.len();
     content.truncate(length);
     Ok(content)
 }
 
 impl FileKey {
+    /// For a new file.
+    ///
+    /// # Errors
+    /// `Crypto`.
+    pub fn fresh() -> Result<FileKey, Fault> {
+        let mut own = FileKey { key: Zeroizing::new([0; FILE_KEY_BYTES]), nonce: [0; NONCE_LEN] };
+        rand::fill(&mut *own.key)?;
+        rand::fill(&mut own.nonce)?;
+        Ok(own)
+    }
+
+    /// Seals a part in place; parts count from 0, and the last one says that it is. So a file can be read and sent as it comes, and
+    /// whoever opens it part by part sees if one is missing, even at the end.
+    ///
+    /// # Errors
+    /// `Crypto`.
+    pub fn seal_part(&self, number: u32, is_last: bool, part: &mut Vec<u8>) -> Result<(), Fault> {
+        let place = Aad::from([u8::from(is_last)]);
+        Ok(self.cipher()?.seal_in_place_append_tag(self.nonce_of(number), place, part)?)
+    }
+
+    /// Opens a part in place.
+    ///
+    /// # Errors
+    /// `Unreadable`: another key, another part, or it was changed.
+    pub fn open_part(&self, number: u32, is_last: bool, part: &mut Vec<u8>) -> Result<(), Fault> {
+        let place = Aad::from([u8::from(is_last)]);
+        let opened = self.cipher()?.open_in_place(self.nonce_of(number), place, part);
+        let length = opened.map_err(|_| Fault::Unreadable)?.len();
+        part.truncate(length);
+        Ok(())
+    }
+
     fn cipher(&self) -> Result<LessSafeKey, Fault> {
         Ok(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &*self.key)?))
     }
 
-    fn fresh(&self) -> Nonce {
+    fn nonce_of_all(&self) -> Nonce {
         Nonce::assume_unique_for_key(self.nonce)
+    }
+
+    /// Each part has its own, so that none can stand in the place of another.
+    fn nonce_of(&self, number: u32) -> Nonce {
+        let mut nonce = self.nonce;
+        for (byte, count) in nonce.iter_mut().rev().zip(number.to_le_bytes()) {
+            *byte ^= count;
+        }
+        Nonce::assume_unique_for_key(nonce)
     }
 }
 

@@ -5,7 +5,8 @@ use proto::Record;
 use proto::ids::Phone;
 
 use crate::protocol::ftp::{self, Shelf};
-use crate::{Call, Chat, Cx, Fx, Input, Tick};
+use crate::protocol::work::Task;
+use crate::{Call, Chat, Cx, Fx, Input, Tick, Upload};
 
 pub struct Files {
     shelf: Shelf,
@@ -28,6 +29,17 @@ impl Files {
                     // Nothing else is routed here.
                     _ => Ok(()),
                 }
+            }
+            Input::Upload(upload) => {
+                let Upload { who, ftp, step } = *upload;
+                ftp::step(shelf, chat, cx, fx, &who, ftp, step)
+            }
+            Input::Errand(errand) => {
+                if let Task::Leave { .. } = &errand.task {
+                    ftp::abandon(shelf, cx, fx)?;
+                }
+                errand.go_on(fx);
+                Ok(())
             }
             Input::Worked { job, result } => ftp::worked(shelf, chat, cx, fx, job, result),
             Input::Resume => {

@@ -1,107 +1,37 @@
 //! FTP (FILE, SPEC 6.17): files in pieces, named by their content when they are whole. The bytes lie outside the store; a step says what
 //! is to be done with them, and goes on when it is on the disk.
 
+mod shelf;
+mod upload;
 mod refers;
 mod unused;
-
-use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use etf::{Atoms, Encode, Term};
 use n2o::Failure;
 use proto::Refusal;
-use proto::ids::Phone;
-use proto::limits::{FTP_CHUNK_BYTES, FTP_FILE_BYTES, FTP_QUOTA_BYTES};
+use proto::limits::FTP_CHUNK_BYTES;
 use proto::records::{Ftp, FtpEvent, FtpStatus, Ftpack, Ftpack10};
 
-use crate::effects::{answer, failed};
-use crate::input::{WorkError, WorkResult};
-use crate::output::{FileWork, Job, Work};
-use crate::rows::{self, STORED, Stored, TRANSFER, Transfer, UNUSED};
-use crate::{Chat, Cx, Fx, Name, Output, Who};
+use crate::effects::answer;
+use crate::input::{Step, WorkError, WorkResult};
+use crate::output::{FileWork, Job, Output, Work};
+use crate::rows::Transfer;
+use crate::{Chat, Cx, Fx, Name, Who};
 
 pub(crate) use refers::{check, enter, leave};
-pub(crate) use unused::{look, watch};
+pub(crate) use shelf::Shelf;
+use shelf::{Asker, Doing, Ended};
+pub(crate) use unused::{abandon, has_any, look, watch};
 
-/// Running and finished transfers of an account that are remembered; a further one is refused with `limit`.
-const TRANSFERS_MAX: usize = 64;
-/// Files of an account.
-const FILES_MAX: usize = 10_000;
 /// Characters of a name, which is a label only (FTP-8).
 const NAME_CHARS: usize = 255;
-const ID_BYTES: usize = 128;
+
+const CHUNK: u64 = FTP_CHUNK_BYTES as u64;
 
 const INIT: &[u8] = b"init";
 const SEND: &[u8] = b"send";
 const RECV: &[u8] = b"recv";
-
-/// What an account has stored, as far as it must be known to judge a request. All of it can be read from the store.
-pub(crate) struct Shelf {
-    pub(crate) phone: Phone,
-    /// Bytes of its files, and of those that are on their way.
-    pub(super) used: u64,
-    pub(super) files: usize,
-    /// Slow work, and who waits for it.
-    jobs: BTreeMap<u64, Waiting>,
-    /// It looks for what nobody needs when a timer fires.
-    pub(super) watched: bool,
-}
-
-/// A request whose bytes are being dealt with.
-struct Waiting {
-    who: Who,
-    asked: Asked,
-    then: Then,
-}
-
-/// A request, without its bytes.
-#[derive(Clone)]
-struct Asked {
-    ftp: Ftp,
-    /// It came with ten fields, and is answered so (C-6).
-    old: bool,
-}
-
-/// What the end of slow work means.
-enum Then {
-    /// So many bytes more are there.
-    Appended { key: Bytes, length: u64 },
-    /// The content is known.
-    Hashed { key: Bytes },
-    /// The file has its name.
-    Kept { key: Bytes },
-    /// Here are the bytes.
-    Read { size: u64 },
-}
-
-impl Shelf {
-    pub(crate) fn load(cx: &Cx<'_>, phone: &Phone) -> Result<Shelf, Failure> {
-        let mut shelf = Shelf { phone: phone.clone(), used: 0, files: 0, jobs: BTreeMap::new(), watched: false };
-        rows::each(cx.store, rows::STORED_OF, &rows::owned(phone, b""), |_, row| {
-            shelf.used += rows::decode::<u64>(row)?;
-            shelf.files += 1;
-            Ok(())
-        })?;
-        rows::each(cx.store, TRANSFER, &rows::owned(phone, b""), |_, row| {
-            let row: Transfer = rows::decode(row)?;
-            shelf.used += if row.reference.is_none() { row.size } else { 0 };
-            Ok(())
-        })?;
-        Ok(shelf)
-    }
-
-    /// Who waits for slow work, should the process fail.
-    pub(crate) fn last_words(&self) -> Vec<n2o::Bounce<Chat>> {
-        self.jobs.values().map(|waiting| failed(&waiting.who)).collect()
-    }
-
-    fn is_busy(&self, transfer: &Bytes) -> bool {
-        self.jobs.values().any(|waiting| match &waiting.then {
-            Then::Appended { key, .. } | Then::Hashed { key } | Then::Kept { key } => key == transfer,
-            Then::Read { .. } => false,
-        })
-    }
-}
 
 /// One request, and what it is judged by.
 struct Turn<'a, 'c> {
@@ -109,31 +39,28 @@ struct Turn<'a, 'c> {
     chat: &'a Chat,
     cx: &'a Cx<'c>,
     fx: &'a mut Fx,
-    who: &'a Who,
-    asked: Asked,
+    asker: Asker,
 }
 
-/// FTP-1 to FTP-9, by status.
+/// FTP-1 to FTP-9, by status; `old` when it came with ten fields.
 pub(crate) fn call(
     shelf: &mut Shelf,
     chat: &Chat,
     cx: &Cx<'_>,
     fx: &mut Fx,
     who: &Who,
-    mut ftp: Ftp,
+    ftp: Ftp,
     old: bool,
 ) -> Result<(), Failure> {
-    let data = ftp.data.take().unwrap_or_default();
-    ftp.filename = ftp.filename.as_deref().map(label);
-    let mut turn = Turn { shelf, chat, cx, fx, who, asked: Asked { ftp, old } };
-    match turn.asked.ftp.status.clone() {
+    let (mut turn, data) = Turn::new(shelf, chat, cx, fx, who, ftp, old);
+    match turn.asker.ftp.status.clone() {
         Some(FtpStatus::Text(status)) if status == INIT => turn.init(false),
         // FTP-5
         Some(FtpStatus::Event(_)) => {
-            turn.asked.ftp.status = Some(FtpStatus::Text(Bytes::from_static(INIT)));
+            turn.asker.ftp.status = Some(FtpStatus::Text(Bytes::from_static(INIT)));
             turn.init(true)
         }
-        Some(FtpStatus::Text(status)) if status == SEND => turn.send(data),
+        Some(FtpStatus::Text(status)) if status == SEND => turn.send(data, false),
         Some(FtpStatus::Text(status)) if status == RECV => turn.recv(),
         // FTP-9
         Some(FtpStatus::Text(_)) | None => {
@@ -143,135 +70,101 @@ pub(crate) fn call(
     }
 }
 
-impl Turn<'_, '_> {
-    /// FTP-1, FTP-4: opens a transfer or goes on with it; with `block=0` it only says how far it is.
-    fn init(&mut self, only_asks: bool) -> Result<(), Failure> {
-        let Some(key) = self.key() else { return self.refuse(0, Refusal::InvalidData) };
-        let only_asks = only_asks || self.asked.ftp.block == Some(0);
-        let size = self.asked.ftp.size.unwrap_or(0);
-        let row: Option<Transfer> = rows::read(self.cx.store, TRANSFER, &key)?;
-        // Of another size it is another file.
-        let row = row.filter(|row| only_asks || row.size == size || self.shelf.is_busy(&key));
-        match row {
-            Some(row) if row.reference.is_some() => {
-                let done = self.done(&row, INIT);
-                self.answer(vec![done]);
-                Ok(())
-            }
-            Some(row) if only_asks => self.tell(&row, row.have, 0),
-            Some(row) if self.shelf.is_busy(&key) => self.tell(&row, row.have, FTP_CHUNK_BYTES as u64),
-            // It was whole when the server ended.
-            Some(row) if row.have == row.size => self.finish(key, row),
-            Some(row) => {
-                let have = if self.asked.ftp.offset.unwrap_or(0) > row.have { 0 } else { row.have };
-                let row = Transfer { have, name: self.asked.ftp.filename.clone().unwrap_or_default(), ..row };
-                self.fx.put(TRANSFER, key, rows::encode(&row));
-                self.tell(&row, have, FTP_CHUNK_BYTES as u64)
-            }
-            None if only_asks => self.tell(&Transfer { size, ..Transfer::default() }, 0, 0),
-            None => self.begin(key, size),
-        }
+/// The same from the web, where a request says more than a record can.
+pub(crate) fn step(
+    shelf: &mut Shelf,
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    ftp: Ftp,
+    step: Step,
+) -> Result<(), Failure> {
+    let (mut turn, data) = Turn::new(shelf, chat, cx, fx, who, ftp, false);
+    match step {
+        Step::More => turn.send(data, true),
+        Step::Drop => turn.give_up(),
     }
+}
 
-    fn begin(&mut self, key: Bytes, size: u64) -> Result<(), Failure> {
-        let earlier: Option<Transfer> = rows::read(self.cx.store, TRANSFER, &key)?;
-        let freed = earlier.as_ref().filter(|row| row.reference.is_none()).map_or(0, |row| row.size);
-        let prefix = rows::owned(&self.shelf.phone, b"");
-        let running = self.cx.store.scan(TRANSFER, &kvs::Span::prefix(prefix).limit(TRANSFERS_MAX))?.len();
-        let refusal = match () {
-            () if size == 0 => Some(Refusal::InvalidData),
-            () if size > FTP_FILE_BYTES => Some(Refusal::TooLarge),
-            () if earlier.is_none() && running >= TRANSFERS_MAX => Some(Refusal::Limit),
-            () if self.shelf.files >= FILES_MAX => Some(Refusal::Limit),
-            () if (self.shelf.used - freed).saturating_add(size) > FTP_QUOTA_BYTES => Some(Refusal::Limit),
-            () => None,
-        };
-        if let Some(refusal) = refusal {
-            return self.refuse(0, refusal);
+/// Slow work has ended.
+pub(crate) fn worked(
+    shelf: &mut Shelf,
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    job: u64,
+    result: WorkResult,
+) -> Result<(), Failure> {
+    // What is removed nobody waits for.
+    let (asker, ended) = match shelf.jobs.remove(&job) {
+        Some(Doing::Sync { key, era, upto }) => {
+            let is_done = matches!(result, WorkResult::Sent);
+            return upload::synced(shelf, chat, cx, fx, key, era, upto, is_done);
         }
-        if let Some(earlier) = earlier {
-            unused::forget(self.shelf, self.fx, &earlier);
+        Some(Doing::For(asker, ended)) => (asker, ended),
+        None => return Ok(()),
+    };
+    let mut turn = Turn { shelf, chat, cx, fx, asker: *asker };
+    match (ended, result) {
+        (Ended::Write(piece), result) => turn.written(piece, result),
+        (Ended::Hash(key), WorkResult::Read(digest)) => turn.hashed(key, digest),
+        (Ended::Keep(key), WorkResult::Sent) => turn.kept(key),
+        (Ended::Read { size }, WorkResult::Read(data)) => {
+            let block = Some(data.len() as u64);
+            let ack = Ftpack { size: Some(size), block, data: Some(data), ..turn.blank() };
+            turn.answer(vec![ack]);
+            Ok(())
         }
-        let temp: String = self.cx.random::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
-        let name = self.asked.ftp.filename.clone().unwrap_or_default();
-        let row = Transfer { name, size, temp: temp.into(), began: self.cx.now.0, ..Transfer::default() };
-        self.shelf.used += size;
-        self.fx.put(TRANSFER, key, rows::encode(&row));
-        watch(self.shelf, self.cx, self.fx);
-        self.tell(&row, 0, FTP_CHUNK_BYTES as u64)
+        // The bytes that were sent are not there any more: it begins anew.
+        (Ended::Hash(key) | Ended::Keep(key), WorkResult::Failed(WorkError::Invalid)) => turn.lost(key),
+        (Ended::Read { .. }, WorkResult::Failed(WorkError::Invalid)) => turn.refuse(0, Refusal::NotFound),
+        (Ended::Hash(_) | Ended::Keep(_) | Ended::Read { .. }, _) => turn.refuse(0, Refusal::Internal),
     }
+}
 
-    /// FTP-2: the next bytes. Others than the next are not taken, so that a repeated chunk is harmless.
-    fn send(&mut self, data: Bytes) -> Result<(), Failure> {
-        let Some(key) = self.key() else { return self.refuse(0, Refusal::InvalidData) };
-        let Some(row) = rows::read::<Transfer>(self.cx.store, TRANSFER, &key)? else {
-            return self.refuse(0, Refusal::NotFound);
-        };
-        if row.reference.is_some() {
-            let (done, stop) = (self.done(&row, SEND), self.stop(&row));
-            self.answer(vec![done, stop]);
-            return Ok(());
-        }
-        if self.asked.ftp.offset != Some(row.have) || self.shelf.is_busy(&key) {
-            return self.tell(&row, row.have, FTP_CHUNK_BYTES as u64);
-        }
-        let length = data.len() as u64;
-        let fits = (1..=FTP_CHUNK_BYTES as u64).contains(&length) && row.have + length <= row.size;
-        if !fits || self.asked.ftp.block != Some(length) {
-            return self.refuse(row.have, Refusal::InvalidData);
-        }
-        let work = FileWork::Append { temp: row.temp, offset: row.have, data };
-        self.work(work, Then::Appended { key, length })
-    }
-
-    /// FTP-3: all bytes are there; what they are is found out, and then the file is given its name.
-    fn finish(&mut self, key: Bytes, row: Transfer) -> Result<(), Failure> {
-        match row.digest {
-            None => self.work(FileWork::Hash { temp: row.temp }, Then::Hashed { key }),
-            Some(digest) => {
-                let reference = self.reference(&digest);
-                self.work(FileWork::Keep { temp: row.temp, reference }, Then::Kept { key })
-            }
-        }
+impl<'a, 'c> Turn<'a, 'c> {
+    /// The request without its bytes, and these.
+    fn new(
+        shelf: &'a mut Shelf,
+        chat: &'a Chat,
+        cx: &'a Cx<'c>,
+        fx: &'a mut Fx,
+        who: &Who,
+        mut ftp: Ftp,
+        old: bool,
+    ) -> (Turn<'a, 'c>, Bytes) {
+        let data = ftp.data.take().unwrap_or_default();
+        ftp.filename = ftp.filename.as_deref().map(label);
+        (Turn { shelf, chat, cx, fx, asker: Asker { who: who.clone(), ftp, old } }, data)
     }
 
     /// FTP-6: a piece of a file, for whoever may have it (FTP-7).
     fn recv(&mut self) -> Result<(), Failure> {
-        let reference = self.asked.ftp.filename.clone().unwrap_or_default();
-        let stored = refers::fetchable(self.cx, self.who, &reference)?;
+        let reference = self.asker.ftp.filename.clone().unwrap_or_default();
+        let stored = refers::fetchable(self.cx, &self.asker.who, &reference)?;
         let Some(stored) = stored else { return self.refuse(0, Refusal::NotFound) };
-        let offset = self.asked.ftp.offset.unwrap_or(0);
-        let length = self.asked.ftp.block.unwrap_or(FTP_CHUNK_BYTES as u64).min(FTP_CHUNK_BYTES as u64);
+        let offset = self.asker.ftp.offset.unwrap_or(0);
+        let length = self.asker.ftp.block.unwrap_or(CHUNK).min(CHUNK);
         let length = length.min(stored.size.saturating_sub(offset));
         if length == 0 {
             let end = Ftpack { size: Some(stored.size), offset: Some(offset), block: Some(0), ..self.blank() };
             self.answer(vec![end]);
             return Ok(());
         }
-        self.work(FileWork::Read { reference, offset, length }, Then::Read { size: stored.size })
-    }
-
-    fn key(&self) -> Option<Bytes> {
-        let id = self.asked.ftp.id.as_deref().filter(|id| (1..=ID_BYTES).contains(&id.len()))?;
-        Some(rows::owned(&self.shelf.phone, id))
-    }
-
-    fn reference(&self, digest: &[u8]) -> Bytes {
-        format!("{}/{}", self.chat.vault.file_owner(&self.shelf.phone), hex(digest)).into()
-    }
-
-    fn work(&mut self, work: FileWork, then: Then) -> Result<(), Failure> {
-        let number = self.cx.id()?;
-        self.shelf.jobs.insert(number, Waiting { who: self.who.clone(), asked: self.asked.clone(), then });
-        let from = Name::Files(self.shelf.phone.clone());
-        self.fx.emit(Output::Work(Job { from, number, work: Work::File(work) }));
-        Ok(())
+        let doing = Doing::For(Box::new(self.asker.clone()), Ended::Read { size: stored.size });
+        work(self.shelf, self.cx, self.fx, FileWork::Read { reference, offset, length }, doing)
     }
 
     /// How far a transfer is.
     fn tell(&mut self, row: &Transfer, have: u64, block: u64) -> Result<(), Failure> {
-        let size = Some(row.size).filter(|size| *size > 0).or(self.asked.ftp.size);
-        let ack = Ftpack { size, offset: Some(have), block: Some(block), ..self.blank() };
+        let size = Some(row.size).filter(|size| *size > 0).or(self.asker.ftp.size);
+        let options = self.expires(row);
+        let filename = match self.asker.who.beside {
+            Some(_) => Some(row.name.clone()),
+            None => self.asker.ftp.filename.clone(),
+        };
+        let ack = Ftpack { filename, size, offset: Some(have), block: Some(block), options, ..self.blank() };
         self.answer(vec![ack]);
         Ok(())
     }
@@ -293,6 +186,7 @@ impl Turn<'_, '_> {
             offset: Some(row.size),
             block: Some(0),
             status: Some(FtpStatus::Text(Bytes::from_static(status))),
+            options: self.expires(row),
             ..self.blank()
         }
     }
@@ -302,112 +196,41 @@ impl Turn<'_, '_> {
         Ftpack { status: Some(FtpStatus::Event(stop)), ..self.done(row, SEND) }
     }
 
+    /// Until when a transfer lives, and that it has its file: the web says it.
+    fn expires(&self, row: &Transfer) -> Term {
+        let Some(began) = self.asker.who.beside.as_ref().map(|_| row.began).filter(|began| *began > 0) else {
+            return Term::nil();
+        };
+        let at = i64::try_from(began.saturating_add(unused::DAY_MS)).unwrap_or(i64::MAX);
+        let done = row.reference.as_ref().map(|_| Term::tuple(vec![Term::atom("state"), Term::atom("done")]));
+        let expires = Term::tuple(vec![Term::atom("expires"), Term::int(at)]);
+        Term::list([expires].into_iter().chain(done).collect())
+    }
+
     /// What every answer carries of its request.
     fn blank(&self) -> Ftpack {
-        let Ftp { id, sid, filename, meta, size, offset, block, status, .. } = self.asked.ftp.clone();
+        let Ftp { id, sid, filename, meta, size, offset, block, status, .. } = self.asker.ftp.clone();
         let data = Some(Bytes::new());
         Ftpack { id, sid, filename, meta, size, offset, block, data, status, options: Term::nil() }
     }
 
     fn answer(&mut self, acks: Vec<Ftpack>) {
-        let encoded = |ack: Ftpack| match self.asked.old {
+        let encoded = |ack: Ftpack| match self.asker.old {
             true => bytes_of(&Ftpack10::from(ack)),
             false => bytes_of(&ack),
         };
         let records = acks.into_iter().map(encoded).collect();
-        answer(self.fx, self.who, records);
+        answer(self.fx, &self.asker.who, records);
     }
 }
 
-/// Slow work has ended.
-pub(crate) fn worked(
-    shelf: &mut Shelf,
-    chat: &Chat,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    job: u64,
-    result: WorkResult,
-) -> Result<(), Failure> {
-    // What is removed nobody waits for.
-    let Some(Waiting { who, asked, then }) = shelf.jobs.remove(&job) else { return Ok(()) };
-    let mut turn = Turn { shelf, chat, cx, fx, who: &who, asked };
-    match (then, result) {
-        (Then::Appended { key, length }, WorkResult::Sent) => turn.appended(key, length),
-        (Then::Hashed { key }, WorkResult::Read(digest)) => turn.hashed(key, digest),
-        (Then::Kept { key }, WorkResult::Sent) => turn.kept(key),
-        (Then::Read { size }, WorkResult::Read(data)) => {
-            let block = Some(data.len() as u64);
-            let ack = Ftpack { size: Some(size), block, data: Some(data), ..turn.blank() };
-            turn.answer(vec![ack]);
-            Ok(())
-        }
-        // The bytes that were sent are not there any more: it begins anew.
-        (
-            Then::Appended { key, .. } | Then::Hashed { key } | Then::Kept { key },
-            WorkResult::Failed(WorkError::Invalid),
-        ) => turn.lost(key),
-        (Then::Read { .. }, WorkResult::Failed(WorkError::Invalid)) => turn.refuse(0, Refusal::NotFound),
-        (Then::Appended { .. } | Then::Hashed { .. } | Then::Kept { .. } | Then::Read { .. }, _) => {
-            turn.refuse(0, Refusal::Internal)
-        }
-    }
-}
-
-impl Turn<'_, '_> {
-    fn row(&self, key: &Bytes) -> Result<Transfer, Failure> {
-        let row = rows::read(self.cx.store, TRANSFER, key)?;
-        row.ok_or_else(|| Failure::new("a transfer is gone while it is worked at"))
-    }
-
-    fn appended(&mut self, key: Bytes, length: u64) -> Result<(), Failure> {
-        let row = self.row(&key)?;
-        let row = Transfer { have: row.have + length, ..row };
-        self.fx.put(TRANSFER, key.clone(), rows::encode(&row));
-        match row.size - row.have.min(row.size) {
-            0 => self.finish(key, row),
-            left => self.tell(&row, row.have, left.min(FTP_CHUNK_BYTES as u64)),
-        }
-    }
-
-    fn hashed(&mut self, key: Bytes, digest: Bytes) -> Result<(), Failure> {
-        let row = Transfer { digest: Some(digest), ..self.row(&key)? };
-        self.fx.put(TRANSFER, key.clone(), rows::encode(&row));
-        self.finish(key, row)
-    }
-
-    /// It is a file from now on; equal content is the same file. As long as no message refers to it it may go (FTP-7 knows none).
-    fn kept(&mut self, key: Bytes) -> Result<(), Failure> {
-        let row = self.row(&key)?;
-        let reference = self.reference(row.digest.as_deref().unwrap_or_default());
-        let row = Transfer { reference: Some(reference.clone()), ..row };
-        self.fx.put(TRANSFER, key, rows::encode(&row));
-        match rows::read::<Stored>(self.cx.store, STORED, &reference)? {
-            Some(_) => self.shelf.used -= row.size.min(self.shelf.used),
-            None => self.shelf.files += 1,
-        }
-        let stored = Stored { owner: self.shelf.phone.to_bytes(), size: row.size, going: 0 };
-        self.fx.put(STORED, reference.clone(), rows::encode(&stored));
-        self.fx.put(rows::STORED_OF, rows::owned(&self.shelf.phone, &reference), rows::encode(&row.size));
-        self.fx.put(UNUSED, rows::owned(&self.shelf.phone, &reference), rows::encode(&self.cx.now.0));
-        watch(self.shelf, self.cx, self.fx);
-        match &self.asked.ftp.status {
-            Some(FtpStatus::Text(status)) if status == INIT => {
-                let done = self.done(&row, INIT);
-                self.answer(vec![done]);
-            }
-            _ => {
-                let (done, stop) = (self.done(&row, SEND), self.stop(&row));
-                self.answer(vec![done, stop]);
-            }
-        }
-        Ok(())
-    }
-
-    fn lost(&mut self, key: Bytes) -> Result<(), Failure> {
-        let row = Transfer { have: 0, digest: None, ..self.row(&key)? };
-        self.fx.put(TRANSFER, key, rows::encode(&row));
-        self.tell(&row, 0, FTP_CHUNK_BYTES as u64)
-    }
+/// Has something done on the disk.
+fn work(shelf: &mut Shelf, cx: &Cx<'_>, fx: &mut Fx, work: FileWork, doing: Doing) -> Result<(), Failure> {
+    let number = cx.id()?;
+    shelf.jobs.insert(number, doing);
+    let from = Name::Files(shelf.phone.clone());
+    fx.emit(Output::Work(Job { from, number, work: Work::File(work) }));
+    Ok(())
 }
 
 /// FTP-8: a name is a label: no path, nothing that moves a cursor.
@@ -422,8 +245,4 @@ fn label(name: &[u8]) -> Bytes {
 
 fn bytes_of(record: &impl Encode) -> Bytes {
     etf::encode(record)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -13,7 +13,7 @@ const TOKEN: u64 = 1000;
 /// Which of the two rates a request counts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// Message, Ack, Typing, cursor: what makes up a conversation. Beyond the rate it waits.
+    /// Message, Ack, Typing, cursor, pieces of files: what makes up a conversation. Beyond the rate it waits.
     Talk,
     /// Everything else. Beyond the rate it is refused.
     Other,
@@ -50,6 +50,8 @@ impl Class {
     pub(crate) fn of(record: &Record) -> Class {
         match record {
             Record::Message(_) | Record::Ack(_) | Record::Typing(_) => Class::Talk,
+            // A file is many of them, at the rate that the network has.
+            Record::Ftp(_) | Record::Ftp10(_) => Class::Talk,
             Record::History(history) if history.status == Some(HistoryStatus::Update) => Class::Talk,
             _ => Class::Other,
         }

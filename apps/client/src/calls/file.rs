@@ -62,14 +62,18 @@ impl Client {
 
     /// One step; what was refused is an error (FTP-8).
     pub async fn file_step(&self, step: Ftp) -> Result<Ftpack, Error> {
-        let answers = self.call_for(&step.into(), Answer::First("ftpack")).await?;
-        match answers.first() {
-            Some(Record::Ftpack(ack)) => match refusal(&ack.options) {
-                Some(code) => Err(Error::Refused { code, detail: None }),
-                None => Ok((**ack).clone()),
-            },
-            _ => Err(unexpected(&answers)),
-        }
+        checked(&self.call_for(&step.into(), Answer::First("ftpack")).await?)
+    }
+}
+
+/// The answer to a step.
+pub(crate) fn checked(answers: &[Record]) -> Result<Ftpack, Error> {
+    match answers.first() {
+        Some(Record::Ftpack(ack)) => match refusal(&ack.options) {
+            Some(code) => Err(Error::Refused { code, detail: None }),
+            None => Ok((**ack).clone()),
+        },
+        _ => Err(unexpected(answers)),
     }
 }
 

@@ -37,6 +37,17 @@ pub enum Command {
     Say {
         text: String,
     },
+    /// To the one chosen by `write` if nobody is named, with a text if there is one.
+    File {
+        who: Option<String>,
+        path: String,
+        text: String,
+    },
+    /// The files of the message of this number, else of the last one of somebody else; to a folder, or under another name.
+    Get {
+        number: Option<u64>,
+        place: Option<String>,
+    },
     History {
         who: Option<String>,
         count: u16,
@@ -143,6 +154,8 @@ search nick|phone|link X   people by nick or phone, a room by its link
 write WHO                  the lines that follow go to WHO; commands then begin with /
 write                      stop that
 send WHO TEXT              one message
+file WHO PATH [TEXT]       a file; while you write to somebody: /file PATH [TEXT]
+get [#N] [WHERE]           the files of that message, into a folder or under a name
 history [WHO] [COUNT]      the last messages (20)
 reply [#N] TEXT            to that message, or to the last one
 edit [#N] TEXT, delete [#N]   that message, or your last one
@@ -189,6 +202,12 @@ impl Command {
                 Some((who, text)) if !text.is_empty() => Ok(Command::Send { who, text: text.to_owned() }),
                 Some(_) | None => Err(Error::local("send WHO TEXT")),
             },
+            "file" if writing => file(None, rest),
+            "file" => match quoted(rest) {
+                Some((who, rest)) => file(Some(who), rest),
+                None => Err(Error::local("file WHO PATH [TEXT]")),
+            },
+            "get" => Ok(get(rest)),
             "history" => history(rest),
             "reply" => numbered(rest).map(|(number, text)| Command::Reply { number, text }),
             "edit" => numbered(rest).map(|(number, text)| Command::Edit { number, text }),
@@ -251,6 +270,23 @@ fn room(rest: &str) -> Result<Command, Error> {
         _ => return Err(Error::local("room create|add|remove|admin|members|info|rename|mute|unmute|leave|delete")),
     };
     Ok(Command::Room { what, words: words(rest) })
+}
+
+/// `PATH [TEXT]`
+fn file(who: Option<String>, rest: &str) -> Result<Command, Error> {
+    match quoted(rest) {
+        Some((path, text)) => Ok(Command::File { who, path, text: text.to_owned() }),
+        None => Err(Error::local("which file? file WHO PATH [TEXT]")),
+    }
+}
+
+/// `[#N] [WHERE]`
+fn get(rest: &str) -> Command {
+    let (number, rest) = match split(rest) {
+        (first, rest) if number_of(first).is_some() => (number_of(first), rest),
+        _ => (None, rest),
+    };
+    Command::Get { number, place: words(rest).into_iter().next() }
 }
 
 /// `[WHO] [N]`, in this order; a short number alone is N, since no telephone number is that short (ID-1).

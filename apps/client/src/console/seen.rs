@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use proto::{Feed, Mark, Message};
+use proto::{Desc, Feed, Mark, Message};
 
 /// Messages remembered; older ones are shown again by `history`.
 const SEEN_MAX: usize = 2000;
@@ -19,6 +19,8 @@ pub(super) struct One {
     pub(super) feed: Feed,
     pub(super) msg_id: Option<Bytes>,
     pub(super) is_own: bool,
+    /// Its files, as far as they are known.
+    pub(super) files: Vec<Desc>,
 }
 
 impl Seen {
@@ -33,7 +35,14 @@ impl Seen {
         if self.messages.len() >= SEEN_MAX {
             self.messages.pop_front();
         }
-        self.messages.push_back(One { id, feed, msg_id: message.msg_id.clone(), is_own });
+        self.messages.push_back(One { id, feed, msg_id: message.msg_id.clone(), is_own, files: Vec::new() });
+    }
+
+    /// What was found in a message.
+    pub(super) fn keep(&mut self, id: Option<u64>, files: Vec<Desc>) {
+        if let Some(one) = self.messages.iter_mut().find(|one| Some(one.id) == id) {
+            one.files = files;
+        }
     }
 
     pub(super) fn number(&self, id: u64) -> Option<&One> {

@@ -1,6 +1,7 @@
 //! What the console's commands do.
 
 mod account;
+mod files;
 mod people;
 mod rooms;
 mod sealed;
@@ -45,7 +46,7 @@ pub(super) struct Session {
     /// What is to be said beside the next thing.
     notes: VecDeque<String>,
     /// Taken and not yet shown.
-    taken: Option<Event>,
+    held: VecDeque<Event>,
 }
 
 struct Online {
@@ -69,7 +70,7 @@ impl Session {
             read: 0,
             sealing: None,
             notes: VecDeque::new(),
-            taken: None,
+            held: VecDeque::new(),
         }
     }
 
@@ -98,6 +99,7 @@ impl Session {
         let mut options = self.home.options(&stored, self.url.clone())?;
         options.tls = tls(&self.args, &self.home)?;
         options.others = self.args.url.iter().skip(1).cloned().collect();
+        options.files = self.args.files.clone();
         options.auto_ack = true;
         let (client, events) = Client::connect(options).await?;
         let profile = client.profile().await?;
@@ -119,18 +121,18 @@ impl Session {
             if let Some(note) = self.notes.pop_front() {
                 return Some(note);
             }
-            let Some(online) = &mut self.online else { return std::future::pending().await };
-            if self.taken.is_none() {
+            if self.held.is_empty() {
+                let Some(online) = &mut self.online else { return std::future::pending().await };
                 let Some(event) = online.events.next().await else {
                     self.online = None;
                     continue;
                 };
-                self.taken = Some(event);
+                self.held.push_back(event);
             }
-            if let Some(Event::Record { record: Record::Message(message), .. }) = self.taken.clone() {
+            if let Some(Event::Record { record: Record::Message(message), .. }) = self.held.front().cloned() {
                 self.look_up_author(&message).await;
             }
-            let Some(event) = self.taken.take() else { continue };
+            let Some(event) = self.held.pop_front() else { continue };
             if let Some(line) = self.line(&event) {
                 return Some(line);
             }
@@ -188,6 +190,7 @@ impl Session {
             tokio::spawn(async move { client.read_up_to(feed, id).await });
         }
         let (message, mark) = self.judged(message);
+        self.seen.keep(message.id, files::files(&message));
         show::message(&message, &mark, &self.book)
     }
 
@@ -256,6 +259,8 @@ impl Session {
             Command::Write { who } => self.write(who).await,
             Command::Say { text } => self.say(&text).await,
             Command::Send { who, text } => self.send(&who, &text).await,
+            Command::File { who, path, text } => self.send_file(who, path.as_ref(), &text).await,
+            Command::Get { number, place } => self.fetch_files(number, place.map(Into::into)).await,
             Command::History { who, count } => self.history(who, count).await,
             Command::Reply { number, text } => self.reply(number, &text).await,
             Command::Edit { number, text } => self.edit(number, &text).await,

@@ -4,7 +4,7 @@ mod message;
 
 use proto::{Contact, ContactStatus, Member, Online, PresenceStatus, Profile, Record, Room, RoomStatus, RosterEntry};
 
-pub(super) use message::message;
+pub(super) use message::{file_name, message};
 
 use super::book::Book;
 use crate::calls::text;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ca::Zeroizing;
-use ca::cms::{FileKey, seal_file};
+use ca::cms::{FILE_PART, FileKey, seal_file};
 use proto::{Desc, Feature};
 
 use super::{hex, unhex};
@@ -24,6 +24,19 @@ pub fn file_part(mime: &str, name: &str, content: &[u8]) -> Result<(Desc, Vec<u8
         feature(NONCE, hex(&own.nonce)),
     ];
     Ok((Desc { mime: Some(Bytes::copy_from_slice(mime.as_bytes())), data, ..Desc::default() }, sealed))
+}
+
+/// The same for a file of so many bytes that is sealed in parts as it is read.
+pub(crate) fn sealed_part(mime: &str, name: &str, size: u64, own: &FileKey) -> Desc {
+    let feature = |key: &'static str, value: String| Feature::new(GROUP, key, value);
+    let data = vec![
+        feature("FILENAME", name.to_owned()),
+        feature("SIZE", size.to_string()),
+        feature(KEY, hex(&*own.key)),
+        feature(NONCE, hex(&own.nonce)),
+        feature("PART", FILE_PART.to_string()),
+    ];
+    Desc { mime: Some(Bytes::copy_from_slice(mime.as_bytes())), data, ..Desc::default() }
 }
 
 /// By which key the file of a part opens, if it is sealed.

@@ -10,6 +10,7 @@ use proto::{Outcome, Refusal};
 
 use super::key::{self, Bound};
 use super::{Ask, Halt, Job, Waiting, device, proof, register};
+use crate::beside::Shown;
 use crate::door::{Certificate, Out, Role};
 use crate::effects::{self, Seen, answer};
 use crate::output::{Output, Work};
@@ -48,16 +49,17 @@ pub(crate) fn aside(
         device: Some(device.clone()),
         certificate: certificate.clone(),
         source: None,
+        beside: None,
     };
     let row = device::read(cx, phone, &device)?;
-    let proved = match (&row, &certificate, &token) {
-        (Some(row), None, Some(token)) => {
-            !proof::is_over(row, token, cx.now.0) && device::has_token(cx, phone, &device, token)?
-        }
-        (Some(_), Some(shown), None) => key::bound(cx, shown)? == Bound::To(phone.clone(), device.clone()),
+    let shown = match (&certificate, token) {
+        (None, Some(token)) => Some(Shown::Token(token)),
+        (Some(certificate), None) => Some(Shown::Certificate(certificate.clone())),
         // Either is enough; both are ID-10's business, and nobody's here.
-        (None, ..) | (_, None, None) | (_, Some(_), Some(_)) => false,
+        (None, None) | (Some(_), Some(_)) => None,
     };
+    let is_it = |shown| proof::is_device(cx.store, cx.now.0, phone, &device, &shown);
+    let proved = shown.map(is_it).transpose()?.unwrap_or_default();
     let Some(row) = row.filter(|_| proved) else {
         return settle(fx, &who, Some(&reply), Err(Refusal::SessionNotFound.into()));
     };

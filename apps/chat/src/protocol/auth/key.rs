@@ -1,5 +1,6 @@
 //! X.509 identity (ID-9, ID-10): which account and device a certificate opens.
 
+use kvs::View;
 use n2o::Failure;
 use proto::ids::{DevKey, Phone};
 
@@ -20,10 +21,15 @@ pub(crate) enum Bound {
 
 /// ID-9 rule 1.
 pub(crate) fn bound(cx: &Cx<'_>, certificate: &Certificate) -> Result<Bound, Failure> {
-    let Some(binding) = rows::read::<Binding>(cx.store, BINDING, &certificate.key)? else {
+    bound_at(cx.store, cx.now.0, certificate)
+}
+
+/// The same, outside of a step.
+pub(super) fn bound_at(store: &dyn View, now: u64, certificate: &Certificate) -> Result<Bound, Failure> {
+    let Some(binding) = rows::read::<Binding>(store, BINDING, &certificate.key)? else {
         return Ok(Bound::Not);
     };
-    if binding.ended != 0 && binding.ended <= cx.now.0 {
+    if binding.ended != 0 && binding.ended <= now {
         return Ok(Bound::Ended);
     }
     match (Phone::parse(&binding.phone), DevKey::parse(&binding.dev_key)) {

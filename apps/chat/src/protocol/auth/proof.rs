@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proto::ids::Phone;
+use kvs::View;
+use n2o::Failure;
+use proto::ids::{DevKey, Phone};
 use proto::limits::TOKEN_EXPIRY_MS;
 
 use super::key::{self, Bound};
 use super::secret;
+use crate::beside::Shown;
 use crate::door::{Certificate, Denied};
-use crate::rows::Device;
+use crate::rows::{self, DEVICE, Device};
 use crate::{Admit, Settings};
 
 /// What a connection has proved.
@@ -90,10 +93,24 @@ pub(super) fn is_over(row: &Device, password: &[u8], now: u64) -> bool {
     used.saturating_add(TOKEN_EXPIRY_MS) <= now && token(row, password, now).is_some()
 }
 
+/// Whether somebody beside the connections has shown that it is this device: by its token, or by a certificate bound to it.
+pub(crate) fn is_device(
+    store: &dyn View,
+    now: u64,
+    phone: &Phone,
+    device: &DevKey,
+    shown: &Shown,
+) -> Result<bool, Failure> {
+    let Some(row) = rows::read::<Device>(store, DEVICE, &rows::device_key(phone, device))? else { return Ok(false) };
+    match shown {
+        Shown::Token(shown) => Ok(token(&row, shown, now).is_some() && !is_over(&row, shown, now)),
+        Shown::Certificate(shown) => Ok(key::bound_at(store, now, shown)? == Bound::To(phone.clone(), device.clone())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::ids::DevKey;
 
     const NOW: u64 = 1_000_000;
 

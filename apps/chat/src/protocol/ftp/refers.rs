@@ -13,7 +13,7 @@ use super::super::Halt;
 use super::super::history::Reach;
 use super::super::turn::Turn;
 use crate::process::room::Room;
-use crate::rows::{self, READER, REFERS, STORED, Stored, UNUSED};
+use crate::rows::{self, READER, REFERS, STORED, STORED_OF, Stored, UNUSED};
 use crate::{Account, Cx, Fx, Input, Name, Who};
 
 /// Messages that are looked through to find one that the asker sees.
@@ -88,7 +88,8 @@ pub(super) fn any(cx: &Cx<'_>, reference: &[u8]) -> Result<bool, Failure> {
 pub(super) fn fetchable(cx: &Cx<'_>, who: &Who, reference: &Bytes) -> Result<Option<Stored>, Failure> {
     let (true, Some(account)) = (is_reference(reference), &who.account) else { return Ok(None) };
     let Some(stored) = rows::read::<Stored>(cx.store, STORED, reference)? else { return Ok(None) };
-    if stored.owner == account.phone.to_bytes() {
+    // Who uploaded it; not who has the same number later.
+    if cx.store.get(STORED_OF, &rows::owned(&account.phone, reference))?.is_some() {
         return Ok(Some(stored));
     }
     let prefix = key_of(reference);

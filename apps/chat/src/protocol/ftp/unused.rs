@@ -3,14 +3,16 @@
 use bytes::Bytes;
 use kvs::Span;
 use n2o::Failure;
+use proto::ids::Phone;
 
+use super::upload::TRANSFERS_MAX;
 use super::{Shelf, refers};
 use crate::output::{FileWork, Job, Work};
 use crate::rows::{self, STORED, STORED_OF, Stored, TRANSFER, Transfer, UNUSED};
 use crate::{Cx, Fx, Input, Name, Output, Tick};
 
 /// Unfinished transfers live so long, and files without a message.
-const DAY_MS: u64 = 24 * 3600 * 1000;
+pub(super) const DAY_MS: u64 = 24 * 3600 * 1000;
 /// It looks so often while there is anything to look at.
 const LOOK_MS: u64 = 3600 * 1000;
 /// Files looked at in one step.
@@ -29,12 +31,13 @@ pub(crate) fn look(shelf: &mut Shelf, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Fa
     shelf.watched = false;
     let own = rows::owned(&shelf.phone, b"");
     let mut left = 0;
-    for (key, row) in cx.store.scan(TRANSFER, &Span::prefix(own.clone()).limit(2 * super::TRANSFERS_MAX))? {
+    for (key, row) in cx.store.scan(TRANSFER, &Span::prefix(own.clone()).limit(2 * TRANSFERS_MAX))? {
         let row: Transfer = rows::decode(&row)?;
         if cx.now.0.saturating_sub(row.began) < DAY_MS || shelf.is_busy(&key) {
             left += 1;
             continue;
         }
+        shelf.flows.remove(&key);
         fx.delete(TRANSFER, key);
         forget(shelf, fx, &row);
     }
@@ -71,11 +74,42 @@ fn judge(shelf: &mut Shelf, cx: &Cx<'_>, fx: &mut Fx, key: &Bytes, reference: By
     }
     fx.delete(UNUSED, key.clone());
     fx.delete(STORED, reference.clone());
-    fx.delete(STORED_OF, key.clone());
-    shelf.used -= stored.size.min(shelf.used);
-    shelf.files = shelf.files.saturating_sub(1);
+    if cx.store.get(STORED_OF, key)?.is_some() {
+        fx.delete(STORED_OF, key.clone());
+        shelf.used -= stored.size.min(shelf.used);
+        shelf.files = shelf.files.saturating_sub(1);
+    }
     remove(shelf, fx, FileWork::Remove { reference });
     Ok(true)
+}
+
+/// Whether an account has anything here.
+pub(crate) fn has_any(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure> {
+    let own = rows::owned(phone, b"");
+    let has = |table| Ok::<_, Failure>(!cx.store.scan(table, &Span::prefix(own.clone()).limit(1))?.is_empty());
+    Ok(has(TRANSFER)? || has(STORED_OF)?)
+}
+
+/// PROFILE-8: the account is no more, and some of what it has here is its no longer. A file to which messages of others refer stays for
+/// them; the others go at the next looks, without the day that an uploader has for the message.
+pub(crate) fn abandon(shelf: &mut Shelf, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+    let own = rows::owned(&shelf.phone, b"");
+    for (key, row) in cx.store.scan(TRANSFER, &Span::prefix(own.clone()).limit(FILES_MAX))? {
+        // One that is about to have its name is forgotten when it has.
+        if !shelf.is_ending(&key) {
+            shelf.flows.remove(&key);
+            fx.delete(TRANSFER, key);
+            forget(shelf, fx, &rows::decode(&row)?);
+        }
+    }
+    for (key, row) in cx.store.scan(STORED_OF, &Span::prefix(own.clone()).limit(FILES_MAX))? {
+        shelf.used -= rows::decode::<u64>(&row)?.min(shelf.used);
+        shelf.files = shelf.files.saturating_sub(1);
+        fx.put(UNUSED, key.clone(), rows::encode(&0_u64));
+        fx.delete(STORED_OF, key);
+    }
+    watch(shelf, cx, fx);
+    Ok(())
 }
 
 /// A transfer is no more; what was sent of it goes.

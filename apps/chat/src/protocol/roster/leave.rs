@@ -11,10 +11,10 @@ use proto::{Outcome, Refusal};
 use super::book;
 use crate::effects::{self, Seen, contact_merge};
 use crate::protocol::work::{self, Errand, Next, ROUND, Task, between};
-use crate::protocol::{Halt, contact, profile};
+use crate::protocol::{Halt, contact, ftp, profile};
 use crate::rows::{
-    self, BOOK, CURSOR, DEVICE, EMAIL, Favorite, Forget, Leave, MESSAGE, NICK_OF, NOTICE, READER, RELATION, Relation,
-    STAR, STAR_OF, TAG, TALLY, WANTED, Work,
+    self, BOOK, CURSOR, DEVICE, EMAIL, Favorite, Forget, Leave, MESSAGE, NICK_OF, NOTICE, PROFILE, READER, RELATION,
+    Relation, STAR, STAR_OF, TAG, TALLY, WANTED, Work,
 };
 use crate::{Cx, Fx, Name, Who};
 
@@ -92,6 +92,11 @@ pub(crate) fn leave(cx: &Cx<'_>, fx: &mut Fx, home: &Phone, number: u64, mut lea
         let task = Task::Leave { own: own.clone(), account: leave.account != 0 };
         Ok(Next::Round { task, way })
     };
+    // Before anybody can have the number again: what a new account uploads stays.
+    let is_free = leave.account != 0 && cx.store.get(PROFILE, home.as_str().as_bytes())?.is_none();
+    if is_free && ftp::has_any(cx, home)? {
+        return round(vec![Name::Files(home.clone())]);
+    }
     let way = conversations(cx, &own)?;
     if !way.is_empty() {
         return round(way);

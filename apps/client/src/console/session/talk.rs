@@ -40,7 +40,7 @@ impl Session {
     }
 
     /// A message of one's own in this feed, as the server will show it.
-    fn draft(&mut self, feed: Feed) -> Result<Message, Error> {
+    pub(super) fn draft(&mut self, feed: Feed) -> Result<Message, Error> {
         let own = Bytes::from(self.book.own.clone());
         let to = match &feed {
             Feed::P2p(pair) => [&pair.from, &pair.to].into_iter().flatten().find(|id| **id != own).cloned(),
@@ -83,6 +83,7 @@ impl Session {
             self.seen.note(message, &self.book.own);
             self.look_up_author(message).await;
             let (message, mark) = self.judged(message);
+            self.seen.keep(message.id, super::files::files(&message));
             lines.extend(show::message(&message, &mark, &self.book));
         }
         lines
@@ -144,7 +145,7 @@ impl Session {
     }
 
     /// The message of this number, else the last one of the open conversation.
-    fn meant(&self, number: Option<u64>, own: bool) -> Result<One, Error> {
+    pub(super) fn meant(&self, number: Option<u64>, own: bool) -> Result<One, Error> {
         let found = match number {
             Some(number) => self.seen.number(number),
             None => self.seen.last(self.open_feed().as_ref(), own),

@@ -4,6 +4,7 @@ use proto::{Desc, Feed, Mark, Message, MessageLink, MessageStatus, Stamp};
 
 use super::printable;
 use crate::calls::text;
+use crate::console::bar::amount;
 use crate::console::book::Book;
 
 /// `[time] #12 who in room: text (mark)`; `None` for what only adds to a message shown before. `mark` says what its content is worth.
@@ -84,6 +85,7 @@ fn parts(files: &[Desc]) -> String {
     let part = |part: &Desc| {
         let mime = text(&part.mime);
         match mime.as_str() {
+            _ if crate::is_reference(&text(&part.payload)) => file(part),
             "text" | "" => printable(&text(&part.payload)),
             "application/cms" => "(sealed)".into(),
             mime if mime.starts_with("text/") => printable(&text(&part.payload)),
@@ -91,6 +93,26 @@ fn parts(files: &[Desc]) -> String {
         }
     };
     files.iter().map(part).collect::<Vec<_>>().join(" | ")
+}
+
+/// A file, by its name and size; `get` fetches it.
+fn file(part: &Desc) -> String {
+    let size = feature(part, "SIZE").and_then(|size| size.parse::<u64>().ok());
+    let size = size.map(|size| format!(", {}", amount(size as f64))).unwrap_or_default();
+    format!("[{}{size}: get]", file_name(part).unwrap_or_else(|| "a file".into()))
+}
+
+/// What a file is called, which is never a path.
+pub(in crate::console) fn file_name(part: &Desc) -> Option<String> {
+    let said = feature(part, "FILENAME")?;
+    let name: String = said.chars().filter(|letter| !letter.is_control() && !matches!(letter, '/' | '\\')).collect();
+    let name = name.trim_start_matches('.').trim().to_owned();
+    (!name.is_empty()).then_some(name)
+}
+
+fn feature(part: &Desc, key: &str) -> Option<String> {
+    let found = part.data.iter().find(|feature| feature.is(b"FILE_DATA", key.as_bytes()));
+    found.map(|feature| String::from_utf8_lossy(feature.text()).into_owned())
 }
 
 fn marks(message: &Message) -> &'static str {
