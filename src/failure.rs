@@ -46,6 +46,8 @@ pub(crate) enum Failure {
     Listen(#[from] listen::Error),
     #[error("cannot listen for the remote shell: port {} on {}: {source}", address.port(), address.ip())]
     Shell { address: std::net::SocketAddr, source: io::Error },
+    #[error("the name server: {0}")]
+    Zone(String),
     #[error("the server does not answer at {address}: {source}")]
     Unreachable { address: String, source: io::Error },
     #[error("{0}")]

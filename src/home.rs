@@ -29,9 +29,15 @@ impl Home {
 
     /// Makes what is missing of it, for its owner alone.
     pub(crate) fn make(&self) -> Result<(), Failure> {
-        for folder in
-            [self.path().into(), self.authority(), self.certificates(), self.outbox(), self.log_folder(), self.run()]
-        {
+        for folder in [
+            self.path().into(),
+            self.authority(),
+            self.certificates(),
+            self.outbox(),
+            self.zone(),
+            self.log_folder(),
+            self.run(),
+        ] {
             DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&folder).map_err(Failure::file(&folder))?;
         }
         Ok(())
@@ -88,6 +94,20 @@ impl Home {
     /// What clients upload (FTP).
     pub(crate) fn files(&self) -> PathBuf {
         self.0.join("files")
+    }
+
+    fn zone(&self) -> PathBuf {
+        self.0.join("ns")
+    }
+
+    /// The keys that sign the zone.
+    pub(crate) fn zone_keys(&self) -> PathBuf {
+        self.zone().join("keys")
+    }
+
+    /// The number that the zone was last published with.
+    pub(crate) fn zone_serial(&self) -> PathBuf {
+        self.zone().join("serial")
     }
 
     fn log_folder(&self) -> PathBuf {

@@ -151,6 +151,7 @@ pub(crate) fn names(settings: &Settings) -> Vec<String> {
     let usable = ServerName::try_from(host.as_str()).is_ok();
     names.extend(usable.then_some(host));
     names.extend(settings.server.names.iter().cloned());
+    names.extend(Some(settings.ns.zone.trim_end_matches('.').to_ascii_lowercase()).filter(|zone| !zone.is_empty()));
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
     names

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::cli::Start;
 use crate::courier::Courier;
+use crate::domain::Domain;
 use crate::enrol::Office;
 use crate::failure::Failure;
 use crate::files::Files;
@@ -105,6 +106,7 @@ struct Running {
     web: Arc<web::Front>,
     tls: Arc<Tls>,
     courier: Arc<Courier>,
+    domain: Option<Arc<Domain>>,
     keeper: Keeper,
     _parts: Vec<Part>,
 }
@@ -116,7 +118,7 @@ async fn serve(home: &Home, settings: &Settings, origin: &Origin) -> Result<(), 
     let running = start(home, settings, origin, stop_command)?;
     tokio::select! {
         () = told => {}
-        () = renew(&running.tls, &running.courier, hangups) => {}
+        () = renew(&running, hangups) => {}
     }
     stop(running).await;
     Ok(())
@@ -150,7 +152,10 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
     let Listeners { mqtt, mqtts, http, https, quic, .. } = &settings.listen;
     let mut addresses = named(&[("mqtt", mqtt), ("mqtts", mqtts), ("quic", quic)], front.addresses());
     addresses.extend(named(&[("http", http), ("https", https)], web.addresses()));
-    let shell = Arc::new(inside.shell(home, &front, &web, stop));
+    let dns = reachable(&settings.ns.listen);
+    let domain = Domain::start(home, settings, origin, &inside.tls, &addresses, dns)?.map(Arc::new);
+    addresses.extend(domain.iter().flat_map(|domain| domain.addresses()));
+    let shell = Arc::new(inside.shell(home, &front, &web, domain.clone(), stop));
     for listener in shells {
         addresses.push(("shell", listener.local_addr().map_err(Failure::file(home.path()))?));
         actix_rt::spawn(remote::listen(listener, shell.clone()));
@@ -159,7 +164,16 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?addresses, "serves");
     greeting::print(home, settings, &addresses, first);
     let parts = parts(&inside.handle, &addresses);
-    Ok(Running { handle: inside.handle, front, web, tls: inside.tls, courier: inside.courier, keeper, _parts: parts })
+    Ok(Running {
+        handle: inside.handle,
+        front,
+        web,
+        tls: inside.tls,
+        courier: inside.courier,
+        domain,
+        keeper,
+        _parts: parts,
+    })
 }
 
 /// What of the tree is no process.
@@ -218,7 +232,14 @@ impl Inside {
         })
     }
 
-    fn shell(&self, home: &Home, front: &Arc<Front>, web: &Arc<web::Front>, stop: Arc<Notify>) -> remote::Shell {
+    fn shell(
+        &self,
+        home: &Home,
+        front: &Arc<Front>,
+        web: &Arc<web::Front>,
+        domain: Option<Arc<Domain>>,
+        stop: Arc<Notify>,
+    ) -> remote::Shell {
         remote::Shell {
             home: home.clone(),
             handle: self.handle.clone(),
@@ -228,6 +249,7 @@ impl Inside {
             registrar: self.registrar.clone(),
             tls: self.tls.clone(),
             courier: self.courier.clone(),
+            domain,
             stop,
             started: Instant::now(),
         }
@@ -339,15 +361,18 @@ fn listen_to(kind: SignalKind) -> Result<Signal, Failure> {
 }
 
 /// Looks after the certificates, by the clock and when it is told to by SIGHUP; never ends.
-async fn renew(tls: &Tls, courier: &Courier, mut hangups: Signal) {
+async fn renew(running: &Running, mut hangups: Signal) {
     loop {
         let told = tokio::time::timeout(RENEWAL, hangups.recv()).await.is_ok();
-        match tls.reload() {
+        match running.tls.reload() {
             Ok(()) if told => tracing::info!("reloaded certificates and whom to trust"),
             Ok(()) => {}
             Err(failure) => tracing::error!(%failure, "cannot reload certificates; those before stay"),
         }
-        if told && let Err(failure) = courier.reload() {
+        if let Some(Err(failure)) = running.domain.as_ref().map(|domain| domain.reload()) {
+            tracing::error!(%failure, "cannot make the zone anew; the one before stays");
+        }
+        if told && let Err(failure) = running.courier.reload() {
             tracing::error!(%failure, "cannot reload the gateways of pushes; those before stay");
         }
     }

@@ -3,6 +3,7 @@
 mod load;
 mod auth;
 mod push;
+mod zone;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -16,6 +17,7 @@ use crate::failure::Failure;
 use crate::home::Home;
 pub(crate) use auth::Auth;
 pub(crate) use push::{Apns, Push};
+pub(crate) use zone::Ns;
 
 /// Where the configuration came from, for what is read again while the server runs.
 #[derive(Debug, Clone)]
@@ -58,6 +60,7 @@ pub(crate) struct Settings {
     pub(crate) http: Http,
     pub(crate) tls: Tls,
     pub(crate) x509: X509,
+    pub(crate) ns: Ns,
     pub(crate) mqtt: Mqtt,
     pub(crate) web: Web,
     pub(crate) mail: Mail,
@@ -277,6 +280,7 @@ impl Default for Settings {
             http: Http::default(),
             tls: Tls::default(),
             x509: X509::default(),
+            ns: Ns::default(),
             mqtt: Mqtt::default(),
             web: Web::default(),
             mail: Mail::default(),

@@ -38,6 +38,8 @@ struct Configs {
     required: Arc<ServerConfig>,
     asked: Arc<ServerConfig>,
     shell: Arc<ServerConfig>,
+    /// SHA-256 of the public key that all but the shell show.
+    key: [u8; 32],
 }
 
 impl Tls {
@@ -68,6 +70,11 @@ impl Tls {
         self.configs.read().unwrap_or_else(PoisonError::into_inner).shell.clone()
     }
 
+    /// By which clients may know the listeners, as DANE has it.
+    pub(crate) fn key(&self) -> [u8; 32] {
+        self.configs.read().unwrap_or_else(PoisonError::into_inner).key
+    }
+
     /// Reads configuration and files again; issues what ends soon anew. All of it counts from the next handshake on, or none does.
     /// Connections stay as they are, but for those whose certificate is revoked by now.
     pub(crate) fn reload(&self) -> Result<(), Failure> {
@@ -92,7 +99,9 @@ impl Configs {
         let must = verifier(trust.roots.clone()).build().map_err(Failure::tls)?;
         let may = verifier(trust.roots.clone()).allow_unauthenticated().build().map_err(Failure::tls)?;
         let operator = verifier(own_roots).build().map_err(Failure::tls)?;
+        let leaf = shown.chain.first().ok_or_else(|| Failure::tls("no certificate is shown"))?;
         Ok(Configs {
+            key: ca::subject(leaf)?.spki_sha256,
             required: config(must, &shown, MQTT)?,
             asked: config(may, &shown, WEB)?,
             shell: config(operator, &own, &[])?,

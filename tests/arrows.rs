@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ca", &[]),
     ("fetch", &[]),
     ("push", &["fetch"]),
+    ("ns", &[]),
     ("client", &["etf", "proto", "ca", "quic", "websocket"]),
 ];
 

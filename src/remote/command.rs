@@ -10,6 +10,7 @@ use proto::ids::Phone;
 use super::server::Shell;
 use super::{authority, look, pushes, records, tree};
 use crate::clock;
+use crate::domain::Domain;
 use crate::registrar::Kind;
 
 /// For a process to answer.
@@ -33,7 +34,8 @@ push                          the gateways of pushes, and how many wait for them
 push ledger [N]               what became of the latest pushes, the latest last
 push test CLIENT              try a push with a device
 push key                      by which apps subscribe to Web Push
-reload                        read the sections [tls] and [push] of the configuration and their files again
+reload                        read the sections [tls], [ns] and [push] of the configuration and their files again
+zone [ds | roll | switch]     the signed zone; what the zone above is to have; a new key; it signs from now on
 drain                         end all connections and take no new ones
 stop                          end the server
 ping, version, help
@@ -74,12 +76,19 @@ pub(super) async fn run(shell: &Shell, line: &str) -> Result<String, String> {
         ["push", "key"] => shell.courier.web_key().ok_or_else(|| "Web Push is not used; see push.web".into()),
         ["reload"] => {
             shell.tls.reload().map_err(|failure| format!("nothing is changed: {failure}"))?;
+            if let Some(domain) = &shell.domain {
+                domain.reload().map_err(|failure| format!("the zone stays as it is: {failure}"))?;
+            }
             shell
                 .courier
                 .reload()
                 .map_err(|failure| format!("certificates are reloaded; [push] is as before: {failure}"))?;
             Ok("reloaded: counts from the next connection on".into())
         }
+        ["zone"] => domain(shell).map(Domain::look),
+        ["zone", "ds"] => domain(shell).map(Domain::ds),
+        ["zone", "roll"] => domain(shell)?.roll().map_err(|failure| failure.to_string()),
+        ["zone", "switch"] => domain(shell)?.switch().map_err(|failure| failure.to_string()),
         ["drain"] => {
             tokio::join!(shell.front.shutdown(DRAIN), shell.web.shutdown(DRAIN));
             Ok(format!("drained, {} connections left", shell.connections()))
@@ -87,6 +96,10 @@ pub(super) async fn run(shell: &Shell, line: &str) -> Result<String, String> {
         ["stop"] => Ok("stops".into()),
         [ref word, ..] => Err(format!("no such command, or other words than it takes: {word}; try help")),
     }
+}
+
+fn domain(shell: &Shell) -> Result<&Domain, String> {
+    shell.domain.as_deref().ok_or_else(|| "there is no name server: the configuration names no ns.zone".into())
 }
 
 /// ID-11.

@@ -51,6 +51,7 @@ impl Settings {
         }
         self.auth.check()?;
         self.push.check()?;
+        self.ns.check()?;
         if self.tls.certificate.is_empty() != self.tls.key.is_empty() {
             return Err("tls.certificate and tls.key go together".into());
         }
@@ -148,6 +149,8 @@ mod tests {
         assert!(error("push.apns.live = 'http://example.org'").contains("https"));
         assert!(error("push.fcm.gateway = ''").contains("push.fcm.gateway"));
         assert!(error("push.web.subject = 'me@example.org'").contains("mailto:"));
+        assert!(error("ns.zone = 'not a zone'").contains("ns.zone"));
+        assert!(error("ns.listen = []\nns.zone = 'chat.example'").contains("ns.listen"));
         assert!(error("topics.free = [{ filter = 'a#' }]").contains("topics.free"));
         assert!(error("topics.free = [{ read = ['anna'] }]").contains("filter"));
         assert!(error("ftp.max = 0").contains("ftp.max"));

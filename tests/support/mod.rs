@@ -101,6 +101,11 @@ impl Server {
         self.address("quic")
     }
 
+    /// Where its name server answers.
+    pub(crate) fn dns(&self) -> SocketAddr {
+        self.address("dns")
+    }
+
     /// Where the remote shell listens.
     pub(crate) fn shell(&self) -> SocketAddr {
         self.address("shell")

@@ -1,0 +1,147 @@
+//! A packet that asks something, read without trust.
+
+use crate::kind;
+use crate::name::NAME_MAX;
+
+pub(crate) const HEADER: usize = 12;
+/// Records that a question may have behind it: EDNS, a signature of the transaction, a SOA of who asks what has changed.
+const RECORDS_MAX: u16 = 8;
+
+pub(crate) const QR: u16 = 0x8000;
+pub(crate) const AA: u16 = 0x0400;
+pub(crate) const TC: u16 = 0x0200;
+pub(crate) const RD: u16 = 0x0100;
+pub(crate) const OPCODE: u16 = 0x7800;
+
+/// One question.
+#[derive(Debug)]
+pub(crate) struct Query<'p> {
+    pub(crate) id: u16,
+    pub(crate) flags: u16,
+    /// In lower case.
+    pub(crate) name: Vec<u8>,
+    pub(crate) kind: u16,
+    pub(crate) class: u16,
+    /// As it was asked, with type and class: it goes back so.
+    pub(crate) question: &'p [u8],
+    pub(crate) edns: Option<Edns>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Edns {
+    pub(crate) size: u16,
+    pub(crate) version: u8,
+    pub(crate) dnssec: bool,
+}
+
+/// What cannot be answered as a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// No answer at all: an answer itself, or too short to be anything.
+    Silence,
+    /// FORMERR; id and flags.
+    Malformed(u16, u16),
+    /// NOTIMP.
+    Unknown(u16, u16),
+}
+
+/// Reads on; nothing is taken behind the end.
+struct Reader<'p> {
+    packet: &'p [u8],
+    at: usize,
+}
+
+pub(crate) fn read(packet: &[u8]) -> Result<Query<'_>, Unread> {
+    let mut reader = Reader { packet, at: 0 };
+    let mut header = || reader.number();
+    let (Some(id), Some(flags)) = (header(), header()) else { return Err(Unread::Silence) };
+    let counts = [header(), header(), header(), header()];
+    let [Some(questions), Some(answers), Some(authorities), Some(additional)] = counts else {
+        return Err(Unread::Silence);
+    };
+    if flags & QR != 0 {
+        return Err(Unread::Silence);
+    }
+    if flags & OPCODE != 0 {
+        return Err(Unread::Unknown(id, flags));
+    }
+    let malformed = Unread::Malformed(id, flags);
+    let records = answers.saturating_add(authorities).saturating_add(additional);
+    if questions != 1 || records > RECORDS_MAX {
+        return Err(malformed);
+    }
+    let (name, kind, class, question) = reader.question().ok_or(malformed)?;
+    let edns = reader.edns(answers + authorities, additional).ok_or(malformed)?;
+    Ok(Query { id, flags, name, kind, class, question, edns })
+}
+
+impl<'p> Reader<'p> {
+    fn take(&mut self, length: usize) -> Option<&'p [u8]> {
+        let taken = self.packet.get(self.at..self.at.checked_add(length)?)?;
+        self.at += length;
+        Some(taken)
+    }
+
+    fn number(&mut self) -> Option<u16> {
+        self.take(2)?.first_chunk().map(|bytes| u16::from_be_bytes(*bytes))
+    }
+
+    /// Nothing is in front of the question to which a pointer in its name could lead.
+    fn question(&mut self) -> Option<(Vec<u8>, u16, u16, &'p [u8])> {
+        let begin = self.at;
+        while let Some(length @ 1..) = self.take(1)?.first().copied() {
+            if length > 63 || self.at + usize::from(length) - begin > NAME_MAX {
+                return None;
+            }
+            self.take(length.into())?;
+        }
+        let name = self.packet.get(begin..self.at)?;
+        if name.len() > NAME_MAX {
+            return None;
+        }
+        let (kind, class) = (self.number()?, self.number()?);
+        Some((name.to_ascii_lowercase(), kind, class, self.packet.get(begin..self.at)?))
+    }
+
+    /// What the records behind say of EDNS; `None` if they are none.
+    fn edns(&mut self, others: u16, additional: u16) -> Option<Option<Edns>> {
+        for _ in 0..others {
+            self.record()?;
+        }
+        let mut found = None;
+        for _ in 0..additional {
+            let (is_root, kind, size, ttl) = self.record()?;
+            if kind != kind::OPT {
+                continue;
+            }
+            if !is_root || found.is_some() {
+                return None;
+            }
+            let [_, version, flags, _] = ttl;
+            found = Some(Edns { size, version, dnssec: flags & 0x80 != 0 });
+        }
+        (self.at == self.packet.len()).then_some(found)
+    }
+
+    /// Whether its owner is the root, its type, class and lifetime. Names are passed over: a pointer ends one, and is not followed.
+    fn record(&mut self) -> Option<(bool, u16, u16, [u8; 4])> {
+        let begin = self.at;
+        loop {
+            match self.take(1)?.first()? {
+                0 => break,
+                0xC0.. => {
+                    self.take(1)?;
+                    break;
+                }
+                length @ ..=63 => self.take(usize::from(*length)).map(drop)?,
+                _ => return None,
+            }
+        }
+        let is_root = self.at == begin + 1;
+        let (kind, class) = (self.number()?, self.number()?);
+        let ttl = *self.take(4)?.first_chunk()?;
+        let length = self.number()?;
+        self.take(length.into())?;
+        Some((is_root, kind, class, ttl))
+    }
+}

@@ -1,0 +1,210 @@
+//! The server: its ports, its threads, the zone that is answered from.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Semaphore, watch};
+
+use crate::answer::Asked;
+use crate::rate::Limiter;
+use crate::zone::Zone;
+use crate::{notify, tcp, udp};
+
+/// How soon threads see that the server is over.
+const LOOK: Duration = Duration::from_millis(200);
+/// Where any port will do: attempts to have the same for UDP and TCP.
+const PORTS_TRIED: usize = 16;
+
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub listen: Vec<SocketAddr>,
+    /// For each address, of UDP; at least one.
+    pub threads: usize,
+    /// Who may copy the zone, by address, and is told of changes, at that port.
+    pub secondaries: Vec<SocketAddr>,
+    /// Like answers to one network in a second over UDP.
+    pub like_answers: Option<u32>,
+}
+
+/// Questions since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub udp: u64,
+    pub tcp: u64,
+    pub missing: u64,
+    pub refused: u64,
+    pub malformed: u64,
+    /// Not answered in full because too much was asked from there.
+    pub limited: u64,
+    pub transfers: u64,
+}
+
+/// Serves until it is dropped.
+pub struct Server {
+    shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
+    published: watch::Sender<Arc<Zone>>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) zone: ArcSwap<Zone>,
+    pub(crate) limiter: Option<Limiter>,
+    pub(crate) secondaries: Vec<IpAddr>,
+    pub(crate) transfers: Semaphore,
+    pub(crate) tally: Tally,
+    pub(crate) is_over: AtomicBool,
+    since: Instant,
+}
+
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) udp: AtomicU64,
+    pub(crate) tcp: AtomicU64,
+    missing: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    malformed: AtomicU64,
+    pub(crate) limited: AtomicU64,
+    pub(crate) transfers: AtomicU64,
+}
+
+impl Server {
+    /// Takes the ports and answers from `zone`.
+    ///
+    /// # Errors
+    /// A port is another's, or there are no threads.
+    pub fn start(options: &Options, zone: Zone) -> io::Result<Server> {
+        let zone = Arc::new(zone);
+        let (published, news) = watch::channel(zone.clone());
+        let shared = Arc::new(Shared {
+            zone: ArcSwap::new(zone),
+            limiter: options.like_answers.map(Limiter::new),
+            secondaries: options.secondaries.iter().map(|address| address.ip().to_canonical()).collect(),
+            transfers: Semaphore::new(tcp::TRANSFERS_MAX),
+            tally: Tally::default(),
+            is_over: AtomicBool::new(false),
+            since: Instant::now(),
+        });
+        let pairs = options.listen.iter().map(|address| bind(*address)).collect::<io::Result<Vec<_>>>()?;
+        let addresses = pairs.iter().map(|(socket, _)| socket.local_addr()).collect::<io::Result<Vec<_>>>()?;
+        // From here on its end, by an error too, ends the threads.
+        let server = Server { shared: shared.clone(), addresses, published };
+        let mut listeners = Vec::new();
+        for (socket, listener) in pairs {
+            for _ in 0..options.threads.max(1) {
+                let (socket, shared) = (socket.try_clone()?, shared.clone());
+                thread::Builder::new().name("ns udp".into()).spawn(move || udp::serve(&socket, &shared))?;
+            }
+            listeners.push(listener);
+        }
+        let secondaries = options.secondaries.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let run = move || runtime.block_on(run(listeners, secondaries, shared, news));
+        thread::Builder::new().name("ns tcp".into()).spawn(run)?;
+        Ok(server)
+    }
+
+    /// Where it listens, by UDP and TCP.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The next question is answered from `zone`. Secondaries are told.
+    pub fn publish(&self, zone: Zone) {
+        let zone = Arc::new(zone);
+        self.shared.zone.store(zone.clone());
+        self.published.send_replace(zone);
+    }
+
+    pub fn zone(&self) -> Arc<Zone> {
+        self.shared.zone.load_full()
+    }
+
+    pub fn counts(&self) -> Counts {
+        let tally = &self.shared.tally;
+        let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        Counts {
+            udp: read(&tally.udp),
+            tcp: read(&tally.tcp),
+            missing: read(&tally.missing),
+            refused: read(&tally.refused),
+            malformed: read(&tally.malformed),
+            limited: read(&tally.limited),
+            transfers: read(&tally.transfers),
+        }
+    }
+}
+
+impl Drop for Server {
+    /// UDP threads look after a moment; that of TCP sees that nothing will be published any more.
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The same port for both.
+fn bind(address: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+    let mut tried = 0;
+    loop {
+        let socket = UdpSocket::bind(address)?;
+        socket.set_read_timeout(Some(LOOK))?;
+        match TcpListener::bind(socket.local_addr()?) {
+            Ok(listener) => {
+                listener.set_nonblocking(true)?;
+                return Ok((socket, listener));
+            }
+            Err(_) if address.port() == 0 && tried < PORTS_TRIED => tried += 1,
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// All that is slow: connections, and secondaries.
+async fn run(
+    listeners: Vec<TcpListener>,
+    secondaries: Vec<SocketAddr>,
+    shared: Arc<Shared>,
+    mut news: watch::Receiver<Arc<Zone>>,
+) {
+    for listener in listeners {
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => drop(tokio::spawn(tcp::serve(listener, shared.clone()))),
+            Err(failure) => tracing::error!(%failure, "nothing is answered by TCP"),
+        }
+    }
+    news.mark_changed();
+    let mut told = tokio::task::JoinSet::new();
+    while news.changed().await.is_ok() {
+        let zone = news.borrow_and_update().clone();
+        // What they were being told is out of date.
+        told.abort_all();
+        for secondary in secondaries.iter().copied() {
+            let zone = zone.clone();
+            told.spawn(async move { notify::tell(secondary, &zone).await });
+        }
+        while told.try_join_next().is_some() {}
+    }
+}
+
+impl Shared {
+    pub(crate) fn now_us(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Tally {
+    pub(crate) fn count(&self, asked: Asked, way: &AtomicU64) {
+        way.fetch_add(1, Ordering::Relaxed);
+        let also = match asked {
+            Asked::There => return,
+            Asked::Missing => &self.missing,
+            Asked::Refused => &self.refused,
+            Asked::Malformed => &self.malformed,
+        };
+        also.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,140 @@
+//! Questions by TCP, and transfers.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::answer::{Outcome, Via, respond};
+use crate::server::Shared;
+use crate::transfer;
+
+/// Connections at a time; further ones wait to be accepted.
+const CONNECTIONS_MAX: usize = 256;
+/// Connections of one address at a time; further ones are closed.
+const PER_ADDRESS_MAX: usize = 16;
+/// Questions on one connection; then it is closed.
+const QUESTIONS_MAX: usize = 1000;
+/// Transfers at a time; further ones wait.
+pub(crate) const TRANSFERS_MAX: usize = 4;
+/// For the next question to come whole.
+const IDLE: Duration = Duration::from_secs(10);
+/// For a message to be taken.
+const TAKE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How many connections each address has.
+#[derive(Default)]
+struct Guests(Mutex<HashMap<IpAddr, usize>>);
+
+/// Accepts until its runtime ends.
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let guests = Arc::new(Guests::default());
+    while let Ok(place) = places.clone().acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, source)) => {
+                let (shared, guests) = (shared.clone(), guests.clone());
+                tokio::spawn(async move {
+                    if guests.enter(source.ip()) {
+                        if let Err(failure) = converse(stream, source, &shared).await {
+                            tracing::debug!(%failure, %source, "a connection ended early");
+                        }
+                        guests.leave(source.ip());
+                    }
+                    drop(place);
+                });
+            }
+            Err(failure) => {
+                tracing::warn!(%failure, "no connection can be accepted");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn converse(mut stream: TcpStream, source: SocketAddr, shared: &Shared) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let (mut question, mut out) = (Vec::new(), Vec::new());
+    for _ in 0..QUESTIONS_MAX {
+        if !timeout(IDLE, read(&mut stream, &mut question)).await?? {
+            break;
+        }
+        let zone = shared.zone.load_full();
+        match respond(&zone, &question, Via::Tcp, &mut out) {
+            Outcome::Silence => break,
+            Outcome::Reply { asked, .. } => {
+                shared.tally.count(asked, &shared.tally.tcp);
+                write(&mut stream, &out).await?;
+            }
+            Outcome::Transfer if transfer::is_allowed(&shared.secondaries, source.ip()) => {
+                let _turn = shared.transfers.acquire().await.map_err(io::Error::other)?;
+                shared.tally.transfers.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(%source, serial = zone.serial(), "a secondary copies the zone");
+                for message in transfer::messages(&zone, &question) {
+                    write(&mut stream, &message).await?;
+                }
+            }
+            Outcome::Transfer => {
+                shared.tally.refused.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%source, "who is no secondary wants to copy the zone");
+                write(&mut stream, &refused(&question)).await?;
+            }
+        }
+    }
+    stream.shutdown().await
+}
+
+/// False at the end of the connection.
+async fn read(stream: &mut TcpStream, question: &mut Vec<u8>) -> io::Result<bool> {
+    let length = match stream.read_u16().await {
+        Ok(length) => length,
+        Err(end) if end.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+        Err(failure) => return Err(failure),
+    };
+    question.resize(length.into(), 0);
+    stream.read_exact(question).await.map(|_| true)
+}
+
+async fn write(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
+    let length = u16::try_from(message.len()).map_err(io::Error::other)?;
+    let framed = [&length.to_be_bytes(), message].concat();
+    timeout(TAKE, stream.write_all(&framed)).await?
+}
+
+/// The question itself, answered with a refusal.
+fn refused(question: &[u8]) -> Vec<u8> {
+    use crate::query::{self, QR, RD};
+    use crate::reply::Code;
+    let Ok(query) = query::read(question) else { return Vec::new() };
+    let flags = QR | query.flags & RD | Code::Refused as u16;
+    let head = [query.id, flags, 1, 0, 0, 0];
+    head.iter().flat_map(|number| number.to_be_bytes()).chain(query.question.iter().copied()).collect()
+}
+
+impl Guests {
+    fn enter(&self, address: IpAddr) -> bool {
+        let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = guests.entry(address).or_default();
+        let has_room = *number < PER_ADDRESS_MAX;
+        *number += usize::from(has_room);
+        has_room
+    }
+
+    fn leave(&self, address: IpAddr) {
+        let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = guests.get_mut(&address) {
+            *number = number.saturating_sub(1);
+            if *number == 0 {
+                guests.remove(&address);
+            }
+        }
+    }
+}

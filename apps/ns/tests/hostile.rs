@@ -1,0 +1,79 @@
+//! Packets that were tampered with. The fuzz target in `fuzz` goes on from here.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+
+#[path = "hostile/mod.rs"]
+mod hostile;
+
+use hostile::answered;
+
+const ROUNDS: u32 = 20_000;
+
+/// A question with EDNS and the wish for signatures.
+fn question(name: &str, kind: u16) -> Vec<u8> {
+    let mut packet = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
+    for label in name.split('.') {
+        packet.push(label.len() as u8);
+        packet.extend(label.bytes());
+    }
+    packet.push(0);
+    packet.extend(kind.to_be_bytes());
+    packet.extend([0, 1, 0, 0, 41, 16, 0, 0, 0, 0x80, 0, 0, 0]);
+    packet
+}
+
+fn questions() -> Vec<Vec<u8>> {
+    let names = ["chat.example", "WWW.chat.example", "alias.chat.example", "x.y.wild.chat.example", "b.c.chat.example"];
+    let others = ["no.chat.example", "a.sub.chat.example", "loop.chat.example", "big.chat.example", "other.example"];
+    let kinds = [1, 2, 5, 6, 16, 28, 43, 46, 47, 48, 50, 249, 250, 251, 252, 255, 65535];
+    let all = names.into_iter().chain(others);
+    all.flat_map(|name| kinds.map(|kind| question(name, kind))).collect()
+}
+
+#[test]
+fn whatever_comes_the_answer_is_well_formed_and_not_too_long() {
+    let good = questions();
+    good.iter().for_each(|packet| answered(packet));
+    let mut state = 0x9e37_79b9_u32;
+    let mut random = move || {
+        // xorshift: the same packets in every run.
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state
+    };
+    for round in 0..ROUNDS {
+        let mut packet = good[random() as usize % good.len()].clone();
+        for _ in 0..1 + round % 4 {
+            let at = random() as usize % packet.len();
+            match random() % 4 {
+                0 => packet[at] = random() as u8,
+                1 => packet.truncate(at.max(1)),
+                2 => packet.insert(at, [0, 0xC0, 0xFF, 63, 64][random() as usize % 5]),
+                _ => packet.extend_from_within(at..),
+            }
+        }
+        answered(&packet);
+    }
+}
+
+#[test]
+fn what_is_no_question_is_not_answered() {
+    let silent = |packet: &[u8]| {
+        let mut out = Vec::new();
+        ns::respond(&zone(), packet, ns::Via::Udp, &mut out) == ns::Outcome::Silence
+    };
+    assert!(silent(&[]) && silent(&[0; 11]));
+    let mut answer = question("chat.example", 1);
+    answer[2] |= 0x80;
+    assert!(silent(&answer), "or two servers would talk to each other for ever");
+    assert!(!silent(&question("chat.example", 1)));
+}
+
+fn zone() -> ns::Zone {
+    let origin = ns::record::Name::from_ascii("chat.example.").unwrap();
+    let text = "@ 300 SOA ns host 1 2 3 4 5\n@ 300 NS ns\n";
+    let records = ns::import(text, std::path::Path::new("/zone"), &origin).unwrap();
+    let keys = ns::Keys::create(ns::Algorithm::Ed25519, 1).unwrap();
+    ns::compile(&ns::Contents { origin, records }, &keys, 1, 1, None).unwrap().unwrap()
+}

@@ -1,0 +1,210 @@
+//! What others' programs say of the server: dig, delv, unbound, ldns and nsd, from Debian.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+
+mod support;
+
+use std::fs;
+
+use ns::{Algorithm, Keys, State};
+use support::{Place, Program, dig, free_port, now, origin, said, zone};
+
+const VALIDATOR: &str = "
+server:
+  interface: 127.0.0.1
+  port: PORT
+  do-daemonize: no
+  username: \"\"
+  chroot: \"\"
+  directory: \"DIR\"
+  pidfile: \"\"
+  use-syslog: no
+  do-not-query-localhost: no
+  do-ip6: no
+  num-threads: 1
+  qname-minimisation: no
+  trust-anchor: \"ANCHOR\"
+remote-control:
+  control-enable: no
+stub-zone:
+  name: chat.example.
+  stub-addr: 127.0.0.1@OURS
+";
+
+const SECONDARY: &str = "
+server:
+  ip-address: 127.0.0.1@PORT
+  username: \"\"
+  zonesdir: \"DIR\"
+  database: \"\"
+  pidfile: \"DIR/nsd.pid\"
+  xfrdfile: \"DIR/xfrd.state\"
+  zonelistfile: \"DIR/zone.list\"
+  xfrdir: \"DIR\"
+  server-count: 1
+remote-control:
+  control-enable: no
+zone:
+  name: chat.example
+  zonefile: \"DIR/copied\"
+  request-xfr: AXFR 127.0.0.1@OURS NOKEY
+  allow-notify: 127.0.0.1 NOKEY
+";
+
+#[test]
+fn delv_validates_every_kind_of_answer_with_either_algorithm() {
+    for algorithm in [Algorithm::EcdsaP256, Algorithm::Ed25519] {
+        let place = Place::new(algorithm, "", Vec::new());
+        let full = |question: &str| {
+            let said = place.delv(&place.anchor(), question);
+            assert!(said.contains("; fully validated"), "{algorithm:?} {question}: {said}");
+            assert!(!said.contains("unsigned answer"), "{question}: {said}");
+        };
+        for there in
+            ["chat.example SOA", "chat.example NS", "chat.example DNSKEY", "chat.example CDS", "chat.example AAAA"]
+        {
+            full(there);
+        }
+        for there in ["_mqtts._tcp.chat.example SRV", "_8883._tcp.chat.example TLSA", "alias.chat.example A"] {
+            full(there);
+        }
+        full("one.wild.chat.example TXT");
+        full("two.below.wild.chat.example TXT");
+
+        let missing = |question: &str, what: &str| {
+            let said = place.delv(&place.anchor(), question);
+            let proven = said.contains("; negative response, fully validated");
+            assert!(proven && said.contains(what), "{algorithm:?} {question}: {said}");
+        };
+        missing("nothing.chat.example A", "ncache nxdomain");
+        missing("a.b.c.d.chat.example A", "ncache nxdomain");
+        missing("www.chat.example AAAA", "ncache nxrrset");
+        missing("down.there.chat.example A", "ncache nxrrset");
+        missing("one.wild.chat.example A", "ncache nxrrset");
+        missing("sub.chat.example DS", "ncache nxrrset");
+        let lost = place.delv(&place.anchor(), "lost.chat.example A");
+        assert!(lost.contains("; fully validated") && lost.contains("ncache nxdomain"), "{lost}");
+    }
+}
+
+#[test]
+fn unbound_trusts_what_the_anchor_signs_and_nothing_else() {
+    let place = Place::new(Algorithm::EcdsaP256, "", Vec::new());
+    let validator = |anchor: &str| {
+        let text = VALIDATOR.replace("ANCHOR", anchor).replace("OURS", &place.port().to_string());
+        Program::start(place.folder.path(), "unbound", &["-d", "-c"], &text)
+    };
+    let right = validator(&place.anchor());
+    let flags = |said: &str| said.lines().find(|line| line.contains("flags:")).unwrap_or_default().to_owned();
+    for (question, status) in [
+        ("chat.example SOA", "NOERROR"),
+        ("_8883._tcp.chat.example TLSA", "NOERROR"),
+        ("x.wild.chat.example TXT", "NOERROR"),
+        ("www.chat.example MX", "NOERROR"),
+        ("there.chat.example MX", "NOERROR"),
+        ("no.chat.example A", "NXDOMAIN"),
+        ("no.such.name.chat.example A", "NXDOMAIN"),
+    ] {
+        let said = dig(right.port, &format!("+dnssec {question}"));
+        assert!(said.contains(&format!("status: {status}")), "{question}: {said}");
+        assert!(flags(&said).contains(" ad"), "{question}: {said}");
+    }
+    let other = Keys::create(Algorithm::EcdsaP256, now()).unwrap().ds(&origin());
+    let wrong = validator(&other[0]);
+    assert!(dig(wrong.port, "chat.example SOA").contains("status: SERVFAIL"));
+    assert!(dig(wrong.port, "no.chat.example A").contains("status: SERVFAIL"));
+}
+
+#[test]
+fn ldns_verifies_the_whole_zone() {
+    let place = Place::copied("");
+    let copy = place.dig("+noall +answer +onesoa chat.example AXFR");
+    let file = place.folder.path().join("zone");
+    fs::write(&file, &copy).unwrap();
+    let said = said("ldns-verify-zone", &["-t", &stamp(), file.to_str().unwrap()]);
+    assert!(said.contains("Zone is verified and complete"), "{said}\n{copy}");
+}
+
+/// An hour ago by the clock of who verifies, as slow clocks are.
+fn stamp() -> String {
+    let said = said("date", &["-u", "-d", "50 minutes ago", "+%Y%m%d%H%M%S"]);
+    said.trim().to_owned()
+}
+
+#[test]
+fn nsd_copies_the_zone_and_is_told_of_changes() {
+    let port = free_port();
+    let place = Place::new(Algorithm::EcdsaP256, "", vec![format!("127.0.0.1:{port}").parse().unwrap()]);
+    let text = SECONDARY.replace("OURS", &place.port().to_string());
+    let nsd = Program::start_at(port, place.folder.path(), "nsd", &["-d", "-c"], &text);
+    let serial = |port| dig(port, "+short chat.example SOA").split(' ').nth(2).unwrap_or_default().to_owned();
+    let catches_up = || (0..200).any(|_| serial(nsd.port) == serial(place.port()) && !serial(nsd.port).is_empty());
+    assert!(catches_up(), "{}", dig(nsd.port, "chat.example SOA"));
+
+    place.change("fresh A 192.0.2.77\n");
+    assert!(catches_up(), "{}", dig(nsd.port, "chat.example SOA"));
+    let copied = dig(nsd.port, "+dnssec fresh.chat.example A");
+    assert!(copied.contains("192.0.2.77") && copied.contains("RRSIG"), "{copied}");
+    let missing = dig(nsd.port, "+dnssec nothing.chat.example A");
+    assert!(missing.contains("NXDOMAIN") && missing.contains("NSEC3"), "{missing}");
+    assert!(place.server.counts().transfers >= 2);
+}
+
+#[test]
+fn who_is_no_secondary_copies_nothing() {
+    let place = Place::new(Algorithm::EcdsaP256, "", Vec::new());
+    assert!(place.dig("chat.example AXFR").contains("Transfer failed"));
+    assert!(place.dig("+tcp chat.example IXFR=1").contains("Transfer failed"));
+}
+
+#[test]
+fn a_rollover_is_valid_by_the_old_anchor_and_the_new_at_every_step() {
+    let mut place = Place::new(Algorithm::EcdsaP256, "", Vec::new());
+    let valid = |place: &Place, anchor: &str| {
+        ["chat.example SOA", "chat.example CDNSKEY", "www.chat.example A"]
+            .iter()
+            .all(|question| place.delv(anchor, question).contains("; fully validated"))
+    };
+    let publish = |place: &Place| {
+        let before = place.server.zone();
+        let next = ns::compile(&support::contents(""), &place.keys, 1, now(), Some(&before)).unwrap();
+        place.server.publish(next.expect("something changes"));
+    };
+    let (old, hour) = (place.anchor(), 3600);
+    place.keys.roll(now() - 2 * hour).unwrap();
+    publish(&place);
+    let both = place.keys.ds(&origin());
+    assert_eq!(both.len(), 2);
+    let new = both.iter().find(|line| **line != old).unwrap().clone();
+    let cds = place.dig("+short chat.example CDS");
+    assert!(both.iter().all(|line| cds.contains(line.split(' ').nth(3).unwrap())), "{cds}");
+    assert!(valid(&place, &old) && valid(&place, &new));
+
+    place.keys.switch(now()).unwrap();
+    publish(&place);
+    assert!(valid(&place, &old) && valid(&place, &new));
+    assert_eq!(place.dig("+short chat.example CDS").lines().count(), 1, "the parent is to forget the old one");
+    assert_eq!(place.dig("+short chat.example DNSKEY").lines().count(), 2);
+
+    assert!(place.keys.prune(now() + 3 * 24 * hour));
+    publish(&place);
+    assert!(valid(&place, &new) && !valid(&place, &old));
+    assert!(place.keys.iter().all(|key| key.state == State::Active));
+}
+
+#[test]
+fn only_what_changed_is_signed_again() {
+    let place = Place::new(Algorithm::EcdsaP256, "", Vec::new());
+    let of = |question: &str| place.dig(&format!("+dnssec +noall +answer {question}"));
+    let (kept, serial) = (of("www.chat.example A"), place.server.zone().serial());
+    let before = place.server.zone();
+    let same = ns::compile(&support::contents(""), &place.keys, 1, now(), Some(&before)).unwrap();
+    assert!(same.is_none(), "nothing has changed");
+    place.change("ns A 127.0.0.2\n");
+    assert_eq!(of("www.chat.example A"), kept);
+    assert!(place.server.zone().serial() > serial);
+    let old = zone("", &place.keys);
+    let week = now() + 8 * 24 * 3600;
+    let anew = ns::compile(&support::contents(""), &place.keys, 1, week, Some(&old)).unwrap().unwrap();
+    assert!(anew.expires() > week + 13 * 24 * 3600, "signatures that end soon are made anew");
+}

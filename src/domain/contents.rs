@@ -1,0 +1,134 @@
+//! What stands in the zone: where the server is, what it speaks on which port, by which key it is known; and what the operator adds.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+
+use ns::Contents;
+use ns::record::rdata::svcb::{Alpn, SvcParamKey, SvcParamValue};
+use ns::record::rdata::tlsa::{CertUsage, Matching, Selector};
+use ns::record::rdata::{A, AAAA, CAA, HTTPS, NS, SOA, SRV, SVCB, TLSA, TXT};
+use ns::record::{Name, RData, Record};
+
+use crate::failure::Failure;
+use crate::home::Home;
+use crate::settings::Settings;
+
+/// Seconds for which others remember what hardly changes, and what may change with a start or a certificate.
+const LONG: u32 = 3600;
+const SHORT: u32 = 300;
+/// Of a secondary: it asks again, asks again after a failure, stops answering. Signatures hold longer than that.
+const REFRESH: i32 = 3600;
+const RETRY: i32 = 600;
+const EXPIRE: i32 = 5 * 24 * 3600;
+/// Bytes of the operator's file.
+const FILE_MAX: u64 = 64 << 20;
+/// The version in the names of topics.
+const PROTOCOL: &str = "v=chat1";
+
+/// `key` is the SHA-256 of the public key that listeners with TLS show.
+pub(super) fn contents(
+    home: &Home,
+    settings: &Settings,
+    zone: &Name,
+    key: [u8; 32],
+    listeners: &[(&'static str, SocketAddr)],
+) -> Result<Contents, Failure> {
+    let addresses = settings.ns.reached_at();
+    let mut made = Made { zone, records: Vec::new() };
+    made.apex(&addresses, settings.tls.certificate.is_empty())?;
+    let is_seen = |address: &SocketAddr| !address.ip().is_loopback() || addresses.iter().all(IpAddr::is_loopback);
+    for (name, address) in listeners.iter().filter(|(_, address)| is_seen(address)) {
+        made.listener(name, address.port(), key)?;
+    }
+    let mut contents = Contents { origin: zone.clone(), records: made.records };
+    if !settings.ns.file.is_empty() {
+        contents.lay_over(file(home, &settings.ns.file, zone)?);
+    }
+    Ok(contents)
+}
+
+struct Made<'z> {
+    zone: &'z Name,
+    records: Vec<Record>,
+}
+
+impl Made<'_> {
+    fn put(&mut self, name: Name, ttl: u32, data: RData) {
+        self.records.push(Record::from_rdata(name, ttl, data));
+    }
+
+    fn name(&self, below: &str) -> Result<Name, Failure> {
+        let name = Name::from_ascii(below).and_then(|below| below.append_domain(self.zone));
+        name.map_err(|why| Failure::Zone(format!("{below}.{}: {why}", self.zone)))
+    }
+
+    fn apex(&mut self, addresses: &[IpAddr], own_authority: bool) -> Result<(), Failure> {
+        let (zone, server) = (self.zone.clone(), self.name("ns")?);
+        let soa = SOA::new(server.clone(), self.name("hostmaster")?, 0, REFRESH, RETRY, EXPIRE, SHORT);
+        self.put(zone.clone(), LONG, RData::SOA(soa));
+        self.put(zone.clone(), LONG, RData::NS(NS(server.clone())));
+        for address in addresses {
+            let data = match address {
+                IpAddr::V4(address) => RData::A(A(*address)),
+                IpAddr::V6(address) => RData::AAAA(AAAA(*address)),
+            };
+            self.put(zone.clone(), SHORT, data.clone());
+            self.put(server.clone(), LONG, data);
+        }
+        self.put(self.name("_chat")?, LONG, RData::TXT(TXT::new(vec![PROTOCOL.into()])));
+        if own_authority {
+            // No public authority has any business here.
+            self.put(zone, LONG, RData::CAA(CAA::new_issue(false, None, Vec::new())));
+        }
+        Ok(())
+    }
+
+    /// How a listener is found and known.
+    fn listener(&mut self, name: &str, port: u16, key: [u8; 32]) -> Result<(), Failure> {
+        match name {
+            "mqtt" => self.service("_mqtt._tcp", port),
+            "mqtts" => {
+                self.service("_mqtts._tcp", port)?;
+                self.known_by("_tcp", port, key)
+            }
+            "quic" => {
+                self.service("_mqtt._udp", port)?;
+                self.known_by("_udp", port, key)
+            }
+            "https" => {
+                self.service("_est._tcp", port)?;
+                let alpn = SvcParamValue::Alpn(Alpn(vec!["h2".into()]));
+                let parameters = vec![(SvcParamKey::Alpn, alpn), (SvcParamKey::Port, SvcParamValue::Port(port))];
+                let https = HTTPS(SVCB::new(1, Name::root(), parameters));
+                self.put(self.zone.clone(), SHORT, RData::HTTPS(https));
+                self.known_by("_tcp", port, key)
+            }
+            // The shell is the operator's own; a listener without TLS has no key, and http nobody looks for by name.
+            _ => Ok(()),
+        }
+    }
+
+    fn service(&mut self, name: &str, port: u16) -> Result<(), Failure> {
+        let data = RData::SRV(SRV::new(0, 0, port, self.zone.clone()));
+        self.put(self.name(name)?, SHORT, data);
+        Ok(())
+    }
+
+    /// DANE-EE by the SHA-256 of the key (RFC 7671).
+    fn known_by(&mut self, transport: &str, port: u16, key: [u8; 32]) -> Result<(), Failure> {
+        let data = TLSA::new(CertUsage::DaneEe, Selector::Spki, Matching::Sha256, key.to_vec());
+        self.put(self.name(&format!("_{port}.{transport}"))?, SHORT, RData::TLSA(data));
+        Ok(())
+    }
+}
+
+fn file(home: &Home, path: &str, zone: &Name) -> Result<Vec<Record>, Failure> {
+    let refused = |why: &dyn std::fmt::Display| Failure::Refused(format!("ns.file: {path}: {why}"));
+    let file = home.path().join(path);
+    let length = fs::metadata(&file).map_err(|why| refused(&why))?.len();
+    if length > FILE_MAX {
+        return Err(refused(&"the file is too large"));
+    }
+    let text = fs::read_to_string(&file).map_err(|why| refused(&why))?;
+    ns::import(&text, &file, zone).map_err(|why| refused(&why))
+}

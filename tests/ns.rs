@@ -1,0 +1,168 @@
+//! The real program publishes itself in a signed zone: what dig, delv and openssl make of it.
+
+#![allow(clippy::indexing_slicing, reason = "a test may fail")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use support::Server;
+
+const ZONE: &str = "ns.zone = \"chat.example\"\nns.listen = [\"127.0.0.1:0\"]\nns.file = \"more.zone\"";
+
+fn served() -> Server {
+    let mut server = Server::prepare(ZONE);
+    fs::write(server.home().join("more.zone"), "www 60 A 192.0.2.80\n").expect("written");
+    server.restart();
+    server
+}
+
+fn said(program: &str, words: &[&str]) -> String {
+    let done = Command::new(program)
+        .args(words)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|why| panic!("{program}: {why}"));
+    String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr)
+}
+
+/// What the remote shell answers.
+fn remote(server: &Server, command: &str) -> String {
+    server.remote(command).trim().to_owned()
+}
+
+/// Why it does not do what it is told.
+fn refused(server: &Server, command: &str) -> String {
+    let done = server.chat(&["remote", "-e", command]);
+    assert!(!done.status.success(), "{command}");
+    String::from_utf8_lossy(&done.stderr).into_owned()
+}
+
+fn dig(server: &Server, question: &str) -> String {
+    let port = server.dns().port().to_string();
+    let words: Vec<&str> = ["@127.0.0.1", "-p", &port, "+short"].into_iter().chain(question.split(' ')).collect();
+    said("dig", &words).trim().to_owned()
+}
+
+/// Whether delv finds an answer valid by an anchor, a line as `zone ds` prints it.
+fn is_valid(server: &Server, anchor: &str, question: &str) -> bool {
+    let words: Vec<&str> = anchor.split(' ').collect();
+    let (zone, ds) = (words[0], &words[3..]);
+    let text = format!("trust-anchors {{ {zone} static-ds {} {} {} \"{}\"; }};\n", ds[0], ds[1], ds[2], ds[3]);
+    let file = server.home().join("anchor");
+    fs::write(&file, text).expect("written");
+    let (port, file) = (server.dns().port().to_string(), file.display().to_string());
+    let mut words = vec!["@127.0.0.1", "-p", &port, "-a", &file, "+root=chat.example"];
+    words.extend(question.split(' '));
+    said("delv", &words).contains("; fully validated")
+}
+
+#[test]
+fn the_server_is_found_by_name_and_known_by_its_key() {
+    let server = served();
+    let anchor = remote(&server, "zone ds");
+    for (service, port) in [
+        ("_mqtt._tcp", server.mqtt().port()),
+        ("_mqtts._tcp", server.mqtts().port()),
+        ("_est._tcp", server.https().port()),
+    ] {
+        assert_eq!(dig(&server, &format!("{service}.chat.example SRV")), format!("0 0 {port} chat.example."));
+        assert!(is_valid(&server, &anchor, &format!("{service}.chat.example SRV")));
+    }
+    assert!(dig(&server, "_mqtt._udp.chat.example SRV").ends_with(" chat.example."), "QUIC");
+    assert_eq!(dig(&server, "_ldap._tcp.chat.example SRV"), "", "nothing listens there");
+    assert_eq!(dig(&server, "chat.example A"), "127.0.0.1");
+    assert_eq!(dig(&server, "chat.example CAA"), "0 issue \";\"");
+    assert_eq!(dig(&server, "_chat.chat.example TXT"), "\"v=chat1\"");
+    let https = dig(&server, "chat.example HTTPS");
+    assert!(https.contains("alpn=\"h2\"") && https.contains(&format!("port={}", server.https().port())), "{https}");
+    assert!(remote(&server, "zone").contains("chat.example. serial"));
+
+    let known = |server: &Server| {
+        let address = server.https();
+        let tlsa = dig(server, &format!("_{}._tcp.chat.example TLSA", address.port()));
+        let (parameters, hash) = (&tlsa[..6], tlsa[6..].replace(' ', ""));
+        let address = address.to_string();
+        let data = format!("{parameters}{hash}");
+        let said = said(
+            "openssl",
+            &["s_client", "-connect", &address, "-dane_tlsa_domain", "chat.example", "-dane_tlsa_rrdata", &data],
+        );
+        assert!(said.contains("DANE TLSA 3 1 1") && said.contains("Verify return code: 0 (ok)"), "{data}: {said}");
+        data
+    };
+    let before = known(&server);
+    // A certificate that is lost is issued anew, with a new key.
+    fs::remove_file(server.home().join("certs/server.crt")).expect("removed");
+    fs::remove_file(server.home().join("certs/server.key")).expect("removed");
+    remote(&server, "reload");
+    assert_ne!(known(&server), before, "the zone keeps in step");
+}
+
+#[test]
+fn the_operator_s_records_are_in_the_zone_and_a_bad_file_leaves_it_as_it_was() {
+    let server = served();
+    let file = server.home().join("more.zone");
+    let anchor = remote(&server, "zone ds");
+    assert_eq!(dig(&server, "www.chat.example A"), "192.0.2.80");
+    fs::write(&file, "www 60 A 192.0.2.81\nmail 60 MX 10 nowhere at all\nx 60 A here\n").expect("written");
+    let why = refused(&server, "reload");
+    assert!(why.contains("more.zone") && why.contains("line"), "{why}");
+    assert_eq!(dig(&server, "www.chat.example A"), "192.0.2.80");
+    fs::write(&file, "www 60 A 192.0.2.82\nother.example. 60 A 192.0.2.1\n").expect("written");
+    assert!(refused(&server, "reload").contains("not in the zone"));
+    assert_eq!(dig(&server, "www.chat.example A"), "192.0.2.80");
+    fs::write(&file, "www 60 A 192.0.2.83\n@ 60 MX 10 www\n").expect("written");
+    remote(&server, "reload");
+    assert_eq!(dig(&server, "www.chat.example A"), "192.0.2.83");
+    assert!(is_valid(&server, &anchor, "chat.example MX"));
+}
+
+#[test]
+fn keys_roll_over_by_command_and_survive_the_program() {
+    let mut server = served();
+    let keys = server.home().join("ns/keys");
+    assert_eq!(fs::metadata(&keys).expect("the keys").permissions().mode() & 0o777, 0o600);
+    let old = remote(&server, "zone ds");
+    let serial = |server: &Server| -> u32 {
+        dig(server, "chat.example SOA").split(' ').nth(2).and_then(|number| number.parse().ok()).expect("a number")
+    };
+    let first = serial(&server);
+    remote(&server, "zone roll");
+    assert!(refused(&server, "zone roll").contains("not over"));
+    server.kill();
+    server.restart();
+    assert!(serial(&server) > first);
+    let both = remote(&server, "zone ds");
+    let new = both.lines().find(|line| **line != old).expect("a new key").to_owned();
+    assert!(both.contains(&old) && both.lines().count() == 2);
+    assert!(is_valid(&server, &old, "www.chat.example A") && is_valid(&server, &new, "www.chat.example A"));
+    assert!(refused(&server, "zone switch").contains("not yet known"));
+
+    // As if the new key was shown hours ago.
+    server.kill();
+    let text = fs::read_to_string(&keys).expect("the keys");
+    let ages: Vec<String> = text
+        .lines()
+        .map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+            ["published", since, algorithm, secret] => {
+                format!("published {} {algorithm} {secret}", since.parse::<u32>().expect("seconds") - 7200)
+            }
+            _ => line.to_owned(),
+        })
+        .collect();
+    fs::write(&keys, ages.join("\n")).expect("written");
+    server.restart();
+    remote(&server, "zone switch");
+    assert_eq!(remote(&server, "zone ds"), new);
+    assert!(is_valid(&server, &old, "www.chat.example A") && is_valid(&server, &new, "www.chat.example A"));
+}
+
+#[test]
+fn without_a_zone_there_is_no_name_server() {
+    let server = Server::start();
+    assert!(refused(&server, "zone").contains("ns.zone"));
+    assert!(!server.home().join("ns/keys").exists());
+}
