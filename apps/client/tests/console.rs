@@ -111,7 +111,8 @@ fn addresses_of_servers_are_read_and_written() {
     assert_eq!(url("wss://chat.example/mqtt"), Some("wss://chat.example:8084".into()));
     assert_eq!(url("127.0.0.1:1884"), Some("mqtt://127.0.0.1:1884".into()));
     assert_eq!(url("mqtt://[::1]:1883/"), Some("mqtt://[::1]:1883".into()));
-    for bad in ["http://x", "quic://a/mqtt", "mqtt://", "mqtt://a:b", "mqtt://u@h", "mqtt://h:70000"] {
+    assert_eq!(url("https://chat.example"), url("wss://chat.example"), "files go by the same port");
+    for bad in ["ftp://x", "quic://a/mqtt", "mqtt://", "mqtt://a:b", "mqtt://u@h", "mqtt://h:70000"] {
         assert_eq!(url(bad), None, "{bad}");
     }
 }

@@ -12,7 +12,7 @@ use crate::calls::{checked, fresh_msg_id};
 use crate::{Answer, Client, Error};
 
 /// Pieces that are not answered yet; the server takes no more.
-const AHEAD: usize = 4;
+const AHEAD: usize = 6;
 
 type Asked = oneshot::Receiver<Result<Vec<Record>, Error>>;
 
