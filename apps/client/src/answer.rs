@@ -76,6 +76,7 @@ impl Answer {
             Record::Ack(_) | Record::Typing(_) | Record::Loc(_) => Answer::Nothing,
             Record::Search(_) => Answer::Found,
             Record::Init(_) => Answer::Io,
+            Record::Ftp(_) | Record::Ftp10(_) => Answer::First("ftpack"),
             other => Answer::First(other.atom()),
         }
     }
