@@ -133,9 +133,15 @@ impl Server {
         fs::read_to_string(self.home().join("stderr")).unwrap_or_default()
     }
 
+    /// The whole lines of a file that the server may be writing at this moment.
+    fn outbox(&self, name: &str) -> String {
+        let text = fs::read_to_string(self.home().join("outbox").join(name)).unwrap_or_default();
+        text.rsplit_once('\n').map(|(whole, _)| whole.to_owned()).unwrap_or_default()
+    }
+
     /// The codes sent to a number so far, oldest first (ID-11, provider `log`).
     pub(crate) fn codes(&self, phone: &str) -> Vec<String> {
-        let outbox = fs::read_to_string(self.home().join("outbox/codes")).unwrap_or_default();
+        let outbox = self.outbox("codes");
         let lines = outbox.lines().map(|line| line.split(' ').collect::<Vec<_>>());
         lines
             .filter(|parts| parts.get(1) == Some(&phone))
@@ -145,7 +151,7 @@ impl Server {
 
     /// The pushes to a device so far, oldest first (PUSH-7, sender `log`): the record in hexadecimal, a blank, the body.
     pub(crate) fn pushes(&self, client: &str) -> Vec<String> {
-        let outbox = fs::read_to_string(self.home().join("outbox/pushes")).unwrap_or_default();
+        let outbox = self.outbox("pushes");
         let lines = outbox.lines().map(|line| line.splitn(4, ' ').collect::<Vec<_>>());
         lines
             .filter(|parts| parts.get(1) == Some(&client))

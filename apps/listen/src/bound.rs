@@ -58,12 +58,10 @@ impl Bound {
             let (own, server, next) = (doorman.clone(), server.clone(), next.clone());
             match socket {
                 Socket::Tcp(listener, tls) => {
-                    doorman.handle.spawn(index % threads, accept::run(listener, tls, own, server, next))
+                    doorman.handle.spawn(index % threads, accept::run(listener, tls, own, server, next));
                 }
-                Socket::Udp(socket, tls, resets) => {
-                    doorman.handle.spawn(index % threads, quic::run(socket, tls, resets, own, server, next))
-                }
-            };
+                Socket::Udp(socket, tls, resets) => quic::begin(socket, tls, resets, own, server, next),
+            }
         }
     }
 }

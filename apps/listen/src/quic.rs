@@ -1,4 +1,7 @@
-//! The same for QUIC: one loop reads a port for all its connections, each of which lives on a thread of its own choosing.
+//! The same for QUIC: one loop reads a port for all its connections, each of which lives on a ring thread.
+//!
+//! The loop has a thread to itself. What a port's socket holds is what a few hundred clients say in some milliseconds; on a ring thread it
+//! would be read when other work leaves time, and lost before.
 
 use std::net::UdpSocket;
 use std::pin::pin;
@@ -15,8 +18,26 @@ use crate::{Arrival, Doorman, Serve, Stream, TlsNow};
 /// longest keep-alive.
 const SILENCE: Duration = Duration::from_millis(*proto::limits::KEEP_ALIVE_S.end() as u64 * 1500 + 10_000);
 
+/// Begins to read `socket`.
+pub(crate) fn begin<S: Serve>(
+    socket: UdpSocket,
+    tls: TlsNow,
+    resets: [u8; RESETS_BYTES],
+    doorman: Arc<Doorman>,
+    server: Arc<S>,
+    next: Arc<AtomicUsize>,
+) {
+    let read = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(socket, tls, resets, doorman, server, next)),
+        Err(failure) => tracing::error!(%failure, "a listener is lost"),
+    };
+    if let Err(failure) = std::thread::Builder::new().name("quic".into()).spawn(read) {
+        tracing::error!(%failure, "a listener is lost");
+    }
+}
+
 /// Takes connections and hands them to the ring threads, one after the other, until who serves them stops.
-pub(crate) async fn run<S: Serve>(
+async fn run<S: Serve>(
     socket: UdpSocket,
     tls: TlsNow,
     resets: [u8; RESETS_BYTES],
@@ -32,7 +53,7 @@ pub(crate) async fn run<S: Serve>(
     loop {
         tokio::select! {
             biased;
-            () = stopped.as_mut() => return,
+            () = stopped.as_mut() => return listener.close().await,
             knock = listener.knock() => match knock {
                 Some(knock) => hand_over(knock, &tls, &doorman, &server, &next),
                 None => return tracing::error!("a listener is lost"),

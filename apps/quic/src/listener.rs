@@ -24,7 +24,7 @@ const WAITING_MAX: usize = 1024;
 const EARLY_BYTES: u64 = 16 << 10;
 const EARLY_BYTES_ALL: u64 = 4 << 20;
 
-/// A port on which QUIC is spoken, until it is dropped; connections outlive it.
+/// A port on which QUIC is spoken. It is read on the thread that it was opened on, which all its connections need.
 pub struct Listener {
     endpoint: Endpoint,
     settings: ServerConfig,
@@ -66,6 +66,12 @@ impl Listener {
         Ok(Listener { endpoint, settings, unproven: Arc::default() })
     }
 
+    /// Takes no more, and reads on until the last connection has ended.
+    pub async fn close(self) {
+        self.endpoint.set_server_config(None);
+        self.endpoint.wait_idle().await;
+    }
+
     /// The next one at the door; none when the socket is lost.
     pub async fn knock(&self) -> Option<Knock> {
         loop {
@@ -80,12 +86,6 @@ impl Listener {
             // Who has not proved an address may always be asked to.
             let _ = incoming.retry();
         }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.endpoint.set_server_config(None);
     }
 }
 
