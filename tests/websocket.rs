@@ -307,3 +307,112 @@ fn con_1_con_2_our_client_comes_by_websocket_and_by_the_next_way_where_one_leads
         assert!(Client::connect(by(&ways[..2], "reg_38002_d1")).await.is_err());
     });
 }
+
+#[test]
+fn mail_2_id_10_where_identity_counts_a_name_is_proved_by_token_or_by_the_connection() {
+    let server = Server::start_with("mail.auth = \"identity\"");
+    let (ann, ben) = (register(&server, "38001"), register(&server, "38002"));
+    let mut ws = Ws::open(&server);
+    ws.text("AUTH 38001");
+    assert_eq!(ws.said(), "ERROR not authorized.");
+    ws.text(&format!("AUTH 38001 {}", ben.token));
+    assert_eq!(ws.said(), "ERROR not authorized.");
+    ws.text("BOX");
+    assert_eq!(ws.said(), "Please login with AUTH. Try HELP.");
+    ws.text(&format!("AUTH 38001 {}", ann.token));
+    assert_eq!(ws.said(), "USER 38001");
+
+    let mut own = Ws::of(&server, &ben);
+    assert!(!own.text_of_token().is_empty());
+    own.text("AUTH 38001");
+    own.text("AUTH 38002");
+    assert_eq!((own.said(), own.said()), ("ERROR not authorized.".into(), "USER 38002".into()));
+    own.text("SEND 38001 hi");
+    assert!(own.said().starts_with("ACK "));
+    assert!(ws.said().starts_with("NOTIFY 38002:38001:"));
+}
+
+/// Requests to the chat and commands for the mailboxes are answered in the order in which they came (G-5).
+#[test]
+fn g_5_mail_8_mailr_5_both_services_share_a_connection_and_keep_its_order() {
+    let server = Server::start();
+    let ann = register(&server, "38001");
+    let mut ws = Ws::of(&server, &ann);
+    assert!(!ws.text_of_token().is_empty());
+    for round in 0..20 {
+        ws.text("AUTH ann");
+        ws.say("Profile{status=get}");
+        ws.text("BOX");
+        ws.text("N2O,");
+        ws.text("what");
+        assert_eq!(ws.said(), "USER ann", "{round}");
+        assert!(ws.next().starts_with("Profile"));
+        assert_eq!(ws.said(), "LIST\n");
+        // As a device it is somebody already; a session token is given all the same.
+        assert!(!ws.text_of_token().is_empty());
+        assert_eq!(ws.said(), "Try HELP");
+    }
+    // A record of the chat is a record as well; a heartbeat is nothing.
+    ws.say("Profile{status=get}");
+    assert!(ws.next().starts_with("Profile"));
+    ws.text("PING");
+    assert_eq!(ws.said(), "PONG");
+    let mut other = Ws::open(&server);
+    other.text("AUTH ben");
+    other.text("SEND ann hi");
+    assert_eq!(other.said(), "USER ben");
+    assert!(other.said().starts_with("ACK "));
+    assert!(ws.next().starts_with("{'Pub',"));
+}
+
+#[test]
+fn c_9_mail_8_bad_frames_are_answered_and_leave_the_mailboxes_as_they_were() {
+    let server = Server::start();
+    let mut ws = Ws::open(&server);
+    ws.text("AUTH ann");
+    assert_eq!(ws.said(), "USER ann");
+    for junk in [&b"\x83"[..], b"junk", b"\x83h\x02w\x03Cutm\xff\xff\xff\xff", b"\x83h\x02w\x03Cuta\x01trailing"] {
+        ws.0.send(Message::Binary(Bytes::copy_from_slice(junk))).expect("it is sent");
+        ws.until("invalid_data");
+    }
+    ws.say("{'Ack',\"k1\"}");
+    ws.until("invalid_data");
+    ws.say("{'Pub',\"k1\",nobody,\"t\",\"x\"}");
+    ws.until("invalid_data");
+    ws.0.send(Message::Binary(Bytes::new())).expect("it is sent");
+    ws.text("\u{0}\u{1}\u{7f}");
+    assert_eq!(ws.said(), "Try HELP");
+    ws.text("SEND ann \u{0}a\u{1b}[31m\u{85}b");
+    assert!(ws.said().ends_with(":a [31m b"));
+    assert!(ws.said().starts_with("ACK "));
+    ws.text(&"x".repeat(1 << 20));
+    assert_eq!(ws.said(), "Try HELP");
+    ws.text("BOX");
+    assert!(ws.said().starts_with("LIST\nann:ann:"));
+    ws.text(&"x".repeat((1 << 20) + 1));
+    assert_eq!(ws.closed(), Some(1009));
+}
+
+/// FTP-1 to FTP-3 by the names of the mailboxes' records, on a device's connection.
+#[test]
+fn mailr_6_ftp_3_a_file_goes_by_the_records_of_the_mailboxes() {
+    let server = Server::start();
+    let ann = register(&server, "38001");
+    let mut ws = Ws::of(&server, &ann);
+    ws.say("{'FTP',\"1\",\"\",\"tea.txt\",[],3,0,1,\"\",\"init\"}");
+    let opened = ws.until("ftpack");
+    assert!(opened.contains("tea.txt") && opened.contains("init"), "{opened}");
+    ws.say("{'FTP',\"1\",\"\",\"tea.txt\",[],3,0,3,\"tea\",\"send\"}");
+    let kept = ws.until("ftpack");
+    assert!(kept.contains("send") && !kept.contains("error"), "{kept}");
+    assert!(ws.until("ftpack").contains("{event,stop}"));
+
+    // Who is no device has no files, and the mailboxes go on.
+    let mut nobody = Ws::open(&server);
+    nobody.text("AUTH ben");
+    nobody.say("{'FTP',\"1\",\"\",\"tea.txt\",[],3,0,1,\"\",\"init\"}");
+    assert_eq!(nobody.said(), "USER ben");
+    nobody.until("permission_denied");
+    nobody.text("BOX");
+    assert_eq!(nobody.said(), "LIST\n");
+}

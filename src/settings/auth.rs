@@ -83,7 +83,7 @@ impl Auth {
     /// What cannot be meant.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.providers.contains(&Provider::Mail) {
-            return Err("auth.providers: \"mail\" needs the mailboxes, which this version does not have".into());
+            return Err("auth.providers: \"mail\": codes are not put into mailboxes yet".into());
         }
         if self.providers.contains(&Provider::Webhook) && self.webhook.url.is_empty() {
             return Err("auth.providers: \"webhook\" needs auth.webhook.url".into());

@@ -1,0 +1,176 @@
+//! Boxes against a model: random commands from several connections, crashes between them, under many seeds (MAIL, MAILR).
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use etf::Term;
+use scene::{Opening, Simulated, Stage};
+
+const USERS: [&str; 3] = ["ann", "ben", "carl"];
+const SEEDS: u64 = 40;
+const ACTS: usize = 150;
+
+/// What the boxes should be: lines without their ids, and the ids.
+#[derive(Default)]
+struct Model {
+    boxes: BTreeMap<usize, Vec<(u64, String)>>,
+    keys: BTreeSet<(usize, usize, u64)>,
+    joined: BTreeSet<usize>,
+    group_keys: BTreeSet<(usize, u64)>,
+    last: u64,
+}
+
+struct World {
+    stage: Simulated,
+    model: Model,
+    dice: u64,
+}
+
+impl World {
+    /// Xorshift.
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        self.dice % sides
+    }
+
+    fn open(&mut self) {
+        for (user, name) in USERS.iter().enumerate() {
+            self.stage.open(name, &Opening::default()).unwrap();
+            assert_eq!(self.ask(user, &format!("AUTH {name}")), format!("USER {name}"));
+        }
+    }
+
+    /// The answer to a command; letters that come beside it are passed over.
+    fn ask(&mut self, user: usize, text: &str) -> String {
+        self.stage.take(USERS[user]).unwrap();
+        self.stage.say(USERS[user], text).unwrap();
+        let came = self.stage.take(USERS[user]).unwrap();
+        let texts = came.iter().map(|got| String::from_utf8(got.payload.to_vec()).unwrap());
+        let mut answers = texts.filter(|text| !text.starts_with("NOTIFY "));
+        let answer = answers.next().unwrap();
+        assert_eq!(answers.next(), None, "one answer to {text}");
+        answer
+    }
+
+    /// The same for a record: whether it is acknowledged.
+    fn say(&mut self, user: usize, record: &str) -> bool {
+        self.stage.take(USERS[user]).unwrap();
+        let bytes = etf::encode(&etf::text::parse(record, &()).unwrap());
+        self.stage.publish(USERS[user], "", bytes).unwrap();
+        let came = self.stage.take(USERS[user]).unwrap();
+        let is = |payload: &Bytes, name| {
+            etf::decode::<Term>(payload).unwrap().head().is_some_and(|(atom, arity)| (atom, arity) == (name, 2))
+        };
+        let acks = came.iter().filter(|got| is(&got.payload, "Ack")).count();
+        let naks = came.iter().filter(|got| is(&got.payload, "Nak")).count();
+        assert_eq!(acks + naks, 1, "one answer to {record}");
+        acks == 1
+    }
+
+    /// What BOX shows, without looking at the model.
+    fn list(&mut self, user: usize) -> Vec<(u64, String)> {
+        let list = self.ask(user, "BOX");
+        let lines = list.strip_prefix("LIST\n").unwrap().lines();
+        let parted = lines.map(|line| {
+            let parts: Vec<&str> = line.splitn(4, ':').collect();
+            (parts[2].parse().unwrap(), format!("{}:{}:{}", parts[0], parts[1], parts[3]))
+        });
+        parted.collect()
+    }
+
+    /// A letter has been kept: it is the last, and its id is greater than any before on the server.
+    fn kept(&mut self, to: usize, line: String) {
+        let id = self.list(to).last().unwrap().0;
+        assert!(id > self.model.last && id.to_string().len() == 19);
+        self.model.last = id;
+        self.model.boxes.entry(to).or_default().push((id, line));
+    }
+
+    fn act(&mut self, step: usize) {
+        let (user, to) = (self.roll(3) as usize, self.roll(3) as usize);
+        let key = self.roll(6);
+        match self.roll(16) {
+            0..=4 => {
+                let answer = self.ask(user, &format!("SEND {} text {step}", USERS[to]));
+                assert!(answer.starts_with("ACK \""), "{answer}");
+                self.kept(to, format!("{}:{}:text {step}", USERS[user], USERS[to]));
+            }
+            5..=7 => {
+                let record = format!(
+                    "{{'Pub',\"k{key}\",{{'Adr',[],{{p2p,{{'P2P',\"{}\"}}}}}},\"\",\"bin {step}\"}}",
+                    USERS[to]
+                );
+                assert!(self.say(user, &record));
+                if self.model.keys.insert((user, to, key)) {
+                    self.kept(to, format!("{}:{}:bin {step}", USERS[user], USERS[to]));
+                }
+            }
+            8 => {
+                assert!(self.say(user, "{'Sub',\"s\",{'Adr',[],{muc,{'MUC',\"tea\"}}}}"));
+                self.model.joined.insert(user);
+            }
+            9 | 10 => {
+                let record = format!("{{'Pub',\"k{key}\",{{'Adr',[],{{muc,{{'MUC',\"tea\"}}}}}},\"\",\"all {step}\"}}");
+                let is_member = self.model.joined.contains(&user);
+                assert_eq!(self.say(user, &record), is_member);
+                if is_member && self.model.group_keys.insert((user, key)) {
+                    let mut ids = Vec::new();
+                    for to in self.model.joined.clone() {
+                        let id = self.list(to).last().unwrap().0;
+                        assert!(id > self.model.last);
+                        ids.push(id);
+                        self.model.boxes.entry(to).or_default().push((id, format!("{}:tea:all {step}", USERS[user])));
+                    }
+                    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "each copy has an id of its own");
+                    self.model.last = ids.into_iter().max().unwrap();
+                }
+            }
+            11..=13 => {
+                let owned = self.model.boxes.entry(user).or_default();
+                let at = key as usize;
+                let Some(id) = owned.get(at).map(|(id, _)| *id) else {
+                    assert_eq!(self.ask(user, "CUT 1000000000000000001"), "NOT FOUND ");
+                    return;
+                };
+                owned.drain(..=at);
+                assert_eq!(self.ask(user, &format!("CUT {id}")), format!("ERASED {}", at + 1));
+                assert_eq!(self.ask(user, &format!("CUT {id}")), "NOT FOUND ");
+            }
+            14 => {
+                self.stage.crash().unwrap();
+                self.open();
+            }
+            _ => self.stage.advance(400_000).unwrap(),
+        }
+    }
+
+    fn compare(&mut self) {
+        for (user, name) in USERS.iter().enumerate() {
+            let wanted = self.model.boxes.get(&user).cloned().unwrap_or_default();
+            assert_eq!(self.list(user), wanted, "the box of {name}");
+        }
+    }
+}
+
+#[test]
+fn mail_3_mail_6_mail_7_mail_9_mailr_2_mailr_3_boxes_are_what_was_acknowledged() {
+    for seed in 0..SEEDS {
+        let mut world = World {
+            stage: Simulated::new(seed, false),
+            model: Model::default(),
+            dice: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+        };
+        world.open();
+        for step in 0..ACTS {
+            world.act(step);
+            if step % 10 == 0 {
+                world.compare();
+            }
+        }
+        world.compare();
+    }
+}
