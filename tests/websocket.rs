@@ -363,6 +363,12 @@ fn g_5_mail_8_mailr_5_both_services_share_a_connection_and_keep_its_order() {
     assert_eq!(other.said(), "USER ben");
     assert!(other.said().starts_with("ACK "));
     assert!(ws.next().starts_with("{'Pub',"));
+    // A session token is asked for in text.
+    ws.text("N2O,");
+    assert!(!ws.text_of_token().is_empty());
+    other.text("SEND ann again");
+    assert!(other.said().starts_with("ACK "));
+    assert!(ws.said().starts_with("NOTIFY ben:ann:"));
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use etf::Term;
-use scene::{Opening, Simulated, Stage};
+use kvs::{Batch, Store, Table};
+use scene::{Opening, Simulated, Stage, Victim};
 
 const USERS: [&str; 3] = ["ann", "ben", "carl"];
 const SEEDS: u64 = 40;
@@ -29,6 +30,21 @@ struct World {
 }
 
 impl World {
+    fn new(seed: u64) -> World {
+        let dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut world = World { stage: Simulated::new(seed, false), model: Model::default(), dice };
+        world.open();
+        world
+    }
+
+    /// The row of a box, read anew by its process.
+    fn change(&mut self, user: usize, row: Bytes) {
+        let mut batch = Batch::default();
+        batch.put(Table("mailbox"), USERS[user], row);
+        self.stage.store().apply(&batch).unwrap();
+        self.stage.fail(&Victim::Mailbox(USERS[user].into())).unwrap();
+    }
+
     /// Xorshift.
     fn roll(&mut self, sides: u64) -> u64 {
         self.dice ^= self.dice << 13;
@@ -159,12 +175,7 @@ impl World {
 #[test]
 fn mail_3_mail_6_mail_7_mail_9_mailr_2_mailr_3_boxes_are_what_was_acknowledged() {
     for seed in 0..SEEDS {
-        let mut world = World {
-            stage: Simulated::new(seed, false),
-            model: Model::default(),
-            dice: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
-        };
-        world.open();
+        let mut world = World::new(seed);
         for step in 0..ACTS {
             world.act(step);
             if step % 10 == 0 {
@@ -173,4 +184,45 @@ fn mail_3_mail_6_mail_7_mail_9_mailr_2_mailr_3_boxes_are_what_was_acknowledged()
         }
         world.compare();
     }
+}
+
+/// It gets what it missed when it is whole again.
+#[test]
+fn mailr_3_a_member_whose_box_is_broken_holds_up_no_group() {
+    let mut world = World::new(1);
+    for user in 0..USERS.len() {
+        assert!(world.say(user, "{'Sub',\"s\",{'Adr',[],{muc,{'MUC',\"tea\"}}}}"));
+    }
+    let row = world.stage.kept().unwrap()[&("mailbox", Bytes::from("ann"))].clone();
+    world.change(0, Bytes::from_static(b"\xff"));
+    for letter in 1..=5 {
+        let record = format!("{{'Pub',\"k{letter}\",{{'Adr',[],{{muc,{{'MUC',\"tea\"}}}}}},\"\",\"all {letter}\"}}");
+        world.stage.publish("ben", "", etf::encode(&etf::text::parse(&record, &()).unwrap())).unwrap();
+    }
+    for _ in 0..10 {
+        world.stage.advance(1000).unwrap();
+    }
+    let texts = |list: Vec<(u64, String)>| list.into_iter().map(|(_, line)| line).collect::<Vec<_>>();
+    let all: Vec<_> = (1..=5).map(|letter| format!("ben:tea:all {letter}")).collect();
+    assert_eq!(texts(world.list(1)), all);
+    assert_eq!(texts(world.list(2)), all);
+
+    world.change(0, row);
+    world.stage.advance(61_000).unwrap();
+    assert_eq!(texts(world.list(0)), all);
+    assert_eq!(texts(world.list(1)), all, "nobody has a letter twice");
+}
+
+#[test]
+fn mail_2_a_connection_of_as_many_users_as_it_may_be_goes_back_to_any_of_them() {
+    let mut world = World::new(2);
+    for user in 1..64 {
+        assert_eq!(world.ask(0, &format!("AUTH u{user}")), format!("USER u{user}"));
+    }
+    assert_eq!(world.ask(0, "AUTH u64"), "ERROR in request.");
+    assert!(!world.say(0, "{'N2O',\"u64\"}"));
+    assert_eq!(world.ask(0, "AUTH ann"), "USER ann");
+    assert!(world.say(0, "{'N2O',\"u5\"}"));
+    assert!(world.ask(0, "SEND u5 hi").starts_with("ACK "));
+    assert_eq!(world.list(0).len(), 1);
 }

@@ -113,6 +113,11 @@ impl Simulated {
         simulated
     }
 
+    /// What is kept, to be spoiled.
+    pub fn store(&self) -> &Memory {
+        self.sim.store()
+    }
+
     /// What a server that starts is told.
     fn begin(&mut self) {
         let (name, input) = Chat::begin();

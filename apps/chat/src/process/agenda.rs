@@ -24,6 +24,8 @@ pub struct Agenda {
     at: Option<Bytes>,
     /// Where the look at what was left to be pushed goes on.
     left: Option<Bytes>,
+    /// Where the look at what circles had to hand out goes on.
+    circles: Option<Bytes>,
 }
 
 impl Agenda {
@@ -31,8 +33,8 @@ impl Agenda {
     pub fn load(cx: &Cx<'_>, fx: &mut Fx) -> Result<Agenda, Failure> {
         let mut agenda = Agenda::default();
         agenda.look(cx, fx)?;
-        circle::resume(cx, fx)?;
-        agenda.resume(cx, fx, Bytes::from_static(b"\0"))?;
+        (agenda.left, agenda.circles) = (Some(Bytes::from_static(b"\0")), Some(Bytes::new()));
+        agenda.resume(cx, fx)?;
         Ok(agenda)
     }
 
@@ -47,10 +49,7 @@ impl Agenda {
                 self.look(cx, fx)
             }
             Input::GoOn => self.look(cx, fx),
-            Input::Resume => match self.left.take() {
-                Some(from) => self.resume(cx, fx, from),
-                None => Ok(()),
-            },
+            Input::Resume => self.resume(cx, fx),
             // Meant for other kinds of process.
             _ => Ok(()),
         }
@@ -80,10 +79,15 @@ impl Agenda {
         Ok(())
     }
 
-    /// PUSH-1: what the server that ended had still to tell.
-    fn resume(&mut self, cx: &Cx<'_>, fx: &mut Fx, from: Bytes) -> Result<(), Failure> {
-        self.left = push::resume(cx, fx, from)?;
-        if self.left.is_some() {
+    /// PUSH-1, MAILR-3: some more of what the server that ended had still to tell.
+    fn resume(&mut self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+        if let Some(from) = self.left.take() {
+            self.left = push::resume(cx, fx, from)?;
+        }
+        if let Some(from) = self.circles.take() {
+            self.circles = circle::resume(cx, fx, from)?;
+        }
+        if self.left.is_some() || self.circles.is_some() {
             fx.tell(Name::Agenda, Input::Resume);
         }
         Ok(())

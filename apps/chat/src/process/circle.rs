@@ -1,4 +1,5 @@
-//! A circle: one per group box. Letters go round one after the other, so that all members have them in one order.
+//! A circle: one per group box. Letters go round one after the other, so that all members have them in one order. Only what a box fails at
+//! again and again is passed over, and comes there later.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,10 @@ use crate::{Chat, Cx, Fx, Input, Name, Tick};
 
 /// After this a box that has failed is asked again.
 const AGAIN_MS: u64 = 1000;
+/// Rounds that fail one after the other until the next letters go before theirs.
+const TRIES: u32 = 4;
+/// After this, letters that were passed over are tried again.
+const PASSED_MS: u64 = 60_000;
 
 pub struct Circle {
     name: User,
@@ -20,6 +25,12 @@ pub struct Circle {
     waiting: BTreeMap<u64, Back>,
     /// A round has failed and is to be made again.
     resting: bool,
+    /// Rounds that have failed since one did not.
+    failed: u32,
+    /// Letters up to this one wait until all others have gone round, and then for [`PASSED_MS`]; 0 if none.
+    passed: u64,
+    /// That time has begun.
+    pausing: bool,
 }
 
 impl Circle {
@@ -28,7 +39,8 @@ impl Circle {
         if circle.is_due() {
             fx.tell(Name::Circle(name.clone()), Input::GoOn);
         }
-        Ok(Circle { name: name.clone(), circle, round: None, waiting: BTreeMap::new(), resting: false })
+        let (name, waiting) = (name.clone(), BTreeMap::new());
+        Ok(Circle { name, circle, round: None, waiting, resting: false, failed: 0, passed: 0, pausing: false })
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
@@ -37,7 +49,7 @@ impl Circle {
             Input::Posted(posted) => self.answered(cx, fx, *posted),
             Input::GoOn => self.go_on(cx, fx),
             Input::Tick(Tick::HandOut) => {
-                self.resting = false;
+                (self.resting, self.pausing, self.passed) = (false, false, 0);
                 self.go_on(cx, fx)
             }
             // Meant for other kinds of process.
@@ -75,9 +87,12 @@ impl Circle {
         if self.round.is_some() || self.resting {
             return Ok(());
         }
-        if let Some(mut round) = self.circle.next(cx)? {
+        if let Some(mut round) = self.circle.next(cx, self.passed)? {
             self.circle.hand_out(fx, &mut round)?;
             self.round = Some(round);
+        } else if self.passed > 0 && !self.pausing {
+            self.pausing = true;
+            fx.timer(cx.now + PASSED_MS, Input::Tick(Tick::HandOut));
         }
         Ok(())
     }
@@ -94,16 +109,29 @@ impl Circle {
             return Ok(());
         }
         if self.circle.finish(fx, &round) {
+            self.failed = 0;
             fx.tell(Name::Circle(self.name.clone()), Input::GoOn);
         } else {
-            self.resting = true;
-            fx.timer(cx.now + AGAIN_MS, Input::Tick(Tick::HandOut));
+            self.failed = self.failed.saturating_add(1);
+            self.rest_or_pass(cx, fx, &round);
         }
         // Also one that is not in all boxes yet: it is kept until it is.
         if let Some(back) = self.waiting.remove(&seq) {
             back.tell(fx, Came::Kept { id: seq });
         }
         Ok(())
+    }
+
+    /// A box has failed at a letter: for a while all others wait, so that it has them in their order too.
+    fn rest_or_pass(&mut self, cx: &Cx<'_>, fx: &mut Fx, round: &Round) {
+        if self.passed == 0 && self.failed < TRIES {
+            self.resting = true;
+            fx.timer(cx.now + AGAIN_MS, Input::Tick(Tick::HandOut));
+        } else {
+            self.circle.pass(fx, round);
+            self.passed = round.seq;
+            fx.tell(Name::Circle(self.name.clone()), Input::GoOn);
+        }
     }
 
     /// All who wait would wait for ever. Their letters may be kept: a repetition with the same Key will say so.

@@ -9,11 +9,14 @@ use crate::post::{Back, Came, Post, What};
 use crate::protocol::mailbox::{Listing, Shelf};
 use crate::{Chat, Cx, Fx, Input, Name};
 
+/// Then who asks for more is told that it failed: a connection that has ended meanwhile leaves its last command here.
+const WAITING_MAX: usize = 1024;
+
 pub struct Mailbox {
     user: User,
     shelf: Shelf,
     job: Option<Job>,
-    /// Behind the job, and not yet taken up; each is of a connection or circle that waits for it, and asks for one thing at a time.
+    /// Behind the job, and not yet taken up; at most [`WAITING_MAX`].
     waiting: VecDeque<Post>,
 }
 
@@ -43,6 +46,10 @@ impl Mailbox {
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         match input {
             Input::Post(post) if self.job.is_none() && self.waiting.is_empty() => self.take_up(chat, cx, fx, *post),
+            Input::Post(post) if self.waiting.len() >= WAITING_MAX => {
+                post.back.tell(fx, Came::Failed);
+                Ok(())
+            }
             Input::Post(post) => {
                 self.waiting.push_back(*post);
                 Ok(())

@@ -174,7 +174,7 @@ impl Link {
             caller: &self.caller,
             device: self.device.as_deref(),
             user: self.user.as_ref(),
-            registered: self.registered.len(),
+            registered: &self.registered,
         };
         match terminal::turn(chat, cx, &speaker, &asked)? {
             Turn::Say(frame) => self.answer(fx, call, frame),

@@ -17,10 +17,12 @@ use crate::{Chat, Cx, Fx, Input, Name};
 
 /// Letters that are not yet in all boxes: those of as many senders, who wait.
 const DUE_MAX: usize = 1024;
+/// While there are more, one that a box fails at again and again is given up.
+const PASSED_MAX: usize = DUE_MAX / 2;
 /// Boxes that are asked at once to take a letter.
 const ASKED_MAX: usize = 64;
-/// Circles whose letters are looked for when the server starts; others go on when they are next used.
-const RESUMED_MAX: usize = 4096;
+/// Circles whose letters are looked for in one step.
+const STEP_CIRCLES: usize = 64;
 
 /// What a circle is.
 pub(crate) struct Circle {
@@ -52,7 +54,7 @@ impl Circle {
             members.extend(User::parse(key.get(prefix.len()..).unwrap_or_default()));
             Ok(())
         })?;
-        let due = cx.store.scan(CIRCLE_DUE, &due(name).limit(DUE_MAX))?.len();
+        let due = cx.store.scan(CIRCLE_DUE, &due(name, 0).limit(DUE_MAX))?.len();
         let keys = Keys::load(cx, [b"*", name.as_str().as_bytes()].concat().into())?;
         Ok(Circle { name: name.clone(), members, due, keys })
     }
@@ -109,9 +111,9 @@ impl Circle {
         Ok(Ok(seq))
     }
 
-    /// The oldest letter that is not yet in all boxes.
-    pub(crate) fn next(&self, cx: &Cx<'_>) -> Result<Option<Round>, Failure> {
-        let found = cx.store.scan(CIRCLE_DUE, &due(&self.name).limit(1))?;
+    /// The oldest letter, behind those that are passed over, that is not yet in all boxes.
+    pub(crate) fn next(&self, cx: &Cx<'_>, passed: u64) -> Result<Option<Round>, Failure> {
+        let found = cx.store.scan(CIRCLE_DUE, &due(&self.name, passed.saturating_add(1)).limit(1))?;
         let round = found.first().map(|(key, row)| {
             let (seq, letter) = (rows::number(key).unwrap_or_default(), rows::decode(row)?);
             Ok(Round { seq, number: cx.id()?, letter, at: None, asked: 0, failed: false })
@@ -155,23 +157,33 @@ impl Circle {
     /// The round is over; true if the letter is in all boxes.
     pub(crate) fn finish(&mut self, fx: &mut Fx, round: &Round) -> bool {
         if !round.failed {
-            fx.delete(CIRCLE_DUE, rows::numbered(self.name.as_str().as_bytes(), round.seq));
-            self.due = self.due.saturating_sub(1);
+            self.forget(fx, round);
         }
         !round.failed
     }
+
+    /// Others go before it. A box that fails for ever is in the end like one that is full: it fills up no circle.
+    pub(crate) fn pass(&mut self, fx: &mut Fx, round: &Round) {
+        if self.due > PASSED_MAX {
+            self.forget(fx, round);
+        }
+    }
+
+    fn forget(&mut self, fx: &mut Fx, round: &Round) {
+        fx.delete(CIRCLE_DUE, rows::numbered(self.name.as_str().as_bytes(), round.seq));
+        self.due = self.due.saturating_sub(1);
+    }
 }
 
-fn due(name: &User) -> Span {
-    rows::numbers(name.as_str().as_bytes(), 0, u64::MAX)
+fn due(name: &User, from: u64) -> Span {
+    rows::numbers(name.as_str().as_bytes(), from, u64::MAX)
 }
 
-/// When the server starts: letters that were on their way go on.
-pub(crate) fn resume(cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
-    let mut from = Bytes::new();
-    for _ in 0..RESUMED_MAX {
+/// When the server starts: letters that were on their way go on. Where to look for more of them in the next step, if there may be any.
+pub(crate) fn resume(cx: &Cx<'_>, fx: &mut Fx, mut from: Bytes) -> Result<Option<Bytes>, Failure> {
+    for _ in 0..STEP_CIRCLES {
         let found = cx.store.scan(CIRCLE_DUE, &rows::beyond(&[], &from).limit(1))?;
-        let Some((key, _)) = found.first() else { return Ok(()) };
+        let Some((key, _)) = found.first() else { return Ok(None) };
         let name = key.split(|byte| *byte == 0).next().unwrap_or_default();
         if let Ok(name) = User::parse(name) {
             fx.tell(Name::Circle(name), Input::GoOn);
@@ -179,5 +191,5 @@ pub(crate) fn resume(cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
         // Behind all letters of this circle.
         from = [name, b"\x01"].concat().into();
     }
-    Ok(())
+    Ok(Some(from))
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use mail::{Run, line};
 use n2o::Failure;
 use proto::ids::{Phone, User};
-use proto::limits::LETTERS;
+use proto::limits::{LETTERS, PACKET_BYTES};
 use proto::mail::{Adr, Dst, GroupName, Pub, ToGroup, ToUser, UserName};
 
 use super::keys::Keys;
@@ -22,6 +22,8 @@ pub(crate) const STEP_LETTERS: usize = 256;
 const ID_DIGITS: usize = 19;
 const ID_MIN: u64 = 1_000_000_000_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
+/// Of a list; also where packets may be greater. A terminal closes a connection for which four times as much waits.
+const LIST_BYTES: usize = PACKET_BYTES;
 
 /// A box.
 pub(crate) struct Shelf {
@@ -56,15 +58,15 @@ impl Shelf {
         self.row.is_some()
     }
 
-    /// MAIL-2: the box is there from now on. An account that has proved to be its user keeps it: a nick that another takes later does not
-    /// open what was sent to the first.
+    /// MAIL-2: the box is there from now on. An account that has proved to be its user keeps it: neither a nick that another takes later nor
+    /// a name that nobody has to prove opens what was sent to the first.
     pub(crate) fn open(&mut self, fx: &mut Fx, account: Option<Phone>) -> Came {
         let before = self.row.clone().unwrap_or_default();
         let account = account.map(|account| account.to_bytes());
-        if account.is_some() && before.account.is_some() && account != before.account {
+        if before.account.is_some() && account != before.account {
             return Came::NotYours;
         }
-        let row = rows::Mailbox { account: account.or(before.account.clone()), ..before };
+        let row = rows::Mailbox { account, ..before };
         if self.row.as_ref() != Some(&row) {
             fx.put(MAILBOX, self.user.to_bytes(), rows::encode(&row));
             self.row = Some(row);
@@ -112,7 +114,7 @@ impl Shelf {
             let (id, letter) = (rows::number(key).unwrap_or_default(), rows::decode::<Letter>(row)?);
             let (from, to) = (String::from_utf8_lossy(&letter.from), String::from_utf8_lossy(&letter.to));
             let line = line::letter(&from, &to, id, &letter.content);
-            if listing.text.len() + 1 + line.len() > chat.settings.packet_max {
+            if listing.text.len() + 1 + line.len() > chat.settings.packet_max.min(LIST_BYTES) {
                 return Ok(Some(std::mem::take(&mut listing.text).into()));
             }
             if listing.text.len() > line::LIST.len() {

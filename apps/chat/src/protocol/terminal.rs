@@ -3,6 +3,7 @@
 
 mod right;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,8 +30,15 @@ pub(crate) struct Speaker<'a> {
     pub(crate) device: Option<&'a str>,
     /// The current user.
     pub(crate) user: Option<&'a User>,
-    /// How many users it is registered for.
-    pub(crate) registered: usize,
+    /// The users that it is registered for.
+    pub(crate) registered: &'a BTreeSet<User>,
+}
+
+impl Speaker<'_> {
+    /// It may become this user: it has been before, or is of few enough.
+    fn has_room(&self, user: &User) -> bool {
+        self.registered.len() < USERS_MAX || self.registered.contains(user)
+    }
 }
 
 /// What becomes of a command.
@@ -71,7 +79,7 @@ fn text(chat: &Chat, cx: &Cx<'_>, speaker: &Speaker<'_>, command: &Command) -> R
 /// MAIL-2.
 fn auth(chat: &Chat, cx: &Cx<'_>, speaker: &Speaker<'_>, user: &str, token: Option<&str>) -> Result<Turn, Failure> {
     let Ok(user) = User::parse(user.as_bytes()) else { return Ok(say(line::WRONG)) };
-    if speaker.registered >= USERS_MAX {
+    if !speaker.has_room(&user) {
         return Ok(say(line::WRONG));
     }
     Ok(match right::of(chat, cx, speaker, &user, token)? {
@@ -133,9 +141,6 @@ fn by_record(chat: &Chat, cx: &Cx<'_>, speaker: &Speaker<'_>, record: &MailRecor
 /// MAILR-1.
 fn n2o(chat: &Chat, cx: &Cx<'_>, speaker: &Speaker<'_>, said: &N2o) -> Result<Turn, Failure> {
     let token = said.token.as_deref().unwrap_or_default();
-    if speaker.registered >= USERS_MAX {
-        return Ok(Turn::Say(Frame::Record(no(&MailRecord::N2o(said.clone())))));
-    }
     let user = match right::device(cx, token)? {
         Some((user, account)) => Some((user, Some(account))),
         None => match User::parse(token) {
@@ -143,7 +148,7 @@ fn n2o(chat: &Chat, cx: &Cx<'_>, speaker: &Speaker<'_>, said: &N2o) -> Result<Tu
             Err(_) => None,
         },
     };
-    Ok(match user {
+    Ok(match user.filter(|(user, _)| speaker.has_room(user)) {
         Some((user, account)) => login(user, account),
         None => Turn::Say(Frame::Record(no(&MailRecord::N2o(said.clone())))),
     })

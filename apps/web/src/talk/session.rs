@@ -176,7 +176,10 @@ impl Session {
                 "PING" => todo.frames.push((Frame::Text("PONG".to_owned()), None)),
                 other => match other.strip_prefix(N2O) {
                     Some(_) if self.open_mail > 0 => return Taken::Later(Frame::Text(text)),
-                    Some(token) => return self.n2o(token, &text, todo),
+                    Some(token) => {
+                        self.speaks_records = false;
+                        return self.n2o(token, &text, todo);
+                    }
                     None if self.open > 0 => return Taken::Later(Frame::Text(text)),
                     None => {
                         self.speaks_records = false;

@@ -9,7 +9,8 @@ use crate::protocol::auth::{self, Bound};
 use crate::rows::{NICK, NICK_OF};
 use crate::{Chat, Cx, names};
 
-/// Whether the speaker may be this user, and as which account, where that has to be proved.
+/// Whether the speaker may be this user, and as which account, where that is proved. Where it need not be, a proof still opens the box of an
+/// account.
 pub(super) fn of(
     chat: &Chat,
     cx: &Cx<'_>,
@@ -17,9 +18,6 @@ pub(super) fn of(
     user: &User,
     token: Option<&str>,
 ) -> Result<Option<Option<Phone>>, Failure> {
-    if speaker.caller.open {
-        return Ok(Some(None));
-    }
     for account in accounts(cx, user)? {
         let proved = match token {
             Some(token) => auth::is_opened_by(cx, &account, None, token.as_bytes())?,
@@ -29,7 +27,7 @@ pub(super) fn of(
             return Ok(Some(Some(account)));
         }
     }
-    Ok(None)
+    Ok(speaker.caller.open.then_some(None))
 }
 
 /// MAILR-1: `CLIENT_ID:TOKEN` of a device, and the user that is called as its account.
