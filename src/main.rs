@@ -15,6 +15,7 @@ mod domain;
 mod webhook;
 mod files;
 mod ftp;
+mod outbox;
 mod courier;
 mod work;
 mod clock;

@@ -1,8 +1,5 @@
 //! What leaves the processes: things for connections to do, and slow work, done on a thread of its own (PM-5).
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -20,13 +17,12 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::registrar::Registrar;
 use crate::webhook::Webhook;
-use crate::{clock, tls};
+use crate::{clock, outbox, tls};
 
 /// Jobs that wait; further ones fail at once, and whoever asked is told.
 const JOBS_MAX: usize = 1024;
-/// Bytes of the outbox file; then it becomes `codes.old`, in place of the one before.
+/// Bytes of the outbox file; then another is begun.
 const OUTBOX_MAX: u64 = 1 << 20;
-const OUTBOX_MODE: u32 = 0o600;
 
 /// Performs what the processes put out.
 pub(crate) struct Outputs {
@@ -246,16 +242,12 @@ fn broken(what: &str, failure: &dyn std::error::Error) -> WorkResult {
 
 /// Adds a line; it is on the disk when this returns.
 fn append(path: &Path, line: &str) -> std::io::Result<()> {
-    if fs::metadata(path).is_ok_and(|file| file.len() >= OUTBOX_MAX) {
-        fs::rename(path, path.with_extension("old"))?;
-    }
-    let mut file = OpenOptions::new().create(true).append(true).mode(OUTBOX_MODE).open(path)?;
-    file.write_all(line.as_bytes())?;
-    file.sync_data()
+    outbox::append(path, line.as_bytes(), OUTBOX_MAX)?.sync_data()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use chat::{Channel, KEY_BYTES, Vault};

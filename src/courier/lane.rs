@@ -30,6 +30,10 @@ use crate::failure::Failure;
 
 /// Tries under way: so many answers are waited for at a time.
 const RUNNING_MAX: usize = 512;
+/// Tries under way for one account, whose devices name push services that may be slow on purpose; further ones wait.
+const RUNNING_OF_ONE: usize = 32;
+/// So long what waits for others under way.
+const BUSY: Duration = Duration::from_secs(2);
 /// Pushes that wait in memory for another try. Beyond, no further ones are begun, and wait in the store.
 const WAITING_MAX: usize = 20_000;
 /// Pushes of the store that are looked at together.
@@ -70,6 +74,9 @@ pub(crate) struct Lane {
 struct Tried {
     push: Box<Push>,
     tries: u64,
+    place: Option<Place>,
+    /// A later one of the same place has been accepted.
+    is_overtaken: bool,
 }
 
 /// A push that waits.
@@ -247,14 +254,24 @@ impl Lane {
             self.forget(other);
             self.delete(done, &push, other, Outcome::Merged);
         }
-        if let Some(wait) = self.quota.wait(&push.phone, Instant::now()) {
+        if let Some(wait) = self.turn(&push, tries) {
             return self.wait(push.number, Later { at: Instant::now() + wait, tries, place });
         }
         let carrier = (self.carrier)();
         let parcel = carrier.parcel(&push);
         let id = self.running.spawn(async move { carrier.sender.send(&parcel).await }).id();
         self.begun.insert(push.number);
-        self.tried.insert(id, Tried { push, tries: tries + 1 });
+        self.tried.insert(id, Tried { push, tries: tries + 1, place, is_overtaken: false });
+    }
+
+    /// How long a push has to wait for others of its account. A call has lost its sense when the minute is over.
+    fn turn(&mut self, push: &Push, tries: u64) -> Option<Duration> {
+        let is_of_one = |tried: &&Tried| tried.push.phone == push.phone;
+        if self.tried.values().filter(is_of_one).count() >= RUNNING_OF_ONE {
+            return Some(BUSY);
+        }
+        let wait = self.quota.wait(&push.phone, Instant::now());
+        wait.filter(|_| tries > 0 || !push.is_call())
     }
 
     fn ended(&mut self, done: &mut Batch, ended: Option<Result<(Id, Verdict), JoinError>>) {
@@ -264,10 +281,13 @@ impl Lane {
             // A sender that panics fails this push alone.
             Some(Err(error)) => (error.id(), Verdict::Later { why: "the sender failed".into(), after: None }),
         };
-        let Some(Tried { push, tries }) = self.tried.remove(&id) else { return };
+        let Some(Tried { push, tries, place, is_overtaken }) = self.tried.remove(&id) else { return };
         self.begun.remove(&push.number);
         match verdict {
-            Verdict::Accepted => self.end(done, &push, tries, Outcome::Accepted, None),
+            Verdict::Accepted => {
+                self.end(done, &push, tries, Outcome::Accepted, None);
+                self.overtake(done, &push, place);
+            }
             Verdict::Refused(why) => {
                 tracing::warn!(gateway = self.gateway.text(), why, "a push was refused");
                 self.end(done, &push, tries, Outcome::Refused, Some(why));
@@ -276,8 +296,22 @@ impl Lane {
                 (self.dead)(&push);
                 self.end(done, &push, tries, Outcome::Removed, Some(why));
             }
+            Verdict::Busy if is_overtaken => self.end(done, &push, tries - 1, Outcome::Merged, None),
+            Verdict::Busy => self.put_off(done, &push, tries - 1, "too many others are under way".into(), Some(BUSY)),
+            Verdict::Later { why, .. } if is_overtaken => self.end(done, &push, tries, Outcome::Merged, Some(why)),
             Verdict::Later { why, after } => self.put_off(done, &push, tries, why, after),
         }
+    }
+
+    /// Those of the same place that are older are not tried again: the device knows more already.
+    fn overtake(&mut self, done: &mut Batch, push: &Push, place: Option<Place>) {
+        let Some(place) = place else { return };
+        if let Some(other) = self.latest.get(&place).copied().filter(|other| *other < push.number) {
+            self.forget(other);
+            self.delete(done, push, other, Outcome::Merged);
+        }
+        let older = |tried: &&mut Tried| tried.place == Some(place) && tried.push.number < push.number;
+        self.tried.values_mut().filter(older).for_each(|tried| tried.is_overtaken = true);
     }
 
     fn put_off(&mut self, done: &mut Batch, push: &Push, tries: u64, why: String, after: Option<Duration>) {

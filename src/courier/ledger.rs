@@ -46,8 +46,6 @@ pub(crate) enum Outcome {
     Expired,
     /// A later one of the same feed has taken its place.
     Merged,
-    /// The device has been here since, or has another token.
-    Needless,
 }
 
 impl Outcome {
@@ -58,7 +56,6 @@ impl Outcome {
             Outcome::Removed => "token removed",
             Outcome::Expired => "expired",
             Outcome::Merged => "merged",
-            Outcome::Needless => "needless",
         }
     }
 }

@@ -66,6 +66,7 @@ pub(super) async fn test(shell: &Shell, client: &str) -> Result<String, String> 
         Verdict::Accepted => Ok(format!("{gateway} has accepted it")),
         Verdict::Dead(why) => Err(format!("{gateway} says that the token is dead: {why}")),
         Verdict::Refused(why) => Err(format!("{gateway} refuses it: {why}")),
+        Verdict::Busy => Err(format!("{gateway} has too many others under way to the same place")),
         Verdict::Later { why, after: _ } => Err(format!("{gateway} does not take it now: {why}")),
     }
 }

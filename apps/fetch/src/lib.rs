@@ -49,8 +49,9 @@ pub struct Setup {
 pub enum Reach {
     /// Those that the operator names: any.
     Any,
-    /// Those that strangers name: none of this machine's, this network's or those that mean something special. The address that was
-    /// judged is the one that is connected to.
+    /// Those that strangers name: none of this machine's, none of private networks, none that means something special. The address that
+    /// was judged is the one that is connected to. Neighbours that have addresses of the Internet are not known as such: a firewall or a
+    /// route keeps them.
     Outside,
 }
 

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hyper::Uri;
-use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use hyper_util::client::legacy::connect::dns::Name;
+use tokio::sync::Semaphore;
 use tower_service::Service;
 
 use crate::Reach;
@@ -31,6 +33,28 @@ const INTERNAL: &[([u8; 4], u32)] = &[
     ([203, 0, 113, 0], 24),
     ([224, 0, 0, 0], 3),
 ];
+
+/// Names that a client has looked up at a time; others wait. Each has a thread until the system has given up on it, whoever still waits.
+const LOOKUPS_MAX: usize = 64;
+/// Nobody has them (RFC 5737, RFC 3849).
+const NOBODYS: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
+
+/// Whether a stranger may have us ask it.
+fn may_be_asked(address: IpAddr) -> bool {
+    is_outside(address) && !is_own(address)
+}
+
+/// One of this machine's: it may have one of the Internet. Where the system lets everybody bind what is nobody's (`ip_nonlocal_bind`),
+/// that is not known.
+fn is_own(address: IpAddr) -> bool {
+    let address = match address {
+        IpAddr::V6(six) => inner(six).map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
+    };
+    let binds = |address| UdpSocket::bind((address, 0)).is_ok();
+    binds(address) && !NOBODYS.into_iter().any(binds)
+}
 
 /// Whether an address is one of the Internet.
 pub fn is_outside(address: IpAddr) -> bool {
@@ -68,7 +92,7 @@ fn is_global(address: Ipv6Addr) -> bool {
 /// An address in place of a name, and none of the Internet. What is no name either is refused as well.
 pub(crate) fn is_internal_literal(url: &Uri) -> bool {
     let Some(host) = url.host() else { return true };
-    host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| !is_outside(address))
+    host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| !may_be_asked(address))
 }
 
 /// A name that leads inside.
@@ -86,13 +110,13 @@ impl std::error::Error for Internal {}
 /// Asks the system, and hands on nothing that may not be reached.
 #[derive(Debug, Clone)]
 pub(crate) struct Resolver {
-    system: GaiResolver,
+    turns: Arc<Semaphore>,
     reach: Reach,
 }
 
 impl Resolver {
     pub(crate) fn new(reach: Reach) -> Resolver {
-        Resolver { system: GaiResolver::new(), reach }
+        Resolver { turns: Arc::new(Semaphore::new(LOOKUPS_MAX)), reach }
     }
 }
 
@@ -101,18 +125,25 @@ impl Service<Name> for Resolver {
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.system.poll_ready(context)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let (found, reach) = (self.system.call(name), self.reach);
+        let (turns, reach) = (self.turns.clone(), self.reach);
         Box::pin(async move {
-            let found: Vec<SocketAddr> = found.await?.collect();
+            let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
+            let look_up = move || {
+                let found = (name.as_str(), 0).to_socket_addrs();
+                drop(turn);
+                found
+            };
+            let found: Vec<SocketAddr> =
+                tokio::task::spawn_blocking(look_up).await.map_err(io::Error::other)??.collect();
             match reach {
                 Reach::Any => Ok(found.into_iter()),
                 // One that leads inside as well as outside is nobody's honest name.
-                Reach::Outside if found.iter().all(|address| is_outside(address.ip())) => Ok(found.into_iter()),
+                Reach::Outside if found.iter().all(|address| may_be_asked(address.ip())) => Ok(found.into_iter()),
                 Reach::Outside => Err(io::Error::other(Internal)),
             }
         })
@@ -179,6 +210,14 @@ mod tests {
         for address in outside {
             assert!(is_outside(address.parse().unwrap()), "{address}");
         }
+    }
+
+    #[test]
+    fn an_address_of_this_machine_is_its_own_whatever_it_is() {
+        let is_own = |address: &str| is_own(address.parse().unwrap());
+        assert!(is_own("127.0.0.1") && is_own("::ffff:127.0.0.1") && is_own("64:ff9b::127.0.0.1"));
+        assert!(!is_own("1.1.1.1") && !is_own("2606:4700::1111") && !is_own("192.0.2.1"));
+        assert!(may_be_asked("1.1.1.1".parse().unwrap()) && !may_be_asked("127.0.0.1".parse().unwrap()));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::verdict::{later_by, said};
-use crate::{BODY_MAX, Error, PATIENCE, Push, Sender, Signer, Trying, Verdict};
+use crate::{BODY_MAX, Error, PATIENCE, Push, Sender, Signer, Trying, Verdict, in_time};
 
 /// Age at which a token is signed anew, seconds: Apple wants it no more often than every 20 minutes, and takes none older than an hour.
 const RENEW: u64 = 40 * 60;
@@ -176,7 +176,7 @@ impl Apns {
 
 impl Sender for Apns {
     fn send<'a>(&'a self, push: &'a Push) -> Trying<'a> {
-        Box::pin(self.try_it(push))
+        Box::pin(in_time(self.try_it(push)))
     }
 }
 

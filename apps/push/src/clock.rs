@@ -14,6 +14,12 @@ pub(crate) struct Clock {
     ahead: AtomicI64,
 }
 
+impl Clone for Clock {
+    fn clone(&self) -> Clock {
+        Clock { ahead: self.ahead.load(Ordering::Relaxed).into() }
+    }
+}
+
 impl Clock {
     /// Seconds since 1970, as the gateway has it.
     pub(crate) fn now(&self) -> u64 {

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
-use crate::verdict::said;
-use crate::{BODY_MAX, Error, PATIENCE, Push, Sender, Signer, Trying, Verdict};
+use crate::verdict::{plain, said};
+use crate::{BODY_MAX, Error, PATIENCE, Push, Sender, Signer, Trying, Verdict, in_time};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 const GRANT: &str = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
@@ -221,13 +221,13 @@ impl Fcm {
         let form = Bytes::from(format!("grant_type={GRANT}&assertion={assertion}"));
         let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))];
         let reply = self.http.post(&self.token_url, &headers, form, PATIENCE / 2).await;
-        reply.map_err(|error| format!("no access token: {error}"))
+        reply.map_err(|error| format!("no access token: {}", plain(&error.to_string())))
     }
 }
 
 impl Sender for Fcm {
     fn send<'a>(&'a self, push: &'a Push) -> Trying<'a> {
-        Box::pin(self.try_it(push))
+        Box::pin(in_time(self.try_it(push)))
     }
 }
 
@@ -238,12 +238,32 @@ fn verdict(reply: &Reply) -> Verdict {
     let mut violations = details.iter().flat_map(|detail| &detail.field_violations);
     let why = code.unwrap_or(&status);
     match (reply.status.as_u16(), why) {
-        (404, _) | (_, "UNREGISTERED") => Verdict::Dead(said(reply.status, why)),
+        (_, "UNREGISTERED") => Verdict::Dead(said(reply.status, why)),
         (400, _) if violations.any(|violation| violation.field == "message.token") => {
             Verdict::Dead(said(reply.status, why))
         }
-        // It is we who are not known; somebody will put that right, or the push expires.
-        (401, _) | (403, "PERMISSION_DENIED") => Verdict::later(said(reply.status, why)),
+        // It is we who are not known, or have asked in the wrong place; somebody will put that right, or the push expires.
+        (401 | 404, _) | (403, "PERMISSION_DENIED") => Verdict::later(said(reply.status, why)),
         _ => Verdict::of(reply, why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_dead_if_google_says_so_and_not_for_a_wrong_address_of_ours() {
+        let of = |status, body: &'static str| {
+            let (status, body) = (StatusCode::from_u16(status).unwrap(), Bytes::from_static(body.as_bytes()));
+            verdict(&Reply { status, headers: Default::default(), body })
+        };
+        let unregistered = r#"{"error":{"status":"NOT_FOUND","details":[{"errorCode":"UNREGISTERED"}]}}"#;
+        assert_eq!(of(404, unregistered), Verdict::Dead("404 UNREGISTERED".into()));
+        assert_eq!(of(404, "<html>"), Verdict::later("404"));
+        assert_eq!(of(404, r#"{"error":{"status":"NOT_FOUND"}}"#), Verdict::later("404 NOT_FOUND"));
+        let violation =
+            r#"{"error":{"status":"INVALID_ARGUMENT","details":[{"fieldViolations":[{"field":"message.token"}]}]}}"#;
+        assert_eq!(of(400, violation), Verdict::Dead("400 INVALID_ARGUMENT".into()));
     }
 }

@@ -25,16 +25,16 @@ pub use sealed::Fault as SealFault;
 pub use verdict::Verdict;
 pub use web::{Subscription, Web};
 
-/// A try that has not ended by then has failed.
+/// A try that has not ended by then has failed, of however many questions it consists.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of a body: those that APNs and FCM take, and what of RFC 8291 fits into one record of the size that all push services take.
 pub const BODY_MAX: usize = 4096;
-pub const SEALED_MAX: usize = sealed::PLAIN_MAX;
 
 /// One push for one device.
 #[derive(Debug, Clone)]
 pub struct Push {
-    /// The same whenever it is tried, so that a gateway that has it already shows it once.
+    /// The same whenever it is tried, so that a gateway that has it already shows it once. FCM knows no such ids: if an answer of its was
+    /// lost, the app has to see that it has shown the record.
     pub id: u64,
     /// By which the gateway knows the device; for [`Web`] a subscription.
     pub token: Bytes,
@@ -61,6 +61,11 @@ pub trait Sender: Send + Sync {
 /// A try under way.
 pub type Trying<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
 
+async fn in_time(trying: impl Future<Output = Verdict>) -> Verdict {
+    let late = |_| Verdict::later(fetch::Error::Late(PATIENCE).to_string());
+    tokio::time::timeout(PATIENCE, trying).await.unwrap_or_else(late)
+}
+
 /// What a sender cannot be made of.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -70,4 +75,13 @@ pub enum Error {
     Key(#[from] BadKey),
     #[error(transparent)]
     Http(#[from] fetch::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    #[tokio::test(start_paused = true)]
+    async fn a_try_ends_in_time() {
+        let verdict = super::in_time(std::future::pending()).await;
+        assert_eq!(verdict, super::Verdict::later("no answer in 10000 ms"));
+    }
 }

@@ -7,7 +7,7 @@ use fetch::{Error, Reply, StatusCode};
 
 /// No gateway is obeyed that wants to be left alone for longer.
 const AFTER_MAX: Duration = Duration::from_secs(60 * 60);
-/// Bytes of a gateway's own words that are kept.
+/// Bytes of another's words that are kept.
 const WORDS_MAX: usize = 80;
 
 /// What a gateway says of a push.
@@ -19,6 +19,8 @@ pub enum Verdict {
     Dead(String),
     /// It will not be taken, however often it is tried.
     Refused(String),
+    /// It was not tried: too many others are under way to the same place.
+    Busy,
     /// Not now; perhaps after a while, which the gateway may name.
     Later { why: String, after: Option<Duration> },
 }
@@ -43,17 +45,21 @@ impl Verdict {
     /// There was no answer.
     pub(crate) fn failed(error: &Error) -> Verdict {
         match error {
-            Error::Internal => Verdict::Refused(error.to_string()),
-            Error::Late(_) | Error::Broken(_) | Error::Roots(_) => Verdict::later(error.to_string()),
+            Error::Internal => Verdict::Refused(plain(&error.to_string())),
+            Error::Late(_) | Error::Broken(_) | Error::Roots(_) => Verdict::later(plain(&error.to_string())),
         }
     }
 }
 
-/// Status and words, of which only letters of ASCII and so many are taken over: they come from outside.
+/// Status and words.
 pub(crate) fn said(status: StatusCode, why: &str) -> String {
+    format!("{} {}", status.as_str(), plain(why)).trim_end().to_owned()
+}
+
+/// Words, of which only letters of ASCII and so many are taken over: they come from outside, as the names in a certificate do.
+pub(crate) fn plain(why: &str) -> String {
     let is_plain = |letter: &char| letter.is_ascii_graphic() || *letter == ' ';
-    let why: String = why.chars().filter(is_plain).take(WORDS_MAX).collect();
-    format!("{} {why}", status.as_str()).trim_end().to_owned()
+    why.chars().filter(is_plain).take(WORDS_MAX).collect()
 }
 
 pub(crate) fn later_by(reply: &Reply, why: String) -> Verdict {
@@ -85,6 +91,8 @@ mod tests {
         assert_eq!(Verdict::of(&reply(201, None), ""), Verdict::Accepted);
         assert_eq!(Verdict::of(&reply(301, None), ""), Verdict::Refused("301".into()));
         assert_eq!(Verdict::of(&reply(413, None), "too\u{1b}[1m large\n"), Verdict::Refused("413 too[1m large".into()));
+        let long = Error::Broken(format!("for \u{1b}{}", "x".repeat(1000)));
+        assert_eq!(Verdict::failed(&long), Verdict::later(format!("for {}", "x".repeat(WORDS_MAX - 4))));
         let after = |seconds| Some(Duration::from_secs(seconds));
         let later = |status, header, after| {
             assert_eq!(Verdict::of(&reply(status, header), ""), Verdict::Later { why: status.to_string(), after });

@@ -8,19 +8,19 @@ use std::sync::{Mutex, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD as BASE64};
 use bytes::Bytes;
-use fetch::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+use fetch::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use fetch::{Http, Reach, RootCertStore, Setup, Speaks, Uri};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, seconds};
 use crate::sealed::{AUTH, Fault, POINT, seal};
 use crate::verdict::said;
-use crate::{Error, PATIENCE, Push, Sender, Signer, Trying, Verdict};
+use crate::{Error, PATIENCE, Push, Sender, Signer, Trying, Verdict, in_time};
 
 /// How long a token of ours is good, and when it is signed anew, seconds; a day is the most. A clock that is wrong by hours does not matter.
 const SIGNED: u64 = 12 * 3600;
 const RENEW: u64 = 4 * 3600;
-/// Push services whose tokens are kept; beyond, all are signed anew.
+/// Push services whose tokens and clocks are kept; beyond, all are signed anew.
 const ORIGINS_MAX: usize = 1024;
 /// Bytes of an address.
 const ENDPOINT_MAX: usize = 2048;
@@ -46,11 +46,17 @@ pub struct Web {
     /// Whom a push service's operator writes to, `mailto:` or `https:`.
     subject: String,
     reach: Reach,
-    clock: Clock,
-    /// Origin → when it was signed, and what is shown there.
-    tokens: Mutex<HashMap<String, (u64, HeaderValue)>>,
-    /// Authority → pushes under way.
+    /// Origin → what is shown there.
+    shown: Mutex<HashMap<String, Shown>>,
+    /// Host → pushes under way.
     busy: Mutex<HashMap<String, usize>>,
+}
+
+/// A token, and when it was signed by whose clock. A device names any push service it likes: what one says of the time is for itself.
+struct Shown {
+    clock: Clock,
+    signed: u64,
+    token: HeaderValue,
 }
 
 #[derive(Serialize)]
@@ -64,17 +70,13 @@ struct Claims<'a> {
 struct Place {
     url: Uri,
     origin: String,
-    authority: String,
+    /// By which it is held to what one may have under way: all ports, however its letters are written.
+    host: String,
     theirs: [u8; POINT],
     auth: [u8; AUTH],
 }
 
 impl Subscription {
-    /// Whether a push token is one, and not one of another kind of gateway's: those are no JSON.
-    pub fn is_one(token: &[u8]) -> bool {
-        token.trim_ascii_start().starts_with(b"{")
-    }
-
     fn place(token: &[u8], reach: Reach) -> Option<Place> {
         let Subscription { endpoint, keys } = serde_json::from_slice(token).ok()?;
         let url: Uri = endpoint.parse().ok().filter(|_| endpoint.len() <= ENDPOINT_MAX)?;
@@ -84,9 +86,10 @@ impl Subscription {
             _ => false,
         };
         // A name and a password in it would be sent to nobody, and mislead whoever reads the ledger.
-        let authority = url.authority().filter(|authority| is_http && !authority.as_str().contains('@'))?.to_string();
-        let origin = format!("{}://{authority}", url.scheme_str()?);
-        Some(Place { origin, authority, theirs: decoded(&keys.p256dh)?, auth: decoded(&keys.auth)?, url })
+        let authority = url.authority().filter(|authority| is_http && !authority.as_str().contains('@'))?;
+        let host = authority.host().trim_end_matches('.').to_ascii_lowercase();
+        let origin = format!("{}://{}", url.scheme_str()?, authority.as_str().to_ascii_lowercase());
+        Some(Place { origin, host, theirs: decoded(&keys.p256dh)?, auth: decoded(&keys.auth)?, url })
     }
 }
 
@@ -103,15 +106,7 @@ impl Web {
             return Err(Error::Given("a subject begins with mailto: or https:".into()));
         }
         let http = Http::new(Setup { roots, identity: None, reach, speaks: Speaks::Either })?;
-        Ok(Web {
-            http,
-            key,
-            subject: subject.to_owned(),
-            reach,
-            clock: Clock::default(),
-            tokens: Mutex::default(),
-            busy: Mutex::default(),
-        })
+        Ok(Web { http, key, subject: subject.to_owned(), reach, shown: Mutex::default(), busy: Mutex::default() })
     }
 
     /// What apps subscribe with, `applicationServerKey`.
@@ -128,16 +123,16 @@ impl Web {
             Err(fault @ Fault::Key) => return Verdict::Dead(fault.to_string()),
             Err(fault @ Fault::Long) => return Verdict::Refused(fault.to_string()),
         };
-        let Some(_turn) = Turn::take(&self.busy, &place.authority) else {
-            return Verdict::later("its push service is busy with others");
+        let Some(_turn) = Turn::take(&self.busy, &place.host) else {
+            return Verdict::Busy;
         };
-        let (headers, now) = self.headers(push, &place);
+        let token = self.token(&place.origin);
+        let headers = headers(push, token.clone());
         match self.http.post(&place.url, &headers, record, PATIENCE).await {
             Ok(reply) => match reply.status.as_u16() {
                 404 | 410 => Verdict::Dead(said(reply.status, "")),
-                // Perhaps its clock is far from ours: the next token goes by it.
-                401 | 403 if self.clock.set(&reply.headers) => {
-                    self.forget(&place.origin, now);
+                // Perhaps its clock is far from ours.
+                401 | 403 if self.renews(&place.origin, &token, &reply.headers) => {
                     Verdict::later(said(reply.status, "clocks differ"))
                 }
                 _ => Verdict::of(&reply, ""),
@@ -146,51 +141,58 @@ impl Web {
         }
     }
 
-    fn headers(&self, push: &Push, place: &Place) -> (Vec<(HeaderName, HeaderValue)>, u64) {
-        let life = push.expires.saturating_sub(seconds(std::time::SystemTime::now()));
-        let (token, signed) = self.token(&place.origin);
-        let headers = vec![
-            (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
-            (CONTENT_ENCODING, HeaderValue::from_static("aes128gcm")),
-            (AUTHORIZATION, token),
-            (HeaderName::from_static("ttl"), HeaderValue::from(life)),
-            (HeaderName::from_static("urgency"), HeaderValue::from_static("high")),
-            // One that waits there and is tried again takes its own place.
-            (HeaderName::from_static("topic"), HeaderValue::from(push.id)),
-        ];
-        (headers, signed)
+    fn token(&self, origin: &str) -> HeaderValue {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.len() >= ORIGINS_MAX && !shown.contains_key(origin) {
+            shown.clear();
+        }
+        let clock = match shown.get(origin) {
+            Some(it) if it.clock.now().abs_diff(it.signed) < RENEW => return it.token.clone(),
+            Some(it) => it.clock.clone(),
+            None => Clock::default(),
+        };
+        let (signed, token) = self.sign(origin, &clock);
+        shown.insert(origin.to_owned(), Shown { clock, signed, token: token.clone() });
+        token
     }
 
-    fn token(&self, origin: &str) -> (HeaderValue, u64) {
-        let now = self.clock.now();
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((signed, token)) = tokens.get(origin)
-            && now.abs_diff(*signed) < RENEW
-        {
-            return (token.clone(), *signed);
+    /// After a token was refused: whether there is another by now, signed by the push service's own time if that was the fault.
+    fn renews(&self, origin: &str, refused: &HeaderValue, answer: &HeaderMap) -> bool {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(it) = shown.get_mut(origin).filter(|it| it.token == *refused) else { return true };
+        let differs = it.clock.set(answer);
+        if differs {
+            (it.signed, it.token) = self.sign(origin, &it.clock);
         }
-        if tokens.len() >= ORIGINS_MAX {
-            tokens.clear();
-        }
+        differs
+    }
+
+    fn sign(&self, origin: &str, clock: &Clock) -> (u64, HeaderValue) {
+        let now = clock.now();
         let claims = Claims { aud: origin, exp: now + SIGNED, sub: &self.subject };
         let token = format!("vapid t={}, k={}", self.key.sign(None, &claims), self.public_key());
         let mut token = HeaderValue::try_from(token).expect("a token is letters, digits and dots");
         token.set_sensitive(true);
-        tokens.insert(origin.to_owned(), (now, token.clone()));
-        (token, now)
+        (now, token)
     }
+}
 
-    fn forget(&self, origin: &str, signed: u64) {
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        if tokens.get(origin).is_some_and(|(at, _)| *at == signed) {
-            tokens.remove(origin);
-        }
-    }
+fn headers(push: &Push, token: HeaderValue) -> [(HeaderName, HeaderValue); 6] {
+    let life = push.expires.saturating_sub(seconds(std::time::SystemTime::now()));
+    [
+        (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        (CONTENT_ENCODING, HeaderValue::from_static("aes128gcm")),
+        (AUTHORIZATION, token),
+        (HeaderName::from_static("ttl"), HeaderValue::from(life)),
+        (HeaderName::from_static("urgency"), HeaderValue::from_static("high")),
+        // One that waits there and is tried again takes its own place.
+        (HeaderName::from_static("topic"), HeaderValue::from(push.id)),
+    ]
 }
 
 impl Sender for Web {
     fn send<'a>(&'a self, push: &'a Push) -> Trying<'a> {
-        Box::pin(self.try_it(push))
+        Box::pin(in_time(self.try_it(push)))
     }
 }
 
@@ -203,28 +205,28 @@ impl fmt::Debug for Web {
 /// A place among those under way to one push service; given back when it is dropped.
 struct Turn<'a> {
     busy: &'a Mutex<HashMap<String, usize>>,
-    authority: &'a str,
+    host: &'a str,
 }
 
 impl<'a> Turn<'a> {
-    fn take(busy: &'a Mutex<HashMap<String, usize>>, authority: &'a str) -> Option<Turn<'a>> {
+    fn take(busy: &'a Mutex<HashMap<String, usize>>, host: &'a str) -> Option<Turn<'a>> {
         let mut counts = busy.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(authority.to_owned()).or_default();
+        let count = counts.entry(host.to_owned()).or_default();
         if *count >= HOST_MAX {
             return None;
         }
         *count += 1;
-        Some(Turn { busy, authority })
+        Some(Turn { busy, host })
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut counts = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(self.authority) {
+        if let Some(count) = counts.get_mut(self.host) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(self.authority);
+                counts.remove(self.host);
             }
         }
     }
@@ -239,7 +241,6 @@ mod tests {
     fn place(endpoint: &str, key: &str, auth: &str, reach: Reach) -> bool {
         let token =
             format!(r#"{{"endpoint":"{endpoint}","expirationTime":null,"keys":{{"p256dh":"{key}","auth":"{auth}"}}}}"#);
-        assert!(Subscription::is_one(token.as_bytes()));
         Subscription::place(token.as_bytes(), reach).is_some()
     }
 
@@ -255,6 +256,37 @@ mod tests {
         assert!(!place("https://p.example/", "BCVx", auth, Reach::Outside));
         assert!(!place("https://p.example/", KEY, "short", Reach::Outside));
         assert!(Subscription::place(b"{}", Reach::Any).is_none() && Subscription::place(b"{", Reach::Any).is_none());
-        assert!(!Subscription::is_one(b"e9b1"));
+    }
+
+    fn of(endpoint: &str) -> Place {
+        let keys = format!(r#"{{"p256dh":"{KEY}","auth":"BTBZMqHH6r4Tts7J_aSIgg"}}"#);
+        Subscription::place(format!(r#"{{"endpoint":"{endpoint}","keys":{keys}}}"#).as_bytes(), Reach::Outside).unwrap()
+    }
+
+    #[test]
+    fn a_host_is_one_whatever_its_port_and_its_letters() {
+        let hosts = ["https://Push.example.org:1/a", "https://push.EXAMPLE.org:2/b", "https://push.example.org./c"];
+        assert!(hosts.iter().all(|endpoint| of(endpoint).host == "push.example.org"));
+        assert_eq!(of("HTTPS://Push.example.org:8443/A").origin, "https://push.example.org:8443");
+        let (busy, host) = (Mutex::default(), "push.example.org");
+        let turns: Vec<_> = (0..HOST_MAX).map(|_| Turn::take(&busy, host).unwrap()).collect();
+        assert!(Turn::take(&busy, host).is_none() && Turn::take(&busy, "other.example.org").is_some());
+        drop(turns);
+        assert!(busy.into_inner().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_a_push_service_says_of_the_time_is_for_itself() {
+        let key = Signer::es256(Signer::generate().unwrap().as_bytes()).unwrap();
+        let web = Web::new(key, "mailto:admin@example.org", Reach::Outside, RootCertStore::empty()).unwrap();
+        let (evil, good) = ("https://evil.example", "https://good.example");
+        let answer = |date| HeaderMap::from_iter([(fetch::header::DATE, HeaderValue::from_static(date))]);
+        let (later, nothing) = (answer("Sun, 01 Jan 2040 00:00:00 GMT"), HeaderMap::new());
+        let (shown, theirs) = (web.token(good), web.token(evil));
+        assert!(web.renews(evil, &theirs, &later), "signed by its own clock");
+        assert!(web.renews(evil, &theirs, &nothing), "another try was under way with the token before");
+        assert!(!web.renews(evil, &web.token(evil), &later), "it has its own time, and refuses it");
+        assert!(web.token(evil) != theirs && web.token(good) == shown);
+        assert!(!web.renews(good, &shown, &nothing));
     }
 }

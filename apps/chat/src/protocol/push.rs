@@ -16,6 +16,7 @@ use n2o::Failure;
 use proto::ids::{Phone, PhoneId};
 use proto::records::{Feature, Room, RoomType};
 
+pub(crate) use body::{PAYLOAD_BYTES, TYPE_BYTES};
 pub(crate) use outgoing::tell_all;
 pub use outgoing::{Waiting, trial, waiting};
 pub(crate) use rounds::Rounds;

@@ -12,11 +12,11 @@ use proto::{Outcome, Refusal};
 use super::Session;
 use crate::door::Verdict;
 use crate::effects::{done, refused};
+use crate::protocol::push::{PAYLOAD_BYTES, TYPE_BYTES};
 use crate::{Chat, Cx, Fx, Input, Name, names};
 
-/// Recipients of one push of a service, and bytes of what it carries: gateways take no more.
+/// Recipients of one push of a service.
 const RECIPIENTS_MAX: usize = 500;
-const PAYLOAD_BYTES: usize = 4096;
 
 impl Session {
     /// PUSH-5: to all devices of the recipients that have a push token.
@@ -84,6 +84,9 @@ fn recipients(asked: &PushService) -> Result<Vec<Phone>, Refusal> {
 /// The record `push` around what the service gives; its module is the type.
 fn payload(asked: &PushService) -> Result<Bytes, Refusal> {
     let payload = asked.payload.as_ref().filter(|payload| payload.len() <= PAYLOAD_BYTES);
+    if asked.module.as_ref().is_some_and(|module| module.len() > TYPE_BYTES) {
+        return Err(Refusal::InvalidData);
+    }
     let push = Push {
         model: Term::binary(payload.ok_or(Refusal::InvalidData)?),
         r#type: asked.module.clone(),

@@ -16,6 +16,9 @@ const IOS_BYTES: usize = 4096;
 const CALLING_BYTES: usize = 5120;
 /// Bytes of base64 that FCM takes beside the type, and that fit into one sealed record.
 const DATA_BYTES: usize = 3900;
+/// Bytes of what a service pushes, and of its type: so much fits into all of these, in base64 and with what is around it.
+pub(crate) const PAYLOAD_BYTES: usize = 2700;
+pub(crate) const TYPE_BYTES: usize = 64;
 
 #[derive(Serialize)]
 struct Ios<'a> {
@@ -49,13 +52,15 @@ struct Android<'a> {
 #[derive(Serialize)]
 struct Message<'a> {
     token: &'a str,
-    android: Priority,
+    android: Delivery,
     data: Data<'a>,
 }
 
 #[derive(Serialize)]
-struct Priority {
+struct Delivery {
     priority: &'static str,
+    /// As protobuf's JSON has durations.
+    ttl: String,
 }
 
 #[derive(Serialize)]
@@ -74,7 +79,9 @@ impl Push {
                 let kind = text(&record.r#type);
                 let push = packed(&record);
                 let data = Data { r#type: kind, push: &push };
-                json(&Android { message: Message { token, android: Priority { priority: "high" }, data } })
+                let life = self.expires.saturating_sub(self.created) / 1000;
+                let android = Delivery { priority: "high", ttl: format!("{life}s") };
+                json(&Android { message: Message { token, android, data } })
             }
             // As Android has it; that goes for UnifiedPush as well.
             Gateway::Web => json(&Data { r#type: text(&record.r#type), push: &packed(&record) }),
@@ -136,4 +143,40 @@ fn text(bytes: &Option<Bytes>) -> &str {
 
 fn json(of: &impl Serialize) -> Bytes {
     serde_json::to_vec(of).expect("texts and numbers are JSON").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::ids::{DevKey, Phone};
+    use proto::records::Os;
+
+    use super::*;
+
+    #[test]
+    fn push_5_what_a_service_may_push_fits_into_every_body() {
+        let kind = "t".repeat(TYPE_BYTES);
+        let model = Term::binary(&[7; PAYLOAD_BYTES]);
+        let record = Record { model: model.clone(), r#type: Some(kind.into()), ..Record::default() };
+        let body = |gateway| {
+            let push = Push {
+                gateway,
+                number: 1,
+                phone: Phone::parse(b"380670000001").unwrap(),
+                device: DevKey::parse(&[b'a'; 64]).unwrap(),
+                client_id: Bytes::new(),
+                os: Os::Ios,
+                token: Bytes::new(),
+                print: Bytes::new(),
+                settings: Vec::new(),
+                push: etf::encode(&record),
+                feed: Bytes::new(),
+                created: 0,
+                expires: 60_000,
+            };
+            String::from_utf8(push.body("token").to_vec()).unwrap()
+        };
+        let whole = BASE64.encode(etf::encode(&Record { badge: Some(1), ..record.clone() }));
+        assert!(body(Gateway::Apns).contains(&BASE64.encode(etf::encode(&model))));
+        assert!(body(Gateway::Fcm).contains(&whole) && body(Gateway::Web).contains(&whole));
+    }
 }
