@@ -158,8 +158,10 @@ fn broken(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    match cause.downcast_ref::<outside::Internal>() {
-        Some(outside::Internal) => Error::Internal,
-        None => Error::Broken(cause.to_string()),
+    // An I/O error keeps its cause for itself.
+    let kept = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match kept.is_some_and(|kept| kept.is::<outside::Internal>()) {
+        true => Error::Internal,
+        false => Error::Broken(cause.to_string()),
     }
 }
