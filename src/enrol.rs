@@ -1,7 +1,8 @@
-//! The authority on the web: enrolment (EST, RFC 7030), the revocation list, the responder (SEC-4).
+//! The authority on the web: enrolment (EST, RFC 7030; CMP, RFC 9810), the revocation list, the responder (SEC-4).
 //!
 //! What is asked is judged where it always is: an invite by AUTH-1 and AUTH-4, as over MQTT, a token or certificate by AUTH-17.
 
+mod cmp;
 mod device;
 mod est;
 mod ocsp;
@@ -12,8 +13,8 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use chat::Chat;
 use chat::door::Source;
+use chat::{Chat, Vault};
 use n2o::Handle;
 use proto::ids::Phone;
 use web::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
@@ -54,8 +55,8 @@ impl Office {
         })
     }
 
-    /// Adds what it answers.
-    pub(crate) fn open(self: Arc<Office>, routes: &mut Routes) {
+    /// Adds what it answers. From `vault` come the invites by which others prove themselves.
+    pub(crate) fn open(self: Arc<Office>, vault: Vault, routes: &mut Routes) {
         let office = || self.clone();
         let own = office();
         routes.get("/ca.crl", move |_| {
@@ -69,6 +70,7 @@ impl Office {
         });
         ocsp::open(office(), routes);
         est::open(office(), routes);
+        cmp::open(office(), vault, routes);
     }
 
     /// An address from which too much has failed is not listened to.

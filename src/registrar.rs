@@ -88,7 +88,7 @@ impl Registrar {
     pub(crate) fn signed_for(&self, csr: &[u8], name: &str, kind: Kind) -> Result<Certificate, Failure> {
         let issued = match kind {
             Kind::Service => self.authority.service_for(csr, name, SystemTime::now())?,
-            Kind::Client | Kind::Device | Kind::Server | Kind::Admin => {
+            Kind::Client | Kind::Device | Kind::Server | Kind::Admin | Kind::Responder => {
                 self.authority.client_for(csr, name, SystemTime::now())?
             }
         };
@@ -101,6 +101,7 @@ impl Registrar {
         let issued = match kind {
             Kind::Server => self.authority.server(hosts, now)?,
             Kind::Admin => self.authority.admin(name, now)?,
+            Kind::Responder => self.authority.responder(now)?,
             Kind::Service => self.authority.service(name, now)?,
             Kind::Client | Kind::Device => self.authority.client(name, now)?,
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chat::Chat;
+use chat::{Chat, Vault};
 use mqtt::Front;
 use web::{House, Joined, Origins, Routes, text};
 use websocket::{Carried, MQTT};
@@ -16,6 +16,7 @@ pub(crate) fn routes(
     settings: &Settings,
     office: Arc<Office>,
     depot: Arc<Depot>,
+    vault: Vault,
     front: &Arc<Front>,
     handle: &n2o::Handle<Chat>,
 ) -> Routes {
@@ -24,7 +25,7 @@ pub(crate) fn routes(
     // For those who watch whether a server serves; it says nothing else.
     routes.get("/health", |_| async { text("ok\n") });
     sockets(&mut routes, settings, front, handle);
-    office.open(&mut routes);
+    office.open(vault, &mut routes);
     depot.open(&mut routes);
     routes
 }

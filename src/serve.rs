@@ -126,7 +126,7 @@ async fn serve(home: &Home, settings: &Settings, origin: &Origin) -> Result<(), 
 
 fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -> Result<Running, Failure> {
     let first = store::is_first(home);
-    let inside = Inside::start(home, settings, origin, first)?;
+    let (inside, vault) = Inside::start(home, settings, origin, first)?;
     let doorman = inside.doorman(settings);
     let front = Arc::new(Front::bind(
         doorman.clone(),
@@ -135,7 +135,7 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
     )?);
     let office = Office::new(inside.registrar.clone(), inside.handle.clone(), settings.limits);
     let depot = Depot::new(office.clone(), inside.store.clone(), inside.files.clone(), settings.ftp.max);
-    let routes = routes::routes(settings, office, depot, &front, &inside.handle);
+    let routes = routes::routes(settings, office, depot, vault, &front, &inside.handle);
     let web = Arc::new(web::Front::bind(doorman, web_listeners(settings, &inside.tls), routes)?);
     let shells = remote::bind(&reachable(&settings.listen.shell))?;
 
@@ -195,8 +195,8 @@ struct Inside {
 }
 
 impl Inside {
-    /// Authority, certificates, store, processes, slow work.
-    fn start(home: &Home, settings: &Settings, origin: &Origin, first: bool) -> Result<Inside, Failure> {
+    /// Authority, certificates, store, processes, slow work; and what opens what is kept sealed, for whoever enrols devices.
+    fn start(home: &Home, settings: &Settings, origin: &Origin, first: bool) -> Result<(Inside, Vault), Failure> {
         let authority = keys::authority(home, settings, first)?.with_places(settings.x509.places())?;
         let store = store::open(home)?;
         let registrar = Registrar::open(home, authority, store.clone())?;
@@ -215,7 +215,7 @@ impl Inside {
         worker.run(handle.clone())?;
         courier.run(handle.clone())?;
         resume(&store, &handle)?;
-        Ok(Inside { registrar, tls, store, files, courier, handle })
+        Ok((Inside { registrar, tls, store, files, courier, handle }, Vault::new(&key)))
     }
 
     /// Whom all listeners have in common.

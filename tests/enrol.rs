@@ -6,54 +6,18 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use client::{Account, Client, Enrolment, Identity, Options};
+use client::{Account, Client, Enrolment, Options};
 use proto::{Profile, ProfileStatus, Service};
-use rustls::crypto::aws_lc_rs;
 use support::Server;
-use support::wire::{greet, open};
-use tempfile::TempDir;
+use support::user::{P256, P384, User, connects};
 
-const P256: &str = "EC -pkeyopt ec_paramgen_curve:P-256";
-const P384: &str = "EC -pkeyopt ec_paramgen_curve:P-384";
 const PHONE: &str = "380670000001";
 /// The status of curl when there was none: here, when TLS refuses its certificate.
 const NO_ANSWER: u16 = 0;
 
-/// Somebody with standard tools, in a folder of his own, who knows the server by its root certificate.
-struct User {
-    folder: TempDir,
-    https: String,
-    http: String,
-}
-
 impl User {
-    fn of(server: &Server) -> User {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        fs::copy(server.root_certificate(), folder.path().join("root.pem")).expect("the root certificate");
-        let (https, http) = (server.https().port(), server.http().port());
-        User { folder, https: format!("https://localhost:{https}"), http: format!("http://127.0.0.1:{http}") }
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn run(&self, program: &str, words: &[&str]) -> Output {
-        let mut command = Command::new(program);
-        command.args(words).current_dir(self.folder.path()).stdin(Stdio::null());
-        command.output().unwrap_or_else(|_| panic!("{program} is missing: .ci/run installs it"))
-    }
-
-    fn openssl(&self, line: &str) -> String {
-        let output = self.run("openssl", &line.split_whitespace().collect::<Vec<_>>());
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "openssl {line}: {said}{}", String::from_utf8_lossy(&output.stderr));
-        said
-    }
-
     /// A key `name.key` and a request for it, `name.b64`, as EST wants it.
     fn asks(&self, name: &str, key: &str, options: &str) {
         self.openssl(&format!("genpkey -algorithm {key} -out {name}.key"));
@@ -85,25 +49,6 @@ impl User {
         }
         code
     }
-
-    fn identity(&self, name: &str) -> Identity {
-        let file = |end: &str| fs::read_to_string(self.path(&format!("{name}.{end}"))).expect("a file");
-        let pem = file("pem");
-        let start = pem.find("-----BEGIN").expect("a certificate");
-        Identity { cert_pem: pem[start..].to_owned(), key_pem: file("key") }
-    }
-
-    /// The client id that its certificate opens.
-    fn client_id(&self, name: &str) -> String {
-        let text = self.openssl(&format!("x509 -in {name}.pem -noout -ext subjectAltName"));
-        let device = text.split("URI:chat:").nth(1).expect("a device").trim();
-        format!("emqttd_{}", device.replace('/', "_"))
-    }
-}
-
-fn connects(server: &Server, identity: &Identity, client_id: &str) -> u8 {
-    let mut stream = open(server, Some(identity), aws_lc_rs::default_provider());
-    greet(&mut stream, 5, client_id).expect("CONNACK")[1]
 }
 
 fn invite(server: &Server) -> String {

@@ -34,6 +34,34 @@ pub(super) enum Refused {
     By(Refusal),
 }
 
+impl Office {
+    /// For the device that a certificate opens.
+    pub(super) async fn by_certificate(
+        &self,
+        shown: Option<Arc<Certificate>>,
+        request: Bytes,
+    ) -> Result<Vec<u8>, Refused> {
+        let shown = shown.filter(|shown| !self.registrar.revocations.has(shown.print)).ok_or(Refused::Unproved)?;
+        let (phone, device) = self.registrar.bound_to(&shown.key).ok_or(Refused::Unproved)?;
+        beside(self, phone, device, None, Some(shown), request).await
+    }
+
+    /// For a new device of who is invited; `by` is how its name begins.
+    pub(super) async fn by_invite(
+        &self,
+        source: Option<Source>,
+        phone: &Phone,
+        code: Bytes,
+        request: Bytes,
+        by: &str,
+    ) -> Result<Vec<u8>, Refused> {
+        if !self.registrar.is_invited(phone, &code) {
+            return Err(Refused::Unproved);
+        }
+        anew(self, source, phone, code, request, by).await
+    }
+}
+
 /// For a device that has a session row (AUTH-17).
 pub(super) async fn beside(
     office: &Office,
@@ -60,12 +88,13 @@ pub(super) async fn beside(
 }
 
 /// For a device that registers with an invite (AUTH-1, AUTH-4). It is named by its key, so that trying again is no second device.
-pub(super) async fn anew(
+async fn anew(
     office: &Office,
     source: Option<Source>,
     phone: &Phone,
     invite: Bytes,
     request: Bytes,
+    by: &str,
 ) -> Result<Vec<u8>, Refused> {
     let key = ca::key_of_request(&request).map_err(|_| Refused::By(Refusal::InvalidData))?;
     let name: String = key.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
@@ -74,7 +103,7 @@ pub(super) async fn anew(
     }
     let port = Arc::new(Port::default());
     let hello = Hello {
-        client_id: format!("reg_{phone}_est-{name}").into(),
+        client_id: format!("reg_{phone}_{by}-{name}").into(),
         password: None,
         certificate: None,
         source,
@@ -86,7 +115,7 @@ pub(super) async fn anew(
     let session = Session::connect(office.handle.clone(), hello, port.clone()).map_err(|_| Refused::Late)?;
     let begin = Auth {
         phone: Some(AuthPhone::Number(phone.to_bytes())),
-        dev_key: Some(format!("est-{name}").into()),
+        dev_key: Some(format!("{by}-{name}").into()),
         r#type: Some(AuthAct::Reg.into()),
         ..Auth::default()
     };

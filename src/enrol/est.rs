@@ -15,6 +15,9 @@ const ATTRIBUTES: &[u8] = &[
     0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02,
 ];
 
+/// How devices are called that enrol so.
+const DEVICE: &str = "est";
+
 pub(super) fn open(office: Arc<Office>, routes: &mut Routes) {
     let own = office.clone();
     routes.get("/.well-known/est/cacerts", move |_| {
@@ -45,10 +48,10 @@ impl Office {
                 Ok(ClientKind::Device(..)) => self.by_token(&user, password, request).await,
                 Ok(ClientKind::Reg | ClientKind::Guest | ClientKind::Sys | ClientKind::Plain) | Err(_) => {
                     let phone = Phone::parse(user.as_bytes()).map_err(|_| Refused::Unproved)?;
-                    self.by_invite(asked, &phone, password, request).await
+                    self.by_invite(asked.peer.source, &phone, password, request, DEVICE).await
                 }
             },
-            None => self.by_certificate(asked, request).await,
+            None => self.by_certificate(asked.peer.certificate.clone(), request).await,
         };
         self.judge(asked, done)
     }
@@ -56,7 +59,7 @@ impl Office {
     /// RFC 7030 section 4.2.2: by the certificate that is to be renewed.
     async fn reenrol(&self, asked: &Asked) -> Answer {
         let request = self.request(asked)?;
-        let done = self.by_certificate(asked, request).await;
+        let done = self.by_certificate(asked.peer.certificate.clone(), request).await;
         self.judge(asked, done)
     }
 
@@ -89,20 +92,6 @@ impl Office {
         };
         let account = self.registrar.account_of(&phone, &device).ok_or(Refused::Unproved)?;
         device::beside(self, account, device, Some(token), None, request).await
-    }
-
-    async fn by_certificate(&self, asked: &Asked, request: bytes::Bytes) -> Answer {
-        let shown = asked.peer.certificate.clone().filter(|shown| !self.registrar.revocations.has(shown.print));
-        let shown = shown.ok_or(Refused::Unproved)?;
-        let (phone, device) = self.registrar.bound_to(&shown.key).ok_or(Refused::Unproved)?;
-        device::beside(self, phone, device, None, Some(shown), request).await
-    }
-
-    async fn by_invite(&self, asked: &Asked, phone: &Phone, code: bytes::Bytes, request: bytes::Bytes) -> Answer {
-        if !self.registrar.is_invited(phone, &code) {
-            return Err(Refused::Unproved);
-        }
-        device::anew(self, asked.peer.source, phone, code, request).await
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use ca::Reason;
 use chat::rows::{self, BINDING, Binding, LAPSED, Lapsed, Why};
-use chat::{Chat, Input, Name};
+use chat::{Chat, Input, Name, Vault};
 use kvs::{Batch, Span, Store};
 use n2o::Handle;
 use proto::ids::{DevKey, Phone};
@@ -105,6 +105,13 @@ impl Registrar {
         Ok(issued)
     }
 
+    /// A further certificate of a device that it has not taken. The one before goes on, so its account hears nothing.
+    pub(crate) fn withdraw(&self, serial: &[u8]) -> Result<(), Failure> {
+        self.revoke(serial, Reason::Superseded, millis(SystemTime::now()))?;
+        self.store.flush().map_err(super::failed)?;
+        Ok(())
+    }
+
     /// A key that was revoked may still open something: its account ends that.
     fn tell(&self, key: &Bytes, handle: &Handle<Chat>) -> Result<(), Failure> {
         let binding: Option<Binding> = self.row(BINDING, key)?;
@@ -129,6 +136,11 @@ impl Registrar {
     /// Whether this code is an invite for the account key. The account itself judges; this is so that what is none costs nothing.
     pub(crate) fn is_invited(&self, phone: &Phone, code: &[u8]) -> bool {
         chat::is_invited(&*self.store.snapshot(), phone, code, millis(SystemTime::now())).unwrap_or(false)
+    }
+
+    /// The invites of an account key, for who proves that he knows one without saying it.
+    pub(crate) fn invites(&self, vault: &Vault, phone: &Phone) -> Result<Vec<Bytes>, Failure> {
+        chat::invites(vault, &*self.store.snapshot(), phone, millis(SystemTime::now())).map_err(super::broken)
     }
 
     /// A crash may have come between a revocation and the chat's word.

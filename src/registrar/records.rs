@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     Service,
     Server,
     Admin,
+    /// Signs answers of CMP.
+    Responder,
 }
 
 /// It is no longer good, from `at` on.

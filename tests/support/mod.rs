@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::indexing_slicing, reason = "each test crate uses its part; a test may fail")]
 
 pub(crate) mod carrier;
+pub(crate) mod user;
 pub(crate) mod wire;
 
 use std::collections::HashMap;

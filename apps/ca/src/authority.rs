@@ -185,6 +185,11 @@ impl Authority {
         self.with_new_key(profile::admin(name)?, now)
     }
 
+    /// For whoever signs answers of [`crate::cmp`] in its name.
+    pub fn responder(&self, now: SystemTime) -> Result<Issued, Error> {
+        self.with_new_key(profile::responder(), now)
+    }
+
     /// For a trusted service: `OU=sys`.
     pub fn service(&self, name: &str, now: SystemTime) -> Result<Issued, Error> {
         self.with_new_key(profile::service(name)?, now)
@@ -216,7 +221,7 @@ impl Authority {
         Ok(Issued { certificate, cert_pem, key_pem: Zeroizing::new(key.serialize_pem()) })
     }
 
-    /// SEC-4: for the key of a PKCS#10 request (DER, at most 8 KiB) as device `dev_key` of account `phone`. The
+    /// SEC-4: for the key of a request (PKCS#10 or CRMF; DER, at most 8 KiB) as device `dev_key` of account `phone`. The
     /// request's own subject and extensions are not looked at.
     pub fn device(&self, csr_der: &[u8], phone: &str, dev_key: &str, now: SystemTime) -> Result<Certificate, Error> {
         let (key, kind) = device::proven_key(csr_der)?;

@@ -1,7 +1,10 @@
-//! SEC-4: what of a PKCS#10 request is believed. Its public key, once proven; nothing else.
+//! SEC-4: what of a request, PKCS#10 or CRMF, is believed. Its public key, once proven; nothing else.
 
+use der::{Encode, asn1};
 use rcgen::{PublicKeyData, SubjectPublicKeyInfo};
+use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_parser::{
+    asn1_rs::BitString,
     certification_request::X509CertificationRequest,
     oid_registry::{
         OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION, OID_PKCS1_SHA1WITHRSA,
@@ -9,10 +12,11 @@ use x509_parser::{
     },
     prelude::FromDer,
     public_key::{PublicKey, RSAPublicKey},
-    x509,
+    verify::verify_signature,
+    x509::{self, AlgorithmIdentifier},
 };
 
-use crate::{Refusal, authority::sha256, profile::KeyKind};
+use crate::{Refusal, authority::sha256, profile::KeyKind, template};
 
 /// Bytes of a request; a longer one is refused unread. An RSA key of 8192 bits with many attributes fits.
 const REQUEST_MAX: usize = 8 * 1024;
@@ -24,7 +28,7 @@ const P256_POINT_BYTES: usize = 65;
 const P384_POINT_BYTES: usize = 97;
 const ED25519_KEY_BYTES: usize = 32;
 
-/// The key that signed the request `der`, and its kind.
+/// The key that signed the request `der` (PKCS#10, or CRMF as CMP has it), and its kind.
 ///
 /// rcgen's own reader of requests is not used: it takes the curve from the signature algorithm instead of the key,
 /// and copies what the request asks for, `CA:TRUE` included.
@@ -32,23 +36,51 @@ pub(crate) fn proven_key(der: &[u8]) -> Result<(SubjectPublicKeyInfo, KeyKind), 
     if der.len() > REQUEST_MAX {
         return Err(Refusal::TooLong);
     }
-    let Ok(([], request)) = X509CertificationRequest::from_der(der) else {
-        return Err(Refusal::Malformed);
-    };
-    let asked = &request.certification_request_info.subject_pki;
+    match X509CertificationRequest::from_der(der) {
+        Ok(([], request)) => {
+            let asked = &request.certification_request_info.subject_pki;
+            let is_good = !is_weak(&request.signature_algorithm) && request.verify_signature().is_ok();
+            certifiable(asked, || is_good)
+        }
+        // Its signature is over the template, and under another tag: neither can be taken for the other.
+        Ok(_) | Err(_) => {
+            let request = template::asked(der)?;
+            let key = x509::SubjectPublicKeyInfo::from_der(&request.key).map_err(|_| Refusal::Malformed)?.1;
+            certifiable(&key, || verifies(&key, &request.algorithm, &request.signature, &request.signed))
+        }
+    }
+}
+
+fn certifiable(
+    asked: &x509::SubjectPublicKeyInfo<'_>,
+    is_proven: impl FnOnce() -> bool,
+) -> Result<(SubjectPublicKeyInfo, KeyKind), Refusal> {
     let kind = kind(asked).ok_or(Refusal::Key)?;
-    let signature = &request.signature_algorithm.algorithm;
-    if *signature == OID_PKCS1_SHA1WITHRSA || *signature == OID_SHA1_WITH_RSA {
+    if !is_proven() {
         return Err(Refusal::Signature);
     }
-    request.verify_signature().map_err(|_| Refusal::Signature)?;
-
     let key = SubjectPublicKeyInfo::from_der(asked.raw).map_err(|_| Refusal::Key)?;
     // What will be certified is, to the byte, what proved itself.
     if key.subject_public_key_info() != asked.raw {
         return Err(Refusal::Key);
     }
     Ok((key, kind))
+}
+
+/// Whether `key` has signed `message`, by an algorithm that proves something.
+pub(crate) fn verifies(
+    key: &x509::SubjectPublicKeyInfo<'_>,
+    algorithm: &AlgorithmIdentifierOwned,
+    signature: &asn1::BitString,
+    message: &[u8],
+) -> bool {
+    let (Ok(algorithm), Some(signature)) = (algorithm.to_der(), signature.as_bytes()) else { return false };
+    let Ok(([], algorithm)) = AlgorithmIdentifier::from_der(&algorithm) else { return false };
+    !is_weak(&algorithm) && verify_signature(key, &algorithm, &BitString::new(0, signature), message).is_ok()
+}
+
+fn is_weak(algorithm: &AlgorithmIdentifier<'_>) -> bool {
+    [OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA].contains(&algorithm.algorithm)
 }
 
 /// SHA-256 of the SubjectPublicKeyInfo of a request that [`crate::Authority::device`] would take.

@@ -33,12 +33,12 @@ pub enum Error {
     Exposed { path: PathBuf, mode: u32 },
 }
 
-/// Why a PKCS#10 request gets no certificate (SEC-4).
+/// Why a request (PKCS#10 or CRMF) gets no certificate (SEC-4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("longer than a request may be")]
     TooLong,
-    #[error("not a PKCS#10 request")]
+    #[error("not a request for a certificate")]
     Malformed,
     /// Neither P-256, P-384, Ed25519 nor RSA of 2048 to 8192 bits, or not encoded as these are.
     #[error("its kind of key is not allowed")]
@@ -46,6 +46,8 @@ pub enum Refusal {
     /// Wrong, or made with an algorithm that proves nothing (SHA-1) or that we do not have.
     #[error("its signature is not good")]
     Signature,
+    #[error("it asks for an authority's certificate")]
+    Authority,
     #[error("the device's name has characters that cannot stand in its URI")]
     Name,
 }

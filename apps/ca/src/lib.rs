@@ -5,6 +5,7 @@
 
 mod authority;
 mod bundle;
+pub mod cmp;
 pub mod cms;
 mod crl;
 mod device;
@@ -18,6 +19,7 @@ mod profile;
 mod request;
 pub mod signer;
 mod subject;
+mod template;
 mod validity;
 
 pub use authority::{Authority, Certificate, Issued};

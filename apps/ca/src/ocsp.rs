@@ -266,7 +266,7 @@ impl Names {
     }
 }
 
-fn time(time: SystemTime) -> Result<GeneralizedTime, Error> {
+pub(crate) fn time(time: SystemTime) -> Result<GeneralizedTime, Error> {
     // To the second: RFC 5280 section 4.1.2.5.2 forbids fractions.
     let since = time.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| Error::Time)?;
     GeneralizedTime::from_unix_duration(Duration::from_secs(since.as_secs())).map_err(|_| Error::Time)

@@ -14,6 +14,8 @@ const ROOT_SUFFIX: &str = " Root CA";
 const ISSUING_SUFFIX: &str = " Issuing CA";
 const ADMIN_UNIT: &str = "admin";
 const SERVICE_UNIT: &str = "sys";
+/// id-kp-cmcCA (RFC 6402): speaks for the authority, and nothing else.
+const SPEAKER: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 3, 27];
 
 /// How a device's key works, which decides what its certificate lets it do (SEC-2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,13 @@ pub(crate) fn server(names: &[String]) -> Result<CertificateParams, Error> {
         params.distinguished_name.push(DnType::CommonName, first);
     }
     Ok(params)
+}
+
+/// Who signs the authority's answers.
+pub(crate) fn responder() -> CertificateParams {
+    let mut params = leaf(&[Purpose::Other(SPEAKER.to_vec())]);
+    params.distinguished_name.push(DnType::CommonName, "CMP responder");
+    params
 }
 
 /// An operator of the admin shell.

@@ -36,3 +36,8 @@ fn requests() {
 fn questions() {
     each("ocsp", checks::question);
 }
+
+#[test]
+fn messages() {
+    each("cmp", checks::message);
+}

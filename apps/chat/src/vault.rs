@@ -31,6 +31,7 @@ pub struct Vault {
     session: LessSafeKey,
     signing: [u8; KEY_BYTES],
     files: hmac::Key,
+    invites: hmac::Key,
 }
 
 impl Vault {
@@ -42,6 +43,7 @@ impl Vault {
             session: sealing(key, b"chat n2o session"),
             signing: derive(key, b"chat jwt signature"),
             files: hmac::Key::new(HMAC_SHA256, &derive(key, b"chat file owner")),
+            invites: hmac::Key::new(HMAC_SHA256, &derive(key, b"chat invite")),
         }
     }
 
@@ -73,6 +75,13 @@ impl Vault {
     pub(crate) fn file_owner(&self, phone: &Phone) -> String {
         let tag = hmac::sign(&self.files, phone.as_str().as_bytes());
         tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What the code of an invite is made of (ID-11): a secret can be proved without being sent (CMP) only to who knows it, so it follows
+    /// from what is kept.
+    pub(crate) fn invite(&self, phone: &[u8], expires: u64) -> [u8; KEY_BYTES] {
+        let tag = hmac::sign(&self.invites, &[&expires.to_be_bytes(), phone].concat());
+        tag.as_ref().try_into().expect("HMAC with SHA-256 gives 32 bytes")
     }
 
     fn key(&self, purpose: Purpose) -> &LessSafeKey {

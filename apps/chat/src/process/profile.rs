@@ -284,7 +284,7 @@ impl Profile {
                     fx.tell(Name::Profile(holder), Input::Command(Box::new(command)));
                     Ok(())
                 }
-                Some(_) | None => self.invite(cx, fx, reply),
+                Some(_) | None => self.invite(chat, cx, fx, reply),
             },
             Command::Enrol(asked) => auth::enrol(&self.phone, &mut self.waiting, chat, cx, fx, *asked),
             // For sessions.
@@ -293,8 +293,8 @@ impl Profile {
     }
 
     /// ID-11.
-    fn invite(&self, cx: &Cx<'_>, fx: &mut Fx, reply: Arc<Port>) -> Result<(), Failure> {
-        let code = auth::issue_invite(cx, fx, &self.phone)?;
+    fn invite(&self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, reply: Arc<Port>) -> Result<(), Failure> {
+        let code = auth::issue_invite(&chat.vault, cx, fx, &self.phone)?;
         fx.emit(Output::Port(reply, Out::Notice { payload: code }));
         Ok(())
     }

@@ -8,23 +8,29 @@ use proto::limits::INVITE_MS;
 
 use super::secret;
 use crate::rows::{self, INVITE, Invite};
-use crate::{Cx, Fx, names};
+use crate::{Cx, Fx, Vault, names};
 
 /// Unused invites of one account key; a further one puts the oldest to an end.
 const INVITES_MAX: usize = 16;
 
-/// ID-11: makes an invite, valid 7 days. Only its hash is kept.
-pub(crate) fn issue(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<Bytes, Failure> {
+/// ID-11: makes an invite, valid 7 days. Only its hash is kept, and when it ends, from which the server can make it again.
+pub(crate) fn issue(vault: &Vault, cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<Bytes, Failure> {
     let mut kept = all(cx, phone)?;
     kept.sort_by_key(|(_, invite)| invite.expires);
+    let taken: Vec<u64> = kept.iter().map(|(_, invite)| invite.expires).collect();
     let (over, valid): (Vec<_>, Vec<_>) = kept.into_iter().partition(|(_, invite)| invite.expires <= cx.now.0);
     let beyond = (valid.len() + 1).saturating_sub(INVITES_MAX);
     for (key, _) in over.into_iter().chain(valid.into_iter().take(beyond)) {
         fx.delete(INVITE, key);
     }
 
-    let code = secret::invite(cx);
-    let row = Invite { phone: phone.to_bytes(), expires: cx.now.0.saturating_add(INVITE_MS) };
+    // No two end at once, since the code follows from that.
+    let mut expires = cx.now.0.saturating_add(INVITE_MS);
+    while taken.contains(&expires) {
+        expires += 1;
+    }
+    let code = secret::invite(vault, phone.as_str().as_bytes(), expires);
+    let row = Invite { phone: phone.to_bytes(), expires };
     fx.put(INVITE, key(phone, &secret::invite_hash(&code)), rows::encode(&row));
     Ok(code)
 }
@@ -51,8 +57,29 @@ pub fn is_invited(store: &dyn View, phone: &Phone, code: &[u8], now: u64) -> Res
     Ok(row.is_some_and(|invite| invite.expires > now))
 }
 
+/// The codes that are invites for `phone` and count `now`, for who must know a secret to see that another knows it. Only the server that
+/// has issued them can say.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn invites(vault: &Vault, store: &dyn View, phone: &Phone, now: u64) -> Result<Vec<Bytes>, Failure> {
+    let Some(account) = names::holder(store, phone)? else { return Ok(Vec::new()) };
+    let mut codes = Vec::new();
+    for (key, invite) in kept(store, &account)? {
+        let code = secret::invite(vault, account.as_str().as_bytes(), invite.expires);
+        if invite.expires > now && key == self::key(&account, &secret::invite_hash(&code)) {
+            codes.push(code);
+        }
+    }
+    Ok(codes)
+}
+
 fn all(cx: &Cx<'_>, phone: &Phone) -> Result<Vec<(Bytes, Invite)>, Failure> {
-    let found = cx.store.scan(INVITE, &kvs::Span::prefix(key(phone, b"")).limit(INVITES_MAX))?;
+    kept(cx.store, phone)
+}
+
+fn kept(store: &dyn View, phone: &Phone) -> Result<Vec<(Bytes, Invite)>, Failure> {
+    let found = store.scan(INVITE, &kvs::Span::prefix(key(phone, b"")).limit(INVITES_MAX))?;
     found.into_iter().map(|(key, row)| Ok((key, rows::decode(&row)?))).collect()
 }
 

@@ -4,7 +4,7 @@ use aws_lc_rs::{constant_time, digest};
 use bytes::Bytes;
 use proto::limits::{INVITE_CHARS, TOKEN_BITS};
 
-use crate::Cx;
+use crate::{Cx, Vault};
 
 /// RFC 4648 section 6.
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -20,10 +20,10 @@ pub(super) fn code(cx: &Cx<'_>) -> Bytes {
     format!("{:06}", u64::from_be_bytes(cx.random()) % 1_000_000).into()
 }
 
-/// ID-11: an invite, 26 characters of base 32.
-pub(super) fn invite(cx: &Cx<'_>) -> Bytes {
-    let bytes: [u8; INVITE_CHARS] = cx.random();
-    bytes.iter().filter_map(|byte| BASE32.get(usize::from(byte % 32)).copied()).collect()
+/// ID-11: an invite, 26 characters of base 32. Nobody can tell it from a random one who does not have the storage key.
+pub(super) fn invite(vault: &Vault, phone: &[u8], expires: u64) -> Bytes {
+    let bytes = vault.invite(phone, expires);
+    bytes.iter().take(INVITE_CHARS).filter_map(|byte| BASE32.get(usize::from(byte % 32)).copied()).collect()
 }
 
 /// What is kept of a secret.
@@ -56,5 +56,16 @@ mod tests {
     #[test]
     fn id_11_an_invite_is_the_same_in_either_case() {
         assert_eq!(invite_hash(b"abc2"), invite_hash(b"ABC2"));
+    }
+
+    #[test]
+    fn id_11_each_invite_is_another_and_follows_from_what_is_kept() {
+        let vault = Vault::new(&[7; crate::KEY_BYTES]);
+        let code = invite(&vault, b"38001", 1);
+        assert!(code.len() == INVITE_CHARS && code.iter().all(|c| BASE32.contains(c)), "{code:?}");
+        assert_eq!(invite(&vault, b"38001", 1), code);
+        assert_ne!(invite(&vault, b"38001", 2), code);
+        assert_ne!(invite(&vault, b"38002", 1), code);
+        assert_ne!(invite(&Vault::new(&[8; crate::KEY_BYTES]), b"38001", 1), code);
     }
 }

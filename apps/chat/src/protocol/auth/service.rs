@@ -23,7 +23,7 @@ pub(super) fn invite(ask: &mut Ask<'_>, service: Option<&str>) -> Result<(), Hal
     if service != Some("invite") {
         return Err(Refusal::PermissionDenied.into());
     }
-    let code = invite::issue(ask.cx, ask.fx, ask.phone)?;
+    let code = invite::issue(&ask.chat.vault, ask.cx, ask.fx, ask.phone)?;
     answer(ask.fx, ask.who, vec![etf::encode(&Io::ok_src(Outcome::Added, code))]);
     Ok(())
 }
