@@ -177,6 +177,7 @@ impl App for Chat {
             | Input::Here { .. }
             | Input::Registered { .. }
             | Input::Called { .. }
+            | Input::Renamed { .. }
             | Input::AddUp
             | Input::Friends(_)
             | Input::Due { .. }

@@ -177,8 +177,12 @@ pub enum Input {
         phone: Phone,
         roster: PhoneId,
     },
-    /// Somebody has other names, or is something else to the roster. To rosters that remember what their contacts are called.
+    /// Somebody is something else to the roster. To a roster that remembers what its contacts are called.
     Called {
+        address: Bytes,
+    },
+    /// Somebody has other names. To all rosters that remember what their contacts are called.
+    Renamed {
         address: Bytes,
     },
     /// Changes of the number of contacts are to be added up. To the roster.

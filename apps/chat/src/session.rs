@@ -171,6 +171,7 @@ impl Session {
             | Input::Here { .. }
             | Input::Registered { .. }
             | Input::Called { .. }
+            | Input::Renamed { .. }
             | Input::AddUp
             | Input::Friends(_)
             | Input::Due { .. }

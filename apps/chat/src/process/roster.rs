@@ -41,7 +41,8 @@ impl Roster {
                 Ok(())
             }
             Input::AddUp => contact::add_up(cx, fx, &self.own),
-            Input::Called { address } => self.called.changed(cx, &self.own, &address),
+            Input::Called { address } => self.called.changed(cx, fx, &self.own, &address),
+            Input::Renamed { address } => self.called.renamed(cx, fx, &self.own, &address),
             Input::Registered { phone, roster } => {
                 self.called.forget();
                 roster::registered(cx, fx, &self.own, &phone, &roster)

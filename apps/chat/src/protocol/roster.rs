@@ -163,7 +163,9 @@ fn patch(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, wanted: Roster, sta
         return Ok(());
     }
     fx.put(ROSTER, own.to_bytes(), rows::encode(&after));
-    search::renamed(fx, own);
+    if is_renamed(&row, &after) {
+        search::renamed(fx, own);
+    }
     effects::answer(fx, who, Vec::new());
     effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &brief, None, Seen::after(who))?;
     match face(cx, own, &row, &after, &brief)? {
@@ -190,7 +192,9 @@ fn set_face(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, change: &Roster) -> Result<
     }
     let after = Roster { update: Some(cx.now.0), ..after };
     fx.put(ROSTER, own.to_bytes(), rows::encode(&after));
-    search::renamed(fx, own);
+    if is_renamed(&row, &after) {
+        search::renamed(fx, own);
+    }
     let told = Roster { update: after.update, ..brief(own, RosterStatus::Patch) };
     let told = Roster {
         names: change.names.clone(),
@@ -266,6 +270,10 @@ pub(crate) fn apply(row: &Roster, change: &Roster) -> Roster {
     }
 }
 
+fn is_renamed(before: &Roster, after: &Roster) -> bool {
+    before.names != after.names || before.surnames != after.surnames
+}
+
 /// What friends are told of a change (PRESENCE-3, 4): of the names all three, since a later notice takes the place of this one.
 fn face(
     cx: &Cx<'_>,
@@ -274,7 +282,7 @@ fn face(
     after: &Roster,
     change: &Roster,
 ) -> Result<Option<Contact>, Failure> {
-    let named = before.names != after.names || before.surnames != after.surnames;
+    let named = is_renamed(before, after);
     let pictured = before.avatar != after.avatar;
     if !named && !pictured {
         return Ok(None);

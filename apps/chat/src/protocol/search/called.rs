@@ -2,10 +2,11 @@
 //! thousand rows anew for each letter that somebody types would take that person's time, and everybody's.
 //!
 //! Who remembers is in two groups, and told there whenever a contact may be called otherwise. It is in them before it begins to read, so
-//! that nothing is missed; what its own process writes makes it forget.
+//! that nothing is missed; what its own process writes makes it forget. Whoever has not searched for long forgets too at the next such news,
+//! and leaves: news of everybody would keep the process from being idle.
 
 use bytes::Bytes;
-use n2o::Failure;
+use n2o::{Failure, IDLE_MS, Time};
 use proto::ids::PhoneId;
 use proto::text;
 
@@ -23,6 +24,8 @@ const COMPARED: usize = 4096;
 pub(crate) struct Called {
     names: Vec<(Box<[u8]>, Box<str>)>,
     read: Read,
+    /// When it was searched last.
+    searched: Time,
 }
 
 /// How far contacts have been read.
@@ -36,7 +39,7 @@ enum Read {
 
 /// A roster has other names from now on.
 pub(crate) fn renamed(fx: &mut Fx, roster: &PhoneId) {
-    fx.publish(Group::Searching, Input::Called { address: roster.to_bytes() });
+    fx.publish(Group::Searching, Input::Renamed { address: roster.to_bytes() });
 }
 
 impl Called {
@@ -50,6 +53,7 @@ impl Called {
         after: Bytes,
         most: usize,
     ) -> Result<(Vec<Known>, Option<Bytes>), Failure> {
+        self.searched = cx.now;
         match std::mem::take(&mut self.read) {
             Read::Nothing => {
                 fx.join(Group::Searching);
@@ -90,8 +94,20 @@ impl Called {
         Ok(page.upto.map_or(Read::All, |upto| Read::Upto(Bytes::copy_from_slice(&upto))))
     }
 
-    /// Somebody has other names, or is a contact now, or none any more.
-    pub(crate) fn changed(&mut self, cx: &Cx<'_>, own: &PhoneId, address: &Bytes) -> Result<(), Failure> {
+    /// Somebody has other names: most often nobody whom this roster knows. Who becomes a contact is told as [`Self::changed`].
+    pub(crate) fn renamed(&mut self, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, address: &Bytes) -> Result<(), Failure> {
+        let is_contact = self.names.binary_search_by(|(known, _)| known[..].cmp(address)).is_ok();
+        if is_contact || self.is_over(cx) { self.changed(cx, fx, own, address) } else { Ok(()) }
+    }
+
+    /// A contact has other names, or somebody is a contact now, or none any more.
+    pub(crate) fn changed(&mut self, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, address: &Bytes) -> Result<(), Failure> {
+        if self.is_over(cx) {
+            self.forget();
+            fx.leave(Group::Searching);
+            fx.leave(Group::Roster(own.clone()));
+            return Ok(());
+        }
         let is_read = match &self.read {
             Read::Nothing => false,
             Read::Upto(upto) => address <= upto,
@@ -114,6 +130,11 @@ impl Called {
             (Err(_), None) => {}
         }
         Ok(())
+    }
+
+    /// Nothing is remembered, or nobody has searched for long.
+    fn is_over(&self, cx: &Cx<'_>) -> bool {
+        matches!(self.read, Read::Nothing) || cx.now.since(self.searched) >= IDLE_MS
     }
 
     /// The own process writes.
