@@ -119,9 +119,11 @@ impl Files {
 
     fn keep_sum(&self, temp: &Bytes, sum: Sum) {
         let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
-        if sums.len() >= SUMS_MAX {
-            // Whoever was left alone for long has the others' fate as well.
-            sums.clear();
+        if sums.len() >= SUMS_MAX
+            && let Some(one) = sums.keys().next().cloned()
+        {
+            // Any of them: it is read again at its end.
+            sums.remove(&one);
         }
         sums.insert(temp.clone(), sum);
     }

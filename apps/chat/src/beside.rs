@@ -2,7 +2,7 @@
 //!
 //! What it asks is a record like any other, and the owner's answer is the one that a connection would have.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 
@@ -26,14 +26,15 @@ pub enum Shown {
     Certificate(Arc<Certificate>),
 }
 
-/// Its way into the chat, for one request of the web: answers come in the order in which it asked.
+/// Its way into the chat, for one request of the web. Answers may overtake: what is refused is answered before what is still written.
 pub struct Beside {
     handle: Handle<Chat>,
     files: Name,
     who: Who,
     port: Arc<Port>,
     asked: u64,
-    outs: VecDeque<Out>,
+    /// Answers that came before they were asked for, by the numbers of their calls.
+    early: BTreeMap<u64, Bytes>,
 }
 
 impl Beside {
@@ -67,7 +68,7 @@ impl Beside {
             beside: Some(port.clone()),
         };
         let (handle, files) = (handle.clone(), Name::Files(phone.clone()));
-        Ok(Some(Beside { handle, files, who, port, asked: 0, outs: VecDeque::new() }))
+        Ok(Some(Beside { handle, files, who, port, asked: 0, early: BTreeMap::new() }))
     }
 
     /// Whose device it is.
@@ -91,15 +92,18 @@ impl Beside {
     /// The answer to what was asked under this number. Asked for in order, each once; `None` is our own fault.
     pub async fn answer(&mut self, number: u64) -> Option<Ftpack> {
         loop {
-            while let Some(out) = self.outs.pop_front() {
-                if let Out::Answer { call, payload } = out
-                    && call == number
-                {
-                    return etf::decode(&payload).ok();
-                }
+            if let Some(payload) = self.early.remove(&number) {
+                return etf::decode(&payload).ok();
             }
             let port = self.port.clone();
-            self.outs = poll_fn(|cx| port.poll_drain(cx)).await;
+            for out in poll_fn(|cx| port.poll_drain(cx)).await {
+                if let Out::Answer { call, payload } = out
+                    && call >= number
+                {
+                    // The first record of an answer says it all.
+                    self.early.entry(call).or_insert(payload);
+                }
+            }
         }
     }
 

@@ -36,7 +36,7 @@ impl Files {
             }
             Input::Errand(errand) => {
                 if let Task::Leave { .. } = &errand.task {
-                    ftp::abandon(shelf, cx, fx)?;
+                    ftp::abandon(shelf, chat, cx, fx)?;
                 }
                 errand.go_on(fx);
                 Ok(())

@@ -5,11 +5,11 @@ use kvs::Span;
 use n2o::Failure;
 use proto::ids::Phone;
 
-use super::upload::TRANSFERS_MAX;
+use super::upload::{TRANSFERS_MAX, break_off};
 use super::{Shelf, refers};
 use crate::output::{FileWork, Job, Work};
 use crate::rows::{self, STORED, STORED_OF, Stored, TRANSFER, Transfer, UNUSED};
-use crate::{Cx, Fx, Input, Name, Output, Tick};
+use crate::{Chat, Cx, Fx, Input, Name, Output, Tick};
 
 /// Unfinished transfers live so long, and files without a message.
 pub(super) const DAY_MS: u64 = 24 * 3600 * 1000;
@@ -92,12 +92,12 @@ pub(crate) fn has_any(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure> {
 
 /// PROFILE-8: the account is no more, and some of what it has here is its no longer. A file to which messages of others refer stays for
 /// them; the others go at the next looks, without the day that an uploader has for the message.
-pub(crate) fn abandon(shelf: &mut Shelf, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+pub(crate) fn abandon(shelf: &mut Shelf, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
     let own = rows::owned(&shelf.phone, b"");
     for (key, row) in cx.store.scan(TRANSFER, &Span::prefix(own.clone()).limit(FILES_MAX))? {
         // One that is about to have its name is forgotten when it has.
         if !shelf.is_ending(&key) {
-            shelf.flows.remove(&key);
+            break_off(shelf, chat, cx, fx, &key)?;
             fx.delete(TRANSFER, key);
             forget(shelf, fx, &rows::decode(&row)?);
         }

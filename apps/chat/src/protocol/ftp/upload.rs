@@ -49,9 +49,11 @@ impl Turn<'_, '_> {
                 flow.waiting.push_back((flow.have, asker, Some(block)));
                 sync(self.shelf, self.cx, self.fx, &key, &row)
             }
+            // It was whole when the server ended. The web has no other way than to ask.
+            Some(row) if row.have == row.size && (!only_asks || self.asker.who.beside.is_some()) => {
+                self.finish(key, row)
+            }
             Some(row) if only_asks => self.tell(&row, row.have, 0),
-            // It was whole when the server ended.
-            Some(row) if row.have == row.size => self.finish(key, row),
             Some(row) => {
                 let have = if self.asker.ftp.offset.unwrap_or(0) > row.have { 0 } else { row.have };
                 let row = Transfer { have, name: self.asker.ftp.filename.clone().unwrap_or_default(), ..row };
@@ -312,7 +314,7 @@ fn sync(shelf: &mut Shelf, cx: &Cx<'_>, fx: &mut Fx, key: &Bytes, row: &Transfer
 }
 
 /// What was not on the disk is as if it had not been sent; whoever waits for it hears how much is there.
-fn break_off(shelf: &mut Shelf, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, key: &Bytes) -> Result<(), Failure> {
+pub(super) fn break_off(shelf: &mut Shelf, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, key: &Bytes) -> Result<(), Failure> {
     let Some(flow) = shelf.flows.remove(key) else { return Ok(()) };
     let row: Transfer = rows::read(cx.store, TRANSFER, key)?.unwrap_or_default();
     for (_, asker, asks) in flow.waiting {
