@@ -10,7 +10,7 @@ use web::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
     IF_NONE_MATCH, IF_RANGE, RANGE,
 };
-use web::{Arriving, HeaderMap, Method, Reply, StatusCode, parts, status};
+use web::{Arriving, HeaderMap, Method, Reply, StatusCode, bare, parts, status};
 
 use super::range::{self, Part};
 use super::{Depot, FILES, ask, step};
@@ -37,7 +37,7 @@ pub(super) async fn get(depot: &Arc<Depot>, asked: &Arriving) -> Reply {
     };
     let tag = format!("\"{}\"", reference.rsplit('/').next().unwrap_or_default());
     if text(&asked.headers, IF_NONE_MATCH).is_some_and(|said| matches(said, &tag)) {
-        return described(status(StatusCode::NOT_MODIFIED), &tag);
+        return described(bare(StatusCode::NOT_MODIFIED), &tag);
     }
     let (first, last, code) = match wanted(asked, &tag, size) {
         Part::Whole => (0, size.saturating_sub(1), StatusCode::OK),

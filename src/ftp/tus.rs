@@ -307,8 +307,7 @@ fn told(code: StatusCode, transfer: &Transfer) -> Reply {
 }
 
 fn empty(code: StatusCode) -> Reply {
-    let mut reply = web::reply(code, "text/plain", Bytes::new());
-    reply.headers_mut().remove(CONTENT_TYPE);
+    let mut reply = web::bare(code);
     set(&mut reply, RESUMABLE, VERSION);
     reply
 }

@@ -24,6 +24,6 @@ mod talk;
 pub use self::websocket::{Origins, Socket};
 pub use front::{Front, Leave};
 pub use hyper::{HeaderMap, Method, StatusCode, Uri, header};
-pub use reply::{Body, Reply, parts, reply, status, text};
+pub use reply::{Body, Reply, bare, parts, reply, status, text};
 pub use route::{Arriving, Asked, Coming, Joined, Peer, Routes};
 pub use talk::{House, MailAuth, talk};

@@ -28,7 +28,14 @@ pub fn text(body: impl Into<Bytes>) -> Reply {
     reply(StatusCode::OK, "text/plain; charset=utf-8", body)
 }
 
-/// A status that says all: its own words are the body.
+/// A status and nothing else: no body, and no kind of one.
+pub fn bare(status: StatusCode) -> Reply {
+    let mut reply = Response::new(whole(Bytes::new()));
+    *reply.status_mut() = status;
+    reply
+}
+
+/// A status that says all: its own words are the body. Of those that have no body (204, 304) see [`bare`].
 pub fn status(status: StatusCode) -> Reply {
     let words = format!("{} {}\n", status.as_str(), status.canonical_reason().unwrap_or_default());
     reply(status, "text/plain; charset=utf-8", words)
