@@ -7,7 +7,7 @@ mod keeper;
 mod records;
 mod revocations;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -157,19 +157,21 @@ impl Registrar {
         Ok(ca::subject(self.authority.certificate_der())?.serial)
     }
 
-    /// Takes back what was issued under this serial number, from `at` on; the earlier of two times counts. It counts at once for whoever
-    /// connects, and is on the disk with the next flush.
+    /// Takes back what was issued under this serial number, from `at` on; the earlier of two times counts, and the graver of two reasons:
+    /// of a device that has ended it may be learnt later that somebody else has its key. It counts at once for whoever connects, and is
+    /// on the disk with the next flush.
     fn revoke(&self, serial: &[u8], reason: Reason, at: u64) -> Result<Option<Issuance>, Failure> {
         let Some(issued) = self.issued(serial)? else { return Ok(None) };
         let _alone = self.lock();
         let before: Option<Revocation> = self.row(REVOKED, serial)?;
-        if before.is_none_or(|before| at < before.at) {
-            let row = Revocation { at, reason: reason.code().into(), until: issued.until };
+        let row = Revocation { at, reason: reason.code().into(), until: issued.until };
+        let row = before.map_or(row, |before| before.and(row));
+        if before != Some(row) {
             let mut batch = Batch::default();
             batch.put(REVOKED, Bytes::copy_from_slice(serial), etf::encode(&row));
             self.store.apply(&batch).map_err(failed)?;
             self.changed.store(true, Ordering::Release);
-            if at <= millis(SystemTime::now()) {
+            if row.at <= millis(SystemTime::now()) {
                 self.revocations.add(print_of(&self.name, serial));
             }
         }
@@ -193,11 +195,12 @@ impl Registrar {
         let Ok(der) = fs::read(&self.path) else { return Ok(false) };
         let Ok(list) = ca::read_list(&der, &[self.authority.certificate_der()]) else { return Ok(false) };
         *self.listed.write().unwrap_or_else(PoisonError::into_inner) = list.this_update;
-        let listed: HashSet<&[u8]> = list.revoked.iter().map(|entry| entry.serial.as_slice()).collect();
+        let listed: HashMap<&[u8], Reason> =
+            list.revoked.iter().map(|entry| (entry.serial.as_slice(), entry.reason)).collect();
         let (now, mut said, mut unsaid) = (millis(SystemTime::now()), 0, 0);
         self.each_revoked(|serial, row| {
             if row.at <= now && row.until > now {
-                *(if listed.contains(serial) { &mut said } else { &mut unsaid }) += 1;
+                *(if listed.get(serial) == Some(&row.reason()) { &mut said } else { &mut unsaid }) += 1;
             }
         })?;
         if self.is_list_old() || unsaid > 0 || said < listed.len() {

@@ -63,6 +63,23 @@ fn verified(server: &Server, certificate: &str, is_revoked: bool) {
     }
 }
 
+/// The server's revocation list gives this reason alone, within seconds.
+fn listed(server: &Server, reason: &str) {
+    let since = Instant::now();
+    loop {
+        let mut openssl = Command::new("openssl");
+        openssl.args(["crl", "-inform", "DER", "-noout", "-text", "-in", "ca/ca.crl"]).current_dir(server.home());
+        let text = String::from_utf8(openssl.output().expect("openssl runs").stdout).expect("text");
+        let mut reasons =
+            text.lines().map(str::trim).filter(|line| ["Key Compromise", "Cessation Of Operation"].contains(line));
+        if reasons.next() == Some(reason) && reasons.next().is_none() {
+            return;
+        }
+        assert!(since.elapsed() < Duration::from_secs(10), "{text}");
+        std::thread::yield_now();
+    }
+}
+
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
@@ -83,7 +100,7 @@ async fn register(server: &Server, phone: &str, device: &str, csr: Option<&[u8]>
 
 #[test]
 fn t_9_auth_10_a_certificate_opens_its_device_until_the_account_ends_it() {
-    let server = Server::start();
+    let mut server = Server::start();
     let (phone, other) = ("380670000001", "380670000002");
     let (key_pem, csr) = ca::request("phone").expect("a request");
     let (ann, laptop, ben) = runtime().block_on(async {
@@ -114,8 +131,23 @@ fn t_9_auth_10_a_certificate_opens_its_device_until_the_account_ends_it() {
     assert_eq!(code(&server, &own, &ann.client_id), BANNED);
     // ID-9: the authority has revoked it, so it opens nothing else either.
     verified(&server, &cert_pem, true);
-    assert!(server.remote(&format!("issued {phone}/d1")).contains("cessationOfOperation"));
+    let device = format!("{phone}/d1");
+    assert!(server.remote(&format!("issued {device}")).contains("cessationOfOperation"));
     assert_eq!(code(&server, &own, "reg_again"), BANNED);
+
+    // Later it is learnt that somebody else has the key. Nothing makes that milder again.
+    let list = server.home().join("ca/ca.crl");
+    let mild = std::fs::read(&list).expect("a list");
+    for reason in ["keyCompromise", "superseded"] {
+        server.remote(&format!("revoke {} {reason}", serial(&server, &device)));
+        assert!(server.remote(&format!("issued {device}")).contains("keyCompromise"));
+    }
+    listed(&server, "Key Compromise");
+    // A list with the reason from before does not serve.
+    server.terminate();
+    std::fs::write(&list, mild).expect("written");
+    server.restart();
+    listed(&server, "Key Compromise");
 }
 
 #[test]

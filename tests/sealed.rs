@@ -6,8 +6,10 @@
 mod support;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use client::{
@@ -334,6 +336,48 @@ fn sec_6_sec_9_the_console_believes_no_key_that_the_authority_has_taken_back() {
     let apart = Console { crl: "http://127.0.0.1:1/ca.crl".into(), ..ben };
     let shown = apart.says(&["history ann"]);
     assert!(shown.contains("(unverifiable: its signer is not trusted)") && !shown.contains("is not known"), "{shown}");
+}
+
+#[test]
+fn sec_6_the_console_says_when_an_old_list_is_all_that_is_given() {
+    let server = Server::start();
+    let ann = Console::register(&server, "38001", "Ann");
+    let ben = Console::register(&server, "38002", "Ben");
+    ann.says(&["friend 38002"]);
+    ben.says(&["accept ann"]);
+    ann.says(&["send ben at nine"]);
+
+    let file = |name: &str| fs::read_to_string(server.home().join("ca").join(name)).expect("a file");
+    let authority = ca::Authority::load(&file("root.crt"), &file("root.key")).expect("the authority");
+    let long_ago = SystemTime::now() - Duration::from_secs(8 * 24 * 60 * 60);
+    let old = Console { crl: serve(authority.crl(&[], 1, long_ago).expect("a list")), ..ben };
+    // Also where it is known already; and what was known is not forgotten.
+    for _ in 0..2 {
+        let shown = old.says(&["history ann", "history ann"]);
+        let said = "! what the authority has taken back is not known: the list that is given is over";
+        assert_eq!(shown.matches(said).count(), 1, "{shown}");
+        assert!(shown.contains("Ann: at nine (sealed, verified)"), "{shown}");
+    }
+    let ben = Console { crl: format!("http://{}/ca.crl", server.http()), ..old };
+    assert!(!ben.says(&["history ann"]).contains("is not known"));
+}
+
+/// The address at which this list lies from now on.
+fn serve(list: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.expect("a connection"));
+            let mut line = String::new();
+            while stream.read_line(&mut line).is_ok_and(|size| size > 2) {
+                line.clear();
+            }
+            let answer = [b"HTTP/1.0 200 OK\r\n\r\n", list.as_slice()].concat();
+            stream.get_mut().write_all(&answer).expect("sent");
+        }
+    });
+    format!("http://{address}/ca.crl")
 }
 
 #[test]

@@ -53,6 +53,13 @@ pub(crate) struct Revocation {
 }
 
 impl Revocation {
+    /// What holds when it is revoked again: from the earlier time on, and for the graver reason, else for that of the earlier time.
+    pub(crate) fn and(self, other: Revocation) -> Revocation {
+        let (first, second) = if other.at < self.at { (other, self) } else { (self, other) };
+        let is_graver = second.reason().reaches_back() && !first.reason().reaches_back();
+        Revocation { reason: if is_graver { second.reason } else { first.reason }, ..first }
+    }
+
     pub(crate) fn reason(&self) -> Reason {
         u8::try_from(self.reason).ok().and_then(Reason::of_code).unwrap_or(Reason::Unspecified)
     }

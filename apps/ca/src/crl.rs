@@ -54,6 +54,17 @@ impl Reason {
         Reason::ALL.iter().find(|(reason, ..)| *reason == self).map_or("unspecified", |(.., name)| name)
     }
 
+    /// Whether nothing counts that was signed before, either: somebody else may have signed it, and may claim any time.
+    pub fn reaches_back(self) -> bool {
+        match self {
+            Reason::Unspecified | Reason::KeyCompromise => true,
+            Reason::AffiliationChanged
+            | Reason::Superseded
+            | Reason::CessationOfOperation
+            | Reason::PrivilegeWithdrawn => false,
+        }
+    }
+
     pub fn of_code(code: u8) -> Option<Reason> {
         Reason::ALL.iter().find(|(_, known, _)| *known == code).map(|(reason, ..)| *reason)
     }

@@ -7,7 +7,7 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
 use super::Fault;
-use crate::{Reason, encoding, print_of, read_list};
+use crate::{encoding, print_of, read_list};
 
 /// id-kp-emailProtection, the value of its object identifier.
 const EMAIL_PROTECTION: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x04];
@@ -39,13 +39,7 @@ impl Trust {
         for list in lists {
             let list = read_list(list, &issuers).map_err(|_| Fault::Certificate)?;
             revoked.extend(list.revoked.iter().map(|entry| {
-                let since = match entry.reason {
-                    Reason::Unspecified | Reason::KeyCompromise => None,
-                    Reason::AffiliationChanged
-                    | Reason::Superseded
-                    | Reason::CessationOfOperation
-                    | Reason::PrivilegeWithdrawn => Some(entry.at),
-                };
+                let since = (!entry.reason.reaches_back()).then_some(entry.at);
                 (print_of(&list.issuer, &entry.serial), since)
             }));
         }

@@ -28,7 +28,7 @@ pub(super) struct Sealing {
     asked: BTreeMap<String, Instant>,
     /// When the revocation list was asked for last.
     list_asked: Option<Instant>,
-    /// It has been said that it is not to be had.
+    /// It has been said that none is to be had that is not over.
     is_told: bool,
 }
 
@@ -50,7 +50,8 @@ impl Session {
             is_told: false,
         });
         if let Some(list) = self.home.revoked()? {
-            self.know_revoked(&list);
+            // One that is of no use is replaced before anything is judged.
+            let _ = self.know_revoked(&list);
         }
         for peer in Peer::all(profile) {
             self.note_contact(&peer.contact);
@@ -67,31 +68,30 @@ impl Session {
         sealing.list_asked = Some(Instant::now());
         let address = self.args.crl.clone().unwrap_or_else(|| list_url(&self.url));
         let tls = self.home.tls().ok().flatten();
-        match fetch_list(&address, tls.as_ref()).await {
-            Ok(list) => self.know_revoked(&list),
-            Err(error) => self.doubt_revoked(&error),
-        }
+        let learnt = fetch_list(&address, tls.as_ref()).await.and_then(|list| self.know_revoked(&list));
+        self.doubt_revoked(learnt.err());
     }
 
-    fn know_revoked(&mut self, list: &[u8]) {
-        let Some(sealing) = &mut self.sealing else { return };
-        let done = sealing.seals.know_revoked(list).and_then(|is_news| match is_news {
+    fn know_revoked(&mut self, list: &[u8]) -> Result<(), Error> {
+        let Some(sealing) = &mut self.sealing else { return Ok(()) };
+        match sealing.seals.know_revoked(list)? {
             true => {
                 sealing.people.judge_again(&sealing.seals, SystemTime::now());
                 self.home.save_revoked(list)
             }
             false => Ok(()),
-        });
-        if let Err(error) = done {
-            self.doubt_revoked(&error);
         }
     }
 
-    fn doubt_revoked(&mut self, error: &Error) {
+    /// Whoever hides a new list may give an old one for ever: what counts is whether the latest that is known is over.
+    fn doubt_revoked(&mut self, error: Option<Error>) {
         let Some(sealing) = &mut self.sealing else { return };
-        if !std::mem::replace(&mut sealing.is_told, true) && !sealing.seals.knows_revoked(SystemTime::now()) {
-            self.notes.push_back(format!("! what the authority has taken back is not known: {error}"));
+        let is_unknown = !sealing.seals.knows_revoked(SystemTime::now());
+        if is_unknown && !sealing.is_told {
+            let why = error.map_or("the list that is given is over".into(), |error| error.to_string());
+            self.notes.push_back(format!("! what the authority has taken back is not known: {why}"));
         }
+        sealing.is_told = is_unknown;
     }
 
     async fn enrol(&self) -> Result<(), Error> {
