@@ -247,7 +247,7 @@ fn sec_4_everything_issued_is_in_the_log_and_only_that_can_be_revoked() {
         ("revoke 4142", "no certificate was issued"),
         ("revoke xyz", "not a serial number"),
         (&format!("revoke {} boredom", serial(&server, "ann")), "no such reason"),
-        ("sign ann client 3000", "not a PKCS#10 request"),
+        ("sign ann client 3000", "not a request for a certificate"),
         ("sign ../ann client 3000", "a name is"),
     ] {
         let output = server.chat(&["remote", "-e", command]);

@@ -82,6 +82,8 @@ pub struct List {
     /// A reason that we do not give, or none, is `Unspecified`.
     pub revoked: Vec<Revoked>,
     pub this_update: SystemTime,
+    /// Of two of the same second the later has the higher one (RFC 5280 section 5.2.3); 0: none, or one that is too large.
+    pub number: u128,
     pub next_update: Option<SystemTime>,
 }
 
@@ -112,6 +114,7 @@ pub fn read_list(der: &[u8], issuers: &[&[u8]]) -> Result<List, Error> {
         issuer: list.issuer().as_raw().to_vec(),
         revoked: list.iter_revoked_certificates().map(revoked).collect(),
         this_update: validity::system(list.last_update()),
+        number: list.crl_number().and_then(|number| u128::try_from(number).ok()).unwrap_or_default(),
         next_update: list.next_update().map(validity::system),
     })
 }

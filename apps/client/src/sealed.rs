@@ -28,8 +28,8 @@ pub struct Seals {
     roots: Vec<Vec<u8>>,
     /// Absent where no authority is known: then nothing is sealed, and nothing that comes is believed.
     trust: Option<Trust>,
-    /// From when to when the list is that says what was taken back.
-    listed: Option<(SystemTime, Option<SystemTime>)>,
+    /// Which list says what was taken back (when it was made, its number), and until when.
+    listed: Option<((SystemTime, u128), Option<SystemTime>)>,
 }
 
 /// What a message turned out to be.
@@ -102,11 +102,12 @@ impl Seals {
     /// When it is no list of the pinned authority.
     pub fn know_revoked(&mut self, list: &[u8]) -> Result<bool, Error> {
         let read = ca::read_list(list, &self.issuers()).map_err(|error| Error::local(error.to_string()))?;
-        if self.listed.is_some_and(|(since, _)| read.this_update <= since) {
+        let version = (read.this_update, read.number);
+        if self.listed.is_some_and(|(known, _)| version <= known) {
             return Ok(false);
         }
         self.trust = Some(Trust::new(&self.issuers(), &[list])?);
-        self.listed = Some((read.this_update, read.next_update));
+        self.listed = Some((version, read.next_update));
         Ok(true)
     }
 
