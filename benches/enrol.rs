@@ -1,9 +1,8 @@
 //! Enrolment as clients see it: EST over HTTPS against the real program, everything on the disk before it is answered.
 //! `cargo bench --bench enrol` prints certificates a second; `CHAT_ENROLMENTS=10000` takes more.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+mod program;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -16,6 +15,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::rt::TokioExecutor;
+use program::{address, kill, start};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -26,30 +26,9 @@ const USERS: usize = 32;
 fn main() {
     let count = std::env::var("CHAT_ENROLMENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(3_000);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut server = start(folder.path());
+    let mut server = start(folder.path(), "log = \"warn\"\n");
     actix_rt::System::new().block_on(measure(folder.path(), count));
-    server.kill().expect("it is ours");
-    server.wait().expect("it ends");
-}
-
-fn start(home: &std::path::Path) -> Child {
-    let listen: String = ["mqtt", "mqtts", "quic", "http", "https", "shell"]
-        .map(|name| format!("{name} = [\"127.0.0.1:0\"]\n"))
-        .concat();
-    fs::write(home.join("chat.toml"), format!("profile = \"dev\"\nlog = \"warn\"\n[listen]\n{listen}"))
-        .expect("written");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chat"));
-    command.args(["foreground", "--home"]).arg(home).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = command.spawn().expect("the server starts");
-    let said = BufReader::new(child.stdout.take().expect("its words"));
-    said.lines().map_while(Result::ok).find(|line| line.starts_with("ready")).expect("it serves");
-    child
-}
-
-fn address(home: &std::path::Path, name: &str) -> String {
-    let text = fs::read_to_string(home.join("run/addresses")).expect("addresses");
-    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} "))).expect("a listener");
-    line.to_owned()
+    kill(&mut server);
 }
 
 async fn measure(home: &std::path::Path, count: usize) {

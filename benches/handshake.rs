@@ -13,8 +13,10 @@
 //! busy the clients keep the machine counts for nothing. A handshake counts when its ticket has come, which the server sends when it has
 //! verified the client. No session is resumed. The rounds alternate; each figure is the median.
 
+mod program;
+
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use program::{address, kill, start, wait_for};
 use rustls::client::{ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -56,8 +59,7 @@ fn main() {
         whole.push(over_sockets(chat.id(), ours, &client, count));
     }
     for server in [&mut chat, &mut own] {
-        server.kill().expect("it is ours");
-        server.wait().expect("it ends");
+        kill(server);
     }
     let [memory, simple, whole] = [memory, simple, whole].map(median);
     for (name, micros) in [("in memory", memory), ("bare", simple), ("chat", whole)] {
@@ -75,21 +77,11 @@ fn median(mut all: Vec<f64>) -> f64 {
 }
 
 fn start_chat(home: &Path) -> (Child, SocketAddr) {
-    let listen: String = ["mqtt", "mqtts", "quic", "http", "https", "shell"]
-        .map(|name| format!("{name} = [\"127.0.0.1:0\"]\n"))
-        .concat();
-    fs::write(home.join("chat.toml"), format!("profile = \"dev\"\nlog = \"warn\"\n[listen]\n{listen}"))
-        .expect("written");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chat"));
-    command.args(["foreground", "--home"]).arg(home).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = command.spawn().expect("the server starts");
-    wait_for(&mut child, "ready");
-    let text = fs::read_to_string(home.join("run/addresses")).expect("addresses");
-    let address = text.lines().find_map(|line| line.strip_prefix("mqtts ")).expect("a listener");
+    let child = start(home, "log = \"warn\"\n");
     let mut certify = Command::new(env!("CARGO_BIN_EXE_chat"));
     certify.args(["certify", "ann", "--home"]).arg(home).arg("--dir").arg(home);
     assert!(certify.stdout(Stdio::null()).status().expect("it runs").success());
-    (child, address.parse().expect("an address"))
+    (child, address(home, "mqtts").parse().expect("an address"))
 }
 
 fn start_bare(home: &Path) -> (Child, SocketAddr) {
@@ -97,12 +89,6 @@ fn start_bare(home: &Path) -> (Child, SocketAddr) {
     let mut child = command.env(BARE, home).stdout(Stdio::piped()).spawn().expect("it starts");
     let address = wait_for(&mut child, "bare ").trim_start_matches("bare ").parse().expect("an address");
     (child, address)
-}
-
-/// The line that begins so.
-fn wait_for(child: &mut Child, word: &str) -> String {
-    let said = BufReader::new(child.stdout.take().expect("its words"));
-    said.lines().map_while(Result::ok).find(|line| line.starts_with(word)).expect("it serves")
 }
 
 /// Accepts, shakes hands, waits for the end; for ever.

@@ -5,6 +5,8 @@
 //! First nobody listens, and pushes pile up in the store. The server is killed and started again, now with the stand-in; in the middle it
 //! is killed once more. Every push has a number of its own, by which the stand-in tells how many different ones it has taken.
 
+mod program;
+
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::fs;
@@ -25,6 +27,7 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use program::{address, kill, start};
 use proto::records::{Auth, AuthAct, Os, PushService};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -49,22 +52,22 @@ fn main() {
     let kept = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = kept.local_addr().expect("an address").port();
     drop(kept);
-    configure(home, port);
+    let settings = configure(home, port);
 
-    let mut server = start(home);
+    let mut server = start(home, &settings);
     let asked = Instant::now();
     let count = actix_rt::System::new().block_on(fill(home, count));
     println!("{count} pushes decided and kept in {:.1} s", asked.elapsed().as_secs_f64());
     kill(&mut server);
 
     let (mut gateway, taken) = run_stand_in(home, port);
-    let mut server = start(home);
+    let mut server = start(home, &settings);
     let idle = memory(&server, "VmRSS");
     let half = reach(&taken, count / 2);
     kill(&mut server);
     println!("killed when {} were taken; {:.0} a second until then", half.all, half.rate());
 
-    let mut server = start(home);
+    let mut server = start(home, &settings);
     let whole = reach(&taken, count);
     let peak = memory(&server, "VmHWM");
     println!(
@@ -76,11 +79,11 @@ fn main() {
         idle / 1024
     );
     kill(&mut server);
-    gateway.kill().expect("it is ours");
-    gateway.wait().expect("it ends");
+    kill(&mut gateway);
 }
 
-fn configure(home: &Path, port: u16) {
+/// Makes the gateway's certificate and our key for it.
+fn configure(home: &Path, port: u16) -> String {
     let authority = ca::Authority::create("Gateway", SystemTime::now()).expect("an authority");
     let issued = authority.server(&["localhost".to_owned()], SystemTime::now()).expect("a certificate");
     let write = |name: &str, text: &str| ca::files::write_secret(home.join(name), text).expect("written");
@@ -90,29 +93,12 @@ fn configure(home: &Path, port: u16) {
     write("key.p8", &push::Signer::generate().expect("a key"));
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, SECRET.as_bytes());
     let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    let listen: String =
-        ["mqtt", "mqtts", "http", "https", "shell"].map(|name| format!("listen.{name} = [\"127.0.0.1:0\"]\n")).concat();
-    let lines = format!(
-        "profile = \"dev\"\nlog = \"error\"\nauth.sys_secret = \"{hash}\"\nhttp.roots = \"{}\"\npush.apns.key = \"key.p8\"\n\
+    format!(
+        "log = \"error\"\nauth.sys_secret = \"{hash}\"\nhttp.roots = \"{}\"\npush.apns.key = \"key.p8\"\n\
          push.apns.key_id = \"K\"\npush.apns.team_id = \"T\"\npush.apns.bundles = [\"org.example\"]\n\
-         push.apns.live = \"https://localhost:{port}\"\n{listen}",
+         push.apns.live = \"https://localhost:{port}\"\n",
         home.join("gateway.root").display()
-    );
-    fs::write(home.join("chat.toml"), lines).expect("written");
-}
-
-fn start(home: &Path) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chat"));
-    command.args(["foreground", "--home"]).arg(home).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = command.spawn().expect("the server starts");
-    let said = BufReader::new(child.stdout.take().expect("its words"));
-    said.lines().map_while(Result::ok).find(|line| line.starts_with("ready")).expect("it serves");
-    child
-}
-
-fn kill(child: &mut Child) {
-    child.kill().expect("it is ours");
-    child.wait().expect("it ends");
+    )
 }
 
 /// KiB, as the system has it.
@@ -124,9 +110,7 @@ fn memory(child: &Child, field: &str) -> u64 {
 
 /// Devices with push tokens that are away, and pushes for them; as many as were made.
 async fn fill(home: &Path, count: usize) -> usize {
-    let text = fs::read_to_string(home.join("run/addresses")).expect("addresses");
-    let mqtt = text.lines().find_map(|line| line.strip_prefix("mqtt ")).expect("a listener");
-    let url: client::Url = format!("mqtt://{mqtt}").parse().expect("an address");
+    let url: client::Url = format!("mqtt://{}", address(home, "mqtt")).parse().expect("an address");
     let mut recipients = Vec::new();
     for number in 0..DEVICES {
         let phone = (380_670_000_000_u64 + number as u64).to_string();

@@ -19,7 +19,7 @@ use proto::ids::{DevKey, Phone};
 use push::Verdict;
 use tokio::sync::mpsc;
 
-use self::lane::Lane;
+use self::lane::{Lane, With};
 pub(crate) use self::ledger::Entry;
 use self::ledger::Ledger;
 pub(crate) use self::ledger::TABLES;
@@ -124,8 +124,17 @@ impl Courier {
     fn lane(&self, gateway: Gateway, door: &Door, inbox: mpsc::Receiver<Box<Push>>, dead: Arc<lane::Dead>) -> Lane {
         let senders = self.senders.clone();
         let sender = move || senders.read().unwrap_or_else(PoisonError::into_inner).of(gateway);
-        let (store, vault, ledger) = (self.store.clone(), self.vault.clone(), self.ledger.clone());
-        Lane::new(gateway, store, vault, ledger, Box::new(sender), inbox, door.missed.clone(), dead, self.limits)
+        let with = With {
+            gateway,
+            store: self.store.clone(),
+            vault: self.vault.clone(),
+            ledger: self.ledger.clone(),
+            carrier: Box::new(sender),
+            inbox,
+            missed: door.missed.clone(),
+            dead,
+        };
+        Lane::new(with, self.limits)
     }
 
     /// Reads keys and accounts again; if anything is wrong, all stays as it was.

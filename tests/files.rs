@@ -8,28 +8,12 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use client::{Account, Client, Enrolment, Error, Event, Events, Options, Registered, Url, file_part};
+use client::{Error, Event, file_part};
 use proto::{Desc, Ftp, FtpEvent, FtpStatus, Ftpack, Message, Record};
 use support::Server;
+use support::account::{connect, register};
 
 const CHUNK: usize = 262_144;
-
-async fn register(server: &Server, phone: &str) -> Account {
-    let url: Url = format!("mqtt://{}", server.mqtt()).parse().expect("an address");
-    let (client, _events) = Client::connect(Options::new(url, format!("reg_{phone}"))).await.expect("in");
-    let Ok(Registered::Done(account)) = client.register(phone, "d1", Enrolment::Fake, None).await else {
-        panic!("not registered")
-    };
-    client.close().await;
-    *account
-}
-
-async fn connect(server: &Server, account: &Account) -> (Client, Events) {
-    let url: Url = format!("mqtt://{}", server.mqtt()).parse().expect("an address");
-    let mut options = Options::new(url, &account.client_id);
-    (options.token, options.reconnect) = (Some(account.token.clone()), false);
-    Client::connect(options).await.expect("in")
-}
 
 fn step(status: &'static str, size: usize, offset: usize, data: &[u8]) -> Ftp {
     Ftp {
@@ -58,8 +42,11 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[tokio::test]
 async fn t_7_a_file_is_cut_off_goes_on_and_is_for_its_parties_alone() {
     let mut server = Server::start();
-    let (ann, ben, dora) =
-        (register(&server, "38001").await, register(&server, "38002").await, register(&server, "38003").await);
+    let (ann, ben, dora) = (
+        register(&server, "38001", None).await,
+        register(&server, "38002", None).await,
+        register(&server, "38003", None).await,
+    );
     let picture: Vec<u8> = (0..600_000_u32).map(|n| (n * 7 / 3) as u8).collect();
     let size = picture.len();
 
@@ -112,7 +99,7 @@ async fn t_7_a_file_is_cut_off_goes_on_and_is_for_its_parties_alone() {
 #[tokio::test]
 async fn sec_6_the_server_has_of_a_sealed_file_nothing_to_read() {
     let server = Server::start();
-    let ann = register(&server, "38001").await;
+    let ann = register(&server, "38001", None).await;
     let (anns, _events) = connect(&server, &ann).await;
     let words = b"meet me at the bridge ".repeat(20_000);
     let (part, sealed) = file_part("text/plain", "letter.txt", &words).expect("sealed");

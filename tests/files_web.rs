@@ -8,34 +8,19 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
-use client::{Account, Client, Enrolment, Event, Events, Options, Registered, Url};
+use client::{Account, Client, Event, Events};
 use proto::{Desc, Ftp, FtpStatus, Message, Record};
 use support::Server;
+use support::account::{connect, register};
+use support::foreign::{python, script};
 use tempfile::TempDir;
 
 const CHUNK: usize = 262_144;
-
-async fn register(server: &Server, phone: &str, csr: Option<&[u8]>) -> Account {
-    let url: Url = format!("mqtt://{}", server.mqtt()).parse().expect("an address");
-    let (client, _events) = Client::connect(Options::new(url, format!("reg_{phone}"))).await.expect("in");
-    let Ok(Registered::Done(account)) = client.register(phone, "d1", Enrolment::Fake, csr).await else {
-        panic!("not registered")
-    };
-    client.close().await;
-    *account
-}
-
-async fn connect(server: &Server, account: &Account) -> (Client, Events) {
-    let url: Url = format!("mqtt://{}", server.mqtt()).parse().expect("an address");
-    let mut options = Options::new(url, &account.client_id);
-    (options.token, options.reconnect) = (Some(account.token.clone()), false);
-    Client::connect(options).await.expect("in")
-}
 
 /// A message with this file, which its receiver has when this returns.
 async fn hand_over(anns: &Client, ann: &Account, bens: &Client, ben: &Account, came: &mut Events, reference: &str) {
@@ -432,15 +417,13 @@ async fn t_7_ftp_4_a_tus_client_that_is_not_ours_is_cut_and_goes_on() {
 }
 
 fn tuspy(server: &Server, account: &Account, arguments: &[&str]) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = root.join("target/python/bin/python");
     let mut command = Command::new("timeout");
-    command.arg("120").arg(&python).arg(root.join("tests/third_party/tus.py"));
+    command.arg("120").arg(python("tusclient")).arg(script("tus.py"));
     command.arg(format!("https://localhost:{}/ftp/", server.https().port()));
     command.arg(format!("{}:{}", account.client_id, account.token)).args(arguments);
     command.env("REQUESTS_CA_BUNDLE", server.root_certificate()).env("PYTHONDONTWRITEBYTECODE", "1");
     let output = command.output().expect("timeout runs");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{} needs tuspy, see .ci/run: {errors}", python.display());
+    assert!(output.status.success(), "{errors}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -8,19 +8,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use client::mqtt::Qos;
-use client::{Account, Client, Enrolment, Event, Events, Options, Registered, Url};
+use client::{Account, Client, Enrolment, Event, Events, Options, Registered};
 use proto::{Auth, AuthAct, Desc, Message, Os, Profile, ProfileStatus, Record, Service, ServiceStatus, ServiceType};
 use support::Server;
+use support::account::url;
 
 const ANN: &str = "380670000001";
 const BEN: &str = "380670000002";
 /// What people write and what they keep secret; each is looked for in the log.
 const WORDS: [&str; 6] =
     ["meet-me-at-the-bridge", "relayed-secret", "aws-password", "push-token", "typed-words", "edited-words"];
-
-fn url(server: &Server) -> Url {
-    format!("mqtt://{}", server.mqtt()).parse().expect("an address")
-}
 
 /// By a code that the outbox has.
 async fn register(server: &Server, phone: &str) -> (Account, String) {

@@ -4,17 +4,15 @@
 
 mod support;
 
-use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use scene::{Daemon, Version, live_file};
 use support::Server;
+use support::foreign::{python, script};
 use tempfile::TempDir;
 
 /// For what is tried again to come through.
@@ -179,10 +177,9 @@ struct Gateways {
 impl Gateways {
     fn start() -> Gateways {
         let folder = tempfile::tempdir().expect("a folder");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/third_party/push_gateways.py");
         let log = fs::File::create(folder.path().join("log")).expect("a file");
-        let mut command = Command::new(python());
-        command.arg(script).arg(folder.path()).env("PYTHONDONTWRITEBYTECODE", "1");
+        let mut command = Command::new(python("hypercorn, jwt, http_ece"));
+        command.arg(script("push_gateways.py")).arg(folder.path()).env("PYTHONDONTWRITEBYTECODE", "1");
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("Python runs");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
@@ -234,24 +231,6 @@ impl Drop for Gateways {
             eprintln!("--- the gateways' log ---\n{}", self.read("log"));
         }
     }
-}
-
-/// Where `.ci/run` has installed what the gateways are made of, or `$CHAT_PYTHON`.
-fn python() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target"));
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let made = Path::new("python/bin/python");
-    let places = [
-        env::var_os("CHAT_PYTHON").map(PathBuf::from),
-        Some(repository.join(target).join(made)),
-        Some(repository.join("target").join(made)),
-    ];
-    let has_all = |python: &PathBuf| {
-        let tried = Command::new(python).args(["-c", "import hypercorn, jwt, http_ece"]).output();
-        tried.is_ok_and(|tried| tried.status.success())
-    };
-    let found = places.into_iter().flatten().find(has_all);
-    found.expect("a Python with hypercorn, PyJWT and http-ece is missing: .ci/run makes one in target/python")
 }
 
 /// A server whose pushes arrive at the gateways.

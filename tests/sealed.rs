@@ -256,6 +256,15 @@ impl Console {
         console
     }
 
+    /// Ann, 38001, and Ben, 38002.
+    fn friends(server: &Server) -> (Console, Console) {
+        let ann = Console::register(server, "38001", "Ann");
+        let ben = Console::register(server, "38002", "Ben");
+        ann.says(&["friend 38002"]);
+        ben.says(&["accept ann"]);
+        (ann, ben)
+    }
+
     fn says(&self, commands: &[&str]) -> String {
         let output = self.run(commands, &[]);
         let (shown, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -277,10 +286,7 @@ impl Console {
 #[test]
 fn the_console_seals_by_itself_and_says_what_a_message_is_worth() {
     let server = Server::start();
-    let ann = Console::register(&server, "38001", "Ann");
-    let ben = Console::register(&server, "38002", "Ben");
-    ann.says(&["friend 38002"]);
-    ben.says(&["accept ann"]);
+    let (ann, ben) = Console::friends(&server);
 
     assert!(!ann.says(&["send ben at nine"]).contains("not sealed"));
     let shown = ben.says(&["history ann", "reply at ten"]);
@@ -314,10 +320,7 @@ fn the_console_seals_by_itself_and_says_what_a_message_is_worth() {
 #[test]
 fn sec_6_sec_9_the_console_believes_no_key_that_the_authority_has_taken_back() {
     let server = Server::start();
-    let ann = Console::register(&server, "38001", "Ann");
-    let ben = Console::register(&server, "38002", "Ben");
-    ann.says(&["friend 38002"]);
-    ben.says(&["accept ann"]);
+    let (ann, ben) = Console::friends(&server);
     ann.says(&["send ben at nine"]);
     assert!(ben.says(&["history ann"]).contains("Ann: at nine (sealed, verified)"));
 
@@ -341,10 +344,7 @@ fn sec_6_sec_9_the_console_believes_no_key_that_the_authority_has_taken_back() {
 #[test]
 fn sec_6_the_console_says_when_an_old_list_is_all_that_is_given() {
     let server = Server::start();
-    let ann = Console::register(&server, "38001", "Ann");
-    let ben = Console::register(&server, "38002", "Ben");
-    ann.says(&["friend 38002"]);
-    ben.says(&["accept ann"]);
+    let (ann, ben) = Console::friends(&server);
     ann.says(&["send ben at nine"]);
 
     let file = |name: &str| fs::read_to_string(server.home().join("ca").join(name)).expect("a file");

@@ -4,15 +4,16 @@
 
 mod support;
 
-use std::env;
-use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use support::Server;
+use support::foreign::{node_modules, python, script};
 use tempfile::TempDir;
 
+/// What our scripts import: paho-mqtt 2, aioquic, websocket-client.
+const MODULES: &str = "aioquic, paho.mqtt.enums, websocket";
 /// A foreign program that takes longer is ended, in seconds.
 const LIMIT_S: &str = "60";
 /// What `timeout` exits with when it had to end the program, and when there is no such program.
@@ -136,7 +137,7 @@ fn room_1_room_4_room_7_by_paho_mqtt_5_with_terms_of_an_erlang_node() {
 fn paho(name: &str, version: &str) {
     // Plain clients need no certificate where there is no TLS.
     let server = Server::start_with("mqtt.plain = \"any\"");
-    let mut command = bounded(python());
+    let mut command = bounded(python(MODULES));
     let port = server.mqtt().port().to_string();
     finish_well(command.arg(script(name)).args([&port, version]).env("PYTHONDONTWRITEBYTECODE", "1"));
 }
@@ -145,7 +146,7 @@ fn paho(name: &str, version: &str) {
 fn con_2_t_1_by_paho_mqtt_over_websocket() {
     for version in ["3.1.1", "5"] {
         let server = Server::start();
-        let mut command = bounded(python());
+        let mut command = bounded(python(MODULES));
         let arguments = [&server.http().port().to_string(), version, "websockets"];
         finish_well(command.arg(script("paho_t1.py")).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1"));
     }
@@ -154,7 +155,7 @@ fn con_2_t_1_by_paho_mqtt_over_websocket() {
 #[test]
 fn t_8_mail_1_mailr_2_the_mailboxes_by_websocket_client() {
     let server = Server::start();
-    let mut command = bounded(python());
+    let mut command = bounded(python(MODULES));
     let port = server.http().port().to_string();
     finish_well(command.arg(script("mail.py")).arg(port).env("PYTHONDONTWRITEBYTECODE", "1"));
 }
@@ -177,24 +178,10 @@ fn con_1_sec_1_topic_13_t_1_by_aioquic() {
     let server = Server::start();
     let alice = certify(&server, "alice");
     let file = |end: &str| alice.folder.path().join(format!("alice.{end}"));
-    let mut command = bounded(python());
+    let mut command = bounded(python(MODULES));
     command.arg(script("aioquic_mqtt.py")).arg(server.quic().port().to_string());
     command.arg(server.root_certificate()).arg(file("crt")).arg(file("key")).env("PYTHONDONTWRITEBYTECODE", "1");
     finish_well(&mut command);
-}
-
-/// Where `.ci/run` has installed mqtt.js, or `$CHAT_NODE`.
-fn node_modules() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target"));
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let made = Path::new("node/node_modules");
-    let places = [
-        env::var_os("CHAT_NODE").map(PathBuf::from),
-        Some(repository.join(target).join(made)),
-        Some(repository.join("target").join(made)),
-    ];
-    let found = places.into_iter().flatten().find(|place| place.join("mqtt/package.json").exists());
-    found.expect("mqtt.js is missing: .ci/run installs it in target/node, or set CHAT_NODE")
 }
 
 #[test]
@@ -302,31 +289,6 @@ fn certify(server: &Server, name: &'static str) -> Certificate {
     let issued = server.chat(&["certify", name, "--dir", folder.path().to_str().expect("text")]);
     assert!(issued.status.success(), "{}", said(&issued));
     Certificate { folder, name }
-}
-
-/// A Python that has paho-mqtt: `$CHAT_PYTHON`, what `.ci/run` made, or the system's.
-fn python() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target"));
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let made = Path::new("python/bin/python");
-    let places = [
-        env::var_os("CHAT_PYTHON").map(PathBuf::from),
-        Some(repository.join(target).join(made)),
-        Some(repository.join("target").join(made)),
-        Some(PathBuf::from("python3")),
-    ];
-    let has_all = |python: &PathBuf| {
-        let tried = Command::new(python).args(["-c", "import aioquic, paho.mqtt.enums, websocket"]).output();
-        tried.is_ok_and(|tried| tried.status.success())
-    };
-    let found = places.into_iter().flatten().find(has_all);
-    found.expect(
-        "a Python with paho-mqtt 2, aioquic and websocket-client is missing: .ci/run makes one in target/python, or set CHAT_PYTHON",
-    )
-}
-
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/third_party").join(name)
 }
 
 /// A foreign program that is ended after [`LIMIT_S`].

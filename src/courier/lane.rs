@@ -46,16 +46,20 @@ pub(crate) type Dead = dyn Fn(&Push) + Send + Sync;
 /// Who takes the pushes now.
 pub(crate) type Take = dyn Fn() -> Carrier + Send + Sync;
 
-pub(crate) struct Lane {
-    gateway: Gateway,
-    store: Arc<dyn Store>,
-    vault: Arc<Vault>,
-    ledger: Arc<Ledger>,
-    carrier: Box<Take>,
-    inbox: mpsc::Receiver<Box<Push>>,
-    missed: Arc<AtomicU64>,
-    dead: Arc<Dead>,
+/// What a lane works with.
+pub(crate) struct With {
+    pub(crate) gateway: Gateway,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) carrier: Box<Take>,
+    pub(crate) inbox: mpsc::Receiver<Box<Push>>,
+    pub(crate) missed: Arc<AtomicU64>,
+    pub(crate) dead: Arc<Dead>,
+}
 
+pub(crate) struct Lane {
+    with: With,
     running: JoinSet<Verdict>,
     tried: HashMap<Id, Tried>,
     /// Numbers under way, which are passed over when the store is read.
@@ -95,27 +99,9 @@ enum Event {
 }
 
 impl Lane {
-    #[expect(clippy::too_many_arguments, reason = "all that a lane works with")]
-    pub(crate) fn new(
-        gateway: Gateway,
-        store: Arc<dyn Store>,
-        vault: Arc<Vault>,
-        ledger: Arc<Ledger>,
-        carrier: Box<Take>,
-        inbox: mpsc::Receiver<Box<Push>>,
-        missed: Arc<AtomicU64>,
-        dead: Arc<Dead>,
-        limits: bool,
-    ) -> Lane {
+    pub(crate) fn new(with: With, limits: bool) -> Lane {
         Lane {
-            gateway,
-            store,
-            vault,
-            ledger,
-            carrier,
-            inbox,
-            missed,
-            dead,
+            with,
             running: JoinSet::new(),
             tried: HashMap::new(),
             begun: BTreeSet::new(),
@@ -136,7 +122,7 @@ impl Lane {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(failure) => {
-                    tracing::error!(%failure, gateway = self.gateway.text(), "pushes wait for the store");
+                    tracing::error!(%failure, gateway = self.with.gateway.text(), "pushes wait for the store");
                     self.look_from(0);
                     tokio::time::sleep(RETRY).await;
                 }
@@ -145,7 +131,7 @@ impl Lane {
     }
 
     async fn next(&mut self) -> Event {
-        let missed = self.missed.swap(u64::MAX, Ordering::AcqRel);
+        let missed = self.with.missed.swap(u64::MAX, Ordering::AcqRel);
         if missed != u64::MAX {
             self.look_from(missed);
         }
@@ -156,7 +142,7 @@ impl Lane {
             biased;
             ended = self.running.join_next_with_id(), if !self.running.is_empty() => Event::Ended(ended),
             () = until(first) => Event::Due,
-            push = self.inbox.recv(), if has_room => Event::Came(push),
+            push = self.with.inbox.recv(), if has_room => Event::Came(push),
             () = tokio::task::yield_now(), if is_behind => Event::Look,
         }
     }
@@ -177,10 +163,10 @@ impl Lane {
             Event::Look => self.read(&mut done)?,
         }
         if !done.is_empty() {
-            self.store.apply(&done).map_err(failed)?;
+            self.with.store.apply(&done).map_err(failed)?;
         }
-        if self.ledger.is_full() {
-            self.ledger.trim(&*self.store, now())?;
+        if self.with.ledger.is_full() {
+            self.with.ledger.trim(&*self.with.store, now())?;
         }
         Ok(true)
     }
@@ -192,7 +178,7 @@ impl Lane {
             return Ok(());
         }
         let is_late = number < self.looked;
-        if is_late && self.store.get(OUTGOING, &self.key(number)).map_err(failed)?.is_none() {
+        if is_late && self.with.store.get(OUTGOING, &self.key(number)).map_err(failed)?.is_none() {
             return Ok(());
         }
         self.begin(done, push, 0);
@@ -202,8 +188,8 @@ impl Lane {
     /// The next page of the store.
     fn read(&mut self, done: &mut Batch) -> Result<(), Failure> {
         let Some(from) = self.look.take() else { return Ok(()) };
-        let store = self.store.snapshot();
-        let page = chat::waiting(&self.vault, &*store, self.gateway, from, PAGE).map_err(Failure::Start)?;
+        let store = self.with.store.snapshot();
+        let page = chat::waiting(&self.with.vault, &*store, self.with.gateway, from, PAGE).map_err(Failure::Start)?;
         drop(store);
         let is_last = page.len() < PAGE;
         for found in page {
@@ -227,8 +213,9 @@ impl Lane {
             && at <= now
         {
             let Some(later) = self.forget(number) else { continue };
-            let store = self.store.snapshot();
-            let found = chat::waiting(&self.vault, &*store, self.gateway, number, 1).map_err(Failure::Start)?;
+            let store = self.with.store.snapshot();
+            let found =
+                chat::waiting(&self.with.vault, &*store, self.with.gateway, number, 1).map_err(Failure::Start)?;
             let Some(found) = found.into_iter().next().filter(|found| found.number == number) else { continue };
             match found.push {
                 Some(push) => self.begin(done, push, later.tries),
@@ -257,7 +244,7 @@ impl Lane {
         if let Some(wait) = self.turn(&push, tries) {
             return self.wait(push.number, Later { at: Instant::now() + wait, tries, place });
         }
-        let carrier = (self.carrier)();
+        let carrier = (self.with.carrier)();
         let parcel = carrier.parcel(&push);
         let id = self.running.spawn(async move { carrier.sender.send(&parcel).await }).id();
         self.begun.insert(push.number);
@@ -289,11 +276,11 @@ impl Lane {
                 self.overtake(done, &push, place);
             }
             Verdict::Refused(why) => {
-                tracing::warn!(gateway = self.gateway.text(), why, "a push was refused");
+                tracing::warn!(gateway = self.with.gateway.text(), why, "a push was refused");
                 self.end(done, &push, tries, Outcome::Refused, Some(why));
             }
             Verdict::Dead(why) => {
-                (self.dead)(&push);
+                (self.with.dead)(&push);
                 self.end(done, &push, tries, Outcome::Removed, Some(why));
             }
             Verdict::Busy if is_overtaken => self.end(done, &push, tries - 1, Outcome::Merged, None),
@@ -315,7 +302,7 @@ impl Lane {
     }
 
     fn put_off(&mut self, done: &mut Batch, push: &Push, tries: u64, why: String, after: Option<Duration>) {
-        tracing::debug!(gateway = self.gateway.text(), why, tries, "a push is tried again");
+        tracing::debug!(gateway = self.with.gateway.text(), why, tries, "a push is tried again");
         let pause = pause(tries, after);
         if now().saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)) >= push.expires {
             return self.end(done, push, tries, Outcome::Expired, Some(why));
@@ -352,20 +339,20 @@ impl Lane {
     fn end(&self, done: &mut Batch, push: &Push, tries: u64, outcome: Outcome, why: Option<String>) {
         let entry = Entry { tries, why: why.map(Bytes::from), ..self.entry(push, push.number, outcome) };
         done.delete(OUTGOING, self.key(push.number));
-        self.ledger.add(done, &entry);
+        self.with.ledger.add(done, &entry);
     }
 
     /// Another push of the same device.
     fn delete(&self, done: &mut Batch, like: &Push, number: u64, outcome: Outcome) {
         done.delete(OUTGOING, self.key(number));
-        self.ledger.add(done, &self.entry(like, number, outcome));
+        self.with.ledger.add(done, &self.entry(like, number, outcome));
     }
 
     fn entry(&self, push: &Push, number: u64, outcome: Outcome) -> Entry {
         Entry {
             number,
             client_id: push.client_id.clone(),
-            gateway: Bytes::from_static(self.gateway.text().as_bytes()),
+            gateway: Bytes::from_static(self.with.gateway.text().as_bytes()),
             outcome,
             why: None,
             tries: 0,
@@ -379,7 +366,7 @@ impl Lane {
     }
 
     fn key(&self, number: u64) -> Bytes {
-        rows::numbered(self.gateway.text().as_bytes(), number)
+        rows::numbered(self.with.gateway.text().as_bytes(), number)
     }
 }
 

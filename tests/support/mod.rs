@@ -2,7 +2,9 @@
 
 #![allow(dead_code, clippy::indexing_slicing, reason = "each test crate uses its part; a test may fail")]
 
+pub(crate) mod account;
 pub(crate) mod carrier;
+pub(crate) mod foreign;
 pub(crate) mod user;
 pub(crate) mod wire;
 
