@@ -33,9 +33,6 @@ const REFERENCE: HeaderName = HeaderName::from_static("upload-reference");
 
 /// A piece has to come in this time: who sends slower than 4 KiB a second goes on later, from where it was.
 const PIECE_TIME: Duration = Duration::from_secs(60);
-/// Bytes of a refused request that are listened to, and for how long.
-const HEARD_MAX: u64 = 64 << 10;
-const HEARD_TIME: Duration = Duration::from_secs(2);
 /// Pieces that are on their way to the disk while the next is read.
 const AHEAD: usize = 3;
 
@@ -127,17 +124,9 @@ pub(super) async fn patch(depot: &Arc<Depot>, mut asked: Arriving) -> Reply {
     heard_out(asked, reply).await
 }
 
-/// Many a client misses an answer that comes before it has said all: what is refused is heard out, if it is short.
 async fn heard_out(mut asked: Arriving, reply: Reply) -> Reply {
-    if !reply.status().is_success() && asked.body.length().is_none_or(|length| length <= HEARD_MAX) {
-        let until = Instant::now() + HEARD_TIME;
-        let mut left = HEARD_MAX;
-        while let Ok(Ok(Some(data))) = timeout_at(until, asked.body.next()).await {
-            left = left.saturating_sub(data.len() as u64);
-            if left == 0 {
-                break;
-            }
-        }
+    if !reply.status().is_success() {
+        asked.body.hear_out().await;
     }
     reply
 }

@@ -13,6 +13,7 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValu
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use listen::Ticket;
+use tokio::time::{Instant, timeout_at};
 use websocket::Role;
 
 use crate::front::{Leave, Shared};
@@ -21,6 +22,9 @@ use crate::websocket::{self as handshake, Origins, Socket};
 
 /// A body has to be there in this time.
 const BODY: Duration = Duration::from_secs(30);
+/// Bytes of a refused request that are listened to, and for how long.
+const HEARD_MAX: u64 = 64 << 10;
+const HEARD_TIME: Duration = Duration::from_secs(2);
 
 /// Who asks: the connection that a request came by.
 pub struct Peer {
@@ -92,6 +96,20 @@ impl Coming {
                 }
                 Some(Err(broken)) => return Err(std::io::Error::other(broken)),
                 None => return Ok(None),
+            }
+        }
+    }
+
+    /// Many a client misses an answer that comes before it has said all: what is refused is heard out, if it is short.
+    pub async fn hear_out(&mut self) {
+        if self.length().is_some_and(|length| length > HEARD_MAX) {
+            return;
+        }
+        let (until, mut left) = (Instant::now() + HEARD_TIME, HEARD_MAX);
+        while let Ok(Ok(Some(data))) = timeout_at(until, self.next()).await {
+            left = left.saturating_sub(data.len() as u64);
+            if left == 0 {
+                return;
             }
         }
     }
@@ -216,7 +234,10 @@ impl Routes {
         let head = request.method() == Method::HEAD;
         let mut reply = match self.find(request.method(), request.uri().path()) {
             Ok(route) => route.answer(request, peer).await,
-            Err(refused) => *refused,
+            Err(refused) => {
+                Coming(request.into_body()).hear_out().await;
+                *refused
+            }
         };
         if head {
             let length = hyper::body::Body::size_hint(reply.body()).exact();
