@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fetch", &[]),
     ("push", &["fetch"]),
     ("ns", &[]),
+    ("ldap", &[]),
     ("client", &["etf", "proto", "ca", "quic", "websocket"]),
 ];
 

@@ -1,0 +1,1 @@
+//! Another's directory: who somebody is, whether a password is theirs, who is in which group.

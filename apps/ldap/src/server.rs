@@ -1,0 +1,1 @@
+//! A directory server: the LDAP front of entries that somebody else keeps.
