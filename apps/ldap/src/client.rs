@@ -1,1 +1,265 @@
 //! Another's directory: who somebody is, whether a password is theirs, who is in which group.
+
+mod entry;
+mod memory;
+mod pool;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ldap3::{LdapError, Scope, ldap_escape};
+use rustls::ClientConfig;
+use zeroize::Zeroizing;
+
+use entry::Entry;
+use memory::Memory;
+use pool::{Ask, Pool, Search, Told};
+
+/// Entries of one listing; a directory with more is not ours to hold in memory, and the listing fails.
+pub const LISTED_MAX: usize = 1_000_000;
+/// Values of an attribute that are looked at; of those beyond nothing is known.
+const VALUES_MAX: usize = 1_000;
+/// Bytes of the longest password that is handed on.
+const PASSWORD_MAX: usize = 1_024;
+
+/// The directory and how it is asked. Filters and names of attributes are the operator's, and trusted.
+#[derive(Clone)]
+pub struct Setup {
+    /// URLs (`ldap://host:port`, `ldaps://host:port`), the one to be asked first in front. Hosts are names or IPv4 addresses.
+    pub servers: Vec<String>,
+    /// TLS begins on a connection of `ldap://` before anything is said on it.
+    pub start_tls: bool,
+    pub tls: Arc<ClientConfig>,
+    /// Who asks; both empty: nobody in particular.
+    pub bind_dn: String,
+    pub password: Zeroizing<String>,
+    /// Below here people are.
+    pub base: String,
+    /// Those whom this matches. Who matches no more has gone, or is locked.
+    pub people: String,
+    pub attributes: Attributes,
+    /// Each server has this long to be connected and to answer.
+    pub timeout: Duration,
+    /// Connections that are kept for the next question.
+    pub connections: usize,
+    /// What was found is still believed for so long while no server can be asked.
+    pub keep: Duration,
+}
+
+/// What the facts about a person are called there.
+#[derive(Debug, Clone)]
+pub struct Attributes {
+    /// By which people are found; the first that is looked at has the name by which they are known here.
+    pub keys: Vec<String>,
+    pub given: String,
+    pub surname: String,
+    /// A text from which both are taken where the directory has neither.
+    pub display: String,
+    pub certificate: String,
+    /// Of a group: DNs of its members.
+    pub member: String,
+}
+
+/// Somebody who matches.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Person {
+    pub dn: String,
+    /// Values of the attributes by which people are found, as the directory has them.
+    pub keys: Vec<String>,
+    pub given: Option<String>,
+    pub surname: Option<String>,
+}
+
+/// Why nothing is known.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// None of the servers could be asked; what the last one came to.
+    #[error("no directory server can be asked: {0}")]
+    Away(String),
+    /// The directory has refused, or said what cannot be understood.
+    #[error("the directory: {0}")]
+    Refused(String),
+    #[error("too many questions wait for the directory")]
+    Busy,
+}
+
+/// A directory that is asked over connections which stay.
+pub struct Directory {
+    pool: Pool,
+    memory: Memory,
+}
+
+impl Directory {
+    pub fn new(setup: Setup) -> Directory {
+        Directory { memory: Memory::new(setup.keep), pool: Pool::new(setup) }
+    }
+
+    fn setup(&self) -> &Setup {
+        &self.pool.setup
+    }
+
+    /// The one person that has one of these values as a key. While no server can be asked, what was found before. Several people with one
+    /// key are an error of the directory, and nobody.
+    ///
+    /// # Errors
+    /// The directory could not be asked, or refused.
+    pub async fn find(&self, values: &[&str]) -> Result<Option<Person>, Error> {
+        let memo = values.first().copied().unwrap_or_default();
+        match self.found(values).await {
+            Ok(person) => {
+                self.memory.keep(memo, person.as_ref());
+                Ok(person)
+            }
+            Err(away @ Error::Away(_)) => self.memory.recall(memo).map(Some).ok_or(away),
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn found(&self, values: &[&str]) -> Result<Option<Person>, Error> {
+        let mut same = String::new();
+        for key in &self.setup().attributes.keys {
+            values.iter().for_each(|value| same += &format!("({key}={})", ldap_escape(*value)));
+        }
+        let filter = format!("(&{}(|{same}))", self.setup().people);
+        let mut found = self.people_of(&filter, 2).await?;
+        match found.len() {
+            0 | 1 => Ok(found.pop()),
+            _ => Err(Error::Refused(format!("several people are found by {filter}"))),
+        }
+    }
+
+    /// Everybody.
+    ///
+    /// # Errors
+    /// The directory could not be asked, refused, or has more than [`LISTED_MAX`].
+    pub async fn everybody(&self) -> Result<Vec<Person>, Error> {
+        let filter = self.setup().people.clone();
+        self.people_of(&filter, LISTED_MAX).await
+    }
+
+    async fn people_of(&self, filter: &str, limit: usize) -> Result<Vec<Person>, Error> {
+        let Attributes { keys, given, surname, display, .. } = &self.setup().attributes;
+        let attributes = keys.iter().chain([given, surname, display]).filter(|name| !name.is_empty());
+        let search = Search {
+            base: self.setup().base.clone(),
+            scope: Scope::Subtree,
+            filter: filter.to_owned(),
+            attributes: attributes.cloned().collect(),
+            limit,
+        };
+        Ok(self.pool.search(search).await?.into_iter().map(|entry| self.person(entry)).collect())
+    }
+
+    fn person(&self, entry: Entry) -> Person {
+        let Attributes { keys, given, surname, display, .. } = &self.setup().attributes;
+        let text = |name: &str| entry.texts(name).next().filter(|text| !text.is_empty()).map(str::to_owned);
+        let (mut first, mut last) = (text(given), text(surname));
+        if first.is_none()
+            && let Some(shown) = text(display)
+        {
+            // "Ann Mary Smith": the last word is taken for the surname where the directory does not say which it is.
+            let end = last.clone().or_else(|| shown.rsplit_once(' ').map(|(_, word)| word.to_owned()));
+            first = match &end {
+                Some(end) => shown.strip_suffix(end.as_str()).map(|rest| rest.trim_end().to_owned()),
+                None => Some(shown.clone()),
+            };
+            first = first.filter(|first| !first.is_empty());
+            last = end;
+        }
+        let keys = keys.iter().flat_map(|key| entry.texts(key)).take(VALUES_MAX).map(str::to_owned).collect();
+        Person { keys, given: first, surname: last, dn: entry.dn }
+    }
+
+    /// Whether this is the password of an entry, by a bind on a connection of its own. Nothing that is refused for another reason, such
+    /// as a lock, counts as a password.
+    ///
+    /// # Errors
+    /// No server could be asked.
+    pub async fn check(&self, dn: &str, password: &Zeroizing<String>) -> Result<bool, Error> {
+        // An empty password would be a bind as nobody (RFC 4513, 5.1.2), which succeeds.
+        if dn.is_empty() || password.is_empty() || password.len() > PASSWORD_MAX {
+            return Ok(false);
+        }
+        self.pool.bind(dn, password).await
+    }
+
+    /// Something that is another whenever anything in the directory has changed; `None` where it has no such thing.
+    ///
+    /// # Errors
+    /// The directory could not be asked, or refused.
+    pub async fn version(&self) -> Result<Option<String>, Error> {
+        // OpenLDAP and those like it say it in the entry at the base (contextCSN), Active Directory in the root of all.
+        for (base, attribute) in [(self.setup().base.as_str(), "contextCSN"), ("", "highestCommittedUSN")] {
+            let search = Search {
+                base: base.to_owned(),
+                scope: Scope::Base,
+                filter: "(objectClass=*)".into(),
+                attributes: vec![attribute.into()],
+                limit: 1,
+            };
+            let found = self.pool.search(search).await?;
+            let mut said: Vec<&str> = found.iter().flat_map(|entry| entry.texts(attribute)).collect();
+            if !said.is_empty() {
+                said.sort_unstable();
+                return Ok(Some(said.join(" ")));
+            }
+        }
+        Ok(None)
+    }
+
+    /// DNs of the members of a group; `None`: there is no such group.
+    ///
+    /// # Errors
+    /// The directory could not be asked, or refused.
+    pub async fn members(&self, group: &str) -> Result<Option<Vec<String>>, Error> {
+        let member = self.setup().attributes.member.clone();
+        let search = Search {
+            base: group.to_owned(),
+            scope: Scope::Base,
+            filter: "(objectClass=*)".into(),
+            attributes: vec![member.clone()],
+            limit: 1,
+        };
+        let found = self.pool.search(search).await?;
+        let all = |entry: &Entry| entry.texts(&member).map(str::to_owned).collect();
+        Ok(found.first().map(all))
+    }
+
+    /// Certificates of an entry, DER.
+    ///
+    /// # Errors
+    /// The directory could not be asked, or refused.
+    pub async fn certificates(&self, dn: &str) -> Result<Vec<Vec<u8>>, Error> {
+        let name = self.setup().attributes.certificate.clone();
+        let search = Search {
+            base: dn.to_owned(),
+            scope: Scope::Base,
+            filter: "(objectClass=*)".into(),
+            attributes: vec![name.clone()],
+            limit: 1,
+        };
+        let found = self.pool.search(search).await?;
+        Ok(found.iter().flat_map(|entry| entry.values(&name)).take(VALUES_MAX).map(<[u8]>::to_vec).collect())
+    }
+
+    /// Adds a certificate, DER, to an entry; so it may be there already.
+    ///
+    /// # Errors
+    /// The directory could not be asked, or does not let us.
+    pub async fn publish(&self, dn: &str, certificate: &[u8]) -> Result<(), Error> {
+        let attribute = self.setup().attributes.certificate.clone();
+        let add = Ask::Add { dn: dn.to_owned(), attribute, value: certificate.to_vec() };
+        match self.pool.ask(&add).await? {
+            Told::Done | Told::Entries(_) => Ok(()),
+        }
+    }
+}
+
+impl From<LdapError> for Error {
+    fn from(error: LdapError) -> Error {
+        match error {
+            LdapError::LdapResult { result } => Error::Refused(result.to_string()),
+            other => Error::Away(other.to_string()),
+        }
+    }
+}

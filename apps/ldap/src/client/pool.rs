@@ -1,0 +1,247 @@
+//! Connections to the servers: made when they are needed, kept for the next question, to whichever server answers.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Mod, Scope};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use super::entry::Entry;
+use super::{Error, Setup};
+
+/// Questions under way and waiting; a further one fails at once.
+const ASKED_MAX: usize = 1_024;
+/// A connection is used for so long; then the server that is to be asked first has another chance.
+const LIFE: Duration = Duration::from_secs(600);
+/// A server that could not be reached is asked after the others for so long.
+const SHUNNED: Duration = Duration::from_secs(10);
+/// Entries of a page, as the library takes it and as we do.
+const PAGE: i32 = 500;
+const PAGE_ENTRIES: usize = 500;
+
+/// Result codes (RFC 4511, appendix A).
+const SUCCESS: u32 = 0;
+const ATTRIBUTE_OR_VALUE_EXISTS: u32 = 20;
+const NO_SUCH_OBJECT: u32 = 32;
+/// Of a bind: nothing is wrong with the server, but this password is none, or this entry may not bind.
+const NOT_PROVED: [u32; 6] = [19, 32, 48, 49, 50, 53];
+
+pub(super) struct Search {
+    pub(super) base: String,
+    pub(super) scope: Scope,
+    pub(super) filter: String,
+    pub(super) attributes: Vec<String>,
+    /// More entries are an error.
+    pub(super) limit: usize,
+}
+
+/// One question.
+pub(super) enum Ask {
+    Search(Search),
+    Add { dn: String, attribute: String, value: Vec<u8> },
+}
+
+pub(super) enum Told {
+    Entries(Vec<Entry>),
+    Done,
+}
+
+pub(super) struct Pool {
+    pub(super) setup: Setup,
+    idle: Mutex<Vec<Line>>,
+    /// When each server could not be reached.
+    failed: Mutex<Vec<Option<Instant>>>,
+    asked: Semaphore,
+    open: Semaphore,
+}
+
+/// A connection that is bound.
+struct Line {
+    ldap: Ldap,
+    since: Instant,
+}
+
+impl Pool {
+    pub(super) fn new(setup: Setup) -> Pool {
+        Pool {
+            idle: Mutex::default(),
+            failed: Mutex::new(vec![None; setup.servers.len()]),
+            asked: Semaphore::new(ASKED_MAX),
+            open: Semaphore::new(setup.connections.max(1)),
+            setup,
+        }
+    }
+
+    pub(super) async fn search(&self, search: Search) -> Result<Vec<Entry>, Error> {
+        match self.ask(&Ask::Search(search)).await? {
+            Told::Entries(entries) => Ok(entries),
+            Told::Done => Ok(Vec::new()),
+        }
+    }
+
+    /// Asks on a connection that is there, and on another if that has been closed.
+    pub(super) async fn ask(&self, ask: &Ask) -> Result<Told, Error> {
+        let _places = self.places().await?;
+        if let Some(line) = self.take() {
+            match self.on(line, ask).await {
+                // Its server has gone, and with it all that wait.
+                Err(Error::Away(_)) => self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear(),
+                told => return told,
+            }
+        }
+        self.each_server(async |server: &str| self.on(self.bound(server).await?, ask).await).await
+    }
+
+    /// Whether an entry lets itself be bound with this password.
+    pub(super) async fn bind(&self, dn: &str, password: &Zeroizing<String>) -> Result<bool, Error> {
+        let _places = self.places().await?;
+        let bind = async |server: &str| {
+            let mut ldap = self.connect(server).await?;
+            let result = within(self.setup.timeout, ldap.simple_bind(dn, password)).await?;
+            // The server closes it then; if this fails it is closed already.
+            let _ = ldap.unbind().await;
+            match result.rc {
+                SUCCESS => Ok(true),
+                rc if NOT_PROVED.contains(&rc) => Ok(false),
+                _ => Err(Error::Away(result.to_string())),
+            }
+        };
+        self.each_server(bind).await
+    }
+
+    async fn places(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), Error> {
+        let asked = self.asked.try_acquire().map_err(|_| Error::Busy)?;
+        let open = self.open.acquire().await.map_err(|_| Error::Busy)?;
+        Ok((asked, open))
+    }
+
+    fn take(&self) -> Option<Line> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain_mut(|line| line.since.elapsed() < LIFE && !line.ldap.is_closed());
+        idle.pop()
+    }
+
+    /// One question on one connection, which is kept if it is good for another.
+    async fn on(&self, mut line: Line, ask: &Ask) -> Result<Told, Error> {
+        let told = perform(&mut line.ldap, ask, self.setup.timeout).await;
+        if !matches!(told, Err(Error::Away(_))) {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.len() < self.setup.connections {
+                idle.push(line);
+            }
+        }
+        told
+    }
+
+    /// The first server that can be asked answers; those that could not lately are tried last.
+    async fn each_server<T>(&self, ask: impl AsyncFn(&str) -> Result<T, Error>) -> Result<T, Error> {
+        let mut last = Error::Away("none is configured".into());
+        for at in self.order() {
+            let Some(server) = self.setup.servers.get(at) else { continue };
+            let told = ask(server).await;
+            let is_away = matches!(told, Err(Error::Away(_)));
+            if let Some(failed) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_mut(at) {
+                *failed = is_away.then(Instant::now);
+            }
+            match told {
+                Err(away @ Error::Away(_)) => {
+                    tracing::warn!(server, failure = %away, "a directory server cannot be asked");
+                    last = away;
+                }
+                told => return told,
+            }
+        }
+        Err(last)
+    }
+
+    fn order(&self) -> Vec<usize> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_shunned = |at: &usize| failed.get(*at).copied().flatten().is_some_and(|at| at.elapsed() < SHUNNED);
+        let (last, mut first): (Vec<usize>, Vec<usize>) = (0..failed.len()).partition(is_shunned);
+        first.extend(last);
+        first
+    }
+
+    async fn connect(&self, server: &str) -> Result<Ldap, Error> {
+        let Setup { tls, start_tls, timeout, .. } = &self.setup;
+        let settings = LdapConnSettings::new().set_config(tls.clone()).set_starttls(*start_tls);
+        let (connection, ldap) =
+            within(*timeout, LdapConnAsync::with_settings(settings, server)).await.map_err(away)?;
+        let server = server.to_owned();
+        tokio::spawn(async move {
+            if let Err(failure) = connection.drive().await {
+                tracing::debug!(server, %failure, "a connection to the directory has ended");
+            }
+        });
+        Ok(ldap)
+    }
+
+    /// A connection on which we are who asks.
+    async fn bound(&self, server: &str) -> Result<Line, Error> {
+        let mut ldap = self.connect(server).await?;
+        let Setup { bind_dn, password, timeout, .. } = &self.setup;
+        if !bind_dn.is_empty() {
+            // A server that does not know us is none that can be asked; another may.
+            let result = within(*timeout, ldap.simple_bind(bind_dn, password)).await?;
+            result.success().map_err(|error| Error::Away(format!("it does not let {bind_dn} in: {error}")))?;
+        }
+        Ok(Line { ldap, since: Instant::now() })
+    }
+}
+
+/// Whatever goes wrong while a connection is made, StartTLS refused included, another server may do better.
+fn away(error: Error) -> Error {
+    match error {
+        Error::Refused(why) => Error::Away(why),
+        other => other,
+    }
+}
+
+async fn within<T>(time: Duration, work: impl Future<Output = Result<T, LdapError>>) -> Result<T, Error> {
+    match timeout(time, work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Error::Away("it does not answer in time".into())),
+    }
+}
+
+async fn perform(ldap: &mut Ldap, ask: &Ask, time: Duration) -> Result<Told, Error> {
+    match ask {
+        Ask::Search(search) => self::search(ldap, search, time).await.map(Told::Entries),
+        Ask::Add { dn, attribute, value } => {
+            let add = Mod::Add(attribute.clone().into_bytes(), HashSet::from([value.clone()]));
+            let result = within(time, ldap.modify(dn, vec![add])).await?;
+            match result.rc {
+                SUCCESS | ATTRIBUTE_OR_VALUE_EXISTS => Ok(Told::Done),
+                _ => Err(Error::Refused(result.to_string())),
+            }
+        }
+    }
+}
+
+/// Each entry has to come in time. What is not there has no entries.
+async fn search(ldap: &mut Ldap, search: &Search, time: Duration) -> Result<Vec<Entry>, Error> {
+    let Search { base, scope, filter, attributes, limit } = search;
+    let mut adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> = vec![Box::new(EntriesOnly::new())];
+    if *limit > PAGE_ENTRIES {
+        adapters.push(Box::new(PagedResults::new(PAGE)));
+    }
+    let stream = ldap.streaming_search_with(adapters, base, *scope, filter, attributes.clone());
+    let mut stream = within(time, stream).await?;
+    let mut entries = Vec::new();
+    while let Some(entry) = within(time, stream.next()).await? {
+        if entries.len() >= *limit {
+            return Err(Error::Refused(format!("more than {limit} entries below {base:?}")));
+        }
+        let entry = Entry::read(entry).ok_or_else(|| Error::Refused("an entry that is none".into()))?;
+        entries.push(entry);
+    }
+    let result = stream.finish().await;
+    match result.rc {
+        SUCCESS | NO_SUCH_OBJECT => Ok(entries),
+        _ => Err(Error::Refused(result.to_string())),
+    }
+}
