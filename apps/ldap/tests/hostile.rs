@@ -1,0 +1,92 @@
+//! Requests that were tampered with. The fuzz target in `fuzz` goes on from here.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+
+#[path = "hostile/mod.rs"]
+mod hostile;
+
+use bytes::BytesMut;
+use hostile::taken;
+use ldap::server::{Taken, take};
+use ldap3_proto::LdapCodec;
+use ldap3_proto::control::LdapControl;
+use ldap3_proto::parse_ldap_filter_str;
+use ldap3_proto::proto::*;
+use tokio_util::codec::Encoder;
+
+const ROUNDS: u32 = 20_000;
+
+fn good() -> Vec<Vec<u8>> {
+    let search = |filter: &str| {
+        LdapOp::SearchRequest(LdapSearchRequest {
+            base: "ou=people,dc=chat,dc=example".into(),
+            scope: LdapSearchScope::Subtree,
+            aliases: LdapDerefAliases::Never,
+            sizelimit: 1,
+            timelimit: 0,
+            typesonly: false,
+            filter: parse_ldap_filter_str(filter).unwrap(),
+            attrs: vec!["cn".into()],
+        })
+    };
+    let attribute = || LdapPartialAttribute { atype: "cn".into(), vals: vec![b"x".to_vec()] };
+    let ops = [
+        search("(&(uid=ann)(!(cn=a*b*c))(|(sn>=a)(sn<=b)(sn~=c)(cn=*)(uid:dn:2.5.13.2:=x)))"),
+        LdapOp::BindRequest(LdapBindRequest {
+            version: 3,
+            dn: "uid=ann".into(),
+            cred: LdapBindCred::Simple("secret".into()),
+        }),
+        LdapOp::DelRequest("uid=ann,dc=x".into()),
+        LdapOp::AddRequest(LdapAddRequest { dn: "uid=x".into(), attributes: vec![attribute()] }),
+        LdapOp::ModifyRequest(LdapModifyRequest {
+            dn: "uid=x".into(),
+            changes: vec![LdapModify { operation: LdapModifyType::Replace, modification: attribute() }],
+        }),
+        LdapOp::CompareRequest(LdapCompareRequest { dn: "uid=x".into(), atype: "cn".into(), val: b"y".to_vec() }),
+        LdapOp::AbandonRequest(1),
+        LdapOp::ExtendedRequest(LdapExtendedRequest { name: "1.2.3".into(), value: Some(vec![0, 255]) }),
+        LdapOp::UnbindRequest,
+    ];
+    let page = LdapControl::SimplePagedResults { size: 10, cookie: vec![1, 2] };
+    let encoded = ops.into_iter().map(|op| {
+        let mut bytes = BytesMut::new();
+        LdapCodec::default().encode(LdapMsg::new_with_ctrls(7, op, vec![page.clone()]), &mut bytes).unwrap();
+        bytes.to_vec()
+    });
+    encoded.collect()
+}
+
+#[test]
+fn whatever_comes_is_taken_or_refused() {
+    let good = good();
+    for bytes in &good {
+        taken(bytes);
+        assert!(matches!(take(&mut BytesMut::from(&bytes[..])), Some(Taken::Request(..))), "{bytes:x?}");
+        // Byte by byte it is the same.
+        for end in 0..bytes.len() {
+            assert!(take(&mut BytesMut::from(&bytes[..end])).is_none());
+        }
+    }
+    let mut state = 0x9e37_79b9_u32;
+    let mut random = move || {
+        // xorshift: the same requests in every run.
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state
+    };
+    for round in 0..ROUNDS {
+        let mut bytes = good[random() as usize % good.len()].clone();
+        for _ in 0..1 + round % 4 {
+            let at = random() as usize % bytes.len();
+            match random() % 4 {
+                0 => bytes[at] = random() as u8,
+                1 => bytes.truncate(at.max(1)),
+                2 => bytes.insert(at, [0, 0x30, 0x80, 0x84, 0xff][random() as usize % 5]),
+                _ => bytes.extend_from_within(at..),
+            }
+        }
+        taken(&bytes);
+    }
+}

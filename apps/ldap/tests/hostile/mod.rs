@@ -1,0 +1,49 @@
+//! What holds for any bytes, whatever is in them.
+
+use std::sync::LazyLock;
+
+use bytes::BytesMut;
+use ldap::server::{Dn, Entry, Filter, MESSAGE_MAX, Taken, take};
+use ldap3_proto::proto::LdapOp;
+
+static ENTRY: LazyLock<Entry> = LazyLock::new(|| {
+    let mut entry = Entry::new(Dn::parse("uid=ann,ou=people,dc=chat,dc=example").expect("a name"), &["inetOrgPerson"]);
+    entry.put("uid", &["ann"]);
+    entry.put("cn", &["Ann Black"]);
+    entry.put("telephoneNumber", &["+380670000001"]);
+    entry
+});
+
+/// Requests are taken one after the other; each is understood or refused, and none takes more than there is.
+pub(crate) fn taken(bytes: &[u8]) {
+    let mut rest = BytesMut::from(bytes);
+    loop {
+        let before = rest.len();
+        match take(&mut rest) {
+            // Until more comes, and not for ever: what is waited for has a bound.
+            None => return assert!(rest.len() == before && rest.len() <= MESSAGE_MAX),
+            Some(Taken::Broken) => return,
+            Some(Taken::Flawed { id, .. }) => assert!(id > 0 && rest.len() < before),
+            Some(Taken::Request(message, _)) => {
+                assert!(message.msgid > 0 && rest.len() < before);
+                understood(&message.op);
+            }
+        }
+    }
+}
+
+fn understood(op: &LdapOp) {
+    match op {
+        LdapOp::SearchRequest(asked) => {
+            if let Ok(name) = Dn::parse(&asked.base) {
+                assert_eq!(Dn::parse(&name.to_string()).as_ref(), Ok(&name));
+            }
+            if let Ok(filter) = Filter::new(&asked.filter) {
+                filter.fits(&ENTRY);
+                filter.keys(&|kind| kind.name == "uid");
+            }
+        }
+        LdapOp::DelRequest(name) => drop(Dn::parse(name)),
+        _ => {}
+    }
+}
