@@ -44,6 +44,8 @@ pub(crate) enum Failure {
     Fetch(#[from] fetch::Error),
     #[error("cannot listen: {0}")]
     Listen(#[from] listen::Error),
+    #[error(transparent)]
+    Mqtt(#[from] mqtt::Error),
     #[error("cannot listen for the remote shell: port {} on {}: {source}", address.port(), address.ip())]
     Shell { address: std::net::SocketAddr, source: io::Error },
     #[error("the name server: {0}")]

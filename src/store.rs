@@ -40,8 +40,7 @@ pub(crate) fn open(home: &Home) -> Result<Arc<Disk>, Failure> {
             return Err(damaged(home, what));
         }
     }
-    let tables: Vec<Table> =
-        chat::rows::TABLES.iter().chain(registrar::TABLES).chain(courier::TABLES).copied().chain([META]).collect();
+    let tables: Vec<Table> = tables().collect();
     let failed = |source| Failure::Store { path: path.clone(), source };
     let store = Arc::new(open_disk(&path, &tables).map_err(failed)?);
     match store.get(META, KEY).map_err(failed)? {
@@ -55,6 +54,12 @@ pub(crate) fn open(home: &Home) -> Result<Arc<Disk>, Failure> {
         ca::files::write_secret(home.store_mark(), SCHEMA.to_string())?;
     }
     Ok(store)
+}
+
+/// All there are.
+pub(crate) fn tables() -> impl Iterator<Item = Table> {
+    let parts = [chat::rows::TABLES, mqtt::TABLES, registrar::TABLES, courier::TABLES];
+    parts.into_iter().flatten().copied().chain([META])
 }
 
 /// The folder is ours, so whoever has the store is a server that is just ending.

@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("chat", &["etf", "proto", "mail", "kvs", "n2o"]),
     ("quic", &[]),
     ("listen", &["proto", "n2o", "chat", "quic"]),
-    ("mqtt", &["etf", "proto", "n2o", "chat", "listen"]),
+    ("mqtt", &["etf", "proto", "kvs", "n2o", "chat", "listen"]),
     ("websocket", &[]),
     ("web", &["etf", "proto", "n2o", "chat", "listen", "websocket"]),
     ("ca", &[]),

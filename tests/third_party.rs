@@ -67,6 +67,34 @@ fn topic_13_con_11_mosquitto_finds_its_session_and_shares_a_subscription() {
 }
 
 #[test]
+fn topic_13_con_10_con_11_mosquitto_finds_its_session_and_what_is_retained_after_the_server_was_killed() {
+    let mut server = Server::start();
+    let alice = Mosquitto::certified(&server, "alice");
+    let away: &[&str] = &["-V", "311", "-i", "away", "-c", "-q", "1", "-t", "hello/#"];
+    alice.subscribe(&[away, &["-E"]].concat()).end();
+    alice.publish(&["-q", "1", "-t", "hello/a", "-m", "one"]);
+    alice.publish(&["-V", "5", "-q", "2", "-t", "hello/b", "-m", "two"]);
+    for payload in ["old", "new"] {
+        alice.publish(&["-q", "1", "-r", "-t", "kept/a", "-m", payload]);
+        alice.publish(&["-q", "1", "-r", "-t", "kept/b", "-m", payload]);
+    }
+    alice.publish(&["-q", "1", "-r", "-t", "kept/b", "-n"]);
+    server.kill();
+    server.restart();
+
+    let mut back = alice.subscribe(&[away, &["-C", "2"]].concat());
+    assert_eq!(back.line(), "0 hello/a one");
+    assert_eq!(back.line(), "0 hello/b two");
+    back.end();
+    // What is published behind it tells that nothing else was kept.
+    let mut late = alice.subscribe(&["-t", "kept/#", "-t", "mark", "-C", "2"]);
+    assert_eq!(late.line(), "1 kept/a new");
+    alice.publish(&["-t", "mark", "-m", "now"]);
+    assert_eq!(late.line(), "0 mark now");
+    late.end();
+}
+
+#[test]
 fn topic_8_topic_9_mosquitto_with_a_certificate_has_no_part_in_the_protocol() {
     let server = Server::start();
     let alice = Mosquitto::certified(&server, "alice");

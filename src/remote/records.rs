@@ -8,8 +8,8 @@ use kvs::{Span, Store, Table};
 
 use super::notation;
 use crate::courier;
-use crate::registrar::{self, Issuance, Revocation};
-use crate::store::META;
+use crate::registrar::{Issuance, Revocation};
+use crate::store;
 
 /// Rows that `list` shows when no number is given, and at most.
 const LIST_DEFAULT: usize = 20;
@@ -43,7 +43,7 @@ pub(super) fn tables() -> String {
 }
 
 fn all() -> impl Iterator<Item = Table> {
-    rows::TABLES.iter().chain(registrar::TABLES).chain(courier::TABLES).copied().chain([META])
+    store::tables()
 }
 
 fn find(name: &str) -> Result<Table, String> {
@@ -111,6 +111,7 @@ mod tests {
     use kvs::{Batch, Memory};
 
     use super::*;
+    use crate::store::META;
 
     #[test]
     fn sec_12_a_row_is_shown_by_its_fields_and_without_secrets() {

@@ -589,8 +589,7 @@ def limits(t):
         (b"\x30\x03\x00\x00\x00", 0x82),
         (b"\x30\x08\x00\x01x\x03\x23\x00\x00x", 0x94),
         (b"\x30\x07\x00\x00\x03\x23\x00\x05x", 0x82),
-        (b"\x82\x0a\x00\x01\x00\x00\x04a/#b\x00", 0x81),
-        (b"\x82\x06\x00\x01\x00\x00\x00\x00", 0x81),
+        (b"\x40\x03\x00\x01\x01", 0x82),
         (b"\x20\x03\x00\x00\x00", 0x82),
         (b"\x36\x06\x00\x01x\x00\x01\x00", 0x81),
     ):
@@ -601,6 +600,15 @@ def limits(t):
             stream.sendall(wrong)
             assert packet(reader) == (0xE0, bytes([code])), wrong
             assert reader.read() == b""
+    # What is no filter at all is told by its own code.
+    with socket.create_connection((HOST, PORT), WAIT_S) as stream:
+        reader = stream.makefile("rb")
+        stream.sendall(connect)
+        packet(reader)
+        for filter in (b"a/#b", b"", b"+a", b"$share/g", b"$share/g#/a"):
+            body = b"\x00\x01\x00" + len(filter).to_bytes(2, "big") + filter + b"\x00"
+            stream.sendall(b"\x82" + bytes([len(body)]) + body)
+            assert packet(reader) == (0x90, b"\x00\x01\x00\x8f"), filter
 
 
 BOTH = [basic, wildcards, retained, offline, wills, keep_alive, zero_length_id, overlapping, redelivery, dollar, unsubscribing, refused]

@@ -15,6 +15,15 @@ use crate::shared::Shared;
 /// How often expired sessions and due wills are looked for.
 const SWEEP: Duration = Duration::from_millis(250);
 
+/// Why a front cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Listen(#[from] listen::Error),
+    #[error("free topics: {0}")]
+    Store(#[from] kvs::Error),
+}
+
 /// Listeners, and the connections that came by them.
 pub struct Front {
     shared: Arc<Shared>,
@@ -25,9 +34,10 @@ impl Front {
     /// Takes the ports; nothing is served before [`Front::serve`].
     ///
     /// # Errors
-    /// A port that cannot be had, by name.
-    pub fn bind(doorman: Arc<Doorman>, listens: Vec<Listen>, settings: Settings) -> Result<Front, listen::Error> {
-        Ok(Front { shared: Shared::new(doorman, settings), bound: Bound::take(listens)? })
+    /// A port that cannot be had, by name; what is kept of free topics and cannot be read.
+    pub fn bind(doorman: Arc<Doorman>, listens: Vec<Listen>, settings: Settings) -> Result<Front, Error> {
+        let bound = Bound::take(listens)?;
+        Ok(Front { shared: Shared::new(doorman, settings)?, bound })
     }
 
     /// Where it listens, in the order asked for; port 0 has become the real one.
@@ -66,6 +76,7 @@ impl Front {
     pub async fn shutdown(&self, within: Duration) {
         self.shared.stop();
         self.shared.closing.emptied(|| self.connections(), within).await;
+        self.shared.broker.close();
     }
 }
 

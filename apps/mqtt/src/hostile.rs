@@ -1,7 +1,7 @@
 //! What must hold whatever bytes a client sends, however they are cut, and whatever the chat and the broker say meanwhile. The fuzz target
 //! `connection` and the test of mutations below play it; a server is built without it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use chat::door::{Certificate, Out, Verdict};
 
 use crate::broker::{Broker, Link};
+use crate::message::Message;
 use crate::packet::{self, Incoming, Next, frame, reason, write};
 use crate::session::greet::greet;
 use crate::session::{Ask, End, Session, Taken, Todo};
@@ -66,6 +67,8 @@ struct Client {
     rights: VecDeque<u64>,
     broker: Arc<Broker>,
     link: Option<Link>,
+    /// QoS 2 that is not released.
+    waiting: HashMap<u16, Box<Message>>,
     written: Vec<u8>,
     asked: Vec<String>,
     end: Option<End>,
@@ -145,9 +148,10 @@ impl Client {
             match ask {
                 Ask::Request { call, .. } => self.calls.push_back(call),
                 Ask::MayReceive { ask, .. } => self.rights.push_back(ask),
-                Ask::Publish(message) => self.broker.publish(*message, NUMBER, *NOW),
+                Ask::Publish(message) => self.publishes(*message),
                 Ask::Subscribe { filter, options, retained } => {
-                    let link = self.link.get_or_insert_with(|| Link::open(self.broker.clone(), NUMBER));
+                    let link =
+                        self.link.get_or_insert_with(|| Link::open(self.broker.clone(), self.broker.shelf(NUMBER)));
                     link.subscribe(&filter, options, retained);
                 }
                 Ask::Unsubscribe { filter } => {
@@ -155,11 +159,24 @@ impl Client {
                         link.unsubscribe(&filter);
                     }
                 }
+                Ask::Hold { id, message } => {
+                    let _ = self.waiting.insert(id, message);
+                }
+                Ask::Release(id) => {
+                    if let Some(message) = self.waiting.remove(&id) {
+                        self.publishes(*message);
+                    }
+                }
                 Ask::Confirm(_) => {}
             }
         }
         assert!(self.calls.len() <= chat::CALLS_MAX, "more calls than may be");
         self.end = self.end.or(todo.end);
+    }
+
+    fn publishes(&self, message: Message) {
+        // Nothing is kept here, so nothing has to be waited for.
+        let _ = self.broker.publish(message, NUMBER, *NOW);
     }
 
     /// One of the things that are not the client's.

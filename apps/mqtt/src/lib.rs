@@ -37,7 +37,9 @@
 //! - Subscriptions of one client that overlap bring one copy, with the highest QoS and all their identifiers.
 //! - A mailbox has a bound. There QoS 0 is dropped; when QoS 1 or 2 does not fit, the session ends (0x97), so that Session Present 0
 //!   tells the client that something is missing: there is never a silent hole.
-//! - Acknowledged is what is in the mailboxes. Sessions and retained messages of free topics do not outlive the process.
+//! - Acknowledged is what is in the mailboxes; and, of what is retained (QoS 1 and 2) or is for a session that outlives its connection,
+//!   what is on the disk (`broker::book`). A connection that has something to keep writes and reads nothing before it is there; whatever
+//!   nobody's lasting session needs costs nothing. A message is kept once, each waiting session has a row that refers to it.
 //! - No session is chosen by a group while its client is away and another's is not; what it had not been sent then goes to others, what
 //!   it had not acknowledged (QoS 1) when it ends.
 
@@ -55,6 +57,9 @@ mod broker;
 #[allow(clippy::indexing_slicing, reason = "it may fail")]
 pub mod hostile;
 
-pub use front::Front;
+pub use front::{Error, Front};
 pub use rights::Rule;
 pub use settings::{Plain, Settings};
+
+/// What the broker of the free topics keeps in the store that it is given.
+pub const TABLES: &[kvs::Table] = broker::TABLES;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rumqttd::protocol::{LastWill, LastWillProperties, PublishProperties, QoS};
 
+use crate::broker::{Lasting, Row};
 use crate::packet::Qos;
 
 /// As it was published; all subscribers share one.
@@ -19,6 +20,8 @@ pub(crate) struct Message {
     pub(crate) properties: Option<Box<PublishProperties>>,
     /// From when on nobody is to see it; set by the broker when it comes in.
     pub(crate) expires: Option<Instant>,
+    /// Keeps it for sessions that last (CON-11).
+    pub(crate) lasting: Lasting,
 }
 
 /// What one subscriber gets of a message.
@@ -34,6 +37,8 @@ pub(crate) struct Delivered {
     pub(crate) share: Option<Arc<str>>,
     /// Seconds that it still has, counted when it was last handed on ([MQTT-3.3.2-6]).
     pub(crate) left: Option<u32>,
+    /// Keeps it for a session that lasts.
+    pub(crate) row: Option<Arc<Row>>,
 }
 
 /// What is published when a connection breaks (CON-8).
@@ -103,7 +108,15 @@ impl Will {
         };
         let topic = std::str::from_utf8(&will.topic).ok()?.into();
         let payload = Bytes::copy_from_slice(&will.message);
-        let message = Message { topic, payload, qos, retain: will.retain, properties, expires: None };
+        let message = Message {
+            topic,
+            payload,
+            qos,
+            retain: will.retain,
+            properties,
+            expires: None,
+            lasting: Lasting::default(),
+        };
         Some(Will { message, delay })
     }
 }

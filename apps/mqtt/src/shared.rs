@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use listen::{Arrival, Closing, Doorman, Serve, Stream};
 
-use crate::broker::Broker;
+use crate::broker::{Book, Broker, Durable};
 use crate::connection;
 use crate::settings::Settings;
 use crate::signal::Signal;
@@ -35,15 +35,21 @@ pub(crate) struct Seat {
 }
 
 impl Shared {
-    pub(crate) fn new(doorman: Arc<Doorman>, settings: Settings) -> Arc<Shared> {
-        Arc::new(Shared {
+    pub(crate) fn new(doorman: Arc<Doorman>, settings: Settings) -> Result<Arc<Shared>, kvs::Error> {
+        let durable = Arc::new(Durable::default());
+        let (handle, told) = (doorman.handle.clone(), durable.clone());
+        handle.flusher().subscribe(Box::new(move |ticket| told.reach(ticket)));
+        let asking = handle.clone();
+        let request = Box::new(move |ticket| asking.flusher().request(ticket));
+        let broker = Broker::open(Book::new(handle.store().clone(), request, durable))?;
+        Ok(Arc::new(Shared {
             doorman,
             settings,
-            broker: Arc::default(),
+            broker,
             seats: Mutex::default(),
             last: AtomicU64::new(0),
             closing: Closing::default(),
-        })
+        }))
     }
 
     /// `print`: of the certificate shown.

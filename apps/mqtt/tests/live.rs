@@ -94,6 +94,59 @@ fn con_8_a_will_is_published_when_the_connection_breaks_and_not_after_good_bye()
 }
 
 #[test]
+fn con_8_only_a_good_bye_without_an_error_takes_the_will_back() {
+    let server = Server::start(settings());
+    let mut watch = server.five("watch");
+    watch.subscribe("wills/#", 1);
+    for (id, reason) in [("content", 0), ("quarrelsome", 0x80), ("loud", 4)] {
+        let mut client = server.stream();
+        client.send(&connect_with(5, id, 0b110, 60, &[], &will(5, &format!("wills/{id}"), "gone")));
+        assert_eq!(client.packet()[3], 0);
+        client.send(&[0xE0, 1, reason]);
+        assert!(client.packet().is_empty());
+    }
+    let mut seen = [watch.message().0, watch.message().0];
+    seen.sort();
+    assert_eq!(seen, ["wills/loud", "wills/quarrelsome"]);
+}
+
+#[test]
+fn con_4_whoever_takes_small_packets_is_refused_in_few_words() {
+    let server = Server::start(settings());
+    for (most, words) in [(20, false), (200, true)] {
+        let mut client = server.stream();
+        // An authentication method, which is none here; Maximum Packet Size.
+        client.send(&connect(5, "x", true, 60, &[21, 0, 1, b'x', 39, 0, 0, 0, most]));
+        let ack = client.packet();
+        assert_eq!((ack[3], ack.len() > usize::from(most), ack.contains(&31)), (0x8C, false, words), "{ack:02x?}");
+    }
+}
+
+#[test]
+fn topic_13_qos_2_that_a_connection_has_not_released_waits_for_the_next() {
+    let server = Server::start(settings());
+    let mut reader = server.five("reader");
+    reader.subscribe("two", 1);
+    let mut writer = server.stream();
+    writer.send(&connect(4, "writer", false, 60, &[]));
+    writer.packet();
+    writer.send(b"\x34\x08\x00\x03two\x00\x05m");
+    assert_eq!(writer.packet(), [0x50, 2, 0, 5]);
+    drop(writer);
+    let mut writer = server.stream();
+    writer.send(&connect(4, "writer", false, 60, &[]));
+    assert_eq!(writer.packet(), [0x20, 2, 1, 0]);
+    writer.send(b"\x3c\x08\x00\x03two\x00\x05m");
+    assert_eq!(writer.packet(), [0x50, 2, 0, 5]);
+    for _ in 0..2 {
+        writer.send(&[0x62, 2, 0, 5]);
+        assert_eq!(writer.packet(), [0x70, 2, 0, 5]);
+    }
+    writer.send(b"\x30\x09\x00\x03twomark");
+    assert_eq!((reader.message().1, reader.message().1), ("m".into(), "mark".into()));
+}
+
+#[test]
 fn con_10_topic_13_retained_messages_are_kept_told_and_cleared() {
     let server = Server::start(settings());
     let mut client = server.five("x");
@@ -220,6 +273,9 @@ fn topic_13_dlv_15_qos_2_arrives_once_however_often_it_is_sent() {
     assert_eq!(writer.packet(), [0x50, 2, 0, 9]);
     writer.send(&publish(0b1100, "two", "m"));
     assert_eq!(writer.packet(), [0x50, 2, 0, 9]);
+    // Nobody sees it before it is released ([MQTT-4.3.3-10]).
+    writer.send(&publish(0b000, "two", "before"));
+    assert!(reader.packet().ends_with(b"before"));
     writer.send(&[0x62, 2, 0, 9]);
     assert_eq!(writer.packet(), [0x70, 2, 0, 9]);
     writer.send(&publish(0b000, "two", "mark"));

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::{Broker, Link};
+use super::book::Book;
+use super::rows::{self, Clock, Letter, SESSION};
+use super::{Broker, Link, Shelf, Unreleased};
 use crate::message::{Message, Will};
 use crate::session::Kept;
 use crate::signal::Signal;
@@ -22,8 +24,6 @@ pub(super) struct Clients {
 struct Slots {
     by_id: HashMap<Arc<str>, Slot>,
     kept: usize,
-    /// The number given last; the first is 1.
-    last: u64,
 }
 
 enum Slot {
@@ -35,7 +35,8 @@ enum Slot {
 pub(crate) struct Resumable {
     pub(crate) kept: Kept,
     pub(crate) link: Option<Link>,
-    pub(crate) number: u64,
+    pub(crate) unreleased: Unreleased,
+    pub(crate) shelf: Arc<Shelf>,
 }
 
 impl Resumable {
@@ -47,13 +48,13 @@ impl Resumable {
     }
 
     fn is_good(&self) -> bool {
-        !self.link.as_ref().is_some_and(Link::is_overrun)
+        !self.link.as_ref().is_some_and(Link::is_overrun) && !self.unreleased.is_overrun()
     }
 }
 
 /// The right to a client id, until it is released.
 pub(crate) struct Claim {
-    pub(crate) number: u64,
+    pub(crate) shelf: Arc<Shelf>,
     pub(crate) resumed: Option<Box<Resumable>>,
 }
 
@@ -65,16 +66,18 @@ pub(super) struct Ended {
 }
 
 impl Broker {
-    /// Ready when no other connection has this id any more; the older one is told to leave (CON-7).
+    /// Ready when no other connection has this id any more; the older one is told to leave (CON-7). The session is kept for `expiry` seconds
+    /// after its connection, if not told otherwise.
     pub(crate) fn poll_claim(
         &self,
         id: &Arc<str>,
         clean: bool,
+        expiry: u32,
         signal: &Arc<Signal>,
         cx: &mut Context<'_>,
     ) -> Poll<Claim> {
         let mut ended = Ended::default();
-        let claim = self.clients.poll_claim(id, clean, signal, &mut ended, cx);
+        let claim = self.clients.poll_claim(&self.book, id, clean, expiry, signal, &mut ended, cx);
         self.finish(ended);
         claim
     }
@@ -85,16 +88,19 @@ impl Broker {
             link.disconnect();
         }
         let mut ended = Ended::default();
-        self.clients.release(id, session, expiry, will, &mut ended);
+        self.clients.release(&self.book, id, session, expiry, will, &mut ended);
         self.finish(ended);
     }
 }
 
 impl Clients {
+    #[expect(clippy::too_many_arguments, reason = "what the broker has, and what it was asked")]
     fn poll_claim(
         &self,
+        book: &Arc<Book>,
         id: &Arc<str>,
         clean: bool,
+        expiry: u32,
         signal: &Arc<Signal>,
         ended: &mut Ended,
         cx: &mut Context<'_>,
@@ -107,8 +113,10 @@ impl Clients {
         }
         let before = slots.by_id.insert(id.clone(), Slot::Live { signal: signal.clone(), heirs: Vec::new() });
         let mut resumed = None;
+        let mut had_row = false;
         if let Some(Slot::Kept { session, will, .. }) = before {
             slots.kept -= 1;
+            had_row = session.shelf.lasts();
             match !clean && session.is_good() {
                 // Its client is back in time: no will ([MQTT-3.1.3-9]).
                 true => resumed = Some(session),
@@ -118,12 +126,23 @@ impl Clients {
                 }
             }
         }
-        let number = resumed.as_ref().map_or_else(|| slots.next(), |session| session.number);
-        Poll::Ready(Claim { number, resumed })
+        let new = || Arc::new(Shelf::new(book.number(), book.clone()));
+        let shelf = resumed.as_ref().map_or_else(new, |session| session.shelf.clone());
+        shelf.set_lasting(expiry > 0);
+        if shelf.lasts() {
+            let row = rows::Session { number: shelf.number, expiry: expiry.into(), ..rows::Session::default() };
+            book.put(SESSION, rows::bytes(id), &row);
+            shelf.hurry();
+        } else if had_row {
+            book.delete(SESSION, rows::bytes(id));
+            shelf.hurry();
+        }
+        Poll::Ready(Claim { shelf, resumed })
     }
 
     fn release(
         &self,
+        book: &Book,
         id: &Arc<str>,
         session: Option<Box<Resumable>>,
         expiry: u32,
@@ -139,7 +158,11 @@ impl Clients {
         let Some(session) = session else {
             return ended.wills.extend(will.map(|will| will.message));
         };
+        let lasts = session.shelf.lasts();
         if !stays || !session.is_good() {
+            if lasts {
+                book.delete(SESSION, rows::bytes(id));
+            }
             ended.sessions.push(*session);
             return ended.wills.extend(will.map(|will| will.message));
         }
@@ -150,18 +173,26 @@ impl Clients {
             }
             will => will.map(|will| (will.message, now + seconds(will.delay.min(expiry)))),
         };
-        slots.kept += 1;
-        slots.by_id.insert(id.clone(), Slot::Kept { session, until: now + seconds(expiry), will: later });
+        let until = now + seconds(expiry);
+        if lasts {
+            put(book, id, &session.shelf, until, later.as_ref());
+        }
+        slots.keep(id.clone(), session, until, later);
     }
 
     /// Takes out expired sessions and wills that are due.
-    pub(super) fn sweep(&self, now: Instant) -> Ended {
+    pub(super) fn sweep(&self, book: &Book, now: Instant) -> Ended {
         let mut ended = Ended::default();
         let mut slots = self.lock();
         let mut over = Vec::new();
         for (id, slot) in &mut slots.by_id {
-            if let Slot::Kept { until, will, .. } = slot {
-                ended.wills.extend(will.take_if(|(_, at)| *at <= now).map(|(message, _)| message));
+            if let Slot::Kept { session, until, will } = slot {
+                if let Some((message, _)) = will.take_if(|(_, at)| *at <= now) {
+                    ended.wills.push(message);
+                    if session.shelf.lasts() {
+                        put(book, id, &session.shelf, *until, None);
+                    }
+                }
                 if *until <= now {
                     over.push(id.clone());
                 }
@@ -170,10 +201,18 @@ impl Clients {
         for id in over {
             if let Some(Slot::Kept { session, .. }) = slots.by_id.remove(&id) {
                 slots.kept -= 1;
+                if session.shelf.lasts() {
+                    book.delete(SESSION, rows::bytes(&id));
+                }
                 ended.sessions.push(*session);
             }
         }
         ended
+    }
+
+    /// A session that was kept when the server ended; its client is not here.
+    pub(super) fn found(&self, id: Arc<str>, session: Resumable, until: Instant, will: Option<(Message, Instant)>) {
+        self.lock().keep(id, Box::new(session), until, will);
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots> {
@@ -182,10 +221,22 @@ impl Clients {
 }
 
 impl Slots {
-    fn next(&mut self) -> u64 {
-        self.last += 1;
-        self.last
+    fn keep(&mut self, id: Arc<str>, session: Box<Resumable>, until: Instant, will: Option<(Message, Instant)>) {
+        self.kept += 1;
+        self.by_id.insert(id, Slot::Kept { session, until, will });
     }
+}
+
+fn put(book: &Book, id: &str, shelf: &Shelf, until: Instant, will: Option<&(Message, Instant)>) {
+    let clock = Clock::now();
+    let row = rows::Session {
+        number: shelf.number,
+        expiry: 0,
+        until: Some(clock.time(until)),
+        will: will.map(|(message, _)| Letter::of(message, clock)),
+        will_at: will.map_or(0, |(_, at)| clock.time(*at)),
+    };
+    book.put(SESSION, rows::bytes(id), &row);
 }
 
 fn seconds(count: u32) -> Duration {

@@ -1,45 +1,87 @@
 //! One client's place at the broker, made when it first subscribes and kept with its session; it leaves the tree with it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::mailbox::{Mailbox, Next, Overrun};
 use super::retained::Cursor;
+use super::rows::{self, SUBSCRIPTION, Subscription};
+use super::shelf::{Guard, Shelf};
 use super::tree::{Options, Subscriber};
 use super::{Broker, filter};
 use crate::message::Delivered;
 
 pub(crate) struct Link {
     broker: Arc<Broker>,
-    /// The client's number, by which it knows its own messages.
-    number: u64,
+    shelf: Arc<Shelf>,
     mailbox: Arc<Mailbox>,
-    filters: HashSet<Arc<str>>,
+    /// Each with its row, where the session lasts.
+    filters: HashMap<Arc<str>, Option<Guard>>,
 }
 
 impl Link {
-    pub(crate) fn open(broker: Arc<Broker>, number: u64) -> Link {
-        let mailbox = Arc::new(Mailbox::new(broker.budget.clone()));
-        Link { broker, number, mailbox, filters: HashSet::new() }
+    pub(crate) fn open(broker: Arc<Broker>, shelf: Arc<Shelf>) -> Link {
+        let mailbox = Arc::new(Mailbox::new(broker.budget.clone(), Some(shelf.clone())));
+        Link { broker, shelf, mailbox, filters: HashMap::new() }
+    }
+
+    /// That of a session whose subscriptions were kept; its client is not here.
+    pub(super) fn found(broker: Arc<Broker>, shelf: Arc<Shelf>, kept: Vec<(u64, Subscription)>) -> Link {
+        let mut link = Link::open(broker, shelf);
+        link.disconnect();
+        for (number, subscription) in kept {
+            let filter = rows::shared(&subscription.filter);
+            link.enter(&filter, subscription.options());
+            let row = link.row(number);
+            link.filters.insert(filter, Some(row));
+        }
+        link
+    }
+
+    pub(super) fn filters(&self) -> impl Iterator<Item = Arc<str>> {
+        self.filters.keys().cloned()
+    }
+
+    /// What waits for its client, from before.
+    pub(super) fn waits(&self, delivered: Delivered) {
+        self.mailbox.found(delivered);
+    }
+
+    fn enter(&self, filter: &Arc<str>, options: Options) {
+        let subscriber = Subscriber { mailbox: self.mailbox.clone(), options };
+        self.broker.tree_mut().insert(filter, self.shelf.number, subscriber);
+    }
+
+    fn row(&self, number: u64) -> Guard {
+        Guard::new(&self.shelf.book, SUBSCRIPTION, rows::key_of(self.shelf.number, number))
     }
 
     /// Subscribes, or changes the options; shows what is retained if `retained`.
     pub(crate) fn subscribe(&mut self, filter: &Arc<str>, options: Options, retained: bool) {
-        let subscriber = Subscriber { mailbox: self.mailbox.clone(), options };
-        self.broker.tree_mut().insert(filter, self.number, subscriber);
+        self.enter(filter, options);
         // After that: what is retained from now on comes by the subscription itself.
         if retained {
             let cursor = self.broker.retained().cursor(filter.clone());
             self.mailbox.show(cursor, options);
         }
-        self.filters.insert(filter.clone());
+        let lasts = self.shelf.lasts();
+        let row = self.filters.remove(filter).flatten();
+        let row = row.or_else(|| lasts.then(|| self.row(self.shelf.book.number())));
+        if let Some(row) = row.as_ref().filter(|_| lasts) {
+            row.put(&Subscription::of(filter, options));
+            self.shelf.hurry();
+        }
+        self.filters.insert(filter.clone(), row);
     }
 
     pub(crate) fn unsubscribe(&mut self, filter: &str) {
-        if self.filters.remove(filter) {
-            self.broker.tree_mut().remove(filter, self.number);
+        if let Some(row) = self.filters.remove(filter) {
+            if row.is_some() {
+                self.shelf.hurry();
+            }
+            self.broker.tree_mut().remove(filter, self.shelf.number);
             self.mailbox.hide(filter);
             if filter::shared(filter).is_some() {
                 self.broker.hand_on(self.mailbox.give_back(filter));
@@ -94,8 +136,8 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        for filter in &self.filters {
-            self.broker.tree_mut().remove(filter, self.number);
+        for filter in self.filters.keys() {
+            self.broker.tree_mut().remove(filter, self.shelf.number);
         }
         self.broker.hand_on(self.mailbox.disconnect());
         self.mailbox.close();

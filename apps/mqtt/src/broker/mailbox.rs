@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::retained::Cursor;
+use super::shelf::Shelf;
 use super::tree::Options;
 use crate::message::{Delivered, Message};
 use crate::packet::Qos;
@@ -28,6 +29,21 @@ pub(super) struct Budget {
     bytes: AtomicUsize,
 }
 
+impl Budget {
+    pub(super) fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    pub(super) fn sub(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// What one may have of a bound of its own.
+    pub(super) fn most(&self, own: usize) -> usize {
+        if self.bytes.load(Ordering::Acquire) < ALL_BYTES_MAX { own } else { BYTES_SCARCE }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     inner: Mutex<Inner>,
@@ -35,6 +51,7 @@ pub(super) struct Mailbox {
     /// Of the queue, as `Inner` has them: read without the lock by those who may choose.
     bytes: AtomicUsize,
     connected: AtomicBool,
+    shelf: Option<Arc<Shelf>>,
 }
 
 #[derive(Debug, Default)]
@@ -71,8 +88,25 @@ pub(super) enum Next {
 }
 
 impl Mailbox {
-    pub(super) fn new(budget: Arc<Budget>) -> Mailbox {
-        Mailbox { budget, connected: AtomicBool::new(true), ..Mailbox::default() }
+    pub(super) fn new(budget: Arc<Budget>, shelf: Option<Arc<Shelf>>) -> Mailbox {
+        Mailbox { budget, connected: AtomicBool::new(true), shelf, ..Mailbox::default() }
+    }
+
+    /// Notes in the book what outlives the server. True: it must be on the disk before its publisher hears of it.
+    pub(super) fn keep(&self, delivered: &mut Delivered) -> bool {
+        let lasting = self.shelf.as_ref().filter(|shelf| delivered.qos != Qos::Zero && shelf.lasts());
+        if let Some(shelf) = lasting {
+            shelf.keep(delivered);
+        }
+        lasting.is_some()
+    }
+
+    /// One that was kept.
+    pub(super) fn found(&self, delivered: Delivered) {
+        let mut inner = self.lock();
+        let bytes = delivered.message.size() + PLACE_BYTES;
+        inner.queue.push_back(delivered);
+        self.count(&mut inner, bytes);
     }
 
     pub(super) fn push(&self, delivered: Delivered) {
@@ -196,23 +230,22 @@ impl Mailbox {
     }
 
     fn most(&self, qos: Qos) -> usize {
-        match (qos, self.budget.bytes.load(Ordering::Acquire) < ALL_BYTES_MAX) {
-            (_, false) => BYTES_SCARCE,
-            (Qos::Zero, true) => BYTES_QOS_0,
-            (Qos::One | Qos::Two, true) => BYTES_MAX,
-        }
+        self.budget.most(match qos {
+            Qos::Zero => BYTES_QOS_0,
+            Qos::One | Qos::Two => BYTES_MAX,
+        })
     }
 
     fn count(&self, inner: &mut Inner, bytes: usize) {
         inner.bytes += bytes;
         self.bytes.store(inner.bytes, Ordering::Release);
-        self.budget.bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.budget.add(bytes);
     }
 
     fn discount(&self, inner: &mut Inner, bytes: usize) {
         inner.bytes -= bytes;
         self.bytes.store(inner.bytes, Ordering::Release);
-        self.budget.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        self.budget.sub(bytes);
     }
 
     fn clear(&self, inner: &mut Inner, state: State) {
@@ -241,9 +274,16 @@ mod tests {
 
     fn delivered(qos: Qos, payload: usize, share: Option<&str>) -> Delivered {
         let payload = Bytes::from(vec![0; payload]);
-        let message =
-            Arc::new(Message { topic: "t".into(), payload, qos, retain: false, properties: None, expires: None });
-        Delivered { message, qos, retain: false, ids: Vec::new(), share: share.map(Into::into), left: None }
+        let message = Arc::new(Message {
+            topic: "t".into(),
+            payload,
+            qos,
+            retain: false,
+            properties: None,
+            expires: None,
+            lasting: Default::default(),
+        });
+        Delivered { message, qos, retain: false, ids: Vec::new(), share: share.map(Into::into), left: None, row: None }
     }
 
     fn count(mailbox: &Mailbox) -> usize {
@@ -257,7 +297,7 @@ mod tests {
 
     #[test]
     fn qos_0_is_dropped_at_its_bound_and_leaves_room_for_the_others() {
-        let mailbox = Mailbox::new(Arc::default());
+        let mailbox = Mailbox::new(Arc::default(), None);
         for _ in 0..20 {
             mailbox.push(delivered(Qos::Zero, 1 << 20, None));
         }
@@ -268,7 +308,7 @@ mod tests {
 
     #[test]
     fn con_11_a_client_that_takes_nothing_loses_its_session_and_is_told() {
-        let mailbox = Mailbox::new(Arc::default());
+        let mailbox = Mailbox::new(Arc::default(), None);
         for _ in 0..17 {
             mailbox.push(delivered(Qos::One, 1 << 20, None));
         }
@@ -280,7 +320,7 @@ mod tests {
 
     #[test]
     fn con_11_without_a_connection_qos_0_is_not_kept_and_what_is_shared_goes_to_others() {
-        let mailbox = Mailbox::new(Arc::default());
+        let mailbox = Mailbox::new(Arc::default(), None);
         for (qos, share) in [(Qos::Zero, None), (Qos::One, Some("$share/g/t")), (Qos::Two, None)] {
             mailbox.push(delivered(qos, 10, share));
         }
@@ -294,7 +334,7 @@ mod tests {
     fn where_much_waits_for_all_each_has_little() {
         let budget = Arc::new(Budget::default());
         budget.bytes.store(ALL_BYTES_MAX, Ordering::Release);
-        let mailbox = Mailbox::new(budget);
+        let mailbox = Mailbox::new(budget, None);
         mailbox.push(delivered(Qos::Zero, BYTES_SCARCE, None));
         assert!(!mailbox.is_overrun());
         mailbox.push(delivered(Qos::One, BYTES_SCARCE, None));

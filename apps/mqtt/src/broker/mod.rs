@@ -5,26 +5,37 @@
 //! QoS and the identifiers of all (section 3.3.4 of the standard allows either); one that comes by a shared subscription is a copy of
 //! its own.
 
+mod book;
 mod clients;
 pub(crate) mod filter;
 mod link;
+mod load;
 mod mailbox;
 mod retained;
+mod rows;
+mod shelf;
 mod tree;
+mod unreleased;
 
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 use std::time::Instant;
 
+pub(crate) use book::{Book, Durable};
 pub(crate) use clients::Resumable;
 use clients::{Clients, Ended};
 pub(crate) use link::Link;
 pub(crate) use mailbox::Overrun;
+pub(crate) use shelf::{Lasting, Row, Shelf};
 pub(crate) use tree::{LEVELS_MAX, Options};
+pub(crate) use unreleased::Unreleased;
 
 use crate::message::{Delivered, Message};
 use mailbox::{Budget, Mailbox};
 use retained::Retained;
 use tree::{Subscribers, Tree};
+
+/// What the broker keeps in the store.
+pub(crate) const TABLES: &[kvs::Table] = rows::TABLES;
 
 /// The publisher of wills.
 const NOBODY: u64 = 0;
@@ -35,6 +46,7 @@ pub(crate) struct Broker {
     retained: Mutex<Retained>,
     budget: Arc<Budget>,
     clients: Clients,
+    pub(crate) book: Arc<Book>,
 }
 
 /// One client's share of a message.
@@ -45,17 +57,28 @@ struct Share {
 }
 
 impl Broker {
-    /// Publishes for the client that `publisher` numbers.
-    pub(crate) fn publish(&self, mut message: Message, publisher: u64, now: Instant) {
+    /// Publishes for the client that `publisher` numbers. True: something of it must be on the disk before its publisher hears of it.
+    pub(crate) fn publish(&self, mut message: Message, publisher: u64, now: Instant) -> bool {
         message.arrive(now);
         let message = Arc::new(message);
         // Before it is matched: who subscribes meanwhile gets it either way.
-        if message.retain {
-            self.retained().keep(&message);
-        }
-        for Share { mailbox, delivered, .. } in self.shares(&message, publisher) {
+        let mut lasts = message.retain && self.retained().keep(&message);
+        for Share { mailbox, mut delivered, .. } in self.shares(&message, publisher) {
+            lasts |= mailbox.keep(&mut delivered);
             mailbox.push(delivered);
         }
+        lasts
+    }
+
+    /// For a session that begins.
+    pub(crate) fn unreleased(&self, shelf: Arc<Shelf>) -> Unreleased {
+        Unreleased::new(self.budget.clone(), shelf)
+    }
+
+    /// What a client is known by that has no session.
+    #[cfg(any(test, feature = "hostile"))]
+    pub(crate) fn shelf(&self, number: u64) -> Arc<Shelf> {
+        Arc::new(Shelf::new(number, self.book.clone()))
     }
 
     fn shares(&self, message: &Arc<Message>, publisher: u64) -> Vec<Share> {
@@ -75,22 +98,25 @@ impl Broker {
 
     /// Gives what one client had by a shared subscription to another of its group, if there is one.
     fn hand_on(&self, unfinished: Vec<Delivered>) {
-        for Delivered { message, share, .. } in unfinished {
+        for Delivered { message, share, row: _row, .. } in unfinished {
             let tree = self.tree.read().unwrap_or_else(|broken| broken.into_inner());
             let group = share.as_deref().and_then(|filter| tree.group(filter));
             let chosen = group.and_then(|group| group.choose(&message));
             let chosen = chosen.map(|heir| (heir.mailbox.clone(), heir.options));
             drop(tree);
             if let Some((mailbox, options)) = chosen {
-                mailbox.push(options.copy(&message, share));
+                let mut copy = options.copy(&message, share);
+                mailbox.keep(&mut copy);
+                mailbox.push(copy);
             }
         }
     }
 
     /// Ends sessions that have expired, publishes wills that are due (CON-11), forgets what is retained and over.
     pub(crate) fn sweep(&self, now: Instant) {
-        self.finish(self.clients.sweep(now));
+        self.finish(self.clients.sweep(&self.book, now));
         self.retained().sweep(now);
+        self.book.settle();
     }
 
     fn finish(&self, ended: Ended) {
@@ -100,6 +126,12 @@ impl Broker {
         for will in ended.wills {
             self.publish_will(will);
         }
+    }
+
+    /// The server goes down: sessions have not ended.
+    pub(crate) fn close(&self) {
+        self.retained().settle();
+        self.book.close();
     }
 
     fn publish_will(&self, will: Message) {
@@ -155,6 +187,7 @@ impl Options {
             ids: self.id.into_iter().collect(),
             share,
             left: None,
+            row: None,
         }
     }
 }

@@ -1,12 +1,16 @@
 //! Retained messages of the free topics (section 3.3.1.3), in the order of their topics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::book::Book;
 use super::filter;
+use super::rows::{self, Clock, Letter, RETAINED};
+use super::shelf::Guard;
 use crate::message::Message;
+use crate::packet::Qos;
 
 /// Topics with a retained message; beyond, further topics retain nothing.
 const TOPICS_MAX: usize = 100_000;
@@ -17,7 +21,7 @@ const STEP: usize = 1024;
 /// Messages found in one go.
 const FOUND_MAX: usize = 64;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Retained {
     kept: BTreeMap<Arc<str>, Kept>,
     bytes: usize,
@@ -25,12 +29,15 @@ pub(super) struct Retained {
     last: u64,
     /// Where the search for expired ones goes on.
     swept: Option<Arc<str>>,
+    /// Topics whose rows are older than they are: QoS 0 is kept with the next sweep, the last one of each topic.
+    late: HashSet<Arc<str>>,
+    book: Arc<Book>,
 }
 
-#[derive(Debug)]
 struct Kept {
     message: Arc<Message>,
     number: u64,
+    row: Guard,
 }
 
 /// Where a reader of what a filter names is. It sees what was kept before it began: what came later, it gets as it comes.
@@ -48,24 +55,66 @@ impl Cursor {
 }
 
 impl Retained {
-    /// Replaces what is kept on the topic; an empty payload only takes it away ([MQTT-3.3.1-6]).
-    pub(super) fn keep(&mut self, message: &Arc<Message>) {
-        self.remove(&message.topic);
-        let full = self.kept.len() >= TOPICS_MAX || self.bytes + message.size() > BYTES_MAX;
-        if message.payload.is_empty() {
-            return;
-        }
-        if full {
-            return tracing::debug!("as many retained messages as there may be: one is not kept");
-        }
-        self.bytes += message.size();
-        self.last += 1;
-        self.kept.insert(message.topic.clone(), Kept { message: message.clone(), number: self.last });
+    pub(super) fn new(book: Arc<Book>) -> Retained {
+        Retained { book, ..Retained::default() }
     }
 
-    fn remove(&mut self, topic: &str) {
-        if let Some(old) = self.kept.remove(topic) {
-            self.bytes -= old.message.size();
+    /// Replaces what is kept on the topic; an empty payload only takes it away ([MQTT-3.3.1-6]). True: a row was written or erased that its
+    /// publisher has to wait for.
+    pub(super) fn keep(&mut self, message: &Arc<Message>) -> bool {
+        let old = self.remove(&message.topic);
+        let waits = message.qos != Qos::Zero && self.book.keeps();
+        let full = self.kept.len() >= TOPICS_MAX || self.bytes + message.size() > BYTES_MAX;
+        if message.payload.is_empty() {
+            return waits && old.is_some();
+        }
+        if full {
+            tracing::debug!("as many retained messages as there may be: one is not kept");
+            return waits && old.is_some();
+        }
+        let row = old.unwrap_or_else(|| self.row(self.book.number()));
+        if waits {
+            row.put(&Letter::of(message, Clock::now()));
+        } else if self.book.keeps() {
+            self.late.insert(message.topic.clone());
+        }
+        self.insert(message.clone(), row);
+        waits
+    }
+
+    /// One that was kept when the server ended.
+    pub(super) fn found(&mut self, number: u64, message: Message) {
+        let row = self.row(number);
+        self.insert(Arc::new(message), row);
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.kept.len()
+    }
+
+    fn row(&self, number: u64) -> Guard {
+        Guard::new(&self.book, RETAINED, rows::key(number))
+    }
+
+    fn insert(&mut self, message: Arc<Message>, row: Guard) {
+        self.bytes += message.size();
+        self.last += 1;
+        self.kept.insert(message.topic.clone(), Kept { message, number: self.last, row });
+    }
+
+    fn remove(&mut self, topic: &str) -> Option<Guard> {
+        let old = self.kept.remove(topic)?;
+        self.bytes -= old.message.size();
+        Some(old.row)
+    }
+
+    /// Brings the rows up to date.
+    pub(super) fn settle(&mut self) {
+        let clock = Clock::now();
+        for topic in std::mem::take(&mut self.late) {
+            if let Some(kept) = self.kept.get(&topic) {
+                kept.row.put(&Letter::of(&kept.message, clock));
+            }
         }
     }
 
@@ -108,6 +157,7 @@ impl Retained {
         let over: Vec<Arc<str>> =
             part.into_iter().filter(|(_, kept)| kept.message.is_over(now)).map(|(topic, _)| topic.clone()).collect();
         self.swept = swept;
+        self.settle();
         for topic in over {
             self.remove(&topic);
         }
@@ -132,7 +182,15 @@ mod tests {
 
     fn message(topic: &str, payload: &'static str) -> Arc<Message> {
         let payload = Bytes::from_static(payload.as_bytes());
-        Arc::new(Message { topic: topic.into(), payload, qos: Qos::One, retain: true, properties: None, expires: None })
+        Arc::new(Message {
+            topic: topic.into(),
+            payload,
+            qos: Qos::One,
+            retain: true,
+            properties: None,
+            expires: None,
+            lasting: Default::default(),
+        })
     }
 
     fn all(retained: &Retained, cursor: &mut Cursor, now: Instant) -> Vec<String> {

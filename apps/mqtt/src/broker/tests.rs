@@ -12,13 +12,23 @@ use crate::packet::Qos;
 use crate::session::Kept;
 use crate::signal::Signal;
 
+mod lasting;
+
 fn options(qos: Qos) -> Options {
     Options { qos, no_local: false, as_published: false, id: None }
 }
 
 fn message(topic: &str, payload: &str, qos: Qos) -> Message {
     let payload = Bytes::copy_from_slice(payload.as_bytes());
-    Message { topic: topic.into(), payload, qos, retain: false, properties: None, expires: None }
+    Message {
+        topic: topic.into(),
+        payload,
+        qos,
+        retain: false,
+        properties: None,
+        expires: None,
+        lasting: Default::default(),
+    }
 }
 
 fn retained(topic: &str, payload: &str) -> Message {
@@ -53,7 +63,7 @@ struct World {
 
 impl World {
     fn link(&self, number: u64, filters: &[&str]) -> Link {
-        let mut link = Link::open(self.broker.clone(), number);
+        let mut link = Link::open(self.broker.clone(), self.broker.shelf(number));
         for filter in filters {
             link.subscribe(&(*filter).into(), options(Qos::Two), true);
         }
@@ -193,14 +203,16 @@ fn a_link_that_goes_leaves_nothing_behind() {
 
 fn claim(world: &World, id: &str, clean: bool) -> clients::Claim {
     let mut cx = Context::from_waker(Waker::noop());
-    match world.broker.poll_claim(&id.into(), clean, &Arc::new(Signal::default()), &mut cx) {
+    match world.broker.poll_claim(&id.into(), clean, 0, &Arc::new(Signal::default()), &mut cx) {
         Poll::Ready(claim) => claim,
         Poll::Pending => panic!("{id} is taken"),
     }
 }
 
 fn release(world: &World, id: &str, link: Option<Link>, expiry: u32, will: Option<u32>) {
-    let session = Box::new(Resumable { kept: Kept::default(), link, number: 1 });
+    let shelf = world.broker.shelf(1);
+    let session =
+        Box::new(Resumable { kept: Kept::default(), link, unreleased: world.broker.unreleased(shelf.clone()), shelf });
     let will = will.map(|delay| Will { message: message("will", id, Qos::One), delay });
     world.broker.release(&id.into(), Some(session), expiry, will);
 }

@@ -9,12 +9,13 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 use chat::Port;
 use chat::door::{self, Gone};
+use kvs::Ticket;
 use tokio::time::{Duration, Instant, Sleep, sleep_until, timeout};
 
 use super::Stream;
 use super::socket::Socket;
-use crate::broker::{Broker, Link, Overrun, Resumable};
-use crate::message::Will;
+use crate::broker::{Broker, Link, Overrun, Resumable, Shelf, Unreleased};
+use crate::message::{Message, Will};
 use crate::packet::{self, Incoming, Next, reason};
 use crate::session::greet::SESSION_EXPIRY_MAX;
 use crate::session::{Ask, End, Session, Taken, Todo};
@@ -45,7 +46,10 @@ pub(super) struct Live<S> {
     heard: Instant,
     keep_alive: u16,
     shared: Arc<Shared>,
+    /// To be written first: the beginning, or what waits for the disk.
     first: Option<Box<Todo>>,
+    /// Nothing is written or read before the store is durable so far.
+    gate: Option<Ticket>,
 }
 
 struct Held {
@@ -57,9 +61,10 @@ struct Held {
 /// What a plain client or a service has beside its packets (TOPIC-13).
 pub(super) struct Free {
     pub(super) id: Arc<str>,
-    pub(super) number: u64,
+    pub(super) shelf: Arc<Shelf>,
     pub(super) resumed: Option<Box<Resumable>>,
     pub(super) link: Option<Link>,
+    pub(super) unreleased: Unreleased,
     pub(super) will: Option<Box<Will>>,
     /// Seconds that the session is kept after the connection.
     pub(super) expiry: u32,
@@ -92,6 +97,7 @@ impl<S: Stream> Live<S> {
             keep_alive,
             shared,
             first: Some(Box::new(todo)),
+            gate: None,
         }
     }
 
@@ -110,6 +116,9 @@ impl<S: Stream> Live<S> {
     }
 
     fn poll(&mut self, alarm: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<End> {
+        if self.waits_for_disk(cx) {
+            return Poll::Pending;
+        }
         let mut todo = self.first.take().map_or_else(Todo::default, |first| *first);
         self.seat.signal.listen(cx.waker());
         let was_flushed = self.socket.is_flushed();
@@ -117,6 +126,13 @@ impl<S: Stream> Live<S> {
         // After what the client has said: its good-bye may be among it.
         self.check_signal(&mut todo);
         self.check_alarm(alarm, busy, &mut todo, cx);
+        if self.free.as_ref().is_some_and(|free| free.shelf.has_to_wait()) {
+            self.gate = Some(self.shared.broker.book.write());
+            if self.waits_for_disk(cx) {
+                self.first = Some(Box::new(todo));
+                return Poll::Pending;
+            }
+        }
         match self.socket.poll_write(&mut todo.bytes, cx) {
             Poll::Ready(Err(_)) => Poll::Ready(todo.end.unwrap_or(End::Broken)),
             Poll::Ready(Ok(())) if !was_flushed => {
@@ -126,6 +142,15 @@ impl<S: Stream> Live<S> {
             }
             Poll::Ready(Ok(())) | Poll::Pending => todo.end.map_or(Poll::Pending, Poll::Ready),
         }
+    }
+
+    /// CON-11: what is kept is acknowledged when it is on the disk. The rest waits with it, so that the order stays.
+    fn waits_for_disk(&mut self, cx: &mut Context<'_>) -> bool {
+        let waits = self.gate.is_some_and(|ticket| self.shared.broker.book.poll_durable(ticket, cx).is_pending());
+        if !waits {
+            self.gate = None;
+        }
+        waits
     }
 
     fn check_signal(&self, todo: &mut Todo) {
@@ -259,7 +284,7 @@ impl<S: Stream> Live<S> {
         self.asks.append(&mut todo.asks);
         let mut asks = std::mem::take(&mut self.asks);
         while let Some(ask) = asks.pop_front() {
-            if let Some(ask) = self.ask_one(ask) {
+            if let Some(ask) = self.ask_one(ask, todo) {
                 asks.push_front(ask);
                 self.asks = asks;
                 return false;
@@ -269,17 +294,23 @@ impl<S: Stream> Live<S> {
     }
 
     /// Gives back what the chat is too busy to take; the broker takes everything.
-    fn ask_one(&mut self, ask: Ask) -> Option<Ask> {
+    fn ask_one(&mut self, ask: Ask, todo: &mut Todo) -> Option<Ask> {
         match (ask, &mut self.free) {
             (ask @ (Ask::Request { .. } | Ask::Confirm(_) | Ask::MayReceive { .. }), _) => match &self.chat {
                 Some((chat, _)) => ask_chat(chat, &ask).is_err().then_some(ask),
                 None => None,
             },
             (ask, Some(free)) => {
-                free.ask(ask, &self.shared.broker);
+                if let Err(Overrun) = free.ask(ask, &self.shared.broker) {
+                    self.session.close(reason::QUOTA_EXCEEDED, End::Broken, todo);
+                }
                 None
             }
-            (Ask::Publish(_) | Ask::Subscribe { .. } | Ask::Unsubscribe { .. }, None) => None,
+            // Who has no free topics asks none of these.
+            (
+                Ask::Publish(_) | Ask::Hold { .. } | Ask::Release(_) | Ask::Subscribe { .. } | Ask::Unsubscribe { .. },
+                None,
+            ) => None,
         }
     }
 
@@ -313,11 +344,19 @@ impl<S: Stream> Live<S> {
 }
 
 impl Free {
-    fn ask(&mut self, ask: Ask, broker: &Arc<Broker>) {
+    fn ask(&mut self, ask: Ask, broker: &Arc<Broker>) -> Result<(), Overrun> {
         match ask {
-            Ask::Publish(message) => broker.publish(*message, self.number, Instant::now().into_std()),
+            Ask::Publish(message) => self.publish(*message, broker),
+            Ask::Hold { id, message } => return self.unreleased.keep(id, message),
+            Ask::Release(id) => {
+                if let Some(pending) = self.unreleased.take(id) {
+                    let (message, row) = pending.into_parts();
+                    self.publish(*message, broker);
+                    drop(row);
+                }
+            }
             Ask::Subscribe { filter, options, retained } => {
-                let link = self.link.get_or_insert_with(|| Link::open(broker.clone(), self.number));
+                let link = self.link.get_or_insert_with(|| Link::open(broker.clone(), self.shelf.clone()));
                 link.subscribe(&filter, options, retained);
             }
             Ask::Unsubscribe { filter } => {
@@ -328,6 +367,13 @@ impl Free {
             // The chat's.
             Ask::Request { .. } | Ask::Confirm(_) | Ask::MayReceive { .. } => (),
         }
+        Ok(())
+    }
+
+    fn publish(&self, message: Message, broker: &Broker) {
+        if broker.publish(message, self.shelf.number(), Instant::now().into_std()) {
+            self.shelf.hurry();
+        }
     }
 }
 
@@ -337,7 +383,9 @@ fn ask_chat(chat: &door::Session, ask: &Ask) -> Result<(), door::Busy> {
         Ask::Confirm(delivery) => chat.confirm(*delivery),
         Ask::MayReceive { ask, topic } => chat.may_receive(*ask, topic.clone()),
         // The broker's.
-        Ask::Publish(_) | Ask::Subscribe { .. } | Ask::Unsubscribe { .. } => Ok(()),
+        Ask::Publish(_) | Ask::Hold { .. } | Ask::Release(_) | Ask::Subscribe { .. } | Ask::Unsubscribe { .. } => {
+            Ok(())
+        }
     }
 }
 
@@ -348,6 +396,7 @@ fn release(free: Free, session: Session, end: End, shared: &Shared) {
         End::Broken | End::Dismissed => free.will.map(|will| *will),
     };
     let expiry = session.expiry_said().unwrap_or(free.expiry).min(SESSION_EXPIRY_MAX);
-    let kept = session.into_kept().map(|kept| Box::new(Resumable { kept, link: free.link, number: free.number }));
-    shared.broker.release(&free.id, kept, expiry, will);
+    let Free { id, shelf, link, unreleased, .. } = free;
+    let kept = session.into_kept().map(|kept| Box::new(Resumable { kept, link, unreleased, shelf }));
+    shared.broker.release(&id, kept, expiry, will);
 }

@@ -35,10 +35,10 @@ pub(super) async fn open<S: Stream>(
         Ok(read) => read?,
         Err(bad) => return refuse(socket, bad).await,
     };
-    let version = connect.version;
+    let told = Told::of(&connect);
     let settings = &shared.settings;
     if certificate.as_ref().is_some_and(|shown| shared.doorman.is_over(shown)) {
-        return deny(socket, version, reason::BANNED).await;
+        return deny(socket, told, reason::BANNED).await;
     }
     let print = certificate.as_ref().map(|shown| shown.print);
     let greeting = match greet::greet(*connect, certificate, settings, random) {
@@ -48,11 +48,11 @@ pub(super) async fn open<S: Stream>(
             }
             greeting
         }
-        Err(code) => return deny(socket, version, code).await,
+        Err(code) => return deny(socket, told, code).await,
     };
     match enter(greeting, print, shared).await {
         Ok(entered) => Some(entered.welcome(socket, rest, shared)),
-        Err(code) => deny(socket, version, code).await,
+        Err(code) => deny(socket, told, code).await,
     }
 }
 
@@ -83,17 +83,40 @@ async fn connect<S: Stream>(
 async fn refuse<S: Stream>(socket: Socket<S>, bad: BadConnect) -> Option<Live<S>> {
     match bad {
         BadConnect::Alien | BadConnect::Bad(Version::V4, _) => None,
-        BadConnect::Bad(version, Bad(code)) => deny(socket, version, code).await,
-        BadConnect::Level(version) => deny(socket, version, reason::UNSUPPORTED_VERSION).await,
+        BadConnect::Bad(version, Bad(code)) => deny(socket, Told::any(version), code).await,
+        BadConnect::Level(version) => deny(socket, Told::any(version), reason::UNSUPPORTED_VERSION).await,
     }
 }
 
-/// CONNACK with a reason, then the end.
-async fn deny<S: Stream>(mut socket: Socket<S>, version: Version, code: u8) -> Option<Live<S>> {
+/// How a client can be told that it is refused.
+#[derive(Clone, Copy)]
+struct Told {
+    version: Version,
+    /// Bytes of a packet that it takes.
+    packet_max: usize,
+}
+
+impl Told {
+    fn of(connect: &Connect) -> Told {
+        let said = connect.properties.as_ref().and_then(|known| known.max_packet_size);
+        Told { version: connect.version, packet_max: said.map_or(usize::MAX, |bytes| bytes as usize) }
+    }
+
+    fn any(version: Version) -> Told {
+        Told { version, packet_max: usize::MAX }
+    }
+}
+
+/// CONNACK with a reason, in words too if the client takes so much ([MQTT-3.2.2-19]), then the end.
+async fn deny<S: Stream>(mut socket: Socket<S>, told: Told, code: u8) -> Option<Live<S>> {
     let mut bytes = BytesMut::new();
-    let known =
+    let words =
         ConnAckProperties { reason_string: Some(reason::text(code).to_owned()), ..ConnAckProperties::default() };
-    write::connack(&mut bytes, version, false, code, Some(known));
+    write::connack(&mut bytes, told.version, false, code, Some(words));
+    if bytes.len() > told.packet_max {
+        bytes.clear();
+        write::connack(&mut bytes, told.version, false, code, Some(ConnAckProperties::default()));
+    }
     let said = async {
         let _ = poll_fn(|cx| socket.poll_write(&mut bytes, cx)).await;
         let _ = poll_fn(|cx| socket.poll_shutdown(cx)).await;
@@ -149,10 +172,13 @@ async fn welcomed(port: &Port) -> Result<Vec<Out>, u8> {
 
 async fn claim(greeting: &mut Greeting, seat: &Seat, shared: &Arc<Shared>) -> Free {
     let broker = &shared.broker;
-    let claim = poll_fn(|cx| broker.poll_claim(&greeting.client_id, greeting.clean_start, &seat.signal, cx)).await;
+    let claim =
+        poll_fn(|cx| broker.poll_claim(&greeting.client_id, greeting.clean_start, greeting.expiry, &seat.signal, cx))
+            .await;
     Free {
         id: greeting.client_id.clone(),
-        number: claim.number,
+        unreleased: broker.unreleased(claim.shelf.clone()),
+        shelf: claim.shelf,
         resumed: claim.resumed,
         link: None,
         will: greeting.will.take(),
@@ -171,6 +197,7 @@ impl Entered {
         if let (Some(resumed), Some(free)) = (resumed, &mut free) {
             session.resume(resumed.kept, Instant::now(), &mut todo);
             free.link = resumed.link;
+            free.unreleased = resumed.unreleased;
             if let Some(link) = &free.link {
                 link.connect();
             }

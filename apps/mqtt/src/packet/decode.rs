@@ -9,7 +9,7 @@ use super::connect::{self, BadConnect};
 use super::frame::{self, Frame, Front};
 use super::property::{self, Found, Place};
 use super::reader::Reader;
-use super::{Asked, Bad, Incoming, Publish, Qos, Subscribe, Version, write};
+use super::{Asked, Bad, Incoming, Publish, Qos, Subscribe, Version, reason, write};
 
 /// What the front of a buffer holds.
 #[derive(Debug)]
@@ -46,10 +46,10 @@ fn decode(packet: BytesMut, frame: Frame, version: Version) -> Result<Incoming, 
     let body = packet.get(frame.header..).unwrap_or_default();
     match frame.kind {
         frame::PUBLISH => publish(packet, frame, version),
-        frame::PUBACK => Ok(Incoming::PubAck { id: ack(body, version)?.0 }),
-        frame::PUBREC => ack(body, version).map(|(id, reason)| Incoming::PubRec { id, reason }),
-        frame::PUBREL => Ok(Incoming::PubRel { id: ack(body, version)?.0 }),
-        frame::PUBCOMP => Ok(Incoming::PubComp { id: ack(body, version)?.0 }),
+        frame::PUBACK => Ok(Incoming::PubAck { id: ack(body, version, &reason::OF_PUBLISH)?.0 }),
+        frame::PUBREC => ack(body, version, &reason::OF_PUBLISH).map(|(id, reason)| Incoming::PubRec { id, reason }),
+        frame::PUBREL => Ok(Incoming::PubRel { id: ack(body, version, &reason::OF_RELEASE)?.0 }),
+        frame::PUBCOMP => Ok(Incoming::PubComp { id: ack(body, version, &reason::OF_RELEASE)?.0 }),
         frame::SUBSCRIBE => subscribe(body, version),
         frame::UNSUBSCRIBE => unsubscribe(body, version),
         frame::PINGREQ if body.is_empty() => Ok(Incoming::Ping),
@@ -99,8 +99,8 @@ fn check_publish(body: &[u8], qos: Qos, version: Version) -> Result<u16, Bad> {
     Ok(id)
 }
 
-/// PUBACK, PUBREC, PUBREL, PUBCOMP: packet identifier and reason (sections 3.4 to 3.7).
-fn ack(body: &[u8], version: Version) -> Result<(u16, u8), Bad> {
+/// PUBACK, PUBREC, PUBREL, PUBCOMP: packet identifier and reason, one of `reasons` (sections 3.4 to 3.7).
+fn ack(body: &[u8], version: Version, reasons: &[u8]) -> Result<(u16, u8), Bad> {
     let mut reader = Reader::new(body);
     let id = reader.packet_id()?;
     if reader.is_empty() {
@@ -109,11 +109,15 @@ fn ack(body: &[u8], version: Version) -> Result<(u16, u8), Bad> {
     if version == Version::V4 {
         return Err(Bad::MALFORMED);
     }
-    let reason = reader.u8()?;
+    let reason = one_of(reader.u8()?, reasons)?;
     if !reader.is_empty() {
         property::check(reader.section()?, Place::Ack)?;
     }
     if reader.is_empty() { Ok((id, reason)) } else { Err(Bad::MALFORMED) }
+}
+
+fn one_of(reason: u8, reasons: &[u8]) -> Result<u8, Bad> {
+    if reasons.contains(&reason) { Ok(reason) } else { Err(Bad::PROTOCOL) }
 }
 
 fn subscribe(body: &[u8], version: Version) -> Result<Incoming, Bad> {
@@ -146,7 +150,8 @@ fn list(body: &[u8], version: Version, place: Place) -> Result<(u16, Found, &[u8
     Ok((id, found, reader.rest()))
 }
 
-/// At least one filter, each well formed; with options, their reserved bits clear ([MQTT-3.8.3-5]).
+/// At least one filter; with options, their reserved bits clear ([MQTT-3.8.3-5]). One that is none ends a connection of 3.1.1; of 5.0 it is
+/// told by its own code in the answer (0x8F).
 fn check_filters(filters: &[u8], options: bool, version: Version) -> Result<(), Bad> {
     let mut reader = Reader::new(filters);
     if reader.is_empty() {
@@ -154,7 +159,7 @@ fn check_filters(filters: &[u8], options: bool, version: Version) -> Result<(), 
     }
     while !reader.is_empty() {
         let filter = reader.text()?;
-        if !well_formed(filter) {
+        if version == Version::V4 && !well_formed(filter) {
             return Err(Bad::MALFORMED);
         }
         if options {
@@ -240,7 +245,7 @@ fn disconnect(body: &[u8], version: Version) -> Result<Incoming, Bad> {
     if version == Version::V4 {
         return Err(Bad::MALFORMED);
     }
-    let reason = reader.u8()?;
+    let reason = one_of(reader.u8()?, &reason::OF_DISCONNECT)?;
     let found =
         if reader.is_empty() { Found::default() } else { property::check(reader.section()?, Place::Disconnect)? };
     if !reader.is_empty() {

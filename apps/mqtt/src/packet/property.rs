@@ -102,7 +102,8 @@ fn value(id: usize, section: &mut Reader<'_>, found: &mut Found) -> Result<(), B
         },
         // Response topic: a topic name ([MQTT-3.3.2-14]).
         8 => {
-            if section.text()?.contains(['+', '#']) {
+            let topic = section.text()?;
+            if topic.is_empty() || topic.contains(['+', '#']) {
                 return Err(Bad::PROTOCOL);
             }
         }

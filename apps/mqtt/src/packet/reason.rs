@@ -1,7 +1,6 @@
 //! Reason codes of MQTT 5.0 (section 2.4) that this server says or reads.
 
 pub(crate) const SUCCESS: u8 = 0x00;
-pub(crate) const DISCONNECT_WITH_WILL: u8 = 0x04;
 pub(crate) const NO_SUBSCRIPTION: u8 = 0x11;
 pub(crate) const UNSPECIFIED: u8 = 0x80;
 pub(crate) const MALFORMED: u8 = 0x81;
@@ -17,6 +16,7 @@ pub(crate) const SHUTTING_DOWN: u8 = 0x8B;
 pub(crate) const BAD_AUTHENTICATION_METHOD: u8 = 0x8C;
 pub(crate) const KEEP_ALIVE_TIMEOUT: u8 = 0x8D;
 pub(crate) const TAKEN_OVER: u8 = 0x8E;
+pub(crate) const FILTER_INVALID: u8 = 0x8F;
 pub(crate) const ID_NOT_FOUND: u8 = 0x92;
 pub(crate) const RECEIVE_MAXIMUM_EXCEEDED: u8 = 0x93;
 pub(crate) const ALIAS_INVALID: u8 = 0x94;
@@ -29,6 +29,16 @@ pub(crate) const RETAIN_NOT_SUPPORTED: u8 = 0x9A;
 pub(crate) const SHARED_NOT_SUPPORTED: u8 = 0x9E;
 pub(crate) const RATE_EXCEEDED: u8 = 0x9F;
 pub(crate) const TOO_LONG_CONNECTED: u8 = 0xA0;
+
+/// What a client may say in PUBACK and PUBREC.
+pub(crate) const OF_PUBLISH: [u8; 9] = [0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99];
+/// In PUBREL and PUBCOMP.
+pub(crate) const OF_RELEASE: [u8; 2] = [SUCCESS, ID_NOT_FOUND];
+/// In DISCONNECT (section 3.14.2.1); also those that only servers have a use for.
+pub(crate) const OF_DISCONNECT: [u8; 29] = [
+    0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98,
+    0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1, 0xA2,
+];
 
 /// The reason in words, for whoever looks at the client's log (Reason String).
 pub(crate) fn text(code: u8) -> &'static str {
@@ -44,6 +54,7 @@ pub(crate) fn text(code: u8) -> &'static str {
         SHUTTING_DOWN => "the server goes down",
         BAD_AUTHENTICATION_METHOD => "no authentication method is known here",
         KEEP_ALIVE_TIMEOUT => "silent for one and a half times the keep-alive",
+        FILTER_INVALID => "not a topic filter",
         TAKEN_OVER => "another connection has this client id now",
         RECEIVE_MAXIMUM_EXCEEDED => "more without acknowledgement than Receive Maximum",
         ALIAS_INVALID => "a topic alias of 0 or above Topic Alias Maximum",

@@ -174,7 +174,7 @@ fn con_12_malformed_packets_and_protocol_errors_are_told_apart() {
     for (packet, version) in malformed {
         assert_eq!(bad(packet, version), reason::MALFORMED, "{packet:02x?}");
     }
-    let protocol: [(&[u8], Version); 9] = [
+    let protocol: [(&[u8], Version); 14] = [
         (b"\x10\x00", V4),
         (b"\x20\x02\x00\x00", V4),
         (b"\xf0\x00", V5),
@@ -184,6 +184,12 @@ fn con_12_malformed_packets_and_protocol_errors_are_told_apart() {
         (b"\x82\x06\x00\x01\x00\x01a\x03", V4),
         (b"\x30\x03\x00\x00\x00", V5),
         (b"\x82\x09\x00\x01\x02\x0b\x00\x00\x01a\x00", V5),
+        // Reasons that there are not; an empty response topic.
+        (b"\x40\x03\x00\x01\x92", V5),
+        (b"\x62\x03\x00\x01\x10", V5),
+        (b"\x70\x03\x00\x01\x80", V5),
+        (b"\xe0\x01\x03", V5),
+        (b"\x30\x07\x00\x01t\x03\x08\x00\x00", V5),
     ];
     for (packet, version) in protocol {
         assert_eq!(bad(packet, version), reason::PROTOCOL_ERROR, "{packet:02x?}");

@@ -8,7 +8,7 @@ use rumqttd::protocol::RetainForwardRule;
 
 use super::outflow::{Outflow, Parcel};
 use super::{Ask, Session, Todo};
-use crate::broker::{LEVELS_MAX, Options, filter};
+use crate::broker::{LEVELS_MAX, Options, Row, filter};
 use crate::message::Delivered;
 use crate::packet::{Asked, reason};
 
@@ -30,6 +30,16 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
+    /// Of a session that an earlier run of the server has left: its filters, and QoS 2 that its client has not released.
+    pub(crate) fn found(filters: impl Iterator<Item = Arc<str>>, received: Vec<u16>) -> Kept {
+        Kept { free: Box::new(Free { filters: filters.collect() }), outflow: Outflow::default(), received }
+    }
+
+    /// QoS 2 on its way to the client.
+    pub(crate) fn sent(&mut self, id: u16, delivered: Option<Delivered>, row: Arc<Row>) {
+        self.outflow.found(id, delivered, row);
+    }
+
     /// What came by shared subscriptions and may still be another's, when the session ends.
     pub(crate) fn into_shared(self) -> Vec<Delivered> {
         self.outflow.into_shared()

@@ -51,6 +51,12 @@ pub(crate) enum Ask {
         topic: Topic,
     },
     Publish(Box<Message>),
+    /// QoS 2: to be published when `id` is released.
+    Hold {
+        id: u16,
+        message: Box<Message>,
+    },
+    Release(u16),
     /// `retained` asks for what is kept there.
     Subscribe {
         filter: Arc<str>,
@@ -135,7 +141,12 @@ impl Session {
                 todo.asks.extend(delivery.map(Ask::Confirm));
             }
             Incoming::PubRec { id, reason } => self.outflow.received(id, reason, self.limits, &mut todo.bytes),
-            Incoming::PubRel { id } => self.inflow.released(id, self.limits.version, &mut todo.bytes),
+            Incoming::PubRel { id } => {
+                if self.free.is_some() {
+                    todo.asks.push_back(Ask::Release(id));
+                }
+                self.inflow.released(id, self.limits.version, &mut todo.bytes);
+            }
             Incoming::PubComp { id } => self.outflow.completed(id, self.limits, &mut todo.bytes),
             Incoming::Ping => todo.bytes.extend_from_slice(&write::PINGRESP),
             Incoming::Disconnect { reason, session_expiry } => self.disconnect(reason, session_expiry, todo),
@@ -149,7 +160,8 @@ impl Session {
             return self.broken(Bad::PROTOCOL, todo);
         }
         self.expiry_said = session_expiry;
-        todo.end = Some(if code == reason::DISCONNECT_WITH_WILL { End::Broken } else { End::Left });
+        // Only this one takes the will back ([MQTT-3.1.2-8]).
+        todo.end = Some(if code == reason::SUCCESS { End::Left } else { End::Broken });
     }
 
     /// Seconds that the session is to outlive the connection, if DISCONNECT said another number than CONNECT.

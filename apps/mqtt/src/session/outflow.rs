@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::broker::Row;
 use crate::message::Delivered;
 use crate::packet::write::{self, Extra, Sending};
 use crate::packet::{Qos, Version, frame, reason};
@@ -68,8 +69,8 @@ enum State {
     Chat { qos: Qos, delivery: Option<u64> },
     /// QoS 1 or 2 of a free topic.
     Free(Delivered),
-    /// QoS 2: PUBREL is sent, waits for PUBCOMP.
-    Released,
+    /// QoS 2: PUBREL is sent, waits for PUBCOMP. Of a session that lasts, its row.
+    Released(Option<Arc<Row>>),
 }
 
 /// Nothing of it is allocated while nothing is under way.
@@ -132,6 +133,9 @@ impl Outflow {
 
     fn put(&mut self, parcel: Parcel, limits: Limits, out: &mut BytesMut) {
         let id = if parcel.qos() == Qos::Zero { 0 } else { self.next_id() };
+        if let Parcel::Free(Delivered { qos: Qos::Two, row: Some(row), .. }) = &parcel {
+            row.sent(id, false);
+        }
         match &parcel {
             Parcel::Free(delivered) if limits.alias_max > 0 => self.put_aliased(delivered, id, limits, out),
             _ => parcel.sending(id).write(limits.version, out),
@@ -177,7 +181,7 @@ impl Outflow {
     pub(crate) fn acknowledged(&mut self, id: u16, limits: Limits, out: &mut BytesMut) -> Option<u64> {
         let delivery = match self.remove(id, |state| state.is(Qos::One))?.state {
             State::Chat { delivery, .. } => delivery,
-            State::Free(_) | State::Released => None,
+            State::Free(_) | State::Released(_) => None,
         };
         self.refill(limits, out);
         delivery
@@ -193,7 +197,15 @@ impl Outflow {
                 self.refill(limits, out);
             }
             Some(sent) => {
-                sent.state = State::Released;
+                let row = match &mut sent.state {
+                    State::Free(delivered) => delivered.row.take(),
+                    State::Released(row) => row.take(),
+                    State::Chat { .. } => None,
+                };
+                if let Some(row) = &row {
+                    row.sent(id, true);
+                }
+                sent.state = State::Released(row);
                 write::ack(out, limits.version, frame::PUBREL, id, reason::SUCCESS);
             }
         }
@@ -201,7 +213,7 @@ impl Outflow {
 
     /// PUBCOMP.
     pub(crate) fn completed(&mut self, id: u16, limits: Limits, out: &mut BytesMut) {
-        self.remove(id, |state| matches!(state, State::Released));
+        self.remove(id, |state| matches!(state, State::Released(_)));
         self.refill(limits, out);
     }
 
@@ -227,6 +239,15 @@ impl Outflow {
         self.waiting = VecDeque::new();
     }
 
+    /// QoS 2 that an earlier run of the server has sent: `None` where it was released as well.
+    pub(crate) fn found(&mut self, id: u16, delivered: Option<Delivered>, row: Arc<Row>) {
+        let state = match delivered {
+            Some(delivered) => State::Free(Delivered { row: Some(row), ..delivered }),
+            None => State::Released(Some(row)),
+        };
+        self.again.push_back(Sent { id, state });
+    }
+
     /// A resumed session: what lacks an acknowledgement goes out again, in its order and marked as a duplicate ([MQTT-4.4.0-1]).
     pub(crate) fn resume(&mut self, now: Instant, limits: Limits, out: &mut BytesMut) {
         self.aliases = Vec::new();
@@ -238,7 +259,7 @@ impl Outflow {
                 delivered.left = delivered.message.left(now);
                 sending(delivered, sent.id, true).len(limits.version) <= limits.packet_max as usize
             }
-            State::Released => true,
+            State::Released(_) => true,
         });
         self.refill(limits, out);
     }
@@ -251,7 +272,7 @@ impl Outflow {
             };
             match &sent.state {
                 State::Free(delivered) => sending(delivered, sent.id, true).write(limits.version, out),
-                State::Released => write::ack(out, limits.version, frame::PUBREL, sent.id, reason::SUCCESS),
+                State::Released(_) => write::ack(out, limits.version, frame::PUBREL, sent.id, reason::SUCCESS),
                 State::Chat { .. } => (),
             }
             self.sent.push_back(sent);
@@ -262,7 +283,7 @@ impl Outflow {
     pub(crate) fn into_shared(self) -> Vec<Delivered> {
         let unfinished = self.sent.into_iter().chain(self.again).filter_map(|sent| match sent.state {
             State::Free(delivered) if delivered.qos == Qos::One => Some(delivered),
-            State::Free(_) | State::Chat { .. } | State::Released => None,
+            State::Free(_) | State::Chat { .. } | State::Released(_) => None,
         });
         let waiting = self.waiting.into_iter().filter_map(|parcel| match parcel {
             Parcel::Free(delivered) => Some(delivered),
@@ -278,7 +299,7 @@ impl State {
         match self {
             State::Chat { qos, .. } => *qos == asked,
             State::Free(delivered) => delivered.qos == asked,
-            State::Released => false,
+            State::Released(_) => false,
         }
     }
 }

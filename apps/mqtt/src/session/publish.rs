@@ -10,7 +10,7 @@ use super::greet::ALIAS_MAX;
 use super::inflow::{Arrival, Route};
 use super::{Ask, Kind, Session, Taken, Todo};
 use crate::message::Message;
-use crate::packet::{Bad, Incoming, Publish, Version, reason};
+use crate::packet::{Bad, Incoming, Publish, Qos, Version, reason};
 use crate::rights::Act;
 
 /// `{io,{error,invalid_version,[]},<<>>}`: the one answer that needs no chat (TOPIC-1).
@@ -21,7 +21,10 @@ impl Session {
         let version = self.limits.version;
         match self.inflow.arrival(publish.id, publish.qos, version, self.receive_max) {
             Arrival::TooMany => self.broken(Bad(reason::RECEIVE_MAXIMUM_EXCEEDED), todo),
-            Arrival::Again => self.inflow.again(publish.id, version, &mut todo.bytes),
+            Arrival::Again => match self.topic(&publish) {
+                Ok(_) => self.inflow.again(publish.id, version, &mut todo.bytes),
+                Err(bad) => self.broken(bad, todo),
+            },
             Arrival::New if self.inflow.is_full() => return Taken::Later(Incoming::Publish(publish)),
             Arrival::New => match self.topic(&publish) {
                 Ok(topic) => self.route(publish, topic, todo),
@@ -110,13 +113,18 @@ impl Session {
             known.topic_alias = None;
             known
         });
-        todo.asks.push_back(Ask::Publish(Box::new(Message {
+        let message = Box::new(Message {
             topic: topic.into(),
             payload: Bytes::copy_from_slice(&publish.payload),
             qos: publish.qos,
             retain: publish.retain && self.kind != Kind::Client,
             properties,
             expires: None,
-        })));
+            lasting: Default::default(),
+        });
+        todo.asks.push_back(match publish.qos {
+            Qos::Zero | Qos::One => Ask::Publish(message),
+            Qos::Two => Ask::Hold { id: publish.id, message },
+        });
     }
 }

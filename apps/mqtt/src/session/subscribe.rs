@@ -41,7 +41,7 @@ impl Session {
     /// The code of one filter, or `None` when the chat is asked.
     fn filter(&mut self, asked: &Asked, id: Option<usize>, ask: u64, todo: &mut Todo) -> Option<u8> {
         let Ok(filter) = Filter::parse(&asked.filter) else {
-            return Some(reason::UNSPECIFIED);
+            return Some(reason::FILTER_INVALID);
         };
         let granted = Some(asked.qos.bits());
         match (filter, self.kind) {
@@ -101,11 +101,10 @@ impl Session {
     }
 
     fn unsubscribe_one(&mut self, filter: &str, todo: &mut Todo) -> u8 {
-        let free = match Filter::parse(filter) {
-            Ok(parsed) => is_free(&parsed),
-            Err(_) => false,
+        let Ok(parsed) = Filter::parse(filter) else {
+            return reason::FILTER_INVALID;
         };
-        match (free, &mut self.free) {
+        match (is_free(&parsed), &mut self.free) {
             (true, Some(free)) => free.unsubscribe(filter, todo),
             (true, None) => reason::NO_SUBSCRIPTION,
             // TOPIC-5: the automatic subscription stays.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use chat::door::{Bye, Certificate, Origin, Out, Verdict};
 use proptest::prelude::*;
-use rumqttd::protocol::RetainForwardRule;
+use rumqttd::protocol::{PublishProperties, RetainForwardRule};
 
 use super::greet::greet;
 use super::*;
@@ -425,8 +425,11 @@ fn topic_13_plain_clients_have_free_topics_only_and_services_both() {
     assert_eq!(&todo.bytes[5..], [1, 1, 1, 0x87, 0x87, 0x9E]);
     assert_eq!(todo.asks.len(), 3);
     let published = feed(&mut plain, publish(Qos::Two, 1, "a/b", b"x"));
-    assert!(matches!(&published.asks[0], Ask::Publish(message) if *message.topic == *"a/b" && message.qos == Qos::Two));
+    // QoS 2 is published when it is released, not before ([MQTT-4.3.3-10]).
+    assert!(matches!(&published.asks[0], Ask::Hold { id: 1, message } if *message.topic == *"a/b"));
     assert_eq!(&published.bytes[..], [0x50, 2, 0, 1]);
+    let released = feed(&mut plain, Incoming::PubRel { id: 1 });
+    assert!(matches!(released.asks[0], Ask::Release(1)) && released.bytes[..] == [0x70, 2, 0, 1]);
 
     let todo = feed(&mut session(Version::V5, "sys_x"), subscribe(&["#", "room/+"]));
     assert_eq!(&todo.bytes[5..], [1, 1]);
@@ -435,8 +438,16 @@ fn topic_13_plain_clients_have_free_topics_only_and_services_both() {
 
 fn delivered(topic: &str, qos: Qos) -> Delivered {
     let payload = Bytes::from_static(b"m");
-    let message = Message { topic: topic.into(), payload, qos, retain: false, properties: None, expires: None };
-    Delivered { message: Arc::new(message), qos, retain: false, ids: Vec::new(), share: None, left: None }
+    let message = Message {
+        topic: topic.into(),
+        payload,
+        qos,
+        retain: false,
+        properties: None,
+        expires: None,
+        lasting: Default::default(),
+    };
+    Delivered { message: Arc::new(message), qos, retain: false, ids: Vec::new(), share: None, left: None, row: None }
 }
 
 /// What is written of a message from the broker.
@@ -594,6 +605,30 @@ fn topic_13_of_a_session_that_ends_what_was_shared_and_not_begun_is_anothers() {
     }
     let shared = session.into_kept().unwrap().into_shared();
     assert_eq!((shared.len(), shared[0].qos), (1, Qos::One));
+}
+
+#[test]
+fn topic_13_a_filter_that_is_none_is_told_by_its_own_code() {
+    let mut plain = session(Version::V5, "x");
+    let todo = feed(&mut plain, subscribe(&["a#", "+a/b", "", "$share/g", "$share/g+/a", "$share//a", "a"]));
+    assert_eq!(&todo.bytes[5..], [0x8F, 0x8F, 0x8F, 0x8F, 0x8F, 0x8F, 1]);
+    assert_eq!(todo.asks.len(), 1);
+    let filters = vec!["a/#/b".to_owned(), "a".to_owned(), "$share/g".to_owned()];
+    assert_eq!(&feed(&mut plain, Incoming::Unsubscribe { id: 8, filters }).bytes[5..], [0x8F, 0, 0x8F]);
+}
+
+#[test]
+fn con_10_a_topic_alias_is_learnt_from_a_publish_that_comes_again() {
+    let mut plain = session(Version::V5, "x");
+    feed(&mut plain, publish(Qos::Two, 1, "a", b"x"));
+    let aliased = |qos, id, topic: &str| {
+        let Incoming::Publish(packet) = publish(qos, id, topic, b"x") else { panic!() };
+        let known = PublishProperties { topic_alias: Some(1), ..PublishProperties::default() };
+        Incoming::Publish(Publish { properties: Some(Box::new(known)), ..packet })
+    };
+    assert_eq!(feed(&mut plain, aliased(Qos::Two, 1, "a")).bytes[..], [0x50, 2, 0, 1]);
+    let todo = feed(&mut plain, aliased(Qos::Zero, 0, ""));
+    assert!(matches!(&todo.asks[0], Ask::Publish(message) if *message.topic == *"a"));
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 pub(crate) fn host() -> n2o::Handle<Chat> {
-    let tables: Vec<kvs::Table> = chat::rows::TABLES.iter().copied().chain([ROWS]).collect();
+    let tables: Vec<kvs::Table> = chat::rows::TABLES.iter().chain(mqtt::TABLES).copied().chain([ROWS]).collect();
     let store: Arc<dyn kvs::Store> = Arc::new(kvs::Memory::new(&tables));
     let sequence = |key: &[u8]| Arc::new(kvs::Sequence::open(store.clone(), ROWS, key).unwrap());
     let chat = Chat {
@@ -60,7 +60,7 @@ pub(crate) fn host() -> n2o::Handle<Chat> {
     n2o::Host::start(Arc::new(chat), store.clone(), sequence(b"ids"), options, Arc::new(Ports)).unwrap()
 }
 
-pub(crate) fn bind(handle: n2o::Handle<Chat>, address: SocketAddr, settings: Settings) -> Result<Front, listen::Error> {
+pub(crate) fn bind(handle: n2o::Handle<Chat>, address: SocketAddr, settings: Settings) -> Result<Front, mqtt::Error> {
     let gate = Gate::new(Limits::default());
     let (identify, is_revoked) = (Arc::new(|_: &[u8]| None), Arc::new(|_| false));
     let doorman = Doorman { handle, identify, is_revoked, gate, patience: settings.connect_timeout };

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
+use kvs::{Flusher, Store};
 
 use super::{Arbiters, Shared};
 use crate::effects::Letter;
@@ -67,6 +68,16 @@ impl<A: App> Handle<A> {
             }
         }
         refused
+    }
+
+    /// What the processes read and write; rows that are none of theirs may be anybody's.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
+    /// Makes durable what was applied to it.
+    pub fn flusher(&self) -> &Flusher {
+        &self.shared.flusher
     }
 
     pub fn registry(&self) -> &Registry<A> {

@@ -6,7 +6,7 @@ use super::*;
 
 fn subscriber() -> Subscriber {
     let options = Options { qos: Qos::Zero, no_local: false, as_published: false, id: None };
-    Subscriber { mailbox: Arc::new(Mailbox::new(Arc::default())), options }
+    Subscriber { mailbox: Arc::new(Mailbox::new(Arc::default(), None)), options }
 }
 
 /// Numbers of those who are met, sorted.

@@ -1,0 +1,285 @@
+//! What outlives the server (CON-11): a broker is opened on the store that another has left.
+
+use kvs::{Memory, Span, Store};
+
+use super::*;
+use crate::broker::rows;
+use crate::packet::{Connect, Incoming, Publish, Version};
+use crate::session::greet::greet;
+use crate::session::{Ask, Session, Todo};
+use crate::settings::{Plain, Settings};
+
+/// A server on `store`; nothing that it drops is an end.
+struct Run {
+    broker: Arc<Broker>,
+}
+
+impl Run {
+    fn on(store: &Arc<Memory>) -> Run {
+        let store: Arc<dyn Store> = store.clone();
+        Run { broker: Broker::open(Book::new(store, Box::new(|_| {}), Arc::default())).unwrap() }
+    }
+
+    /// What is noted gets to the disk, and the power goes.
+    fn dies(self) {
+        self.broker.retained().settle();
+        self.broker.book.close();
+    }
+
+    fn claim(&self, id: &str, clean: bool, expiry: u32) -> clients::Claim {
+        let mut cx = Context::from_waker(Waker::noop());
+        match self.broker.poll_claim(&id.into(), clean, expiry, &Arc::new(Signal::default()), &mut cx) {
+            Poll::Ready(claim) => claim,
+            Poll::Pending => panic!("{id} is taken"),
+        }
+    }
+
+    /// A client of a minute's session that has just subscribed.
+    fn client(&self, id: &str, filter: &str, options: Options) -> (Arc<Shelf>, Link) {
+        let shelf = self.claim(id, false, 60).shelf;
+        let mut link = Link::open(self.broker.clone(), shelf.clone());
+        link.subscribe(&filter.into(), options, false);
+        (shelf, link)
+    }
+
+    /// Its link after a restart.
+    fn back(&self, id: &str) -> Link {
+        let link = self.claim(id, false, 60).resumed.expect("a session").link.expect("its link");
+        link.connect();
+        link
+    }
+
+    fn publish(&self, message: Message) -> bool {
+        self.broker.publish(message, NOBODY, Instant::now())
+    }
+}
+
+fn store() -> Arc<Memory> {
+    Arc::new(Memory::new(rows::TABLES))
+}
+
+fn is_empty(store: &Memory) -> bool {
+    rows::TABLES.iter().all(|table| store.scan(*table, &Span::prefix("")).unwrap().is_empty())
+}
+
+#[test]
+fn con_11_a_session_and_what_waits_for_it_outlive_the_server() {
+    let store = store();
+    let run = Run::on(&store);
+    let wanted = Options { id: Some(7), as_published: true, ..options(Qos::One) };
+    let (shelf, link) = run.client("away", "a/+", wanted);
+    assert!(shelf.has_to_wait(), "it is not told of its subscription before that is kept");
+    assert!(run.publish(brief(60, retained("a/b", "one"))), "nor a publisher of what waits");
+    run.publish(message("a/c", "two", Qos::Two));
+    run.publish(message("a/c", "acknowledged", Qos::One));
+    run.publish(message("a/c", "zero", Qos::Zero));
+    let mut taken = all(&link);
+    assert_eq!(taken.len(), 4);
+    taken.remove(2);
+    run.dies();
+    drop((taken, link));
+
+    let run = Run::on(&store);
+    run.publish(message("a/d", "three", Qos::One));
+    let link = run.back("away");
+    let copies = all(&link);
+    let seen: Vec<_> = copies.iter().map(|copy| (&*copy.message.topic, &copy.message.payload[..], copy.qos)).collect();
+    assert_eq!(
+        seen,
+        [("a/b", &b"one"[..], Qos::One), ("a/c", b"two", Qos::One), ("a/d", b"three", Qos::One)],
+        "in order; neither what was acknowledged nor QoS 0"
+    );
+    assert!(copies.iter().all(|copy| copy.ids == [7]) && copies[0].retain && !copies[1].retain);
+    assert!(copies[0].left.is_some_and(|left| (1..=60).contains(&left)) && copies[1].left.is_none());
+    run.dies();
+    drop((copies, link));
+
+    // All is acknowledged, the session is ended: nothing is left of it.
+    let run = Run::on(&store);
+    let resumed = run.claim("away", false, 60).resumed.unwrap();
+    assert_eq!(all(resumed.link.as_ref().unwrap()).len(), 3);
+    run.publish(retained("a/b", ""));
+    run.broker.release(&"away".into(), Some(resumed), 0, None);
+    run.dies();
+    assert!(is_empty(&store));
+}
+
+#[test]
+fn con_11_what_no_lasting_session_needs_is_not_written() {
+    let store = store();
+    let run = Run::on(&store);
+    let claim = run.claim("here", true, 0);
+    let mut link = Link::open(run.broker.clone(), claim.shelf.clone());
+    link.subscribe(&"#".into(), options(Qos::Two), true);
+    assert!(!run.publish(message("a", "x", Qos::One)) && !claim.shelf.has_to_wait());
+    let (_, lasting) = run.client("away", "b", options(Qos::Two));
+    assert!(!run.publish(message("b", "x", Qos::Zero)), "QoS 0 waits for no disk");
+    assert_eq!((all(&link).len(), all(&lasting).len()), (2, 1));
+    run.broker.book.settle();
+    assert!(store.scan(rows::LETTER, &Span::prefix("")).unwrap().is_empty());
+    assert!(store.scan(rows::WAITING, &Span::prefix("")).unwrap().is_empty());
+    run.dies();
+}
+
+#[test]
+fn con_10_what_is_retained_outlives_the_server_and_what_was_taken_away_does_not_come_back() {
+    let store = store();
+    let run = Run::on(&store);
+    assert!(run.publish(retained("a", "first")) && run.publish(retained("a", "last")));
+    assert!(run.publish(retained("gone", "x")) && run.publish(retained("gone", "")));
+    assert!(!run.publish(Message { qos: Qos::Zero, ..retained("zero", "kept with the next sweep") }));
+    assert!(run.publish(brief(0, retained("short", "over"))));
+    run.dies();
+
+    let run = Run::on(&store);
+    let shelf = run.broker.shelf(99);
+    let mut link = Link::open(run.broker.clone(), shelf);
+    link.subscribe(&"#".into(), options(Qos::One), true);
+    assert_eq!(payloads(&link), ["last", "kept with the next sweep"]);
+    for topic in ["a", "zero", "short"] {
+        run.publish(retained(topic, ""));
+    }
+    run.dies();
+    assert!(is_empty(&store));
+}
+
+#[test]
+fn con_8_con_11_sessions_and_wills_end_when_they_would_have() {
+    let store = store();
+    let run = Run::on(&store);
+    for (id, expiry) in [("long", 3600), ("short", 30)] {
+        let claim = run.claim(id, false, expiry);
+        let will = Will { message: message("will", id, Qos::One), delay: 600 };
+        let unreleased = run.broker.unreleased(claim.shelf.clone());
+        let session = Resumable { kept: Kept::default(), link: None, unreleased, shelf: claim.shelf };
+        run.broker.release(&id.into(), Some(Box::new(session)), expiry, Some(will));
+    }
+    // Its connection ends with the server.
+    let here = run.claim("here", false, 3600);
+    run.dies();
+    drop(here);
+
+    let run = Run::on(&store);
+    let mut watch = Link::open(run.broker.clone(), run.broker.shelf(99));
+    watch.subscribe(&"will".into(), options(Qos::One), false);
+    let now = Instant::now();
+    run.broker.sweep(now + Duration::from_secs(31));
+    assert_eq!(payloads(&watch), ["short"]);
+    run.broker.sweep(now + Duration::from_secs(601));
+    assert_eq!(payloads(&watch), ["long"]);
+    assert!(run.claim("short", false, 0).resumed.is_none());
+    assert!(run.claim("long", false, 0).resumed.is_some() && run.claim("here", false, 0).resumed.is_some());
+    run.dies();
+    assert!(is_empty(&store));
+}
+
+fn session() -> Session {
+    let connect = Connect {
+        version: Version::V4,
+        client_id: "x".into(),
+        clean_start: false,
+        keep_alive: 60,
+        properties: None,
+        will: None,
+        password: None,
+    };
+    let settings = Settings { plain: Plain::Any, ..Settings::default() };
+    Session::new(&greet(connect, None, &settings, String::new).unwrap(), 32)
+}
+
+fn feed(session: &mut Session, packet: Incoming) -> Todo {
+    let mut todo = Todo::default();
+    let _ = session.packet(packet, &mut todo);
+    todo
+}
+
+#[test]
+fn con_11_qos_2_on_its_way_to_a_client_goes_on_with_the_same_packet_identifiers() {
+    let store = store();
+    let run = Run::on(&store);
+    let (shelf, link) = run.client("x", "t", options(Qos::Two));
+    let mut before = session();
+    for payload in ["a", "b", "c", "d"] {
+        run.publish(message("t", payload, Qos::Two));
+    }
+    let _ = shelf.has_to_wait();
+    for _ in 0..3 {
+        before.deliver(next(&link, Instant::now()).unwrap(), &mut Todo::default());
+    }
+    assert!(shelf.has_to_wait(), "the identifiers are kept before they are told");
+    feed(&mut before, Incoming::PubRec { id: 2, reason: 0 });
+    assert!(shelf.has_to_wait());
+    feed(&mut before, Incoming::PubRec { id: 3, reason: 0 });
+    feed(&mut before, Incoming::PubComp { id: 3 });
+    run.dies();
+    drop((before, link));
+
+    let run = Run::on(&store);
+    let resumed = run.claim("x", false, 60).resumed.unwrap();
+    let mut after = session();
+    let mut todo = Todo::default();
+    after.resume(resumed.kept, Instant::now(), &mut todo);
+    assert_eq!(&todo.bytes[..], [0x3C, 6, 0, 1, b't', 0, 1, b'a', 0x62, 2, 0, 2]);
+    assert_eq!(payloads(&resumed.link.unwrap()), ["d"]);
+    run.dies();
+}
+
+#[test]
+fn con_11_qos_2_from_a_client_that_is_not_released_is_published_once_after_a_restart() {
+    let store = store();
+    let run = Run::on(&store);
+    let claim = run.claim("x", false, 60);
+    let mut unreleased = run.broker.unreleased(claim.shelf.clone());
+    let _ = claim.shelf.has_to_wait();
+    let publish = |id| Publish {
+        id,
+        qos: Qos::Two,
+        retain: false,
+        topic: Bytes::from_static(b"t"),
+        payload: Bytes::from_static(b"m"),
+        properties: None,
+    };
+    let mut before = session();
+    for id in [5, 6] {
+        for ask in feed(&mut before, Incoming::Publish(publish(id))).asks {
+            let Ask::Hold { id, message } = ask else { panic!("{ask:?}") };
+            unreleased.keep(id, message).unwrap();
+        }
+    }
+    assert!(claim.shelf.has_to_wait(), "PUBREC waits for the disk");
+    drop(unreleased.take(6));
+    assert!(claim.shelf.has_to_wait(), "and so does PUBCOMP");
+    run.dies();
+    drop(unreleased);
+
+    let run = Run::on(&store);
+    let mut resumed = run.claim("x", false, 60).resumed.unwrap();
+    let mut after = session();
+    after.resume(resumed.kept, Instant::now(), &mut Todo::default());
+    // The client says it again: it is known.
+    let again = feed(&mut after, Incoming::Publish(publish(5)));
+    assert!(again.asks.is_empty() && again.bytes[..] == [0x50, 2, 0, 5]);
+    assert!(matches!(feed(&mut after, Incoming::PubRel { id: 5 }).asks[0], Ask::Release(5)));
+    let (message, row) = resumed.unreleased.take(5).unwrap().into_parts();
+    assert_eq!((&*message.topic, &message.payload[..], message.qos), ("t", &b"m"[..], Qos::Two));
+    drop(row);
+    assert!(resumed.unreleased.take(6).is_none());
+    run.dies();
+    assert!(store.scan(rows::UNRELEASED, &Span::prefix("")).unwrap().is_empty());
+}
+
+#[test]
+fn con_11_a_member_of_a_group_that_does_not_come_back_leaves_its_share_to_the_others() {
+    let store = store();
+    let run = Run::on(&store);
+    let (_, link) = run.client("x", "$share/g/t", options(Qos::One));
+    run.publish(message("t", "shared", Qos::One));
+    run.dies();
+    drop(link);
+
+    let run = Run::on(&store);
+    let (_, other) = run.client("y", "$share/g/t", options(Qos::One));
+    run.broker.sweep(Instant::now() + Duration::from_secs(61));
+    assert_eq!(payloads(&other), ["shared"]);
+    run.dies();
+}
