@@ -53,7 +53,7 @@ pub(crate) fn authority(home: &Home, settings: &Settings, first: bool) -> Result
     let keep = |name: &str, authority: &Authority| {
         ca::files::write_secret(home.authority().join(name), authority.key_pem().unwrap_or_default())
     };
-    let mut authority = Authority::create(organisation, now)?;
+    let mut authority = Authority::create_on(settings.x509.curve.into(), organisation, now)?;
     keep(ROOT_KEY, &authority)?;
     if settings.x509.intermediate {
         authority = authority.below(organisation, now)?;
@@ -183,8 +183,10 @@ fn keep(
         && subject.issuer_is(&registrar.authority)
         && !registrar.revocations.has(print_of(&subject.issuer, &subject.serial))
         && good(&subject)
+        && let secret = ca::files::read_secret(&key_path)?
+        && let Ok(key) = PrivateKeyDer::from_pem_slice(&secret)
+        && belongs(&subject.der, &key)
     {
-        let key = PrivateKeyDer::from_pem_slice(&ca::files::read_secret(&key_path)?).map_err(Failure::tls)?;
         return Ok(Pair { chain, key });
     }
     let issued = issue()?;
@@ -192,6 +194,11 @@ fn keep(
     tracing::info!(file = %cert_path.display(), "issued a certificate");
     let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).map_err(Failure::tls)?;
     Ok(Pair { chain: chain(issued.cert_pem.as_bytes())?, key })
+}
+
+/// A crash while both were replaced leaves the new key beside the old certificate.
+fn belongs(certificate: &[u8], key: &PrivateKeyDer<'_>) -> bool {
+    ca::cms::Identity::new(certificate, key.secret_der()).is_ok()
 }
 
 fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Failure> {
@@ -265,6 +272,16 @@ fn text(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_belongs_to_its_certificate_only() {
+        let authority = Authority::create("Test", SystemTime::now()).unwrap();
+        let pair = || authority.server(&["localhost".to_owned()], SystemTime::now()).unwrap();
+        let (one, other) = (pair(), pair());
+        let key = |issued: &Issued| PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).unwrap();
+        assert!(belongs(&one.certificate.der, &key(&one)));
+        assert!(!belongs(&one.certificate.der, &key(&other)));
+    }
 
     #[test]
     fn sec_12_the_storage_key_is_made_once_for_its_owner_alone_and_kept() {

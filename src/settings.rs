@@ -126,8 +126,26 @@ impl Http {
 pub(crate) struct X509 {
     pub(crate) auto_bind: bool,
     pub(crate) intermediate: bool,
+    pub(crate) curve: Curve,
     pub(crate) crl_url: String,
     pub(crate) ocsp_url: String,
+}
+
+/// Of the authority's own keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Curve {
+    P256,
+    P384,
+}
+
+impl From<Curve> for ca::Curve {
+    fn from(curve: Curve) -> ca::Curve {
+        match curve {
+            Curve::P256 => ca::Curve::P256,
+            Curve::P384 => ca::Curve::P384,
+        }
+    }
 }
 
 impl X509 {
@@ -316,7 +334,13 @@ impl Default for Server {
 
 impl Default for X509 {
     fn default() -> X509 {
-        X509 { auto_bind: true, intermediate: false, crl_url: String::new(), ocsp_url: String::new() }
+        X509 {
+            auto_bind: true,
+            intermediate: false,
+            curve: Curve::P256,
+            crl_url: String::new(),
+            ocsp_url: String::new(),
+        }
     }
 }
 

@@ -354,7 +354,8 @@ fn sec_6_the_console_says_when_an_old_list_is_all_that_is_given() {
     // Also where it is known already; and what was known is not forgotten.
     for _ in 0..2 {
         let shown = old.says(&["history ann", "history ann"]);
-        let said = "! what the authority has taken back is not known: the list that is given is over";
+        let said =
+            "! what the authority has taken back is not known: no list of each authority is given that is not over";
         assert_eq!(shown.matches(said).count(), 1, "{shown}");
         assert!(shown.contains("Ann: at nine (sealed, verified)"), "{shown}");
     }

@@ -4,7 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::{digest, rand};
 use der::{Decode, asn1::BitString};
-use rcgen::{CertificateParams, Issuer, KeyPair, PublicKeyData, SerialNumber, SigningKey};
+use rcgen::{
+    CertificateParams, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PublicKeyData, SerialNumber,
+    SigningKey,
+};
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_parser::{prelude::X509Certificate, time::ASN1Time};
 use zeroize::Zeroizing;
@@ -34,6 +37,24 @@ pub struct Authority {
     places: Places,
 }
 
+/// On which curve an authority's own key lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Curve {
+    #[default]
+    P256,
+    P384,
+}
+
+impl Curve {
+    fn fresh_key(self) -> Result<KeyPair, Error> {
+        let algorithm = match self {
+            Curve::P256 => &PKCS_ECDSA_P256_SHA256,
+            Curve::P384 => &PKCS_ECDSA_P384_SHA384,
+        };
+        Ok(KeyPair::generate_for(algorithm)?)
+    }
+}
+
 /// A certificate as issued, with what a log of issuances and a binding (ID-9) need of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
@@ -57,13 +78,18 @@ pub struct Issued {
 impl Authority {
     /// A new root for `organisation` (1 to 56 characters): P-256, 20 years, one intermediate allowed below.
     pub fn create(organisation: &str, now: SystemTime) -> Result<Authority, Error> {
+        Authority::create_on(Curve::default(), organisation, now)
+    }
+
+    /// The same on another curve.
+    pub fn create_on(curve: Curve, organisation: &str, now: SystemTime) -> Result<Authority, Error> {
         let mut params = profile::root(organisation)?;
         params.serial_number = Some(SerialNumber::from_slice(&serial()?));
         let (from, until) = validity::window(now, validity::ROOT)?;
         params.not_before = from.to_datetime();
         params.not_after = until.to_datetime();
 
-        let key = KeyPair::generate()?;
+        let key = curve.fresh_key()?;
         let der = params.self_signed(&key)?.der().to_vec();
         let key_pem = Some(Zeroizing::new(key.serialize_pem()));
         Ok(Authority {
@@ -78,8 +104,8 @@ impl Authority {
         })
     }
 
-    /// A new authority of the same `organisation` below this one, which issues in its place (P-256, 10 years): so the key of the root can
-    /// be locked away.
+    /// A new authority of the same `organisation` below this one, which issues in its place (10 years, on its curve): so the key of the
+    /// root can be locked away.
     ///
     /// # Errors
     /// As [`Authority::create`]; `Certificate` when this one is no root itself.
@@ -87,7 +113,8 @@ impl Authority {
         if !self.above.is_empty() {
             return Err(Error::Certificate("none may stand below it"));
         }
-        let key = KeyPair::generate()?;
+        let is_384 = self.issuer.key().algorithm() == &PKCS_ECDSA_P384_SHA384;
+        let key = if is_384 { Curve::P384 } else { Curve::P256 }.fresh_key()?;
         let certificate = self.sign_for(profile::issuing(organisation)?, &key, now, validity::ISSUING)?;
         let key_pem = Zeroizing::new(key.serialize_pem());
         let issuing = Authority::load(&format!("{}{}", encoding::pem(&certificate.der), self.pem), &key_pem)?;
@@ -260,10 +287,7 @@ impl Authority {
 
     /// Whether this authority's key signed `certificate` (DER). Validity and revocation are another matter.
     pub fn issued(&self, certificate: &[u8]) -> bool {
-        let (Ok(own), Ok(theirs)) = (encoding::parse(&self.der), encoding::parse(certificate)) else {
-            return false;
-        };
-        theirs.issuer().as_raw() == own.subject().as_raw() && theirs.verify_signature(Some(own.public_key())).is_ok()
+        encoding::is_issued_by(certificate, &self.der)
     }
 
     pub(crate) fn sign_bytes(&self, message: &[u8]) -> Result<BitString, Error> {

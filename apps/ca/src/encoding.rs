@@ -31,6 +31,13 @@ pub(crate) fn ders(text: &str) -> Result<(Vec<u8>, Vec<Vec<u8>>), Error> {
     Ok((own, above))
 }
 
+/// Whether the key of `issuer` has signed `certificate` (both DER). Validity and usage are another matter.
+pub fn is_issued_by(certificate: &[u8], issuer: &[u8]) -> bool {
+    let (Ok(issuer), Ok(certificate)) = (parse(issuer), parse(certificate)) else { return false };
+    certificate.issuer().as_raw() == issuer.subject().as_raw()
+        && certificate.verify_signature(Some(issuer.public_key())).is_ok()
+}
+
 /// `der` as a certificate with nothing behind it.
 pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Error> {
     match X509Certificate::from_der(der) {

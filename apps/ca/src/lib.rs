@@ -22,11 +22,11 @@ mod subject;
 mod template;
 mod validity;
 
-pub use authority::{Authority, Certificate, Issued};
+pub use authority::{Authority, Certificate, Curve, Issued};
 pub use bundle::certs_only;
 pub use crl::{List, Reason, Revoked, read_list};
 pub use device::key_of_request;
-pub use encoding::pem;
+pub use encoding::{is_issued_by, pem};
 pub use error::{Error, Refusal};
 pub use places::Places;
 pub use request::request;

@@ -4,8 +4,8 @@ mod common;
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use ca::{Authority, Error, Places, Reason, Revoked, read_list, subject};
-use common::{Openssl, P384, authority, now, rsa};
+use ca::{Authority, Curve, Error, Places, Reason, Revoked, read_list, subject};
+use common::{ED25519, Openssl, P256, P384, authority, now, rsa};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -60,6 +60,44 @@ fn an_authority_below_the_root_issues_in_its_place() {
     assert!(matches!(issuing.below("Example Org", now()), Err(Error::Certificate(_))));
     let wrong = format!("{}{}", ca::pem(issuing.certificate_der()), authority().certificate_pem());
     assert!(matches!(Authority::load(&wrong, issuing.key_pem().unwrap()), Err(Error::Certificate(_))));
+}
+
+#[test]
+fn an_authority_on_p384_issues_what_openssl_verifies_down_to_lists_and_answers() {
+    let openssl = Openssl::new();
+    let root = Authority::create_on(Curve::P384, "Example Org", now()).unwrap();
+    let again = Authority::load(root.certificate_pem(), root.key_pem().unwrap()).unwrap();
+    let issuing = again.below("Example Org", now()).unwrap();
+    for authority in [&root, &issuing] {
+        let text = openssl.text(authority.certificate_der());
+        assert!(text.contains("ASN1 OID: secp384r1") && text.contains("ecdsa-with-SHA384"), "{text}");
+        assert!(!text.contains("prime256v1"));
+    }
+    openssl.put("root.pem", root.certificate_pem());
+    openssl.put("issuing.pem", issuing.certificate_pem());
+    for key in [P384, P256, ED25519] {
+        let request = openssl.request(key, "");
+        let device = issuing.device(&request, "380670000001", "d1", now()).unwrap();
+        openssl.put("leaf.pem", ca::pem(&device.der));
+        let line = "verify -x509_strict -purpose sslclient -CAfile root.pem -untrusted issuing.pem";
+        openssl.ok(&format!("{line} leaf.pem"));
+        assert!(issuing.issued(&device.der) && !root.issued(&device.der));
+
+        let entry = Revoked { serial: device.serial.clone(), at: now(), reason: Reason::KeyCompromise };
+        for (number, revoked) in [(1, &[][..]), (2, &[entry][..])] {
+            let list = issuing.crl(revoked, number, now()).unwrap();
+            openssl.put("list.der", &list);
+            openssl.ok("crl -inform DER -in list.der -CAfile issuing.pem -verify -out list.pem");
+            let checked = openssl.run(&format!("{line} -crl_check -CRLfile list.pem leaf.pem"));
+            assert_eq!(checked.status.success(), revoked.is_empty(), "{checked:?}");
+            assert_eq!(read_list(&list, &[issuing.certificate_der()]).unwrap().revoked.len(), revoked.len());
+        }
+    }
+    // What is made here for others stays on P-256, which every client has.
+    let server = issuing.server(&["localhost".to_owned()], now()).unwrap();
+    assert!(openssl.text(&server.certificate.der).contains("ASN1 OID: prime256v1"));
+    openssl.put("leaf.pem", &server.cert_pem);
+    openssl.ok("verify -x509_strict -purpose sslserver -CAfile root.pem -untrusted leaf.pem leaf.pem");
 }
 
 #[test]

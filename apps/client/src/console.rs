@@ -35,9 +35,9 @@ pub struct ConsoleArgs {
     /// Certificates of the authorities to trust (PEM); remembered
     #[arg(long)]
     pub ca: Option<PathBuf>,
-    /// Where the authority's revocation list lies (http:// or https://); by default at the server's own web address
+    /// Where an authority's revocation list lies (http:// or https://), once for each authority; by default at the server's own web address
     #[arg(long)]
-    pub crl: Option<String>,
+    pub crl: Vec<String>,
     /// A certificate (PEM) to show while this device has none of its own
     #[arg(long, requires = "key")]
     pub cert: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! The folder in which a device keeps who it is.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,22 +12,30 @@ const KEY: &str = "device.key";
 const CERTIFICATE: &str = "device.crt";
 const AUTHORITY: &str = "ca.crt";
 const KEYS: &str = "keys.json";
-const REVOKED: &str = "ca.crl";
+/// Those of further authorities have a number before the dot.
+const REVOKED: [&str; 2] = ["ca", ".crl"];
 
 /// `account.json` (0600), and where there are: `device.key` (0600), `device.crt`, `ca.crt`; `keys.json`, the keys that people were seen
-/// to have; `ca.crl`, what the authority has taken back.
+/// to have; `ca.crl`, `ca1.crl` and so on, what the authorities have taken back.
 #[derive(Debug, Clone)]
 pub struct Home {
     folder: PathBuf,
 }
 
 /// What is kept of a verified device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
     pub url: String,
     pub client_id: String,
     pub token: String,
     pub phone_id: String,
+}
+
+/// Without the token.
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stored").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
 }
 
 impl Home {
@@ -99,14 +107,30 @@ impl Home {
         known.map(People::remembered).map_err(|error| Error::local(format!("{}: {error}", path.display())))
     }
 
-    /// The list that was last known of what the authority has taken back, DER.
-    pub fn revoked(&self) -> Result<Option<Vec<u8>>, Error> {
-        let path = self.folder.join(REVOKED);
-        if path.exists() { Ok(Some(fs::read(path)?)) } else { Ok(None) }
+    /// The lists that were last known of what the authorities have taken back, DER.
+    pub fn revoked(&self) -> Result<Vec<Vec<u8>>, Error> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let [start, end] = REVOKED;
+            let number = name.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
+            if number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit())) {
+                found.push(fs::read(entry.path())?);
+            }
+        }
+        Ok(found)
     }
 
-    pub fn save_revoked(&self, list: &[u8]) -> Result<(), Error> {
-        ca::files::write_public(self.folder.join(REVOKED), list).map_err(|error| Error::local(error.to_string()))
+    /// Keeps what [`Seals::lists`] has.
+    pub fn save_revoked(&self, seals: &Seals) -> Result<(), Error> {
+        for (place, list) in seals.lists() {
+            let number = if place == 0 { String::new() } else { place.to_string() };
+            let path = self.folder.join(REVOKED.join(&number));
+            ca::files::write_public(path, list).map_err(|error| Error::local(error.to_string()))?;
+        }
+        Ok(())
     }
 
     pub fn save_people(&self, people: &People) -> Result<(), Error> {

@@ -28,8 +28,16 @@ pub struct Seals {
     roots: Vec<Vec<u8>>,
     /// Absent where no authority is known: then nothing is sealed, and nothing that comes is believed.
     trust: Option<Trust>,
-    /// Which list says what was taken back (when it was made, its number), and until when.
-    listed: Option<((SystemTime, u128), Option<SystemTime>)>,
+    /// What each of the authorities, in their order, is known to have taken back.
+    lists: Vec<Option<List>>,
+}
+
+/// The latest revocation list of an authority.
+struct List {
+    der: Vec<u8>,
+    /// When it was made, and its number.
+    version: (SystemTime, u128),
+    until: Option<SystemTime>,
 }
 
 /// What a message turned out to be.
@@ -84,7 +92,8 @@ impl Seals {
             Some(pem) => crate::tls::authorities(pem)?.iter().map(|root| root.to_vec()).collect(),
             None => Vec::new(),
         };
-        let mut seals = Seals { own, roots, trust: None, listed: None };
+        let lists = roots.iter().map(|_| None).collect();
+        let mut seals = Seals { own, roots, trust: None, lists };
         if ca_pem.is_some() {
             seals.trust = Some(Trust::new(&seals.issuers(), &[])?);
         }
@@ -95,25 +104,44 @@ impl Seals {
         self.roots.iter().map(Vec::as_slice).collect()
     }
 
-    /// SEC-6: what the authority has taken back, by its list (DER). False: this list, or a later one, is known, so nobody can take
-    /// back a revocation.
+    /// SEC-6: what an authority has taken back, by its list (DER), beside what others have. False: this list, or a later one of the same
+    /// authority, is known, so nobody can take back a revocation.
     ///
     /// # Errors
-    /// When it is no list of the pinned authority.
+    /// When it is no list of a pinned authority.
     pub fn know_revoked(&mut self, list: &[u8]) -> Result<bool, Error> {
         let read = ca::read_list(list, &self.issuers()).map_err(|error| Error::local(error.to_string()))?;
+        // Two authorities may have one name; whose list it is their keys tell.
+        let of = self.roots.iter().position(|root| ca::read_list(list, &[root]).is_ok());
+        let Some(known) = of.and_then(|of| self.lists.get_mut(of)) else { return Ok(false) };
         let version = (read.this_update, read.number);
-        if self.listed.is_some_and(|(known, _)| version <= known) {
+        if known.as_ref().is_some_and(|known| version <= known.version) {
             return Ok(false);
         }
-        self.trust = Some(Trust::new(&self.issuers(), &[list])?);
-        self.listed = Some((version, read.next_update));
+        *known = Some(List { der: list.to_vec(), version, until: read.next_update });
+        let lists: Vec<&[u8]> = self.lists().map(|(_, list)| list).collect();
+        self.trust = Some(Trust::new(&self.issuers(), &lists)?);
         Ok(true)
     }
 
-    /// Whether it is known what the authority has taken back: by a list that is not over.
+    /// The lists (DER) that are known, each with the place of its authority among the pinned ones.
+    pub fn lists(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let numbered = self.lists.iter().enumerate();
+        numbered.filter_map(|(place, list)| Some((place, list.as_ref()?.der.as_slice())))
+    }
+
+    /// Whether it is known what the authorities have taken back: by a list that is not over of each that issues. One that only stands
+    /// above another pinned one does not: its key may be locked away, and nobody publishes its list.
     pub fn knows_revoked(&self, now: SystemTime) -> bool {
-        self.listed.is_some_and(|(_, until)| until.is_none_or(|until| now < until))
+        let is_good = |list: &List| list.until.is_none_or(|until| now < until);
+        let mut all = self.roots.iter().zip(&self.lists);
+        self.can_judge()
+            && all.all(|(root, list)| list.as_ref().is_some_and(is_good) || self.stands_above_another(root))
+    }
+
+    fn stands_above_another(&self, root: &[u8]) -> bool {
+        let others = self.roots.iter().filter(|other| other.as_slice() != root);
+        others.into_iter().any(|other| ca::is_issued_by(other, root))
     }
 
     /// The own certificate, DER.

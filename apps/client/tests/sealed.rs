@@ -139,6 +139,54 @@ fn sec_6_whom_the_authority_has_taken_back_is_not_believed_and_nothing_is_sealed
 }
 
 #[test]
+fn sec_6_each_authority_has_its_own_list() {
+    let (one, other, now) = (authority(), authority(), SystemTime::now());
+    let both = format!("{}{}", one.certificate_pem(), other.certificate_pem());
+    let pinning = |pem: &str| {
+        let (key, csr) = ca::request("device").unwrap();
+        Seals::new(&ca::pem(&one.device(&csr, BEN, "d1", now).unwrap().der), &key, Some(pem)).unwrap()
+    };
+    let mut ben = pinning(&both);
+    let (ann, carl) = (device(&one, ANN, "d1"), device(&other, ANN, "d2"));
+    let from = |seals: &Seals| sealed(seals, message("m1", "at nine"), &[&ben]);
+    let (anns, carls) = (from(&ann), from(&carl));
+    let revoke = |ca: &Authority, seals: &Seals, number, signed| {
+        let serial = ca::subject(seals.certificate()).unwrap().serial;
+        ca.crl(&[ca::Revoked { serial, at: now, reason: ca::Reason::KeyCompromise }], number, signed).unwrap()
+    };
+    let hour = Duration::from_secs(3600);
+
+    // The two have one name, and the second list is older by its time and number: it is another's all the same.
+    assert!(ben.know_revoked(&revoke(&one, &ann, 7, now)).unwrap());
+    assert!(!ben.knows_revoked(now), "nothing is known of the other");
+    assert!(ben.know_revoked(&revoke(&other, &carl, 1, now - hour)).unwrap());
+    assert!(ben.knows_revoked(now));
+    assert_eq!(doubt(opened(&ben, &anns, &[&ann])), Doubt::Fault(Fault::Untrusted));
+    assert_eq!(doubt(opened(&ben, &carls, &[&carl])), Doubt::Fault(Fault::Untrusted));
+    // A later one of one takes back nothing of the other's; an older one is known.
+    assert!(ben.know_revoked(&other.crl(&[], 2, now).unwrap()).unwrap());
+    assert!(matches!(opened(&ben, &carls, &[&carl]), Opened::Genuine(_)));
+    assert_eq!(doubt(opened(&ben, &anns, &[&ann])), Doubt::Fault(Fault::Untrusted));
+    assert!(!ben.know_revoked(&revoke(&other, &carl, 1, now - hour)).unwrap());
+
+    // Kept, both are there for the next run.
+    let folder = tempfile::tempdir().unwrap();
+    let home = client::Home::open(folder.path()).unwrap();
+    home.save_revoked(&ben).unwrap();
+    let mut again = pinning(&both);
+    for list in home.revoked().unwrap() {
+        assert!(again.know_revoked(&list).unwrap());
+    }
+    assert!(again.knows_revoked(now));
+    assert_eq!(again.lists().collect::<Vec<_>>(), ben.lists().collect::<Vec<_>>());
+
+    // Nobody publishes the list of a root that is locked away: the one below it issues.
+    let below = one.below("Example", now).unwrap();
+    let mut ben = pinning(below.certificate_pem());
+    assert!(ben.know_revoked(&below.crl(&[], 1, now).unwrap()).unwrap() && ben.knows_revoked(now));
+}
+
+#[test]
 fn sec_6_a_reply_says_outside_to_what_a_forward_does_not() {
     let authority = authority();
     let (ann, ben) = (device(&authority, ANN, "d1"), device(&authority, BEN, "d1"));

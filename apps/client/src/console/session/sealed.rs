@@ -49,7 +49,7 @@ impl Session {
             list_asked: None,
             is_told: false,
         });
-        if let Some(list) = self.home.revoked()? {
+        for list in self.home.revoked()? {
             // One that is of no use is replaced before anything is judged.
             let _ = self.know_revoked(&list);
         }
@@ -66,10 +66,16 @@ impl Session {
             return;
         }
         sealing.list_asked = Some(Instant::now());
-        let address = self.args.crl.clone().unwrap_or_else(|| list_url(&self.url));
-        let tls = self.home.tls().ok().flatten();
-        let learnt = fetch_list(&address, tls.as_ref()).await.and_then(|list| self.know_revoked(&list));
-        self.doubt_revoked(learnt.err());
+        let mut addresses = self.args.crl.clone();
+        if addresses.is_empty() {
+            addresses.push(list_url(&self.url));
+        }
+        let (tls, mut failed) = (self.home.tls().ok().flatten(), None);
+        for address in &addresses {
+            let learnt = fetch_list(address, tls.as_ref()).await.and_then(|list| self.know_revoked(&list));
+            failed = failed.or(learnt.err());
+        }
+        self.doubt_revoked(failed);
     }
 
     fn know_revoked(&mut self, list: &[u8]) -> Result<(), Error> {
@@ -77,7 +83,7 @@ impl Session {
         match sealing.seals.know_revoked(list)? {
             true => {
                 sealing.people.judge_again(&sealing.seals, SystemTime::now());
-                self.home.save_revoked(list)
+                self.home.save_revoked(&sealing.seals)
             }
             false => Ok(()),
         }
@@ -88,7 +94,8 @@ impl Session {
         let Some(sealing) = &mut self.sealing else { return };
         let is_unknown = !sealing.seals.knows_revoked(SystemTime::now());
         if is_unknown && !sealing.is_told {
-            let why = error.map_or("the list that is given is over".into(), |error| error.to_string());
+            let why =
+                error.map_or("no list of each authority is given that is not over".into(), |error| error.to_string());
             self.notes.push_back(format!("! what the authority has taken back is not known: {why}"));
         }
         sealing.is_told = is_unknown;
