@@ -32,7 +32,7 @@ pub(crate) struct Webhook {
 }
 
 /// What is posted.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Post<'a> {
     phone: &'a str,
     code: &'a str,

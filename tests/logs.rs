@@ -7,11 +7,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use client::mqtt::Qos;
 use client::{Account, Client, Enrolment, Event, Events, Options, Registered};
 use proto::{Auth, AuthAct, Desc, Message, Os, Profile, ProfileStatus, Record, Service, ServiceStatus, ServiceType};
 use support::Server;
 use support::account::url;
+use support::user::{P256, User};
 
 const ANN: &str = "380670000001";
 const BEN: &str = "380670000002";
@@ -128,6 +131,98 @@ async fn sec_10_the_log_at_its_highest_level_holds_no_payload_token_code_or_pass
         assert!(!(is_key || is_outbox) || mode & 0o077 == 0, "others may read {}", path.display());
     });
     assert!(files > 5, "{files} files");
+}
+
+/// Enrols in every way that there is; what must not be in the log.
+async fn enrol(server: &Server) -> Vec<String> {
+    let (client, _events) = Client::connect(Options::new(url(server), format!("reg_{ANN}_d1"))).await.expect("in");
+    let (client_key, request) = ca::request("device").expect("a key");
+    let registered = client.register(ANN, "d1", Enrolment::Fake, Some(&request)).await.expect("registered");
+    let Registered::Done(account) = registered else { panic!("a fake number needs no code") };
+    client.close().await;
+    let (anns, _) = connect(server, &account).await;
+    let (second_key, request) = ca::request("device").expect("a key");
+    anns.enrol(&request).await.expect("a certificate");
+    anns.close().await;
+
+    let user = User::of(server);
+    for name in ["one", "two", "three"] {
+        user.openssl(&format!("genpkey -algorithm {P256} -out {name}.key"));
+        user.openssl(&format!("req -new -key {name}.key -subj /CN=x -outform DER -out {name}.der"));
+        user.openssl(&format!("base64 -in {name}.der -out {name}.b64"));
+    }
+    let path = format!("{}/.well-known/est/simpleenroll", user.https);
+    let post = |request: &str, words: &[&str]| {
+        let kind = ["-s", "--cacert", "root.pem", "-o", "answer", "-w", "%{http_code}", "--data-binary", request];
+        let output = user.run("curl", &[&kind[..], words, &[&path]].concat());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let invites: Vec<String> = (0..2).map(|_| server.remote(&format!("invite {BEN}")).trim().to_owned()).collect();
+    let by_token = format!("{}:{}", account.client_id, account.token);
+    let by_invite = format!("{BEN}:{}", invites[0]);
+    let wrong = format!("{}:{}ff", account.client_id, &account.token[2..]);
+    for (request, who, status) in
+        [("@one.b64", &by_token, "200"), ("@one.b64", &wrong, "401"), ("@two.b64", &by_invite, "200")]
+    {
+        assert_eq!(post(request, &["--http2", "-u", who]), status);
+    }
+    assert_eq!(post("@one.b64", &["--http1.1", "-u", &by_token]), "200");
+    assert_eq!(post("@one.b64", &["--http2", "-H", &format!("authorization: Bearer {by_token}")]), "200");
+    // An empty word: no file of configuration.
+    let cmp = format!(
+        "cmp -config  -cmd ir -server {} -path .well-known/cmp -ref {BEN} -secret pass:{} -subject /CN=x",
+        user.http.trim_start_matches("http://"),
+        invites[1]
+    );
+    let words: Vec<&str> = cmp.split(' ').chain(["-newkey", "three.key", "-certout", "three.pem"]).collect();
+    assert!(user.run("openssl", &words).status.success());
+
+    let mut secrets = vec![account.token.clone(), wrong.rsplit(':').next().expect("it").to_owned()];
+    secrets.extend([&by_token, &wrong, &by_invite].map(|said| STANDARD.encode(said)));
+    secrets.extend(invites);
+    let kept = ["ca/root.key", "certs/server.key", "certs/admin.key"]
+        .map(|name| fs::read_to_string(server.home().join(name)).expect("a key"));
+    let keys = [&*client_key, &*second_key, &*fs::read_to_string(user.path("one.key")).expect("a key")];
+    for pem in kept.iter().map(String::as_str).chain(keys) {
+        secrets.extend(pem.lines().filter(|line| !line.contains("-----")).map(str::to_owned));
+    }
+    secrets
+}
+
+#[tokio::test]
+async fn sec_10_nor_does_enrolment_leave_a_key_token_or_code_in_the_log_or_on_the_disk() {
+    let mut server = Server::start_with("log = \"trace\"");
+    let secrets = enrol(&server).await;
+    let store_key = find(server.home(), "store.key").expect("the storage key");
+    server.kill();
+    server.restart();
+    server.terminate();
+    let log = server.log();
+    assert!(log.contains("TRACE"), "it is the highest level:\n{log}");
+    let hex: String = store_key.iter().map(|byte| format!("{byte:02x}")).collect();
+    for secret in secrets.iter().chain([&hex]) {
+        assert_eq!(log.lines().find(|line| line.contains(secret.as_str())), None, "{secret} is in the log");
+        let bytes: Vec<String> = secret.bytes().map(|byte| byte.to_string()).collect();
+        assert!(!log.contains(&bytes.join(", ")), "the bytes of {secret} are in the log");
+    }
+    each_file(server.home(), &mut |path, _, content| {
+        for secret in &secrets {
+            let is_there = content.windows(secret.len()).any(|part| part == secret.as_bytes());
+            let is_key = path.extension().is_some_and(|end| end == "key");
+            assert!(!is_there || is_key, "{secret} is in {}", path.display());
+        }
+    });
+}
+
+/// The content of the file of this name.
+fn find(folder: &Path, name: &str) -> Option<Vec<u8>> {
+    let mut found = None;
+    each_file(folder, &mut |path, _, content| {
+        if path.ends_with(name) {
+            found = Some(content.to_vec());
+        }
+    });
+    found
 }
 
 fn each_file(folder: &Path, look: &mut impl FnMut(&Path, u32, &[u8])) {

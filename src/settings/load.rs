@@ -25,12 +25,12 @@ impl Settings {
 
     fn parse(text: &str, profile: Option<Profile>) -> Result<Settings, String> {
         // By itself first: its errors then name the line.
-        let alone: Settings = toml::from_str(text).map_err(|error| error.to_string())?;
+        let alone: Settings = toml::from_str(text).map_err(|error| without_lines(text, &error))?;
         let profile = profile.unwrap_or(alone.profile);
 
         let mut table = preset(profile)?;
-        lay_over(&mut table, text.parse().map_err(|error: toml::de::Error| error.to_string())?);
-        let settings = Settings::deserialize(Value::Table(table)).map_err(|error| error.to_string())?;
+        lay_over(&mut table, text.parse().map_err(|error| without_lines(text, &error))?);
+        let settings = Settings::deserialize(Value::Table(table)).map_err(|error| error.message().to_owned())?;
         let settings = Settings { profile, ..settings };
         settings.check()?;
         Ok(settings)
@@ -66,6 +66,15 @@ impl Settings {
             return Err(format!("ring.nodes is {} to {}", RING_NODES.start(), RING_NODES.end()));
         }
         Ok(())
+    }
+}
+
+/// Where a file is wrong and why, without its line: that may hold a secret (SEC-10).
+fn without_lines(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before.map(|before| before.matches('\n').count() + 1) {
+        Some(line) => format!("line {line}: {}", error.message()),
+        None => error.message().to_owned(),
     }
 }
 
@@ -132,6 +141,8 @@ mod tests {
         assert!(error("limits = true\n[listen]\nmqt = []").contains("line 3"));
         assert!(error("limits = true\n[listen]\nmqt = []").contains("mqt"));
         assert!(error("log = 7").contains("line 1"));
+        let secret = error("log = \"info\"\nauth.static_codes.380670000001 = \"hunter2");
+        assert!(secret.starts_with("line 2: ") && !secret.contains("hunter2"), "SEC-10: {secret}");
         assert!(error("listen.mqtt = ['nowhere']").contains("address"));
         assert!(error("tls.certificate = 'chain.pem'").contains("go together"));
         assert!(error("mqtt.packet_max = 7").contains("packet_max"));

@@ -4,6 +4,7 @@
 //! requests in as bytes. It knows framing, packet ids and topics' spelling; it knows no record. The chat knows records and rights; it
 //! knows no packet.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use crate::post::{Asked, Caller, Delivered, Said};
 use crate::{Chat, Input, Name};
 
 /// What a connection says and has proved before anything else (SPEC CON-3).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Hello {
     /// MQTT client identifier, as sent; at most 256 bytes (ID-6).
     pub client_id: Bytes,
@@ -31,6 +32,13 @@ pub struct Hello {
     pub item_max: usize,
     /// [`Session::confirm`] says that the client has an item (MQTT's PUBACK), not only that it was written (DLV-3, DLV-13).
     pub acknowledges: bool,
+}
+
+/// Without the password (SEC-10).
+impl fmt::Debug for Hello {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hello").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
 }
 
 /// An address that limits count for: one of IPv4, or the first half of one of IPv6, which is one network. It is never kept, and not

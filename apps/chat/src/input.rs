@@ -1,5 +1,6 @@
 //! What the chat's processes are told: by transports, by each other, by slow work that has ended, by the clock.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -365,7 +366,7 @@ pub enum Tick {
 }
 
 /// What an account's own connection has proved, for the profile to judge (CON-3, ID-9, ID-10).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Admit {
     pub session: Arc<str>,
     pub connection: u64,
@@ -378,8 +379,15 @@ pub struct Admit {
     pub in_use: bool,
 }
 
+/// Without the password (SEC-10).
+impl fmt::Debug for Admit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admit").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
 /// The profile's yes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Admitted {
     pub connection: u64,
     pub role: Role,
@@ -395,6 +403,13 @@ pub struct Admitted {
     pub puback: bool,
     /// When the certificate that opened it ends (AUTH-13).
     pub until: Option<u64>,
+}
+
+/// Without the token (SEC-10).
+impl fmt::Debug for Admitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admitted").field("connection", &self.connection).finish_non_exhaustive()
+    }
 }
 
 /// Facts about an account that its sessions hold while connected.
@@ -591,11 +606,18 @@ pub enum Command {
 }
 
 /// What such a device shows: its token, or a certificate that TLS has verified.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Enrol {
     pub device: DevKey,
     pub token: Option<Bytes>,
     pub certificate: Option<Arc<Certificate>>,
     pub request: Bytes,
     pub reply: Arc<Port>,
+}
+
+/// Without the token (SEC-10).
+impl fmt::Debug for Enrol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Enrol").field("device", &self.device).finish_non_exhaustive()
+    }
 }

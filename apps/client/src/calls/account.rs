@@ -1,5 +1,7 @@
 //! Registration, profile and sessions (SPEC 6.2, 6.4).
 
+use std::fmt;
+
 use bytes::Bytes;
 use proto::{
     Auth, AuthAct, AuthPhone, AuthSettings, Data, Fake, Feature, Profile, ProfileStatus, Record, RosterEntry, RosterId,
@@ -21,7 +23,7 @@ pub enum Enrolment {
 }
 
 /// A verified device: what it needs to connect again.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Account {
     /// `emqttd_<phone>_<dev_key>`.
     pub client_id: String,
@@ -30,6 +32,13 @@ pub struct Account {
     /// The certificate issued for the CSR, DER.
     pub certificate: Option<Bytes>,
     pub profile: Profile,
+}
+
+/// Without the token.
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
 }
 
 /// How far a registration is.
