@@ -20,8 +20,10 @@ use proto::ids::Phone;
 use web::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use web::{HeaderMap, Reply, Routes, StatusCode, reply, status};
 
+use crate::failure::Failure;
 use crate::meter::Meter;
 use crate::registrar::Registrar;
+pub(crate) use cmp::{Granted, TABLES, Transaction};
 
 /// Bytes of a request as sent: 8 KiB of DER in base64, with line breaks.
 const REQUEST_MAX: usize = 12 * 1024;
@@ -56,7 +58,7 @@ impl Office {
     }
 
     /// Adds what it answers. From `vault` come the invites by which others prove themselves.
-    pub(crate) fn open(self: Arc<Office>, vault: Vault, routes: &mut Routes) {
+    pub(crate) fn open(self: Arc<Office>, vault: Vault, routes: &mut Routes) -> Result<(), Failure> {
         let office = || self.clone();
         let own = office();
         routes.get("/ca.crl", move |_| {
@@ -70,7 +72,7 @@ impl Office {
         });
         ocsp::open(office(), routes);
         est::open(office(), routes);
-        cmp::open(office(), vault, routes);
+        cmp::open(office(), vault, routes)
     }
 
     /// An address from which too much has failed is not listened to.
@@ -86,6 +88,13 @@ impl Office {
 
     fn may_issue(&self, phone: &Phone) -> bool {
         !self.limits || self.issued.count(phone.clone(), Instant::now())
+    }
+
+    /// Who asked could not prove to be of the account, so it does not count as the account's.
+    fn was_stranger(&self, phone: &Phone) {
+        if self.limits {
+            self.issued.discount(phone);
+        }
     }
 
     fn may_ask(&self, source: Option<Source>) -> bool {

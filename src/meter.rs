@@ -42,6 +42,14 @@ impl<K: Eq + Hash> Meter<K> {
         *count = count.saturating_add(1);
         *count <= self.most
     }
+
+    /// What was counted last was not what is counted.
+    pub(crate) fn discount(&self, key: &K) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, count)) = known.get_mut(key) {
+            *count = count.saturating_sub(1);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -56,5 +64,7 @@ mod tests {
         assert!(meter.count(1, now) && meter.count(1, now) && !meter.count(1, now));
         assert!(!meter.has_room(&1, now) && meter.has_room(&2, now) && meter.count(2, now));
         assert!(meter.count(1, now + Duration::from_secs(60)));
+        meter.discount(&2);
+        assert!(meter.count(2, now) && meter.count(2, now) && !meter.count(2, now));
     }
 }

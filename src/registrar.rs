@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use ca::ocsp::Status;
 use ca::{Authority, Certificate, Issued, Reason, Revoked};
-use kvs::{Batch, Disk, Sequence, Span, Store, Table};
+use kvs::{Batch, Disk, Sequence, Store, Table};
 
 use crate::failure::Failure;
 use crate::home::Home;
@@ -30,8 +30,6 @@ pub(crate) use revocations::Revocations;
 
 /// The row of the list's number.
 const LISTS: &[u8] = b"lists";
-/// Certificates of one key that are looked for.
-const SAME_KEY_MAX: usize = 1000;
 /// A list is issued anew at this age, though nothing was revoked: it is good for 7 days.
 const LIST_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -136,11 +134,32 @@ impl Registrar {
         self.row(ISSUED, &[&at, serial].concat())
     }
 
-    /// Serial numbers of the certificates of a key.
-    fn serials(&self, key: &[u8]) -> Result<Vec<Bytes>, Failure> {
-        let span = Span::prefix(Bytes::copy_from_slice(key)).limit(SAME_KEY_MAX);
-        let rows = self.store.scan(SIGNED_FOR, &span).map_err(failed)?;
-        Ok(rows.iter().map(|(row, _)| row.slice(key.len()..)).collect())
+    /// The serial number of each certificate of a key, however many there are: what is left out would not be revoked.
+    fn each_serial(&self, key: &[u8], mut act: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+        let (store, mut done) = (self.store.snapshot(), Ok(()));
+        let read = chat::rows::each(&*store, SIGNED_FOR, key, |row, _| {
+            if done.is_ok() {
+                done = act(row.get(key.len()..).unwrap_or_default());
+            }
+            Ok(())
+        });
+        read.map_err(broken).and(done)
+    }
+
+    /// Serial numbers of what was issued for a key at this time or later.
+    pub(crate) fn issued_since(&self, key: &[u8], at: u64) -> Result<Vec<Vec<u8>>, Failure> {
+        let mut found = Vec::new();
+        self.each_serial(key, |serial| {
+            let is_later = self.issued(serial)?.is_some_and(|issued| issued.at >= at);
+            found.extend(is_later.then(|| serial.to_vec()));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Where its books are kept.
+    pub(crate) fn store(&self) -> &Arc<Disk> {
+        &self.store
     }
 
     /// For the responder: what became of a certificate of ours.

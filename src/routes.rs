@@ -8,6 +8,7 @@ use web::{House, Joined, Origins, Routes, text};
 use websocket::{Carried, MQTT};
 
 use crate::enrol::Office;
+use crate::failure::Failure;
 use crate::ftp::Depot;
 use crate::keys;
 use crate::settings::Settings;
@@ -19,15 +20,15 @@ pub(crate) fn routes(
     vault: Vault,
     front: &Arc<Front>,
     handle: &n2o::Handle<Chat>,
-) -> Routes {
+) -> Result<Routes, Failure> {
     let mut routes = Routes::new(Origins { others: settings.web.origins.clone(), names: keys::names(settings) });
     routes.get("/", |_| async { text(concat!("CHAT ", env!("CARGO_PKG_VERSION"), "\n")) });
     // For those who watch whether a server serves; it says nothing else.
     routes.get("/health", |_| async { text("ok\n") });
     sockets(&mut routes, settings, front, handle);
-    office.open(vault, &mut routes);
+    office.open(vault, &mut routes)?;
     depot.open(&mut routes);
-    routes
+    Ok(routes)
 }
 
 /// CON-2: MQTT for those who offer it, else the framing of N2O.

@@ -135,7 +135,7 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
     )?);
     let office = Office::new(inside.registrar.clone(), inside.handle.clone(), settings.limits);
     let depot = Depot::new(office.clone(), inside.store.clone(), inside.files.clone(), settings.ftp.max);
-    let routes = routes::routes(settings, office, depot, vault, &front, &inside.handle);
+    let routes = routes::routes(settings, office, depot, vault, &front, &inside.handle)?;
     let web = Arc::new(web::Front::bind(doorman, web_listeners(settings, &inside.tls), routes)?);
     let shells = remote::bind(&reachable(&settings.listen.shell))?;
 

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use kvs::{Batch, Disk, Span, Store, Table};
 
-use crate::courier;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::registrar;
+use crate::{courier, enrol};
 
 /// How rows and keys are laid out. It rises when a release lays them out differently.
 pub(crate) const SCHEMA: u64 = 3;
@@ -58,7 +58,7 @@ pub(crate) fn open(home: &Home) -> Result<Arc<Disk>, Failure> {
 
 /// All there are.
 pub(crate) fn tables() -> impl Iterator<Item = Table> {
-    let parts = [chat::rows::TABLES, mqtt::TABLES, registrar::TABLES, courier::TABLES];
+    let parts = [chat::rows::TABLES, mqtt::TABLES, registrar::TABLES, enrol::TABLES, courier::TABLES];
     parts.into_iter().flatten().copied().chain([META])
 }
 

@@ -5,6 +5,8 @@
 mod support;
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
@@ -279,6 +281,114 @@ fn sec_4_what_is_no_good_is_refused_and_uses_up_nothing() {
 
     assert!(!server.remote("issued").contains("device"));
     user.enrols("good", &code, "");
+}
+
+/// Carries one client's two messages to the server, which is killed and started again between them.
+fn carry_over_a_crash(server: &mut Server, entrance: &TcpListener) {
+    for number in 0..2 {
+        let (mut client, _) = entrance.accept().expect("the client comes");
+        let request = http_message(&mut client);
+        if number == 1 {
+            server.kill();
+            server.restart();
+        }
+        let mut inside = TcpStream::connect(server.http()).expect("it serves");
+        inside.write_all(&request).expect("sent");
+        client.write_all(&http_message(&mut inside)).expect("answered");
+    }
+}
+
+/// A message with its head and its body.
+fn http_message(stream: &mut TcpStream) -> Vec<u8> {
+    let (mut all, mut byte) = (Vec::new(), [0]);
+    while !all.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).expect("a head");
+        all.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&all).to_lowercase();
+    let length = head.split("content-length:").nth(1).and_then(|rest| rest.lines().next()).expect("a length");
+    let mut body = vec![0; length.trim().parse().expect("a number")];
+    stream.read_exact(&mut body).expect("a body");
+    [all, body].concat()
+}
+
+#[test]
+fn sec_4_what_waits_to_be_confirmed_outlives_a_crash() {
+    let mut server = Server::start();
+    let user = User::of(&server);
+    for name in ["one", "next", "other", "third"] {
+        user.key(name, P256);
+    }
+    assert!(server.chat(&["certify", "ann", "--dir", user.folder.path().to_str().expect("text")]).status.success());
+    let entrance = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let place = format!("-server {} -path .well-known/cmp -keep_alive 0", entrance.local_addr().expect("bound"));
+    let cut = |server: &mut Server, line: &str| {
+        std::thread::scope(|scope| {
+            let client = scope.spawn(|| user.cmp_at(&place, line));
+            carry_over_a_crash(server, &entrance);
+            client.join().expect("it ends")
+        })
+    };
+
+    // A new device, by its invite, which is used up meanwhile.
+    let code = invite(&server);
+    let output = cut(&mut server, &format!("-cmd ir {} -newkey one.key -certout one.pem", known_by(&code)));
+    assert!(output.status.success(), "{}", printed(&output));
+    let device = user.client_id("one");
+    assert_eq!(connects(&server, &user.identity("one"), &device), 0);
+
+    // One that gives its certificate back after the crash: it ends.
+    let code = invite(&server);
+    let line = format!("-cmd ir {} -newkey other.key -certout other.pem -out_trusted ann.crt", known_by(&code));
+    let output = cut(&mut server, &line);
+    assert!(!output.status.success(), "{}", printed(&output));
+    let log = server.remote("issued");
+    let last = log.lines().rfind(|line| line.contains("device")).expect("it was issued");
+    assert!(last.contains("revoked") && last.contains("cessationOfOperation"), "{log}");
+
+    // A renewal, signed.
+    let renewal = format!("-cmd kur {} -newkey next.key -certout next.pem -reqout kur.der,conf.der", signed_by("one"));
+    let output = cut(&mut server, &renewal);
+    assert!(output.status.success(), "{}", printed(&output));
+    assert_eq!(connects(&server, &user.identity("next"), &device), 0);
+
+    // What somebody has recorded of it is answered as before, or not at all, but nothing is issued again.
+    let issued = server.remote("issued");
+    let certificates = |log: &str| log.lines().filter(|line| line.contains("device")).count();
+    server.kill();
+    server.restart();
+    for name in ["kur.der", "conf.der"] {
+        let (url, data) = (format!("{}/.well-known/cmp", user.http), format!("@{name}"));
+        let kind = ["-s", "-o", "answer", "-w", "%{http_code}", "-H", "content-type: application/pkixcmp"];
+        let output = user.run("curl", &[&kind[..], &["--data-binary", &data, &url]].concat());
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "200", "{name}");
+    }
+    assert_eq!(certificates(&server.remote("issued")), certificates(&issued));
+    assert_eq!(connects(&server, &user.identity("next"), &device), 0);
+    assert!(!server.log().contains(PHONE), "SEC-10");
+}
+
+#[test]
+fn sec_4_openssl_enrols_under_an_authority_on_p384() {
+    let server = Server::start_with("x509.curve = \"p384\"");
+    let user = User::of(&server);
+    let root = user.openssl("x509 -in root.pem -noout -text");
+    assert!(root.contains("ASN1 OID: secp384r1") && root.contains("ecdsa-with-SHA384"), "{root}");
+    for (name, kind) in [("one", P256), ("two", P384)] {
+        user.key(name, kind);
+        user.enrols(name, &invite(&server), "");
+        user.openssl(&format!("verify -x509_strict -purpose sslclient -CAfile root.pem {name}.pem"));
+        assert_eq!(connects(&server, &user.identity(name), &user.client_id(name)), 0, "{kind}");
+    }
+    user.gets(&format!("-cmd rr {} -oldcert two.pem -revreason 1", signed_by("two")));
+    assert_eq!(connects(&server, &user.identity("two"), &user.client_id("two")), 0x8a);
+    let since = Instant::now();
+    while !listed(&user, &server, &user.serial("two")) {
+        assert!(since.elapsed() < Duration::from_secs(30), "the list is issued anew");
+    }
+    let ask = format!("ocsp -url {}/ocsp -CAfile root.pem -issuer root.pem -cert one.pem -cert two.pem", user.http);
+    let said = user.openssl(&ask);
+    assert!(said.contains("one.pem: good") && said.contains("two.pem: revoked"), "{said}");
 }
 
 #[test]

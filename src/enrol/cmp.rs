@@ -4,6 +4,7 @@
 //! reference; a device signs with the certificate that it has.
 
 mod desk;
+mod kept;
 mod proof;
 mod transactions;
 
@@ -15,14 +16,16 @@ use web::header::CONTENT_TYPE;
 use web::{Asked, Reply, Routes, StatusCode, reply, status};
 
 use super::Office;
+use crate::failure::Failure;
 use desk::Desk;
+pub(crate) use kept::{Granted, TABLES, Transaction};
 
 /// With an end of the path that names a profile, or an operation: what is wanted stands in the message.
 const PATHS: [&str; 2] = ["/.well-known/cmp", "/.well-known/cmp/"];
 const KIND: &str = "application/pkixcmp";
 
-pub(super) fn open(office: Arc<Office>, vault: Vault, routes: &mut Routes) {
-    let desk = Arc::new(Desk::new(office, vault));
+pub(super) fn open(office: Arc<Office>, vault: Vault, routes: &mut Routes) -> Result<(), Failure> {
+    let desk = Desk::open(office, vault)?;
     for path in PATHS {
         let desk = desk.clone();
         routes.post(path, MESSAGE_MAX, move |asked| {
@@ -32,6 +35,7 @@ pub(super) fn open(office: Arc<Office>, vault: Vault, routes: &mut Routes) {
             async move { work.await.unwrap_or_else(|_| status(StatusCode::INTERNAL_SERVER_ERROR)) }
         });
     }
+    Ok(())
 }
 
 async fn answer(desk: &Arc<Desk>, asked: &Asked) -> Reply {

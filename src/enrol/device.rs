@@ -77,9 +77,17 @@ pub(super) async fn beside(
     let reply = Arc::new(Port::default());
     let asked = Enrol { device, token, certificate, request, reply: reply.clone() };
     let command = Input::Command(Box::new(Command::Enrol(Box::new(asked))));
-    office.handle.tell(&Name::Profile(phone), command).map_err(|_| Refused::Late)?;
+    office.handle.tell(&Name::Profile(phone.clone()), command).map_err(|_| Refused::Late)?;
+    let done = answered(&reply).await;
+    if matches!(done, Err(Refused::Unproved)) {
+        office.was_stranger(&phone);
+    }
+    done
+}
+
+async fn answered(reply: &Port) -> Result<Vec<u8>, Refused> {
     loop {
-        for out in outs(&reply).await? {
+        for out in outs(reply).await? {
             if let Out::Answer { payload, .. } = out {
                 return certificate_in(&payload);
             }

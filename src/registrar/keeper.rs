@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use ca::Reason;
 use chat::rows::{self, BINDING, Binding, LAPSED, Lapsed, Why};
-use chat::{Chat, Input, Name, Vault};
+use chat::{Chat, Input, Invitation, Name, Vault};
 use kvs::{Batch, Span, Store};
 use n2o::Handle;
 use proto::ids::{DevKey, Phone};
@@ -17,6 +17,8 @@ use crate::failure::Failure;
 
 /// SEC-2: how often it looks though nobody rings.
 const HOUR: Duration = Duration::from_secs(60 * 60);
+/// When it tries again what has failed.
+const SOON: Duration = Duration::from_secs(10);
 /// Bytes of a SHA-256.
 const KEY: usize = 32;
 /// Lapsed keys of one batch.
@@ -36,11 +38,11 @@ impl Bell {
         self.waiting.notify_one();
     }
 
-    /// Until it is rung, or for an hour; false: the keeper is to end.
-    fn wait(&self) -> bool {
+    /// Until it is rung, or for so long; false: the keeper is to end.
+    fn wait(&self, most: Duration) -> bool {
         let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut rung, _) =
-            self.waiting.wait_timeout_while(rung, HOUR, |rung| !*rung).unwrap_or_else(PoisonError::into_inner);
+            self.waiting.wait_timeout_while(rung, most, |rung| !*rung).unwrap_or_else(PoisonError::into_inner);
         *rung = false;
         !self.ends.load(Ordering::Acquire)
     }
@@ -60,20 +62,29 @@ impl Keeper {
     ) -> Result<Keeper, Failure> {
         let own = registrar.clone();
         let work = move || {
-            if let Err(failure) = own.remind(&handle) {
-                tracing::error!(%failure, "cannot look at what is revoked");
-            }
+            let mut is_reminded = false;
             loop {
-                if let Err(failure) = own.look(&end_revoked) {
-                    tracing::error!(%failure, "cannot revoke, or issue the revocation list");
+                if !is_reminded {
+                    let done = own.remind(&handle);
+                    is_reminded = done.is_ok();
+                    told(&done, "cannot look at what is revoked");
                 }
-                if !own.keeper.wait() {
+                let done = own.look(&end_revoked);
+                told(&done, "cannot revoke, or issue the revocation list");
+                let most = if done.is_ok() && is_reminded { HOUR } else { SOON };
+                if !own.keeper.wait(most) {
                     return;
                 }
             }
         };
         let spawned = std::thread::Builder::new().name("authority".into()).spawn(work);
         spawned.map(|_| Keeper { registrar }).map_err(|error| Failure::Start(n2o::Failure::new(error)))
+    }
+}
+
+fn told(done: &Result<(), Failure>, what: &str) {
+    if let Err(failure) = done {
+        tracing::error!(%failure, "{what}");
     }
 }
 
@@ -139,7 +150,7 @@ impl Registrar {
     }
 
     /// The invites of an account key, for who proves that he knows one without saying it.
-    pub(crate) fn invites(&self, vault: &Vault, phone: &Phone) -> Result<Vec<Bytes>, Failure> {
+    pub(crate) fn invites(&self, vault: &Vault, phone: &Phone) -> Result<Vec<Invitation>, Failure> {
         chat::invites(vault, &*self.store.snapshot(), phone, millis(SystemTime::now())).map_err(super::broken)
     }
 
@@ -159,16 +170,20 @@ impl Registrar {
         keys.iter().try_for_each(|key| self.tell(key, handle))
     }
 
-    /// One round.
+    /// One round. What fails holds up nothing else, and is done in the next.
     fn look(&self, end_revoked: &dyn Fn()) -> Result<(), Failure> {
-        self.revoke_lapsed()?;
-        let has_more = self.recall()?;
+        let lapsed = self.revoke_lapsed();
+        let recalled = self.recall();
         end_revoked();
-        if self.changed.swap(false, Ordering::AcqRel) || has_more || self.is_list_old() {
-            self.issue_list()?;
+        if matches!(recalled, Ok(true)) || self.is_list_old() {
+            self.changed.store(true, Ordering::Release);
+        }
+        // Before it is made: what is revoked meanwhile needs another.
+        if self.changed.swap(false, Ordering::AcqRel) {
+            self.issue_list().inspect_err(|_| self.changed.store(true, Ordering::Release))?;
             tracing::debug!("issued a revocation list");
         }
-        Ok(())
+        lapsed.and(recalled.map(drop))
     }
 
     /// Keys that the chat has ended, or will at some time.
@@ -184,9 +199,9 @@ impl Registrar {
                     Why::Ended => Reason::CessationOfOperation,
                     Why::Superseded => Reason::Superseded,
                 };
-                for serial in self.serials(key.get(..KEY).unwrap_or_default())? {
-                    self.revoke(&serial, reason, if at <= now { now } else { at })?;
-                }
+                self.each_serial(key.get(..KEY).unwrap_or_default(), |serial| {
+                    self.revoke(serial, reason, if at <= now { now } else { at }).map(drop)
+                })?;
                 done.delete(LAPSED, key.clone());
             }
             let count = found.len();

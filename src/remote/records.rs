@@ -8,6 +8,7 @@ use kvs::{Span, Store, Table};
 
 use super::notation;
 use crate::courier;
+use crate::enrol::{Granted, Transaction};
 use crate::registrar::{Issuance, Revocation};
 use crate::store;
 
@@ -69,6 +70,8 @@ fn catalogue() -> Vec<Entry> {
         Entry::of::<rows::Lapsed>(),
         Entry::of::<Issuance>(),
         Entry::of::<Revocation>(),
+        Entry::of::<Transaction>(),
+        Entry::of::<Granted>(),
         Entry::of::<rows::Wake>(),
         Entry::of::<rows::Outgoing>(),
         Entry::of::<courier::Entry>(),

@@ -31,7 +31,7 @@ pub use names::{Known, account_of};
 pub use output::{Channel, FileWork, Gateway, Job, Output, Push, Sender, Signature, Work};
 pub use port::{OUTS_MAX, Port, TRANSIENT_MAX};
 pub use post::{Asked, Back, Caller, Came, Delivered, Mail, Post, Posted, Said, What};
-pub use protocol::auth::{invites, is_invited};
+pub use protocol::auth::{Invitation, invites, is_invited};
 pub use protocol::push::{Waiting, trial, waiting};
 pub use protocol::work::unfinished;
 pub use settings::{BadIssuer, Issuer, Jwt, Provider, Settings};

@@ -16,12 +16,14 @@ use chat::door::Certificate;
 use tokio::sync::Semaphore;
 use web::Asked;
 
+use super::kept;
 use super::proof::{CLOCK, Who};
-use super::transactions::{Grant, Transactions};
+use super::transactions::{Grant, Left, Open, Transactions};
 use crate::enrol::Office;
 use crate::enrol::device::Refused;
 use crate::failure::Failure;
-use crate::{keys, registrar};
+use crate::keys;
+use crate::registrar::{self, millis};
 
 /// How devices are called that enrol so.
 const DEVICE: &str = "cmp";
@@ -41,9 +43,21 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(office: Arc<Office>, vault: Vault) -> Desk {
+    /// Goes on with what an earlier run has begun.
+    pub(super) fn open(office: Arc<Office>, vault: Vault) -> Result<Arc<Desk>, Failure> {
         let derivations = Semaphore::new(DERIVATIONS_MAX);
-        Desk { office, vault, derivations, transactions: Mutex::default(), responder: Mutex::default() }
+        let begun = kept::all(office.registrar.store(), &vault)?;
+        let desk = Desk { office, vault, derivations, transactions: Mutex::default(), responder: Mutex::default() };
+        let desk = Arc::new(desk);
+        for (id, open) in begun {
+            let age = Duration::from_millis(millis(SystemTime::now()).saturating_sub(open.at));
+            // Nobody works on it any more, and its client has heard nothing.
+            let is_cut = open.answer.is_none();
+            let rest = if is_cut { Duration::ZERO } else { OPEN.saturating_sub(age) };
+            desk.end_in(rest, id.clone(), open.at);
+            desk.transactions().again(id, open);
+        }
+        Ok(desk)
     }
 
     /// Answers a message, always, unless we fail.
@@ -96,15 +110,15 @@ impl Desk {
         if let Err(why) = may_ask(message, who, &wish) {
             return refused(why);
         }
-        if let Err(why) = self.begin(message, who, request) {
+        let key = ca::key_of_request(&wish.request).ok();
+        if let Err(why) = self.begin(message, who, request, key) {
             return refused(why);
         }
         let issued = match self.issue(asked, who, wish.request.into()).await {
             Ok(issued) => issued,
             Err(why) => {
                 let answer = refused(why)?;
-                self.transactions().settle(message.transaction(), answer.clone(), None);
-                return Ok(answer);
+                return self.settle(message, request, answer, None).await;
             }
         };
         let is_first = matches!(who, Who::Invited { .. });
@@ -115,16 +129,32 @@ impl Desk {
         let answer = self.say_with(message, who, answer, nonce, is_confirmed)?;
         let serial = ca::subject(&issued)?.serial;
         let grant = Grant { certificate: issued, serial, id, nonce, is_first };
-        let grant = (!is_confirmed).then_some(grant);
-        self.transactions().settle(message.transaction(), answer.clone(), grant);
+        self.settle(message, request, answer, (!is_confirmed).then_some(grant)).await
+    }
+
+    /// Whatever is answered is on the disk before: after a crash it is answered so again, and can be confirmed.
+    async fn settle(
+        &self,
+        message: &Message,
+        request: [u8; 32],
+        answer: Bytes,
+        grant: Option<Grant>,
+    ) -> Result<Bytes, Failure> {
+        let id = message.transaction().to_vec();
+        let Some(open) = self.transactions().get(&id) else { return Ok(answer) };
+        let open = Open { heard: request, answer: Some(answer.clone()), grant, ..open };
+        let (store, row) = (self.office.registrar.store().clone(), open.clone());
+        let key = id.clone();
+        slowly(move || kept::put(&store, &key, &row, &[]).and_then(|()| kept::flush(&store))).await?;
+        self.transactions().settle(&id, open);
         Ok(answer)
     }
 
     async fn issue(&self, asked: &Asked, who: &Who, request: Bytes) -> Result<Vec<u8>, Fault> {
         let source = asked.peer.source;
         let done = match who {
-            Who::Invited { phone, code, .. } => {
-                self.office.by_invite(source, phone, code.clone(), request, DEVICE).await
+            Who::Invited { phone, by, .. } => {
+                self.office.by_invite(source, phone, by.code.clone(), request, DEVICE).await
             }
             Who::Certified { certificate } => self.office.by_certificate(Some(certificate.clone()), request).await,
             Who::Nobody => Err(Refused::Unproved),
@@ -143,21 +173,51 @@ impl Desk {
         }
     }
 
-    /// It ends by itself; what is not confirmed by then is withdrawn.
-    fn begin(self: &Arc<Desk>, message: &Message, who: &Who, request: [u8; 32]) -> Result<(), Fault> {
-        let id = message.transaction();
-        self.transactions().begin(id, request, who.party().ok_or(Fault::NotAuthorized)?)?;
-        let (desk, id) = (self.clone(), id.to_vec());
+    /// It ends by itself; what is not confirmed by then is withdrawn. Kept before anything is issued, so that after a crash it is known
+    /// what may have been.
+    fn begin(
+        self: &Arc<Desk>,
+        message: &Message,
+        who: &Who,
+        request: [u8; 32],
+        asked: Option<[u8; 32]>,
+    ) -> Result<(), Fault> {
+        let (id, at) = (message.transaction(), millis(SystemTime::now()));
+        let party = who.party().ok_or(Fault::NotAuthorized)?;
+        let open = Open { at, party, asked, heard: request, answer: None, grant: None };
+        let forgotten = self.transactions().begin(id, open.clone())?;
+        self.end_in(OPEN, id.to_vec(), at);
+        kept::put(self.office.registrar.store(), id, &open, &forgotten).map_err(failed)
+    }
+
+    fn end_in(self: &Arc<Desk>, rest: Duration, id: Vec<u8>, at: u64) {
+        let desk = self.clone();
         actix_rt::spawn(async move {
-            tokio::time::sleep(OPEN).await;
-            let left = desk.transactions().end(&id);
-            if let Some(grant) = left
-                && let Err(failure) = desk.withdraw(grant).await
-            {
+            tokio::time::sleep(rest).await;
+            let Some(left) = desk.transactions().end(&id, at) else { return };
+            let store = desk.office.registrar.store().clone();
+            let ended = match desk.take_back(left).await {
+                Ok(()) => slowly(move || kept::remove(&store, &id)).await,
+                failure => failure,
+            };
+            if let Err(failure) = ended {
                 tracing::error!(%failure, "cannot withdraw a certificate that nobody has confirmed");
             }
         });
-        Ok(())
+    }
+
+    async fn take_back(&self, left: Left) -> Result<(), Failure> {
+        match left {
+            Left::Nothing => Ok(()),
+            Left::Granted(grant) => self.withdraw(grant.serial, grant.is_first).await,
+            Left::Unanswered { key, since, is_first } => {
+                let registrar = self.office.registrar.clone();
+                for serial in slowly(move || registrar.issued_since(&key, since)).await? {
+                    self.withdraw(serial, is_first).await?;
+                }
+                Ok(())
+            }
+        }
     }
 
     async fn confirmation(
@@ -174,20 +234,19 @@ impl Desk {
         };
         match done {
             Err(fault) => return self.say(message, who, Answer::Failed(fault)),
-            Ok(Some(rejected)) => self.withdraw(rejected).await?,
+            Ok(Some(rejected)) => self.withdraw(rejected.serial, rejected.is_first).await?,
             Ok(None) => {}
         }
         let answer = self.say(message, who, Answer::Noted)?;
-        self.transactions().note(id, request, answer.clone());
-        Ok(answer)
+        self.settle(message, request, answer, None).await
     }
 
     /// A new device ends with its certificate; another goes on with the one before.
-    async fn withdraw(&self, grant: Grant) -> Result<(), Failure> {
+    async fn withdraw(&self, serial: Vec<u8>, is_first: bool) -> Result<(), Failure> {
         let (registrar, handle) = (self.office.registrar.clone(), self.office.handle.clone());
-        slowly(move || match grant.is_first {
-            true => registrar.take_back(&grant.serial, Reason::CessationOfOperation, &handle).map(drop),
-            false => registrar.withdraw(&grant.serial),
+        slowly(move || match is_first {
+            true => registrar.take_back(&serial, Reason::CessationOfOperation, &handle).map(drop),
+            false => registrar.withdraw(&serial),
         })
         .await
     }
@@ -242,7 +301,7 @@ impl Desk {
         serial: Vec<u8>,
         reason: Reason,
     ) -> Result<Bytes, Failure> {
-        let may = self.may_revoke(who, issuer, &serial).and_then(|()| self.begin(message, who, request));
+        let may = self.may_revoke(who, issuer, &serial).and_then(|()| self.begin(message, who, request, None));
         if let Err(why) = may {
             return self.say(message, who, Answer::NotRevoked(why));
         }
@@ -252,8 +311,7 @@ impl Desk {
             Ok(_) => self.say(message, who, Answer::Revoked)?,
             Err(why) => self.say(message, who, Answer::NotRevoked(why))?,
         };
-        self.transactions().settle(message.transaction(), answer.clone(), None);
-        Ok(answer)
+        self.settle(message, request, answer, None).await
     }
 
     /// A device takes back its own certificates; an operator any. It counts as what the operator revokes by the shell (ID-10).
@@ -278,7 +336,7 @@ impl Desk {
 }
 
 fn failed(failure: Failure) -> Fault {
-    tracing::error!(%failure, "cannot revoke by CMP");
+    tracing::error!(%failure, "the books of CMP fail");
     Fault::SystemFailure
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use ca::cmp::{Fault, Mac, MacKey, Message, Seal};
+use chat::Invitation;
 use chat::door::Certificate;
 use proto::ids::Phone;
 
@@ -18,7 +19,7 @@ pub(super) const CLOCK: Duration = Duration::from_secs(5 * 60);
 /// Who asks, as proved.
 pub(super) enum Who {
     /// Knows an invite for this number.
-    Invited { phone: Phone, code: Bytes, key: Box<MacKey> },
+    Invited { phone: Phone, by: Box<Invitation>, key: Box<MacKey> },
     /// Has the key of a certificate of ours that is not over.
     Certified { certificate: Arc<Certificate> },
     /// Does not say.
@@ -36,7 +37,7 @@ impl Who {
 
     pub(super) fn party(&self) -> Option<Party> {
         match self {
-            Who::Invited { code, .. } => Some(Party::Secret(code.clone())),
+            Who::Invited { by, .. } => Some(Party::Secret(by.clone())),
             Who::Certified { certificate } => Some(Party::Key(certificate.key)),
             Who::Nobody => None,
         }
@@ -56,35 +57,36 @@ impl Desk {
 
     async fn by_secret(&self, message: &Arc<Message>, mac: Mac) -> Result<Who, Fault> {
         let phone = Phone::parse(message.reference()).map_err(|_| Fault::BadMessageCheck)?;
-        let codes = match self.transactions().secret(message.transaction()) {
+        let invites = match self.transactions().secret(message.transaction()) {
             // In a transaction that has begun the invite is used up already.
-            Some(code) => vec![code],
-            None => self.codes(&phone)?,
+            Some(invite) => vec![invite],
+            None => self.invites(&phone)?,
         };
         // Milliseconds, for each of a few invites: not on a thread of the ring, and not many at once.
         let _place = self.derivations.acquire().await.map_err(|_| Fault::SystemUnavail)?;
         let message = message.clone();
         let found = tokio::task::spawn_blocking(move || {
-            codes.into_iter().find_map(|code| {
-                let key = mac.key(&code);
-                message.is_sealed_by(&key).then_some((code, key))
+            invites.into_iter().find_map(|invite| {
+                let key = mac.key(&invite.code);
+                message.is_sealed_by(&key).then_some((invite, key))
             })
         });
-        let (code, key) = found.await.map_err(|_| Fault::SystemFailure)?.ok_or(Fault::BadMessageCheck)?;
-        Ok(Who::Invited { phone, code, key: Box::new(key) })
+        let (by, key) = found.await.map_err(|_| Fault::SystemFailure)?.ok_or(Fault::BadMessageCheck)?;
+        Ok(Who::Invited { phone, by: Box::new(by), key: Box::new(key) })
     }
 
     /// Where there is no invite, one is made up that nobody knows, so that time tells nobody.
-    fn codes(&self, phone: &Phone) -> Result<Vec<Bytes>, Fault> {
-        let mut codes = self.office.registrar.invites(&self.vault, phone).map_err(|failure| {
+    fn invites(&self, phone: &Phone) -> Result<Vec<Invitation>, Fault> {
+        let mut invites = self.office.registrar.invites(&self.vault, phone).map_err(|failure| {
             tracing::error!(%failure, "cannot look for invites");
             Fault::SystemFailure
         })?;
-        if codes.is_empty() {
+        if invites.is_empty() {
             let random: [u8; 32] = super::desk::random().map_err(|_| Fault::SystemFailure)?;
-            codes.push(Bytes::copy_from_slice(&random));
+            let (account, code) = (phone.clone(), Bytes::copy_from_slice(&random));
+            invites.push(Invitation { account, expires: 0, code });
         }
-        Ok(codes)
+        Ok(invites)
     }
 
     fn by_signature(&self, message: &Message) -> Result<Who, Fault> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_lc_rs::{constant_time, digest};
 use bytes::Bytes;
 use ca::cmp::{Confirmation, Fault, NONCE_BYTES};
+use chat::Invitation;
 
 /// Transactions that are remembered at once. Beyond, those that are over are forgotten; then no further one begins.
 const OPEN_MAX: usize = 10_000;
@@ -13,15 +14,17 @@ const OPEN_MAX: usize = 10_000;
 #[derive(Clone)]
 pub(super) enum Party {
     /// By this invite, which is used up meanwhile.
-    Secret(Bytes),
+    Secret(Box<Invitation>),
     /// SHA-256 of the key that signs.
     Key([u8; 32]),
 }
 
 impl Party {
-    fn is(&self, other: &Party) -> bool {
+    pub(super) fn is(&self, other: &Party) -> bool {
         match (self, other) {
-            (Party::Secret(one), Party::Secret(other)) => constant_time::verify_slices_are_equal(one, other).is_ok(),
+            (Party::Secret(one), Party::Secret(other)) => {
+                constant_time::verify_slices_are_equal(&one.code, &other.code).is_ok()
+            }
             (Party::Key(one), Party::Key(other)) => one == other,
             (Party::Secret(_), Party::Key(_)) | (Party::Key(_), Party::Secret(_)) => false,
         }
@@ -53,13 +56,44 @@ impl Grant {
 #[derive(Default)]
 pub(super) struct Transactions(HashMap<Vec<u8>, Open>);
 
-struct Open {
-    party: Party,
+#[derive(Clone)]
+pub(super) struct Open {
+    /// When it began, milliseconds since 1970.
+    pub(super) at: u64,
+    pub(super) party: Party,
+    /// SHA-256 of the key for which a certificate is wanted.
+    pub(super) asked: Option<[u8; 32]>,
     /// SHA-256 of the latest request, and its answer; none as long as it is worked on.
-    heard: [u8; 32],
-    answer: Option<Bytes>,
+    pub(super) heard: [u8; 32],
+    pub(super) answer: Option<Bytes>,
     /// Still to be confirmed.
-    grant: Option<Grant>,
+    pub(super) grant: Option<Grant>,
+}
+
+/// What is to be withdrawn of a transaction whose time is over.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    Nothing,
+    /// It was never confirmed.
+    Granted(Grant),
+    /// It was never answered: whatever was issued for this key since it began.
+    Unanswered {
+        key: [u8; 32],
+        since: u64,
+        is_first: bool,
+    },
+}
+
+impl Open {
+    pub(super) fn left(self) -> Left {
+        match (self.grant, self.answer, self.asked) {
+            (Some(grant), ..) => Left::Granted(grant),
+            (None, None, Some(key)) => {
+                Left::Unanswered { key, since: self.at, is_first: matches!(self.party, Party::Secret(_)) }
+            }
+            (None, Some(_), _) | (None, None, None) => Left::Nothing,
+        }
+    }
 }
 
 impl Transactions {
@@ -69,38 +103,43 @@ impl Transactions {
     }
 
     /// The invite by which it was begun.
-    pub(super) fn secret(&self, id: &[u8]) -> Option<Bytes> {
+    pub(super) fn secret(&self, id: &[u8]) -> Option<Invitation> {
         match &self.0.get(id)?.party {
-            Party::Secret(code) => Some(code.clone()),
+            Party::Secret(invite) => Some(Invitation::clone(invite)),
             Party::Key(_) => None,
         }
     }
 
-    pub(super) fn begin(&mut self, id: &[u8], request: [u8; 32], party: Party) -> Result<(), Fault> {
+    /// Those that are forgotten for it.
+    pub(super) fn begin(&mut self, id: &[u8], open: Open) -> Result<Vec<Vec<u8>>, Fault> {
         if self.0.contains_key(id) {
             return Err(Fault::TransactionIdInUse);
         }
+        let mut forgotten = Vec::new();
         if self.0.len() >= OPEN_MAX {
-            self.0.retain(|_, open| open.answer.is_none() || open.grant.is_some());
+            let is_over = |_: &Vec<u8>, open: &mut Open| open.answer.is_some() && open.grant.is_none();
+            forgotten.extend(self.0.extract_if(is_over).map(|(id, _)| id));
             if self.0.len() >= OPEN_MAX {
                 return Err(Fault::SystemUnavail);
             }
         }
-        self.0.insert(id.to_vec(), Open { party, heard: request, answer: None, grant: None });
-        Ok(())
+        self.0.insert(id.to_vec(), open);
+        Ok(forgotten)
     }
 
-    /// The request that began it is answered so; what is granted waits for its confirmation.
-    pub(super) fn settle(&mut self, id: &[u8], answer: Bytes, grant: Option<Grant>) {
-        if let Some(open) = self.0.get_mut(id) {
-            (open.answer, open.grant) = (Some(answer), grant);
-        }
+    /// One that an earlier run has begun.
+    pub(super) fn again(&mut self, id: Vec<u8>, open: Open) {
+        self.0.insert(id, open);
     }
 
-    /// A further request of it has been answered.
-    pub(super) fn note(&mut self, id: &[u8], request: [u8; 32], answer: Bytes) {
-        if let Some(open) = self.0.get_mut(id) {
-            (open.heard, open.answer) = (request, Some(answer));
+    pub(super) fn get(&self, id: &[u8]) -> Option<Open> {
+        self.0.get(id).cloned()
+    }
+
+    /// The latest request of it is answered so; what is granted waits for its confirmation.
+    pub(super) fn settle(&mut self, id: &[u8], settled: Open) {
+        if let Some(open) = self.0.get_mut(id).filter(|open| open.at == settled.at) {
+            *open = settled;
         }
     }
 
@@ -130,9 +169,10 @@ impl Transactions {
         }
     }
 
-    /// Its time is over, or nothing came of it; what was granted and never confirmed.
-    pub(super) fn end(&mut self, id: &[u8]) -> Option<Grant> {
-        self.0.remove(id)?.grant
+    /// The time of the one that began then is over. `None`: it was forgotten, and another may have its number.
+    pub(super) fn end(&mut self, id: &[u8], at: u64) -> Option<Left> {
+        self.0.get(id).filter(|open| open.at == at)?;
+        Some(self.0.remove(id)?.left())
     }
 }
 
@@ -151,15 +191,28 @@ mod tests {
         Confirmation::Accepted { hash, id: 0 }
     }
 
+    fn knows(code: &'static [u8]) -> Party {
+        let account = proto::ids::Phone::parse(b"380670000001").unwrap();
+        Party::Secret(Box::new(Invitation { account, expires: 1, code: Bytes::from_static(code) }))
+    }
+
     fn ann() -> Party {
-        Party::Secret(Bytes::from_static(b"ann"))
+        knows(b"ann")
+    }
+
+    fn begun(request: u8) -> Open {
+        Open { at: 5, party: ann(), asked: Some([9; 32]), heard: [request; 32], answer: None, grant: None }
+    }
+
+    fn settled(grant: Option<Grant>) -> Open {
+        Open { answer: Some(Bytes::from_static(b"here")), grant, ..begun(1) }
     }
 
     fn waiting() -> Transactions {
         let mut all = Transactions::default();
-        all.begin(b"t", [1; 32], ann()).unwrap();
+        all.begin(b"t", begun(1)).unwrap();
         assert_eq!(all.answered(b"t", &[1; 32]), None, "it is worked on");
-        all.settle(b"t", Bytes::from_static(b"here"), Some(grant()));
+        all.settle(b"t", settled(Some(grant())));
         all
     }
 
@@ -168,9 +221,9 @@ mod tests {
         let mut all = waiting();
         assert_eq!(all.answered(b"t", &[1; 32]).as_deref(), Some(&b"here"[..]));
         assert_eq!(all.answered(b"t", &[2; 32]), None);
-        assert_eq!(all.begin(b"t", [2; 32], ann()), Err(Fault::TransactionIdInUse));
-        assert_eq!(all.secret(b"t").as_deref(), Some(&b"ann"[..]));
-        assert_eq!(all.secret(b"u"), None);
+        assert_eq!(all.begin(b"t", begun(2)), Err(Fault::TransactionIdInUse));
+        assert_eq!(all.secret(b"t").map(|invite| invite.code).as_deref(), Some(&b"ann"[..]));
+        assert!(all.secret(b"u").is_none());
     }
 
     #[test]
@@ -178,19 +231,26 @@ mod tests {
         let mut all = waiting();
         let (good, other) = (accepted(b"certificate"), accepted(b"another"));
         let mut says = |party: &Party, nonce: &[u8], said| all.confirm(b"t", party, nonce, said);
-        assert_eq!(says(&Party::Secret(Bytes::from_static(b"ben")), &NONCE, &good), Err(Fault::BadRequest));
+        assert_eq!(says(&knows(b"ben"), &NONCE, &good), Err(Fault::BadRequest));
         assert_eq!(says(&Party::Key([0; 32]), &NONCE, &good), Err(Fault::BadRequest));
         assert_eq!(says(&ann(), &[8; NONCE_BYTES], &good), Err(Fault::BadRecipientNonce));
         assert_eq!(says(&ann(), &NONCE, &other), Err(Fault::BadCertId));
         assert_eq!(says(&ann(), &NONCE, &good), Ok(None));
         assert_eq!(says(&ann(), &NONCE, &good), Err(Fault::BadRequest), "once");
-        assert_eq!(all.end(b"t"), None, "nothing is to be withdrawn");
+        assert_eq!(all.end(b"t", 4), None, "another had its number before");
+        assert_eq!(all.end(b"t", 5), Some(Left::Nothing), "nothing is to be withdrawn");
+        assert_eq!(all.end(b"t", 5), None);
     }
 
     #[test]
     fn what_is_given_back_or_never_confirmed_is_to_be_withdrawn() {
         assert_eq!(waiting().confirm(b"t", &ann(), &NONCE, &Confirmation::Rejected), Ok(Some(grant())));
-        assert_eq!(waiting().end(b"t"), Some(grant()));
+        assert_eq!(waiting().end(b"t", 5), Some(Left::Granted(grant())));
+        let unanswered = |is_first| Left::Unanswered { key: [9; 32], since: 5, is_first };
+        assert_eq!(begun(1).left(), unanswered(true));
+        assert_eq!(Open { party: Party::Key([0; 32]), ..begun(1) }.left(), unanswered(false));
+        assert_eq!(Open { asked: None, ..begun(1) }.left(), Left::Nothing, "a revocation");
+        assert_eq!(settled(None).left(), Left::Nothing, "it was refused");
     }
 
     #[test]
@@ -198,14 +258,15 @@ mod tests {
         let mut all = waiting();
         for number in 1..OPEN_MAX {
             let id = number.to_be_bytes();
-            all.begin(&id, [0; 32], ann()).unwrap();
-            all.settle(&id, Bytes::new(), (number % 2 == 0).then(grant));
+            all.begin(&id, begun(1)).unwrap();
+            all.settle(&id, settled((number % 2 == 0).then(grant)));
         }
-        assert_eq!(all.begin(b"one more", [0; 32], ann()), Ok(()), "half of them were over");
+        let forgotten = all.begin(b"one more", begun(1)).unwrap();
+        assert_eq!(forgotten.len(), OPEN_MAX / 2, "half of them were over");
         assert!(all.0.len() <= OPEN_MAX / 2 + 1 && all.secret(b"t").is_some());
         while all.0.len() < OPEN_MAX {
-            all.begin(&all.0.len().to_be_bytes().repeat(2), [0; 32], ann()).unwrap();
+            all.begin(&all.0.len().to_be_bytes().repeat(2), begun(1)).unwrap();
         }
-        assert_eq!(all.begin(b"too many", [0; 32], ann()), Err(Fault::SystemUnavail));
+        assert_eq!(all.begin(b"too many", begun(1)), Err(Fault::SystemUnavail));
     }
 }

@@ -32,7 +32,7 @@ pub(crate) use code::{forget_proof, is_proof, mail as mail_code};
 pub(crate) use device::{bind_key, end_all, end_key, facts as account, has_token, is_opened_by, open, rosters};
 pub(crate) use enrol::{announce_keys, aside as enrol};
 pub(crate) use invite::issue as issue_invite;
-pub use invite::{invites, is_invited};
+pub use invite::{Invitation, invites, is_invited};
 pub(crate) use key::{Bound, bound, named};
 pub(crate) use login::{admit, here};
 pub(crate) use moving::{proves as proves_move, send as send_move};

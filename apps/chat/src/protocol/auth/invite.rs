@@ -57,21 +57,37 @@ pub fn is_invited(store: &dyn View, phone: &Phone, code: &[u8], now: u64) -> Res
     Ok(row.is_some_and(|invite| invite.expires > now))
 }
 
-/// The codes that are invites for `phone` and count `now`, for who must know a secret to see that another knows it. Only the server that
-/// has issued them can say.
+/// An invite whose code is known: its code follows from the rest, for who has the storage key.
+#[derive(Clone)]
+pub struct Invitation {
+    pub account: Phone,
+    pub expires: u64,
+    pub code: Bytes,
+}
+
+impl Invitation {
+    /// What was issued for this account key and ends then, used up or not.
+    pub fn again(vault: &Vault, account: Phone, expires: u64) -> Invitation {
+        let code = secret::invite(vault, account.as_str().as_bytes(), expires);
+        Invitation { account, expires, code }
+    }
+}
+
+/// The invites for `phone` that count `now`, for who must know a secret to see that another knows it. Only the server that has issued
+/// them can say.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn invites(vault: &Vault, store: &dyn View, phone: &Phone, now: u64) -> Result<Vec<Bytes>, Failure> {
+pub fn invites(vault: &Vault, store: &dyn View, phone: &Phone, now: u64) -> Result<Vec<Invitation>, Failure> {
     let Some(account) = names::holder(store, phone)? else { return Ok(Vec::new()) };
-    let mut codes = Vec::new();
+    let mut found = Vec::new();
     for (key, invite) in kept(store, &account)? {
-        let code = secret::invite(vault, account.as_str().as_bytes(), invite.expires);
-        if invite.expires > now && key == self::key(&account, &secret::invite_hash(&code)) {
-            codes.push(code);
+        let invited = Invitation::again(vault, account.clone(), invite.expires);
+        if invite.expires > now && key == self::key(&account, &secret::invite_hash(&invited.code)) {
+            found.push(invited);
         }
     }
-    Ok(codes)
+    Ok(found)
 }
 
 fn all(cx: &Cx<'_>, phone: &Phone) -> Result<Vec<(Bytes, Invite)>, Failure> {
