@@ -157,9 +157,10 @@ async fn enrol(server: &Server) -> Vec<String> {
         let output = user.run("curl", &[&kind[..], words, &[&path]].concat());
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    let invites: Vec<String> = (0..2).map(|_| server.remote(&format!("invite {BEN}")).trim().to_owned()).collect();
+    let invites = [(), ()].map(|()| server.remote(&format!("invite {BEN}")).trim().to_owned());
+    let [first, second] = &invites;
     let by_token = format!("{}:{}", account.client_id, account.token);
-    let by_invite = format!("{BEN}:{}", invites[0]);
+    let by_invite = format!("{BEN}:{first}");
     let wrong = format!("{}:{}ff", account.client_id, &account.token[2..]);
     for (request, who, status) in
         [("@one.b64", &by_token, "200"), ("@one.b64", &wrong, "401"), ("@two.b64", &by_invite, "200")]
@@ -170,9 +171,8 @@ async fn enrol(server: &Server) -> Vec<String> {
     assert_eq!(post("@one.b64", &["--http2", "-H", &format!("authorization: Bearer {by_token}")]), "200");
     // An empty word: no file of configuration.
     let cmp = format!(
-        "cmp -config  -cmd ir -server {} -path .well-known/cmp -ref {BEN} -secret pass:{} -subject /CN=x",
-        user.http.trim_start_matches("http://"),
-        invites[1]
+        "cmp -config  -cmd ir -server {} -path .well-known/cmp -ref {BEN} -secret pass:{second} -subject /CN=x",
+        user.http.trim_start_matches("http://")
     );
     let words: Vec<&str> = cmp.split(' ').chain(["-newkey", "three.key", "-certout", "three.pem"]).collect();
     assert!(user.run("openssl", &words).status.success());
