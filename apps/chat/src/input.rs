@@ -209,13 +209,13 @@ pub enum Input {
     Search(Box<Search>),
     /// A friendship began or ended: presence of each to the other (FRIEND-2, 3, 4). To the profile.
     Friends(Box<Friendship>),
-    /// The agenda has this conversation at that time, which has come.
+    /// The agenda has this conversation, or account, at that time, which has come.
     Due {
         when: u64,
     },
     /// One more device has acknowledged something of a `transient` feed (DLV-6). To its conversation.
     Taken,
-    /// A conversation has entered something for that time. To the agenda.
+    /// Something was entered for that time. To the agenda.
     Agenda {
         when: u64,
     },

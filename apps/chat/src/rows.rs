@@ -34,6 +34,8 @@ pub const BINDING: Table = Table("binding");
 /// SHA-256 of a public key, when → [`Lapsed`]: its certificates are to be revoked (ID-9). Writer: the profile that ends its binding; remover:
 /// the authority, which knows them.
 pub const LAPSED: Table = Table("lapsed");
+/// phone NUL until, SHA-256 of a public key → empty: its binding was ended, and is forgotten when its certificate is over. Writer: profile.
+pub const ENDED: Table = Table("ended");
 /// SHA-256 of a push token → [`Holder`] (AUTH-7). Writer: the profile of the account it names.
 pub const HOLDER: Table = Table("holder");
 /// phone → [`Wakeable`], while one of its devices has a push token (PUSH-1). Writer: profile.
@@ -105,7 +107,8 @@ pub const KIND: Table = Table("kind");
 pub const FLEETING: Table = Table("fleeting");
 /// feed NUL time, id, chore → [`Later`]: what is to be done to a message, and when. Writer: conversation.
 pub const LATER: Table = Table("later");
-/// time, feed → empty: when a conversation has something in [`LATER`]. Writer: conversation; the agenda reads it.
+/// time, feed → empty: when a conversation has something in [`LATER`]; time, `a/`, phone → empty: when an account has something in [`ENDED`].
+/// Writer: conversation, profile; the agenda reads it.
 pub const AGENDA: Table = Table("agenda");
 /// phone_id/name → `Tag` (FAV-1). Writer: roster.
 pub const TAG: Table = Table("tag");
@@ -132,7 +135,7 @@ pub const CURSOR: Table = Table("cursor");
 pub const NOTICE: Table = Table("notice");
 /// phone NUL id → [`Transfer`] of a file (FTP-1). Writer: files.
 pub const TRANSFER: Table = Table("transfer");
-/// reference → [`Stored`] file (FTP-3), and phone NUL reference → its size. Writer: the files of its owner.
+/// reference → [`Stored`] file (FTP-3), and phone NUL reference → [`Held`]. Writer: the files of its owner.
 pub const STORED: Table = Table("stored");
 pub const STORED_OF: Table = Table("stored_of");
 /// reference NUL feed NUL id → empty: which messages refer to a file (FTP-7). Writer: conversation.
@@ -171,6 +174,7 @@ pub const TABLES: &[Table] = &[
     KEYS,
     BINDING,
     LAPSED,
+    ENDED,
     PENDING,
     TRIES,
     INVITE,
@@ -282,6 +286,16 @@ pub struct Transfer {
     pub digest: Option<Bytes>,
     /// What the file is called, once it is one.
     pub reference: Option<Bytes>,
+    /// Of the server's sequence: an account that has the key later has later ones.
+    pub number: u64,
+}
+
+/// What an account has of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Record)]
+pub struct Held {
+    pub size: u64,
+    /// Of the transfer by which it came last.
+    pub number: u64,
 }
 
 /// A file (FTP-3).
@@ -735,7 +749,7 @@ pub fn device_key(phone: &Phone, device: &DevKey) -> Bytes {
 }
 
 pub fn pair_key(own: &PhoneId, other: &[u8]) -> Bytes {
-    path(&[own.to_string().as_bytes(), other])
+    path(&[own.as_str().as_bytes(), other])
 }
 
 pub fn in_room_key(who: &PhoneId, room: &RoomId) -> Bytes {
@@ -743,7 +757,12 @@ pub fn in_room_key(who: &PhoneId, room: &RoomId) -> Bytes {
 }
 
 pub fn reader_key(feed: &FeedId, who: &PhoneId) -> Bytes {
-    [&feed.key(), who.to_string().as_bytes()].join(&0).into()
+    reader_at(&feed.key(), who)
+}
+
+/// The same, of the feed that has this key.
+pub fn reader_at(feed: &[u8], who: &PhoneId) -> Bytes {
+    [feed, who.as_str().as_bytes()].join(&0).into()
 }
 
 pub fn duplicate_key(feed: &[u8], from: &[u8], msg_id: &[u8]) -> Bytes {

@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use chat_core::Name;
 use chat_core::rows::{
-    self, BOOK, IN_ROOM, NICK, NICK_OF, NOTICE, PROFILE, READER, RELATION, ROSTER, Relation, WANTED, WORK,
+    self, BOOK, Held, IN_ROOM, Leave, NICK, NICK_OF, NOTICE, PROFILE, READER, RELATION, ROSTER, Relation, STORED,
+    STORED_OF, Stored, TRANSFER, Transfer, WANTED, WORK, Work,
 };
 use kvs::{Span, Store, View};
 use proto::ids::PhoneId;
@@ -219,6 +220,47 @@ fn pm_6_profile_8_an_account_goes_as_a_whole_or_not_at_all() {
             Ok(true)
         },
     );
+}
+
+/// Somebody registers the number while files of the account that had it are still there.
+#[test]
+fn pm_6_profile_8_files_do_not_fall_to_whoever_has_the_number_next() {
+    const FILES: u64 = 600;
+    for seed in seeds() {
+        let mut town = Town::new(seed);
+        let phone = town.first().phone().clone();
+        let (old, new) = (1, 1_000_000_000);
+        let mut batch = kvs::Batch::default();
+        let mut put = |name: String, number| {
+            let stored = Stored { owner: phone.to_bytes(), size: 1, going: 0 };
+            batch.put(STORED, name.clone(), rows::encode(&stored));
+            batch.put(STORED_OF, rows::owned(&phone, name.as_bytes()), rows::encode(&Held { size: 1, number }));
+            let transfer = Transfer { size: 2, began: 1, temp: name.clone().into(), number, ..Transfer::default() };
+            if name.ends_with('7') {
+                batch.put(TRANSFER, rows::owned(&phone, name.as_bytes()), rows::encode(&transfer));
+            }
+        };
+        (0..FILES).for_each(|n| put(format!("old/{n}"), old));
+        (0..FILES).for_each(|n| put(format!("new/{n}"), new));
+        let gone = phone.roster(99).to_bytes();
+        let leave = Work::Leave(Leave { roster: gone, account: 1, ..Leave::default() });
+        batch.put(WORK, rows::numbered(phone.as_str().as_bytes(), old + 1), rows::encode(&leave));
+        town.stage.sim.store().apply(&batch).expect("memory does not fail");
+        town.stage.sim.store().flush().expect("memory does not fail");
+
+        town.stage.crash().expect("starts again");
+        town.stage.settle().expect("works");
+        town.check_no_work();
+        let left = |table, name: &str| -> Vec<Bytes> {
+            let prefix = rows::owned(&phone, name.as_bytes());
+            let all = town.view().scan(table, &Span::prefix(prefix)).expect("memory does not fail");
+            all.into_iter().map(|(key, _)| key).collect()
+        };
+        assert_eq!(left(STORED_OF, "old/"), Vec::<Bytes>::new(), "CHAT_SEED={seed}");
+        assert_eq!(left(TRANSFER, "old/"), Vec::<Bytes>::new(), "CHAT_SEED={seed}");
+        assert_eq!(left(STORED_OF, "new/").len() as u64, FILES, "CHAT_SEED={seed}");
+        assert_eq!(left(TRANSFER, "new/").len() as u64, FILES / 10, "CHAT_SEED={seed}");
+    }
 }
 
 #[test]

@@ -1,16 +1,18 @@
-//! The agenda: when which conversation has something to do. A conversation need not be loaded to have its time come, nor have been
-//! loaded since the server started.
+//! The agenda: when which conversation, or account, has something to do. It need not be loaded to have its time come, nor have been loaded
+//! since the server started.
 
 use bytes::Bytes;
 use kvs::Span;
 use n2o::{Failure, Time};
-use proto::ids::FeedId;
+use proto::ids::{FeedId, Phone};
 
 use crate::protocol::{circle, push};
 use crate::rows::AGENDA;
 use crate::{Cx, Fx, Input, Name, Tick};
 
-/// Conversations woken in one step.
+/// No feed's key begins so.
+const ACCOUNT: &[u8] = b"a/";
+/// Conversations and accounts woken in one step.
 const WAKES_MAX: usize = 256;
 /// It looks again at least this often while anything is entered: for what a conversation failed at, and so that timers stay few.
 const LOOK_MS: u64 = 3_600_000;
@@ -61,8 +63,8 @@ impl Agenda {
         let from = self.at.take().unwrap_or_default();
         let due = cx.store.scan(AGENDA, &Span::range(from, now.clone()).limit(WAKES_MAX))?;
         for (key, _) in &due {
-            if let Some((when, feed)) = parse(key) {
-                fx.tell(Name::Conversation(feed), Input::Due { when });
+            if let Some((when, who)) = parse(key) {
+                fx.tell(who, Input::Due { when });
             }
         }
         if due.len() == WAKES_MAX {
@@ -107,7 +109,16 @@ pub(crate) fn key(when: u64, feed: &[u8]) -> Bytes {
     [&when.to_be_bytes(), feed].concat().into()
 }
 
-fn parse(key: &[u8]) -> Option<(u64, FeedId)> {
-    let (when, feed) = key.split_first_chunk()?;
-    Some((u64::from_be_bytes(*when), FeedId::from_key(feed).ok()?))
+/// The same, of an account.
+pub(crate) fn account_key(when: u64, phone: &[u8]) -> Bytes {
+    key(when, &[ACCOUNT, phone].concat())
+}
+
+fn parse(key: &[u8]) -> Option<(u64, Name)> {
+    let (when, who) = key.split_first_chunk()?;
+    let who = match who.strip_prefix(ACCOUNT) {
+        Some(phone) => Name::Profile(Phone::parse(phone).ok()?),
+        None => Name::Conversation(FeedId::from_key(who).ok()?),
+    };
+    Some((u64::from_be_bytes(*when), who))
 }

@@ -321,14 +321,25 @@ impl Conversation {
         }
     }
 
-    /// Keeps what the other is to a party, at most once a step.
-    pub(crate) fn put_relation(&self, cx: &Cx<'_>, fx: &mut Fx, side: &Side) -> Result<(), Failure> {
-        let other = self.other(side).who.to_bytes();
-        let key = rows::pair_key(&side.who, &other);
-        let before: Option<Relation> = rows::read(cx.store, RELATION, &key)?;
-        contact::related(cx, fx, &side.who, before.and_then(|row| row.status), side.relation.status)?;
-        fx.put(RELATION, key, rows::encode(&side.relation));
-        fx.publish(Group::Roster(side.who.clone()), Input::Called { address: other });
+    /// Changes and keeps what the other is to a party.
+    pub(crate) fn put_relation(
+        &mut self,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        who: &PhoneId,
+        relation: Relation,
+    ) -> Result<(), Failure> {
+        let Some(side) = self.sides().iter().find(|side| side.who == *who) else { return Ok(()) };
+        let (other, before) = (self.other(side).who.to_bytes(), side.relation.status);
+        contact::related(cx, fx, who, before, relation.status)?;
+        fx.put(RELATION, rows::pair_key(who, &other), rows::encode(&relation));
+        // As long as it is a contact it is called the same.
+        if before.is_some() != relation.status.is_some() {
+            fx.publish(Group::Roster(who.clone()), Input::Called { address: other });
+        }
+        if let Some(side) = self.side(who) {
+            side.relation = relation;
+        }
         Ok(())
     }
 }

@@ -35,8 +35,8 @@ impl Files {
                 ftp::step(shelf, chat, cx, fx, &who, ftp, step)
             }
             Input::Errand(errand) => {
-                if let Task::Leave { .. } = &errand.task {
-                    ftp::abandon(shelf, chat, cx, fx)?;
+                if let Task::Abandon { upto } = errand.task {
+                    ftp::abandon(shelf, chat, cx, fx, upto)?;
                 }
                 errand.go_on(fx);
                 Ok(())

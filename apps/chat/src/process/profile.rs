@@ -94,6 +94,7 @@ impl Profile {
             Input::PushDead { device, print } => auth::push_dead(cx, fx, &self.phone, &device, &print),
             Input::Tick(Tick::WakeDue) => self.wakes.due(chat, cx, fx, &self.phone),
             Input::PushTaken { device, print } => auth::push_taken(cx, fx, &self.phone, &device, &print),
+            Input::Due { when } => auth::forget_ended(cx, fx, &self.phone, when),
             Input::Revoked { key } => auth::revoked(cx, fx, &self.phone, &key),
             Input::Friends(news) => self.friends(cx, fx, &news),
             Input::Tick(Tick::PendingOver) => auth::clear_pending(cx, fx, &self.phone, &mut self.waiting),

@@ -1,5 +1,6 @@
 //! AUTH (SPEC 6.2): how a device proves its number, comes in, and goes.
 
+mod binding;
 mod code;
 mod device;
 mod enrol;
@@ -28,8 +29,9 @@ use proto::Refusal;
 use proto::ids::Phone;
 use proto::records::{Auth, AuthAct, AuthType, Feature};
 
+pub(crate) use binding::{bind_key, end_key, forget_ended};
 pub(crate) use code::{forget_proof, is_proof, mail as mail_code};
-pub(crate) use device::{bind_key, end_all, end_key, facts as account, has_token, is_opened_by, open, rosters};
+pub(crate) use device::{end_all, facts as account, has_token, is_opened_by, open, rosters};
 pub(crate) use enrol::{announce_keys, aside as enrol};
 pub(crate) use invite::issue as issue_invite;
 pub use invite::{Invitation, invites, is_invited};

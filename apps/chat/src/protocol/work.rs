@@ -56,6 +56,8 @@ pub(crate) enum Task {
     Unqueue,
     /// Notices up to here have nobody to go to. To the mail process.
     Unnotify { upto: u64 },
+    /// Files and transfers with smaller numbers are nobody's. To the files.
+    Abandon { upto: u64 },
 }
 
 /// How a piece of work stands.

@@ -1,24 +1,23 @@
-//! Session rows and what hangs on them: the account they open, token, key binding, birth (ID-7 to ID-9, AUTH-4, AUTH-6).
+//! Session rows and what hangs on them: the account they open, token, birth (ID-7, ID-8, AUTH-4, AUTH-6).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{ClientId, DevKey, Phone, PhoneId};
-use proto::limits::{NAMES, TOKEN_OLD_MS};
+use proto::limits::NAMES;
 use proto::records::{Auth, AuthAct, AuthPhone, AuthSettings, Profile, Roster, RosterEntry, RosterId};
 use proto::text;
 
+use super::binding::{Unbind, unbind};
 use super::proof;
 use crate::door::{Bye, Certificate};
 use crate::protocol::contact;
-use crate::rows::{self, BINDING, Binding, DEVICE, Device, KEYS, Keys, LAPSED, Lapsed, PROFILE, ROSTER, WANTED, Why};
-use crate::{Account, Chat, Cx, Fx, Group, Input, Name, Output, Who};
+use crate::rows::{self, DEVICE, Device, KEYS, Keys, PROFILE, ROSTER, WANTED};
+use crate::{Account, Chat, Cx, Fx, Group, Input, Name, Who};
 
 /// Session rows of one account; AUTH-4 refuses a further one. Connected at once may be 20 (section 11).
 pub(super) const DEVICES_MAX: usize = 1000;
-/// Of a binding that has been ended, whenever that was.
-const ENDED: u64 = 1;
 /// Phone books that are told of a number that registers; the holders beyond find it when they ask again.
 const HOLDERS_MAX: usize = 65_536;
 
@@ -109,105 +108,8 @@ pub(super) fn client_id(phone: &Phone, device: &DevKey) -> Bytes {
     ClientId::device(phone, device).to_bytes()
 }
 
-/// Writes a session row, and its binding when `key` is the certificate's that opens it.
 pub(super) fn put(fx: &mut Fx, phone: &Phone, key: &DevKey, device: &Device) {
     fx.put(DEVICE, rows::device_key(phone, key), rows::encode(device));
-}
-
-/// ID-9: the device is opened by this certificate from now on. A key it was opened by before opens it no more.
-pub(super) fn bind(fx: &mut Fx, device: &mut Device, certificate: &Certificate) {
-    let key = Bytes::copy_from_slice(&certificate.key);
-    if device.key.as_ref() != Some(&key) {
-        unbind(fx, device, Unbind::Forget);
-    }
-    put_binding(fx, device, key.clone(), certificate.not_after);
-    device.key = Some(key);
-    device.key_before = None;
-    device.key_until = certificate.not_after;
-    device.certificate = Some(certificate.der.clone());
-}
-
-/// AUTH-17: a new certificate opens the device beside the one it has, which is left its time. One that was never used goes at once.
-pub(super) fn succeed(fx: &mut Fx, device: &mut Device, certificate: &Certificate, now: u64) {
-    let key = Bytes::copy_from_slice(&certificate.key);
-    match device.key.take().filter(|present| *present != key) {
-        Some(unused) if device.key_before.is_some() => end_binding(fx, device, unused, ENDED, Why::Superseded),
-        Some(present) => {
-            end_binding(fx, device, present.clone(), now.saturating_add(TOKEN_OLD_MS), Why::Superseded);
-            device.key_before = Some(present);
-        }
-        None => {}
-    }
-    put_binding(fx, device, key.clone(), certificate.not_after);
-    device.key = Some(key);
-    device.key_until = certificate.not_after;
-    device.certificate = Some(certificate.der.clone());
-}
-
-/// AUTH-17: the present certificate has been used; the one before is revoked as superseded.
-pub(super) fn supersede(fx: &mut Fx, device: &mut Device) {
-    if let Some(before) = device.key_before.take() {
-        end_binding(fx, device, before, ENDED, Why::Superseded);
-    }
-}
-
-/// SERVICE-1: a further key opens this device.
-pub(crate) fn bind_key(fx: &mut Fx, phone: &Phone, device: &DevKey, certificate: &Certificate) {
-    let row = Device { phone: phone.to_bytes(), dev_key: device.to_bytes(), ..Device::default() };
-    put_binding(fx, &row, Bytes::copy_from_slice(&certificate.key), certificate.not_after);
-}
-
-/// SERVICE-2: a key of the account opens nothing more. A device that has it as its own is left without.
-pub(crate) fn end_key(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, key: &Bytes) -> Result<(), Failure> {
-    let binding: Option<Binding> = rows::read(cx.store, BINDING, key)?;
-    let Some(binding) = binding.filter(|binding| binding.phone == phone.as_str().as_bytes()) else { return Ok(()) };
-    fx.put(BINDING, key.clone(), rows::encode(&Binding { ended: ENDED, ..binding }));
-    lapse(fx, key.clone(), ENDED, Why::Ended);
-    for row in all(cx, phone)? {
-        let device = dev_key(&row)?;
-        if row.key.as_ref() == Some(key) {
-            put(fx, phone, &device, &Device { key: None, certificate: None, ..row });
-        } else if row.key_before.as_ref() == Some(key) {
-            put(fx, phone, &device, &Device { key_before: None, ..row });
-        }
-    }
-    Ok(())
-}
-
-fn put_binding(fx: &mut Fx, device: &Device, key: Bytes, until: u64) {
-    let (phone, dev_key) = (device.phone.clone(), device.dev_key.clone());
-    fx.put(BINDING, key, rows::encode(&Binding { phone, dev_key, until, ended: 0 }));
-}
-
-/// ID-9: from `ended` on the key is refused as blocked, and the authority revokes its certificates.
-fn end_binding(fx: &mut Fx, device: &Device, key: Bytes, ended: u64, why: Why) {
-    let (phone, dev_key, until) = (device.phone.clone(), device.dev_key.clone(), device.key_until);
-    fx.put(BINDING, key.clone(), rows::encode(&Binding { phone, dev_key, until, ended }));
-    lapse(fx, key, ended, why);
-}
-
-fn lapse(fx: &mut Fx, key: Bytes, at: u64, why: Why) {
-    // By the time as well: what the authority has read and deletes is never a later word.
-    fx.put(LAPSED, [&key[..], &at.to_be_bytes()].concat(), rows::encode(&Lapsed { at, why }));
-    fx.emit(Output::Lapsed);
-}
-
-/// What becomes of the key of a device that ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unbind {
-    /// It may be bound again (AUTH-4, AUTH-6).
-    Forget,
-    /// It is refused as blocked until its certificate expires (ID-9).
-    Block,
-}
-
-pub(super) fn unbind(fx: &mut Fx, device: &Device, how: Unbind) {
-    for key in [&device.key, &device.key_before].into_iter().flatten().cloned() {
-        match how {
-            Unbind::Forget => fx.delete(BINDING, key),
-            Unbind::Block => end_binding(fx, device, key, ENDED, Why::Ended),
-        }
-    }
 }
 
 /// AUTH-6: the row and its binding go, its connection is closed, its queue is forgotten (DLV-12).

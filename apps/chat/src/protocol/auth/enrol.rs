@@ -9,7 +9,7 @@ use proto::records::{Auth, Cert, Contact, Feature, Io, Service};
 use proto::{Outcome, Refusal};
 
 use super::key::{self, Bound};
-use super::{Ask, Halt, Job, Waiting, device, proof, register};
+use super::{Ask, Halt, Job, Waiting, binding, device, proof, register};
 use crate::beside::Shown;
 use crate::door::{Certificate, Out, Role};
 use crate::effects::{self, Seen, answer};
@@ -98,7 +98,7 @@ pub(super) fn enrolled(
     }
 
     row.settings = settings;
-    device::succeed(ask.fx, &mut row, issued, ask.cx.now.0);
+    binding::succeed(ask.fx, &mut row, issued, ask.cx.now.0);
     device::put(ask.fx, ask.phone, &own, &row);
     let answered = Io::ok_src(Outcome::Verified, row.client_id.clone());
     let payload = etf::encode(&answered.with(Cert { der: Some(issued.der.clone()) }));

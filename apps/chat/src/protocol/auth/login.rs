@@ -9,7 +9,8 @@ use proto::ids::{ClientId, DevKey, Phone};
 use proto::limits::{DEVICES, TOKEN_OLD_MS, TOKEN_RENEW_MS};
 use proto::records::Io;
 
-use super::device::{self, Unbind};
+use super::binding::{self, Unbind};
+use super::device;
 use super::key::{self, Bound};
 use super::proof::{Proved, Token, is_over, judge};
 use super::{enrol, secret};
@@ -94,7 +95,7 @@ fn enter(
     };
     let until = opened_by(admit, &row).filter(|_| token.is_none());
     if opened_by(admit, &row).is_some() {
-        device::supersede(fx, &mut row);
+        binding::supersede(fx, &mut row);
     }
     let renamed = names::client(cx.store, phone, &admit.device)?.as_str().as_bytes() != &admit.called[..];
     let renewed = renew(cx, &mut row, token, renamed).map(|token| {
@@ -194,7 +195,7 @@ fn bind(
             ..Device::default()
         },
     };
-    device::bind(fx, &mut row, certificate);
+    binding::bind(fx, &mut row, certificate);
     row.last_online = cx.now.0;
     devices.push(row.clone());
     if !opened.is_new {

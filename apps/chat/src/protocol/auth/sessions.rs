@@ -7,7 +7,8 @@ use proto::records::{Auth, AuthAct, AuthToken, Io};
 use proto::topic::{Owner, Topic};
 use proto::{Outcome, Refusal};
 
-use super::device::{self, Unbind};
+use super::binding::Unbind;
+use super::device;
 use super::register::given;
 use super::{Ask, Halt, enrol};
 use crate::door::Bye;

@@ -9,7 +9,8 @@ use proto::records::{Auth, AuthAct, Cert, Io, ProfileStatus};
 use proto::topic::{Owner, Topic};
 use proto::{Outcome, Refusal};
 
-use super::device::{self, DEVICES_MAX, Opened, Unbind};
+use super::binding::{self, Unbind};
+use super::device::{self, DEVICES_MAX, Opened};
 use super::key::{self, Bound};
 use super::pending::{check_same, own, put_tries, tries_of};
 use super::register::{self, Proof, Registration, given};
@@ -226,9 +227,9 @@ fn install(
         (Some(certificate), before) => {
             row.key = before.and_then(|before| before.key.clone());
             row.key_before = before.and_then(|before| before.key_before.clone());
-            device::bind(ask.fx, &mut row, certificate);
+            binding::bind(ask.fx, &mut row, certificate);
         }
-        (None, Some(before)) => device::unbind(ask.fx, before, Unbind::Forget),
+        (None, Some(before)) => binding::unbind(ask.fx, before, Unbind::Forget),
         (None, None) => {}
     }
     if let Some(before) = before {

@@ -36,7 +36,7 @@ pub(crate) fn booked(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, more: i64) -> Resu
     keep(cx, fx, own, Tally { book: more, ..Tally::default() })
 }
 
-/// What another is to the roster changes. At most once a step for each two.
+/// What another is to the roster changes.
 pub(crate) fn related(
     cx: &Cx<'_>,
     fx: &mut Fx,

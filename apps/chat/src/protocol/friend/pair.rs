@@ -63,10 +63,7 @@ impl Pair<'_, '_> {
 
     pub(super) fn keep(&mut self) -> Result<(), Failure> {
         for side in [&self.own, &self.other] {
-            self.conversation.put_relation(self.cx, self.fx, side)?;
-            if let Some(kept) = self.conversation.side(&side.who) {
-                kept.relation = side.relation.clone();
-            }
+            self.conversation.put_relation(self.cx, self.fx, &side.who, side.relation.clone())?;
         }
         Ok(())
     }

@@ -38,7 +38,12 @@ pub(crate) fn errand(
         }
         Task::Persona { own, .. } => block(conversation, cx, fx, own),
         Task::Moved(moved) => profile::tell_other(conversation, cx, fx, moved),
-        Task::Lose { .. } | Task::Mail { .. } | Task::Unmail { .. } | Task::Unqueue | Task::Unnotify { .. } => Ok(()),
+        Task::Lose { .. }
+        | Task::Mail { .. }
+        | Task::Unmail { .. }
+        | Task::Unqueue
+        | Task::Unnotify { .. }
+        | Task::Abandon { .. } => Ok(()),
     }
 }
 
@@ -147,9 +152,8 @@ fn set(
     status: Option<ContactStatus>,
 ) -> Result<(), Failure> {
     let Some(side) = conversation.side(who) else { return Ok(()) };
-    side.relation = Relation { status, before: None, update: cx.now.0, ..side.relation.clone() };
-    let side = side.clone();
-    conversation.put_relation(cx, fx, &side)
+    let relation = Relation { status, before: None, update: cx.now.0, ..side.relation.clone() };
+    conversation.put_relation(cx, fx, who, relation)
 }
 
 /// Tells `own` that the other is no contact any more.

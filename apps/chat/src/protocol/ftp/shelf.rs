@@ -8,7 +8,7 @@ use proto::ids::Phone;
 use proto::records::Ftp;
 
 use crate::effects::failed;
-use crate::rows::{self, TRANSFER, Transfer};
+use crate::rows::{self, Held, TRANSFER, Transfer};
 use crate::{Chat, Cx, Who};
 
 /// All of it but [`Flow`] can be read from the store.
@@ -94,7 +94,7 @@ impl Shelf {
             watched: false,
         };
         rows::each(cx.store, rows::STORED_OF, &rows::owned(phone, b""), |_, row| {
-            shelf.used += rows::decode::<u64>(row)?;
+            shelf.used += rows::decode::<Held>(row)?.size;
             shelf.files += 1;
             Ok(())
         })?;

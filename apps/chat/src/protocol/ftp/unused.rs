@@ -8,7 +8,7 @@ use proto::ids::Phone;
 use super::upload::{TRANSFERS_MAX, break_off};
 use super::{Shelf, refers};
 use crate::output::{FileWork, Job, Work};
-use crate::rows::{self, STORED, STORED_OF, Stored, TRANSFER, Transfer, UNUSED};
+use crate::rows::{self, Held, STORED, STORED_OF, Stored, TRANSFER, Transfer, UNUSED};
 use crate::{Chat, Cx, Fx, Input, Name, Output, Tick};
 
 /// Unfinished transfers live so long, and files without a message.
@@ -83,33 +83,62 @@ fn judge(shelf: &mut Shelf, cx: &Cx<'_>, fx: &mut Fx, key: &Bytes, reference: By
     Ok(true)
 }
 
-/// Whether an account has anything here.
-pub(crate) fn has_any(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure> {
-    let own = rows::owned(phone, b"");
-    let has = |table| Ok::<_, Failure>(!cx.store.scan(table, &Span::prefix(own.clone()).limit(1))?.is_empty());
-    Ok(has(TRANSFER)? || has(STORED_OF)?)
+/// Whether an account that is no more has anything here, which has smaller numbers than `upto`.
+pub(crate) fn has_any(cx: &Cx<'_>, phone: &Phone, upto: u64) -> Result<bool, Failure> {
+    Ok(!transfers(cx, phone, upto)?.is_empty() || !files(cx, phone, upto)?.is_empty())
 }
 
-/// PROFILE-8: the account is no more, and some of what it has here is its no longer. A file to which messages of others refer stays for
-/// them; the others go at the next looks, without the day that an uploader has for the message.
-pub(crate) fn abandon(shelf: &mut Shelf, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
-    let own = rows::owned(&shelf.phone, b"");
-    for (key, row) in cx.store.scan(TRANSFER, &Span::prefix(own.clone()).limit(FILES_MAX))? {
+/// PROFILE-8: the account is no more, and some of what it has here is its no longer; what whoever has the key now has uploaded stays. A file
+/// to which messages of others refer stays for them; the others go at the next looks, without the day that an uploader has for the message.
+pub(crate) fn abandon(shelf: &mut Shelf, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, upto: u64) -> Result<(), Failure> {
+    for (key, row) in transfers(cx, &shelf.phone, upto)? {
         // One that is about to have its name is forgotten when it has.
         if !shelf.is_ending(&key) {
             break_off(shelf, chat, cx, fx, &key)?;
             fx.delete(TRANSFER, key);
-            forget(shelf, fx, &rows::decode(&row)?);
+            forget(shelf, fx, &row);
         }
     }
-    for (key, row) in cx.store.scan(STORED_OF, &Span::prefix(own.clone()).limit(FILES_MAX))? {
-        shelf.used -= rows::decode::<u64>(&row)?.min(shelf.used);
+    for (key, held) in files(cx, &shelf.phone, upto)? {
+        shelf.used -= held.size.min(shelf.used);
         shelf.files = shelf.files.saturating_sub(1);
         fx.put(UNUSED, key.clone(), rows::encode(&0_u64));
         fx.delete(STORED_OF, key);
     }
     watch(shelf, cx, fx);
     Ok(())
+}
+
+fn transfers(cx: &Cx<'_>, phone: &Phone, upto: u64) -> Result<Vec<(Bytes, Transfer)>, Failure> {
+    let rows = cx.store.scan(TRANSFER, &Span::prefix(rows::owned(phone, b"")).limit(2 * TRANSFERS_MAX))?;
+    let mut found = Vec::new();
+    for (key, row) in rows {
+        let row: Transfer = rows::decode(&row)?;
+        if row.number < upto {
+            found.push((key, row));
+        }
+    }
+    Ok(found)
+}
+
+/// Some of them: those on the first page that has any.
+fn files(cx: &Cx<'_>, phone: &Phone, upto: u64) -> Result<Vec<(Bytes, Held)>, Failure> {
+    let (own, mut last) = (rows::owned(phone, b""), Bytes::new());
+    loop {
+        let page = cx.store.scan(STORED_OF, &rows::beyond(&own, &last).limit(FILES_MAX))?;
+        let Some((end, _)) = page.last() else { return Ok(Vec::new()) };
+        last = end.slice(own.len()..);
+        let mut found = Vec::new();
+        for (key, row) in page {
+            let held: Held = rows::decode(&row)?;
+            if held.number < upto {
+                found.push((key, held));
+            }
+        }
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
 }
 
 /// A transfer is no more; what was sent of it goes.

@@ -10,7 +10,7 @@ use super::shelf::{Doing, Ended, Piece, Shelf};
 use super::{CHUNK, INIT, SEND, Turn, unused, watch, work};
 use crate::input::{WorkError, WorkResult};
 use crate::output::FileWork;
-use crate::rows::{self, STORED, STORED_OF, Stored, TRANSFER, Transfer, UNUSED};
+use crate::rows::{self, Held, STORED, STORED_OF, Stored, TRANSFER, Transfer, UNUSED};
 use crate::{Chat, Cx, Fx};
 
 /// Running and finished transfers of an account that are remembered; a further one is refused with `limit`.
@@ -89,7 +89,8 @@ impl Turn<'_, '_> {
         }
         let temp: String = self.cx.random::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
         let name = self.asker.ftp.filename.clone().unwrap_or_default();
-        let row = Transfer { name, size, temp: temp.into(), began: self.cx.now.0, ..Transfer::default() };
+        let (began, number) = (self.cx.now.0, self.cx.id()?);
+        let row = Transfer { name, size, temp: temp.into(), began, number, ..Transfer::default() };
         self.shelf.used += size;
         self.fx.put(TRANSFER, key, rows::encode(&row));
         watch(self.shelf, self.cx, self.fx);
@@ -218,7 +219,7 @@ impl Turn<'_, '_> {
         }
         let stored = Stored { owner: self.shelf.phone.to_bytes(), size: row.size, going: 0 };
         self.fx.put(STORED, reference, rows::encode(&stored));
-        self.fx.put(STORED_OF, own.clone(), rows::encode(&row.size));
+        self.fx.put(STORED_OF, own.clone(), rows::encode(&Held { size: row.size, number: row.number }));
         self.fx.put(UNUSED, own, rows::encode(&self.cx.now.0));
         watch(self.shelf, self.cx, self.fx);
         match &self.asker.ftp.status {

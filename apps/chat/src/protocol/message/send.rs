@@ -135,11 +135,7 @@ fn acquaint(turn: &mut Turn<'_, '_>) -> Result<(), Halt> {
         let news: Contact = contact::seen(cx, &side.who, &other, Some(&relation), None)?;
         let merge = contact_merge(&side.who, other.as_str().as_bytes());
         notify(fx, cx, side.who.phone(), &ses(cx, &side.who)?, &news, merge, Seen::ByNobody)?;
-        if let Some(kept) = conversation.side(&side.who) {
-            kept.relation = relation;
-            let kept = kept.clone();
-            conversation.put_relation(cx, fx, &kept)?;
-        }
+        conversation.put_relation(cx, fx, &side.who, relation)?;
     }
     Ok(())
 }

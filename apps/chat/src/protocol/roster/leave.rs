@@ -92,10 +92,13 @@ pub(crate) fn leave(cx: &Cx<'_>, fx: &mut Fx, home: &Phone, number: u64, mut lea
         let task = Task::Leave { own: own.clone(), account: leave.account != 0 };
         Ok(Next::Round { task, way })
     };
-    // Before anybody can have the number again: what a new account uploads stays.
-    let is_free = leave.account != 0 && cx.store.get(PROFILE, home.as_str().as_bytes())?.is_none();
-    if is_free && ftp::has_any(cx, home)? {
-        return round(vec![Name::Files(home.clone())]);
+    if leave.account != 0 {
+        let is_free = cx.store.get(PROFILE, home.as_str().as_bytes())?.is_none();
+        // Whoever has the number by now, or is about to, has uploaded with later numbers.
+        let upto = if is_free { cx.id()? } else { number };
+        if ftp::has_any(cx, home, upto)? {
+            return Ok(Next::Round { task: Task::Abandon { upto }, way: vec![Name::Files(home.clone())] });
+        }
     }
     let way = conversations(cx, &own)?;
     if !way.is_empty() {
@@ -218,7 +221,7 @@ pub(crate) fn errand(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, errand: &Errand) -
         Task::Mail { address } => super::set_email(cx, fx, own, address),
         Task::Persona { face, .. } => super::set_face(cx, fx, own, face),
         Task::Moved(moved) => profile::tell_book(cx, fx, own, moved),
-        Task::Unmail { .. } | Task::Unqueue | Task::Unnotify { .. } => Ok(()),
+        Task::Unmail { .. } | Task::Unqueue | Task::Unnotify { .. } | Task::Abandon { .. } => Ok(()),
     }
 }
 

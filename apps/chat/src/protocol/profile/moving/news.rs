@@ -93,10 +93,7 @@ pub(crate) fn tell_other(
         return Ok(());
     }
     other.relation.update = cx.now.0;
-    conversation.put_relation(cx, fx, &other)?;
-    if let Some(side) = conversation.side(&other.who) {
-        side.relation = other.relation.clone();
-    }
+    conversation.put_relation(cx, fx, &other.who, other.relation.clone())?;
     let key = rows::pair_key(&other.who, own.who.as_str().as_bytes());
     let entry: Option<Entry> = rows::read(cx.store, BOOK, &key)?;
     let now = contact::seen(cx, &other.who, &own.who, Some(&other.relation), entry.as_ref())?;
