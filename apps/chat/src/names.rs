@@ -69,6 +69,22 @@ fn number_as_of(store: &dyn View, account: &Phone, message: Option<u64>) -> Resu
     }
 }
 
+/// What a roster was called before, the earliest first.
+pub(crate) fn before(store: &dyn View, roster: &PhoneId) -> Result<Vec<PhoneId>, Failure> {
+    let called: Option<Called> = rows::read(store, CALLED, roster.phone().as_str().as_bytes())?;
+    let mut names: Vec<PhoneId> = Vec::new();
+    let (present, past) = called.as_ref().and_then(|called| called.numbers.split_last()).unzip();
+    for (number, _) in past.unwrap_or_default() {
+        if let Ok(number) = Phone::parse(number)
+            && present.is_some_and(|(present, _)| number.as_str().as_bytes() != present)
+            && names.iter().all(|name| *name.phone() != number)
+        {
+            names.push(number.roster(roster.roster()));
+        }
+    }
+    Ok(names)
+}
+
 /// The client id by which the world knows a device.
 pub(crate) fn client(store: &dyn View, account: &Phone, device: &DevKey) -> Result<ClientId, Failure> {
     Ok(ClientId::device(&number(store, account)?, device))

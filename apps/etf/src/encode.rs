@@ -24,15 +24,24 @@ thread_local! {
 
 /// One document: the version byte and the term, in an allocation of exactly its size.
 pub fn encode<T: Encode + ?Sized>(value: &T) -> Bytes {
+    written(value, Bytes::copy_from_slice)
+}
+
+/// How long the document is that [`encode`] makes of the value.
+pub fn length<T: Encode + ?Sized>(value: &T) -> usize {
+    written(value, <[u8]>::len)
+}
+
+fn written<T: Encode + ?Sized, R>(value: &T, then: impl FnOnce(&[u8]) -> R) -> R {
     let mut out = SCRATCH.take();
     out.push(VERSION);
     value.encode(&mut out);
-    let document = Bytes::copy_from_slice(&out);
+    let result = then(&out);
     if out.capacity() <= SCRATCH_MAX {
         out.clear();
         SCRATCH.set(out);
     }
-    document
+    result
 }
 
 impl Encode for Bytes {

@@ -36,7 +36,7 @@ pub mod write;
 pub use crate::atom::Atom;
 pub use crate::check::{Checked, check};
 pub use crate::decode::Decode;
-pub use crate::encode::{Encode, encode};
+pub use crate::encode::{Encode, encode, length};
 pub use crate::error::Error;
 pub use crate::fits::Fits;
 pub use crate::limits::Limits;

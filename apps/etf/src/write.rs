@@ -102,6 +102,16 @@ pub fn list<T: Encode>(out: &mut Vec<u8>, all: &[T]) {
     nil(out);
 }
 
+/// A list of `count` terms that were written already, one after another; none of them is an integer.
+pub fn elements(out: &mut Vec<u8>, count: usize, written: &[u8]) {
+    if count == 0 {
+        return nil(out);
+    }
+    list_head(out, count);
+    out.extend_from_slice(written);
+    nil(out);
+}
+
 fn string<T: Encode>(out: &mut Vec<u8>, all: &[T]) {
     out.push(tag::STRING);
     out.extend(u16::try_from(all.len()).expect("at most STRING_MAX").to_be_bytes());

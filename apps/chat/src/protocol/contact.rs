@@ -78,6 +78,16 @@ impl Known {
         }
     }
 
+    /// That it is no contact any more under this name.
+    pub(crate) fn gone(&self, name: Bytes) -> Contact {
+        Contact {
+            phone_id: Some(name),
+            update: Some(updated(self.relation.as_ref(), self.entry.as_ref())),
+            status: Some(ContactStatus::Deleted),
+            ..Contact::default()
+        }
+    }
+
     pub(crate) fn peer(&self) -> Option<PhoneId> {
         PhoneId::parse(&self.address).ok()
     }
@@ -138,13 +148,13 @@ pub(crate) fn seen(
 ) -> Result<Contact, Failure> {
     let address = peer.to_bytes();
     let status = status(&address, relation, entry);
-    let feed = FeedId::p2p(own.clone(), peer.clone());
-    let mine: Option<Reader> = rows::read(cx.store, READER, &rows::reader_key(&feed, own))?;
-    let theirs: Option<Reader> = rows::read(cx.store, READER, &rows::reader_key(&feed, peer))?;
+    let feed = FeedId::p2p(own.clone(), peer.clone()).key();
+    let mine: Option<Reader> = rows::read(cx.store, READER, &rows::reader_at(&feed, own))?;
+    let theirs: Option<Reader> = rows::read(cx.store, READER, &rows::reader_at(&feed, peer))?;
     // Whoever writes has read that far: nothing lies beyond the one of the two who is farther.
     let farthest = mine.zip(theirs).map(|(mine, theirs)| mine.reader.max(theirs.reader));
     let (mine, theirs) = (mine.unwrap_or_default(), theirs.unwrap_or_default());
-    let (last, unread) = Reach::all(&feed, own, mine).upto(farthest).standing(cx, own, mine.reader)?;
+    let (last, unread) = Reach::at(feed, own, mine).upto(farthest).standing(cx, own, mine.reader)?;
     let profile = presence::profile(cx, peer.phone())?;
     Ok(Contact {
         reader: Some(ContactReader::Both(vec![mine.reader, theirs.reader])),
@@ -270,7 +280,7 @@ pub(crate) fn certificates(devices: &[Device]) -> Vec<Service> {
 
 /// Field lists of a Contact hold no large message (SPEC section 5, "Counts and copies").
 pub(crate) fn brief(message: Message) -> Box<Message> {
-    Box::new(match etf::encode(&message).len() > LAST_MSG_BYTES {
+    Box::new(match etf::length(&message) > LAST_MSG_BYTES {
         true => Message { files: Vec::new(), link: None, ..message },
         false => message,
     })

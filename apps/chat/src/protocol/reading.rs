@@ -9,9 +9,10 @@ use n2o::Failure;
 use proto::ids::{PhoneId, RoomId};
 use proto::records::{Contact, ContactStatus, MessageLink, Room, Roster};
 
-use super::roster::{Element, Frame, Parts};
+use super::contact::Known;
+use super::roster::{Frame, Parts};
 use super::{contact, favorite, room};
-use crate::{Cx, Fx, Input, Name, Who, effects, rows};
+use crate::{Cx, Fx, Input, Name, Who, effects, names, rows};
 
 /// Contacts read in one step.
 const STEP: usize = 128;
@@ -129,7 +130,7 @@ impl Reading {
                 let next = left.split_off(left.len().saturating_sub(most));
                 for address in next.iter().rev() {
                     let Some(known) = contact::known(cx, own, address)? else { continue };
-                    self.parts.add(Element::Contact(Box::new(latest(contact::full(cx, own, &known)?))));
+                    self.parts.contact(&latest(contact::full(cx, own, &known)?));
                 }
                 match left.is_empty() {
                     true => self.begin_rooms(cx, own)?,
@@ -171,7 +172,8 @@ impl Reading {
                 What::Latest => false,
             };
             if is_told {
-                self.parts.add(Element::Contact(Box::new(contact::full(cx, own, known)?)));
+                self.names_before(cx, known)?;
+                self.parts.contact(&contact::full(cx, own, known)?);
             }
         }
         match (page.upto, &self.what) {
@@ -180,11 +182,23 @@ impl Reading {
             (None, What::Named(_)) => self.begin_rooms(cx, own)?,
             (None, What::All { .. }) => {
                 let stars = favorite::stars(cx, own)?;
-                stars.into_iter().for_each(|star| self.parts.add(Element::Star(Box::new(star))));
+                stars.iter().for_each(|star| self.parts.star(star));
                 self.begin_rooms(cx, own)?;
             }
         }
         Ok(page.known.len().max(1))
+    }
+
+    /// PROFILE-11: of what has changed a part may be the name, and who was away has not been told.
+    fn names_before(&mut self, cx: &Cx<'_>, known: &Known) -> Result<(), Failure> {
+        if let What::All { since: Some(1..) } = self.what
+            && let Some(peer) = known.peer()
+        {
+            for name in names::before(cx.store, &peer)? {
+                self.parts.contact(&known.gone(names::literal(&name)));
+            }
+        }
+        Ok(())
     }
 
     fn begin_rooms(&mut self, cx: &Cx<'_>, own: &PhoneId) -> Result<(), Failure> {
@@ -223,7 +237,7 @@ impl Reading {
     }
 
     fn add_room(&mut self, room: Option<Room>) {
-        room.into_iter().for_each(|room| self.parts.add(Element::Room(Box::new(room))));
+        room.iter().for_each(|room| self.parts.room(room));
     }
 
     fn next_roster(&mut self) {

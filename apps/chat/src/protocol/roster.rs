@@ -4,6 +4,7 @@ mod book;
 mod leave;
 mod nick;
 mod parts;
+mod written;
 
 use bytes::Bytes;
 use n2o::Failure;
@@ -15,7 +16,7 @@ use proto::{Outcome, Refusal, text};
 pub(crate) use book::{arrived, registered, renumber};
 pub(crate) use leave::{errand, forget, leave};
 pub(crate) use nick::{claim, claim_first, index, nick, unname, wanted};
-pub(crate) use parts::{Element, Frame, PART_BYTES, Parts};
+pub(crate) use parts::{Frame, PART_BYTES, Parts};
 
 use super::reading::{Reading, To, What};
 use super::{Halt, favorite, presence, search};

@@ -25,7 +25,7 @@ pub(crate) use names::relist;
 pub(crate) use rooms::outside;
 
 use super::Halt;
-use super::roster::{self, Element, Frame, Parts};
+use super::roster::{self, Frame, Parts};
 use crate::effects;
 use crate::{Chat, Cx, Fx, Input, Name, Who};
 use place::Place;
@@ -110,8 +110,8 @@ impl Search {
             status: Some(self.status),
             ..Roster::default()
         });
-        self.found.into_iter().for_each(|contact| parts.add(Element::Contact(Box::new(contact))));
-        self.rooms.into_iter().for_each(|room| parts.add(Element::Room(Box::new(room))));
+        self.found.iter().for_each(|contact| parts.contact(contact));
+        self.rooms.iter().for_each(|room| parts.room(room));
         parts.end(update);
         parts.finish(update);
         effects::answer(fx, &self.who, parts.take());

@@ -33,8 +33,8 @@ impl FeedId {
     /// Key in a store, `p/<a>/<b>` or `r/<room>`: `/` occurs in no id, so that keys cannot run into each other.
     pub fn key(&self) -> Bytes {
         match self {
-            Self::P2p(one, other) => format!("p/{one}/{other}").into(),
-            Self::Room(room) => format!("r/{room}").into(),
+            Self::P2p(one, other) => ["p/", one.as_str(), "/", other.as_str()].concat().into(),
+            Self::Room(room) => ["r/", room.as_str()].concat().into(),
         }
     }
 

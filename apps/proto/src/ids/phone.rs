@@ -81,7 +81,12 @@ impl PhoneId {
         let at = input.iter().rposition(|&byte| byte == b'_').ok_or(BadId::Form)?;
         let (phone, roster) = input.split_at_checked(at).ok_or(BadId::Form)?;
         let roster = roster_number(roster.get(1..).unwrap_or_default()).ok_or(BadId::Form)?;
-        Ok(Phone::parse(phone)?.roster(roster))
+        let phone = Phone::parse(phone)?;
+        Ok(match std::str::from_utf8(input) {
+            Ok(text) if text.get(..at) == Some(phone.as_str()) => PhoneId { text: text.into(), phone, roster },
+            // The number is decorated.
+            Ok(_) | Err(_) => phone.roster(roster),
+        })
     }
 
     pub fn phone(&self) -> &Phone {

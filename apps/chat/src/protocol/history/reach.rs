@@ -69,8 +69,13 @@ impl Reach {
 
     /// Of a private feed, which has no joining and no leaving.
     pub(crate) fn all(feed: &FeedId, own: &PhoneId, reader: Reader) -> Reach {
-        let hidden = rows::reader_key(feed, own);
-        Reach { feed: feed.key(), clear: reader.clear, upto: u64::MAX, hidden, known: Cell::new(Known::Nothing) }
+        Reach::at(feed.key(), own, reader)
+    }
+
+    /// The same of the feed that has this key.
+    pub(crate) fn at(feed: Bytes, own: &PhoneId, reader: Reader) -> Reach {
+        let hidden = rows::reader_at(&feed, own);
+        Reach { feed, clear: reader.clear, upto: u64::MAX, hidden, known: Cell::new(Known::Nothing) }
     }
 
     /// The same where it is known that no number is higher.

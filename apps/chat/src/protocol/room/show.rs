@@ -39,10 +39,10 @@ fn cut(base: records::Room) -> Vec<records::Room> {
     let (update, members) = (base.update, base.members);
     let empty = records::Room { members: Vec::new(), update: None, ..base };
     let next = records::Room { id: empty.id.clone(), update: None, status: empty.status, ..records::Room::default() };
-    let mut bytes = etf::encode(&empty).len();
+    let mut bytes = etf::length(&empty);
     let (mut part, mut parts) = (empty, Vec::new());
     for member in members {
-        let size = etf::encode(&member).len();
+        let size = etf::length(&member);
         if bytes + size > PART_BYTES && !part.members.is_empty() {
             parts.push(std::mem::replace(&mut part, next.clone()));
             bytes = 0;
@@ -219,10 +219,15 @@ pub(crate) fn personal(cx: &Cx<'_>, room: &Room, own: &Side, reader: u64) -> Res
     let feed = FeedId::Room(room.id.clone());
     let reach = Reach::of(&feed, own);
     let joined = own.membership.spans.last().map_or(0, |(joined, _)| *joined);
-    let (last, unread) = reach.standing(cx, &own.who, reader.max(joined))?;
+    let read = reader.max(joined);
+    let (last, unread) = reach.standing(cx, &own.who, read)?;
+    let mentions = match last.as_ref().and_then(|last| last.id).is_some_and(|last| last > read) {
+        true => mentions(cx, room, &feed, own, read)?,
+        false => Vec::new(),
+    };
     Ok(Personal {
         unread: Some(unread),
-        mentions: mentions(cx, room, &feed, own, reader.max(joined))?,
+        mentions,
         readers: vec![reader, highest(cx, room, own.membership.id)?],
         last_msg: last.map(link),
     })

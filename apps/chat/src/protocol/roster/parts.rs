@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use etf::Encode;
 use proto::Outcome;
-use proto::records::{Contact, Io, Profile, Room, Roster, RosterEntry, Star, UserEntry};
+use proto::records::{Contact, Io, Profile, Room, Roster, Star};
+
+use super::written::{Account, Envelope, Filled, Written};
 
 /// A part at most, bytes encoded. An element is far smaller.
 pub(crate) const PART_BYTES: usize = 256 * 1024;
@@ -26,74 +28,64 @@ pub(crate) struct Parts {
     frame: Frame,
     /// What every part of the open roster says.
     base: Roster,
-    open: Option<Roster>,
+    open: Option<Filled>,
     /// Rosters of the open record before the open one.
-    closed: Vec<Roster>,
+    closed: Vec<Filled>,
     /// Of the open record.
     bytes: usize,
-    /// Where elements are written to be measured.
-    scratch: Vec<u8>,
     records: Vec<Bytes>,
-}
-
-/// One of a roster's list.
-#[derive(Debug, Clone)]
-pub(crate) enum Element {
-    Contact(Box<Contact>),
-    Room(Box<Room>),
-    Star(Box<Star>),
 }
 
 impl Parts {
     pub(crate) fn new(frame: Frame) -> Parts {
         let bytes = frame.bytes();
-        Parts {
-            frame,
-            base: Roster::default(),
-            open: None,
-            closed: Vec::new(),
-            bytes,
-            scratch: Vec::new(),
-            records: Vec::new(),
-        }
+        Parts { frame, base: Roster::default(), open: None, closed: Vec::new(), bytes, records: Vec::new() }
     }
 
     /// A roster, to which its elements are added.
     pub(crate) fn begin(&mut self, roster: Roster) {
         self.base = Roster { update: None, ..roster };
-        let bytes = etf::encode(&self.base).len();
+        let bytes = etf::length(&self.base);
         if self.bytes + bytes > PART_BYTES && !self.closed.is_empty() {
             self.flush(None);
         }
         self.bytes += bytes;
-        self.open = Some(self.base.clone());
+        self.open = Some(Filled::from(self.base.clone()));
         // Tags are in the first part.
         self.base.tags.clear();
     }
 
-    pub(crate) fn add(&mut self, element: Element) {
-        self.scratch.clear();
-        element.encode(&mut self.scratch);
-        let bytes = self.scratch.len();
-        let has_some = self.open.as_ref().is_some_and(has_elements) || !self.closed.is_empty();
+    pub(crate) fn contact(&mut self, contact: &Contact) {
+        self.add(|open| &mut open.contacts, contact);
+    }
+
+    pub(crate) fn room(&mut self, room: &Room) {
+        self.add(|open| &mut open.rooms, room);
+    }
+
+    pub(crate) fn star(&mut self, star: &Star) {
+        self.add(|open| &mut open.stars, star);
+    }
+
+    fn add(&mut self, list: impl Fn(&mut Filled) -> &mut Written, element: &impl Encode) {
+        let Some(open) = &mut self.open else { return };
+        let has_some = !open.is_empty() || !self.closed.is_empty();
+        let bytes = list(open).push(element);
         if self.bytes + bytes > PART_BYTES && has_some {
+            let first = list(open).split_last(bytes);
             self.flush(None);
-            self.bytes += etf::encode(&self.base).len();
-            self.open = Some(self.base.clone());
+            self.bytes += etf::length(&self.base);
+            *list(self.open.insert(Filled::from(self.base.clone()))) = first;
         }
         self.bytes += bytes;
-        if let Some(open) = &mut self.open {
-            match element {
-                Element::Contact(contact) => open.userlist.push(UserEntry::Contact(contact)),
-                Element::Room(room) => open.roomlist.push(*room),
-                Element::Star(star) => open.favorite.push(*star),
-            }
-        }
     }
 
     /// All of the open roster has been added.
     pub(crate) fn end(&mut self, update: u64) {
-        self.closed.extend(self.open.take().map(|open| Roster { update: Some(update), ..open }));
+        if let Some(mut open) = self.open.take() {
+            open.roster.update = Some(update);
+            self.closed.push(open);
+        }
     }
 
     /// The last record.
@@ -112,11 +104,10 @@ impl Parts {
         match &mut self.frame {
             Frame::Roster => self.records.extend(rosters.iter().map(etf::encode)),
             Frame::Search(reference) => {
-                let found = |roster: Roster| etf::encode(&Io::ok_src(Outcome::Search, reference.clone()).with(roster));
-                self.records.extend(rosters.into_iter().map(found));
+                let io = Io::ok_src(Outcome::Search, reference.clone());
+                self.records.extend(rosters.iter().map(|found| etf::encode(&Envelope(&io, found))));
             }
             Frame::Profile(head) => {
-                let rosters = rosters.into_iter().map(|roster| RosterEntry::Roster(Box::new(roster))).collect();
                 let next = Profile {
                     phone: head.phone.clone(),
                     date: head.date,
@@ -126,25 +117,11 @@ impl Parts {
                     status: head.status,
                     ..Profile::default()
                 };
-                let record = Profile { rosters, update, ..std::mem::replace(&mut **head, next) };
-                self.records.push(etf::encode(&record));
+                let told = Profile { update, ..std::mem::replace(&mut **head, next) };
+                self.records.push(etf::encode(&Account(&told, &rosters)));
             }
         }
         self.bytes = self.frame.bytes();
-    }
-}
-
-fn has_elements(roster: &Roster) -> bool {
-    !(roster.userlist.is_empty() && roster.roomlist.is_empty() && roster.favorite.is_empty())
-}
-
-impl Element {
-    fn encode(&self, out: &mut Vec<u8>) {
-        match self {
-            Element::Contact(contact) => contact.encode(out),
-            Element::Room(room) => room.encode(out),
-            Element::Star(star) => star.encode(out),
-        }
     }
 }
 
@@ -152,7 +129,7 @@ impl Frame {
     fn bytes(&self) -> usize {
         match self {
             Frame::Roster | Frame::Search(_) => 0,
-            Frame::Profile(head) => etf::encode(&**head).len(),
+            Frame::Profile(head) => etf::length(&**head),
         }
     }
 }
@@ -161,16 +138,14 @@ impl Frame {
 mod tests {
     use super::*;
     use proto::Record;
-    use proto::records::Tag;
+    use proto::records::{RosterEntry, Tag, UserEntry};
 
-    fn contact(bytes: usize) -> Element {
-        let names = Some(Bytes::from(vec![b'n'; bytes]));
-        Element::Contact(Box::new(Contact { names, ..Contact::default() }))
+    fn contact(bytes: usize) -> Contact {
+        Contact { names: Some(Bytes::from(vec![b'n'; bytes])), ..Contact::default() }
     }
 
-    fn star(bytes: usize) -> Element {
-        let client_id = Some(Bytes::from(vec![b'c'; bytes]));
-        Element::Star(Box::new(Star { client_id, ..Star::default() }))
+    fn star(bytes: usize) -> Star {
+        Star { client_id: Some(Bytes::from(vec![b'c'; bytes])), ..Star::default() }
     }
 
     fn records(mut parts: Parts) -> Vec<Record> {
@@ -183,8 +158,8 @@ mod tests {
     fn roster_1_parts_are_bounded_and_the_last_alone_has_update() {
         let mut parts = Parts::new(Frame::Roster);
         parts.begin(Roster { tags: vec![Tag::default()], ..Roster::default() });
-        (0..400).for_each(|_| parts.add(contact(1000)));
-        (0..200).for_each(|_| parts.add(star(1000)));
+        (0..400).for_each(|_| parts.contact(&contact(1000)));
+        (0..200).for_each(|_| parts.star(&star(1000)));
         parts.end(7);
         parts.finish(7);
         let rosters = records(parts).into_iter().map(|record| match record {
@@ -199,12 +174,43 @@ mod tests {
     }
 
     #[test]
+    fn profile_1_a_part_is_the_record_that_its_type_encodes() {
+        let face = Roster { names: Some("Anna".into()), tags: vec![Tag::default()], ..Roster::default() };
+        let (room, star) = (Room { name: Some("Tea".into()), ..Room::default() }, star(3));
+        let head = Profile { phone: Some("ann".into()), balance: Some(3), ..Profile::default() };
+        let full = Roster {
+            userlist: vec![UserEntry::Contact(Box::new(contact(3)))],
+            roomlist: vec![room.clone()],
+            favorite: vec![star.clone()],
+            update: Some(7),
+            ..face.clone()
+        };
+        let profile =
+            Profile { rosters: vec![RosterEntry::Roster(Box::new(full.clone()))], update: Some(7), ..head.clone() };
+        let found = Io::ok_src(Outcome::Search, Bytes::from("r")).with(full.clone());
+        for (frame, record) in [
+            (Frame::Roster, etf::encode(&full)),
+            (Frame::Search("r".into()), etf::encode(&found)),
+            (Frame::Profile(Box::new(head)), etf::encode(&profile)),
+        ] {
+            let mut parts = Parts::new(frame);
+            parts.begin(face.clone());
+            parts.contact(&contact(3));
+            parts.room(&room);
+            parts.star(&star);
+            parts.end(7);
+            parts.finish(7);
+            assert_eq!(parts.take(), [record]);
+        }
+    }
+
+    #[test]
     fn profile_1_rosters_share_records_and_only_the_first_tells_of_the_account() {
         let head = Profile { phone: Some("ann".into()), services: vec![Default::default()], ..Profile::default() };
         let mut parts = Parts::new(Frame::Profile(Box::new(head)));
         for contacts in [200, 100, 0] {
             parts.begin(Roster::default());
-            (0..contacts).for_each(|_| parts.add(contact(1000)));
+            (0..contacts).for_each(|_| parts.contact(&contact(1000)));
             parts.end(7);
         }
         parts.finish(7);
