@@ -1,15 +1,22 @@
 //! The server's folder: what lies where in it, and who has it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 use crate::failure::Failure;
 
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
+/// Rights of anybody but the owner.
+const OTHERS: u32 = 0o077;
+/// Rights to put something else in a folder's place.
+const OTHERS_WRITE: u32 = 0o022;
 /// Bytes of the file of the process id that are read.
 const PID_MAX: u64 = 20;
 
@@ -27,8 +34,9 @@ impl Home {
         std::path::absolute(&folder).map(Home).map_err(Failure::file(&folder))
     }
 
-    /// Makes what is missing of it, for its owner alone.
+    /// Makes what is missing of it, for its owner alone; so is all that this process makes from now on, whoever makes it (SEC-12).
     pub(crate) fn make(&self) -> Result<(), Failure> {
+        umask(Mode::from_raw_mode(OTHERS));
         for folder in [
             self.path().into(),
             self.authority(),
@@ -39,6 +47,20 @@ impl Home {
             self.run(),
         ] {
             DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&folder).map_err(Failure::file(&folder))?;
+        }
+        Ok(())
+    }
+
+    /// Closes a store that an earlier release or a copy left open to others (SEC-12). The folder itself is the operator's: who looks in it
+    /// finds nothing to read, but who may write to it can put another in its place.
+    pub(crate) fn close(&self) -> Result<(), Failure> {
+        let store = self.store();
+        if store.exists() {
+            close(&store).map_err(Failure::file(&store))?;
+        }
+        let mode = fs::metadata(&self.0).map_err(Failure::file(&self.0))?.mode();
+        if mode & OTHERS_WRITE != 0 {
+            tracing::warn!(folder = %self.0.display(), "others may write to the server's folder: chmod go-w it");
         }
         Ok(())
     }
@@ -178,6 +200,23 @@ impl Home {
             false => Err(none()),
         }
     }
+}
+
+/// Takes from others all rights to `path`, from inside out; links are left alone, and what a server that is just ending removes.
+fn close(path: &Path) -> std::io::Result<()> {
+    let metadata = fs::symlink_metadata(path)?;
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path)? {
+            match close(&entry?.path()) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                done => done?,
+            }
+        }
+    }
+    if metadata.mode() & OTHERS == 0 || metadata.is_symlink() {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(metadata.mode() & !OTHERS))
 }
 
 /// Tries to lock the file; true when another process has it.

@@ -75,6 +75,7 @@ fn prepare(start: &Start) -> Result<(Home, Settings, Origin, Lock), Failure> {
     logging::start(&settings.log, &origin.path)?;
     home.make()?;
     let lock = home.lock()?;
+    home.close()?;
     home.remove_addresses();
     more_files();
     no_dumps();

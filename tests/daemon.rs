@@ -47,6 +47,46 @@ fn sec_12_keys_are_for_their_owner_alone() {
 }
 
 #[test]
+fn sec_12_what_is_in_a_folder_that_all_may_enter_is_for_its_owner_alone() {
+    let mut server = Server::prepare("");
+    open_to_all(server.home());
+    server.restart();
+    assert_eq!(exposed(server.home()), Vec::<String>::new());
+
+    // As a release before this one left it.
+    server.terminate();
+    let store = server.home().join("store");
+    fs::read_dir(&store).expect("a store").for_each(|entry| open_to_all(&entry.expect("an entry").path()));
+    open_to_all(&store);
+    server.restart();
+    assert_eq!(exposed(server.home()), Vec::<String>::new());
+}
+
+fn open_to_all(path: &Path) {
+    let mode = if path.is_dir() { 0o755 } else { 0o644 };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("its mode");
+}
+
+/// What others than its owner have any right to, anywhere in the server's folder; the configuration and the log are the test's own.
+fn exposed(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(exposed(&path));
+        }
+        // Tables and files of a moment come and go.
+        let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let is_public = ["chat.toml", "stderr"].contains(&&*name) || name.ends_with(".crt") || name.ends_with(".crl");
+        if !is_public && metadata.permissions().mode() & 0o077 != 0 {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+#[test]
 fn ping_answers_while_it_runs_and_stop_waits_for_the_end() {
     let mut server = Server::start();
     let pong = server.chat(&["ping"]);
