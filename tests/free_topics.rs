@@ -1,4 +1,4 @@
-//! Free topics of the real program across SIGKILL, packet by packet: QoS 2 arrives once, and a session's place is kept (CON-11).
+//! Free topics of the real program across its end, packet by packet: QoS 2 arrives once, and a session's place is kept (CON-11).
 
 #![expect(clippy::indexing_slicing, reason = "helpers of a test may panic as a test may")]
 
@@ -11,6 +11,7 @@ use std::time::Duration;
 use support::Server;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+const PUBACK: u8 = 0x40;
 const PUBREC: u8 = 0x50;
 const PUBREL: u8 = 0x62;
 const PUBCOMP: u8 = 0x70;
@@ -102,4 +103,28 @@ fn con_11_topic_13_qos_2_arrives_once_though_the_server_is_killed_at_every_step(
     reader.send(PUBCOMP, &[0, 2]);
     reader.send(0xC0, &[]);
     assert_eq!(reader.packet(), [0xD0]);
+}
+
+#[test]
+fn con_8_con_11_sessions_and_what_is_retained_outlive_a_server_that_is_stopped() {
+    let mut server = Server::start_with("mqtt.plain = \"any\"");
+    let (mut reader, _) = Client::connect(&server, "reader");
+    reader.send(0x82, &[&[0, 1][..], &text("t"), &[1]].concat());
+    assert_eq!(reader.packet(), [0x90, 0, 1, 1]);
+    reader.send(0xE0, &[]);
+    let (mut writer, _) = Client::connect(&server, "writer");
+    writer.answered(0x32, &publish(5, "one"), PUBACK, 5);
+    // Of QoS 0 and retained: kept, though nobody waits for it. The answer to the ping comes when the server has it.
+    writer.send(0x31, &[&text("kept")[..], b"zero"].concat());
+    writer.send(0xC0, &[]);
+    assert_eq!(writer.packet(), [0xD0]);
+    assert!(server.terminate().success());
+    server.restart();
+
+    let (mut reader, present) = Client::connect(&server, "reader");
+    assert!(present);
+    assert_eq!(reader.packet(), [&[0x32][..], &publish(1, "one")].concat());
+    reader.send(0x82, &[&[0, 2][..], &text("kept"), &[1]].concat());
+    assert_eq!(reader.packet(), [0x90, 0, 2, 1]);
+    assert_eq!(reader.packet(), [&[0x31][..], &text("kept"), b"zero"].concat());
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use etf::Encode;
-use kvs::{Batch, Store, Table, Ticket};
+use kvs::{Batch, Store, Table, Ticket, VALUE_MAX};
 
 /// Changes of one batch.
 const BATCH_CHANGES: usize = 4096;
@@ -81,7 +81,11 @@ impl Book {
         self.note(table, key, None);
     }
 
+    /// A row that is too large is not kept: a message of many small properties, where packets may have many MiB.
     fn note(&self, table: Table, key: Bytes, row: Option<Bytes>) {
+        if row.as_ref().is_some_and(|row| row.len() > VALUE_MAX) {
+            return tracing::warn!(table = table.0, "free topics: too large to outlive the server");
+        }
         let mut noted = self.lock();
         if self.keeps() && !noted.closed {
             noted.changes.push_back((table, key, row));

@@ -130,7 +130,9 @@ impl Broker {
 
     /// The server goes down: sessions have not ended.
     pub(crate) fn close(&self) {
-        self.retained().settle();
+        while !self.retained().is_settled() {
+            self.retained().settle();
+        }
         self.book.close();
     }
 

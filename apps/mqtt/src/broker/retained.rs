@@ -88,6 +88,11 @@ impl Retained {
         self.insert(Arc::new(message), row);
     }
 
+    /// All of them are.
+    pub(super) fn is_settled(&self) -> bool {
+        self.late.is_empty()
+    }
+
     pub(super) fn count(&self) -> usize {
         self.kept.len()
     }
@@ -108,10 +113,12 @@ impl Retained {
         Some(old.row)
     }
 
-    /// Brings the rows up to date.
+    /// Brings rows up to date: a part of them at a time.
     pub(super) fn settle(&mut self) {
         let clock = Clock::now();
-        for topic in std::mem::take(&mut self.late) {
+        let part: Vec<Arc<str>> = self.late.iter().take(STEP).cloned().collect();
+        for topic in part {
+            self.late.remove(&topic);
             if let Some(kept) = self.kept.get(&topic) {
                 kept.row.put(&Letter::of(&kept.message, clock));
             }

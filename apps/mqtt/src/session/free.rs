@@ -11,6 +11,7 @@ use super::{Ask, Session, Todo};
 use crate::broker::{LEVELS_MAX, Options, Row, filter};
 use crate::message::Delivered;
 use crate::packet::{Asked, reason};
+use crate::rights::Act;
 
 /// Subscriptions of one client; further ones are refused with 0x97.
 const SUBSCRIPTIONS_MAX: usize = 1000;
@@ -85,11 +86,22 @@ impl Session {
 
     /// A message from the broker.
     pub(crate) fn deliver(&mut self, delivered: Delivered, todo: &mut Todo) {
-        self.send(Parcel::Free(delivered), todo);
+        if self.may(Act::Read, &delivered.message.topic) {
+            self.send(Parcel::Free(delivered), todo);
+        }
     }
 
-    /// Goes on where an earlier connection of this client stopped.
-    pub(crate) fn resume(&mut self, kept: Kept, now: Instant, todo: &mut Todo) {
+    /// Goes on where an earlier connection of this client stopped, as far as it may: the rules may be others than then, and the certificate
+    /// somebody else's.
+    pub(crate) fn resume(&mut self, mut kept: Kept, now: Instant, todo: &mut Todo) {
+        kept.free.filters.retain(|filter| {
+            let may = self.may(Act::Read, filter::shared(filter).map_or(filter, |(_, named)| named));
+            if !may {
+                todo.asks.push_back(Ask::Unsubscribe { filter: filter.clone() });
+            }
+            may
+        });
+        kept.outflow.retain(|delivered| self.may(Act::Read, &delivered.message.topic));
         self.free = Some(kept.free);
         self.outflow = kept.outflow;
         self.inflow.resume(kept.received);

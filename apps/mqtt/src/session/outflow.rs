@@ -239,6 +239,22 @@ impl Outflow {
         self.waiting = VecDeque::new();
     }
 
+    /// Takes out what may not be sent any more.
+    pub(crate) fn retain(&mut self, may: impl Fn(&Delivered) -> bool) {
+        self.sent.retain(|sent| match &sent.state {
+            State::Free(delivered) => may(delivered),
+            State::Chat { .. } | State::Released(_) => true,
+        });
+        self.again.retain(|sent| match &sent.state {
+            State::Free(delivered) => may(delivered),
+            State::Chat { .. } | State::Released(_) => true,
+        });
+        self.waiting.retain(|parcel| match parcel {
+            Parcel::Free(delivered) => may(delivered),
+            Parcel::Chat { .. } => true,
+        });
+    }
+
     /// QoS 2 that an earlier run of the server has sent: `None` where it was released as well.
     pub(crate) fn found(&mut self, id: u16, delivered: Option<Delivered>, row: Arc<Row>) {
         let state = match delivered {

@@ -578,6 +578,30 @@ fn con_11_a_resumed_session_sends_again_what_was_not_acknowledged() {
 }
 
 #[test]
+fn con_11_topic_13_a_session_goes_on_only_as_far_as_the_rules_let_whoever_comes_back() {
+    let rule = |filter: &str, read: &str| Rule { filter: filter.into(), read: vec![read.into()], write: Vec::new() };
+    let settings = Settings { rules: [rule("secret", "anna"), rule("open/#", "*")].into(), ..Settings::default() };
+    let enter = |name: &str| {
+        let shown = Certificate { names: vec![name.into()], ..(*certificate()).clone() };
+        Session::new(&greet(connect(Version::V5, "x"), Some(Arc::new(shown)), &settings, String::new).unwrap(), 32)
+    };
+    for (name, again, gone) in [("anna", 2, 0), ("ben", 1, 2)] {
+        let mut first = enter("anna");
+        let granted = feed(&mut first, subscribe(&["secret", "open/x", "$share/g/secret"]));
+        assert_eq!(&granted.bytes[5..], [1, 1, 1]);
+        for topic in ["secret", "open/x"] {
+            deliver(&mut first, delivered(topic, Qos::One));
+        }
+        let mut second = enter(name);
+        let mut todo = Todo::default();
+        second.resume(first.into_kept().unwrap(), Instant::now(), &mut todo);
+        assert_eq!(todo.bytes.iter().filter(|byte| **byte == 0x3A).count(), again, "{name}");
+        assert_eq!(todo.asks.iter().filter(|ask| matches!(ask, Ask::Unsubscribe { .. })).count(), gone, "{name}");
+        assert_eq!(deliver(&mut second, delivered("secret", Qos::Zero)).is_empty(), gone > 0, "{name}");
+    }
+}
+
+#[test]
 fn con_11_a_client_that_comes_back_with_a_smaller_window_gets_it_in_parts() {
     let mut first = session(Version::V5, "x");
     for _ in 0..3 {
