@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proto::Record;
-use proto::ids::{DevKey, FeedId, Nick, Phone, PhoneId, RoomId};
+use proto::ids::{Address, DevKey, FeedId, Nick, Phone, PhoneId, RoomId};
 use proto::records::{Desc, Ftp, Link, Roster, Star};
 use proto::topic::Topic;
 
@@ -426,6 +426,16 @@ impl Account {
     /// The phone_id that stands for `[]` (G-4).
     pub fn default_roster(&self) -> Option<PhoneId> {
         self.rosters.first().map(|roster| self.phone.roster(*roster))
+    }
+
+    /// An own roster by whatever name it has: in full, by its number, or by the account's phone the default one (ID-4).
+    pub fn roster(&self, name: &[u8]) -> Option<PhoneId> {
+        let roster = match Address::parse_own(name, &self.phone).ok()? {
+            Address::Full(id) => Some(id),
+            Address::Roster(id) => Some(self.phone.roster(id)),
+            Address::Phone(phone) => self.default_roster().filter(|_| phone == self.phone),
+        };
+        roster.filter(|roster| self.owns(roster))
     }
 
     pub fn owns(&self, roster: &PhoneId) -> bool {

@@ -155,7 +155,10 @@ impl Conversation {
             Parties::Pair(sides) => {
                 let mine = |side: &&Side| account.owns(&side.who);
                 let found = match named {
-                    Some(name) => sides.iter().filter(mine).find(|side| side.who.as_str().as_bytes() == &name[..]),
+                    Some(name) => {
+                        let named = account.roster(name);
+                        sides.iter().filter(mine).find(|side| Some(&side.who) == named.as_ref())
+                    }
                     None => {
                         let default = account.default_roster();
                         sides.iter().filter(mine).max_by_key(|side| Some(&side.who) == default.as_ref())

@@ -86,9 +86,10 @@ impl Room {
     /// The member that asks, or who was one: the roster named, else that of the account's rosters which is in the room.
     pub(crate) fn own(&self, cx: &Cx<'_>, account: &Account, named: Option<&Bytes>) -> Result<Side, Halt> {
         self.row()?;
+        let named = named.map(|name| account.roster(name).ok_or(Refusal::PermissionDenied)).transpose()?;
         let mine = account.rosters.iter().map(|roster| account.phone.roster(*roster));
         let mut past = None;
-        for who in mine.filter(|who| named.is_none_or(|name| who.as_str().as_bytes() == &name[..])) {
+        for who in mine.filter(|who| named.as_ref().is_none_or(|named| who == named)) {
             match self.side(cx, &who)? {
                 Some(side) if side.membership.is_present() => return Ok(side),
                 side => past = past.or(side),

@@ -92,6 +92,7 @@ impl Pair<'_, '_> {
                 self.reply(vec![etf::encode(&both_added())]);
                 Ok(())
             }
+            (None, _) if self.is_in_book()? => Err(Refusal::InvalidData.into()),
             (None, None) => {
                 let none = || proto::Failure::new(Refusal::ContactsNotFound, Term::nil());
                 self.reply(vec![etf::encode(&Io::error(Refusal::ContactsNotFound).with(none()))]);
@@ -128,7 +129,7 @@ impl Pair<'_, '_> {
             (Some(ContactStatus::Ban), Some(ContactStatus::Ban)) => {
                 self.set(Some(ContactStatus::Banned), Some(ContactStatus::Ban))?;
             }
-            (None, _) => return Err(Refusal::ContactNotFound.into()),
+            (None, _) => return Err(self.no_state()?.into()),
             (Some(ContactStatus::Banned), Some(ContactStatus::Ban)) => self.set(None, Some(ContactStatus::Ban))?,
             (Some(ContactStatus::Internal), _) => return Err(Refusal::InvalidData.into()),
             (Some(_), _) => self.set(None, None)?,
@@ -177,7 +178,7 @@ impl Pair<'_, '_> {
                 (Some(ContactStatus::Friend), Some(ContactStatus::Friend))
             }
             (Some(ContactStatus::Ban), _) => (Some(ContactStatus::Internal), None),
-            (None, _) => return Err(Refusal::ContactNotFound.into()),
+            (None, _) => return Err(self.no_state()?.into()),
             (Some(_), _) => return Err(Refusal::InvalidData.into()),
         };
         self.set(own, theirs)?;
@@ -189,10 +190,16 @@ impl Pair<'_, '_> {
 
     /// FRIEND-6, 7, 8: own settings for this contact; the friend learns nothing.
     fn settings(&mut self, changes: &[Feature]) -> Result<(), Halt> {
-        if self.own.relation.status.is_none() {
+        if self.own.relation.status.is_none() && !self.is_in_book()? {
             return Err(Refusal::ContactNotFound.into());
         }
+        let before = self.own.relation.settings.clone();
         feature::merge(&mut self.own.relation.settings, changes)?;
+        if self.own.relation.settings == before {
+            let known = self.seen(&self.own, &self.other)?;
+            self.reply(vec![etf::encode(&known)]);
+            return Ok(());
+        }
         self.own.relation.update = self.cx.now.0;
         self.keep()?;
         self.reply(Vec::new());
@@ -209,7 +216,7 @@ impl Pair<'_, '_> {
                 self.reply(vec![etf::encode(&known)]);
                 return Ok(());
             }
-            None => return Err(Refusal::ContactNotFound.into()),
+            None => return Err(self.no_state()?.into()),
             Some(_) => return Err(Refusal::InvalidData.into()),
         }
         let theirs = self.other.relation.status;

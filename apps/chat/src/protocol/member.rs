@@ -1,7 +1,7 @@
 //! MEMBER (SPEC 6.12): a roster's place in a room.
 
 use bytes::Bytes;
-use proto::ids::PhoneId;
+use proto::ids::Address;
 use proto::limits::{ALIAS, NAMES, SURNAMES};
 use proto::records::{self, Feature, Feed, Member, MemberStatus, RoomType};
 use proto::{Refusal, text};
@@ -12,6 +12,7 @@ use super::rights::Right;
 use super::room::{Act, Action, show};
 use crate::effects::{notify, ses};
 use crate::process::conversation::{Conversation, Side};
+use crate::rows;
 use crate::{Cx, Fx, Who};
 
 /// A reference to an avatar at most, bytes.
@@ -54,9 +55,14 @@ fn target(act: &Act<'_, '_>, own: &Side, asked: &Member) -> Result<Side, Halt> {
         (None, Some(name)) => Some(Bytes::copy_from_slice(name)),
     };
     let roster = roster.ok_or(Refusal::MemberNotFound)?;
-    let roster = PhoneId::parse(&roster).map_err(|_| Refusal::InvalidData)?;
-    let side = act.room()?.side(act.cx, &roster)?.filter(|side| side.membership.is_present());
-    side.ok_or_else(|| Refusal::MemberNotFound.into())
+    let roster = match Address::parse(&roster).map_err(|_| Refusal::InvalidData)? {
+        Address::Full(roster) => Some(roster),
+        // ID-4
+        Address::Phone(phone) => rows::roster_ids(act.cx.store, &phone)?.first().map(|roster| phone.roster(*roster)),
+        Address::Roster(_) => return Err(Refusal::InvalidData.into()),
+    };
+    let side = act.room()?.side(act.cx, &roster.ok_or(Refusal::MemberNotFound)?)?;
+    side.filter(|side| side.membership.is_present()).ok_or_else(|| Refusal::MemberNotFound.into())
 }
 
 /// MEMBER-1: what a member shows of itself here, and what it wants to hear. Certificates are its devices' own.

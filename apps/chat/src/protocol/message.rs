@@ -69,12 +69,18 @@ pub(crate) fn call(
     }
 }
 
-/// MESSAGE-5 for what is pending, else MESSAGE-13.
+/// MESSAGE-5 for what is pending, or was, else MESSAGE-13.
 fn update(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt> {
     match pending::find(turn, &message)? {
         Some(announced) => pending::complete(turn, message, announced),
         None if message.status == Some(MessageStatus::Complete) => pending::completed(turn, &message),
-        None => add::add(turn, message),
+        None => match pending::repeated(turn, &message)? {
+            Some(stored) => {
+                turn.answer(vec![rows::encode(&stored)]);
+                Ok(())
+            }
+            None => add::add(turn, message),
+        },
     }
 }
 

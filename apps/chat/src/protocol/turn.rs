@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use n2o::Failure;
-use proto::records::Message;
+use proto::records::{Mark, Message};
 
 use super::Halt;
 use super::history::Reach;
@@ -49,6 +49,11 @@ impl<'a, 'c> Turn<'a, 'c> {
     /// A message of the feed that is not deleted, whoever sees it.
     pub(crate) fn stored(&self, id: u64) -> Result<Option<Message>, Failure> {
         rows::message(self.cx.store, &self.conversation.key, id)
+    }
+
+    /// Whether it is the party's own word: what the server says of somebody's deeds is nobody's (MESSAGE-15), but services say so themselves.
+    pub(crate) fn wrote(&self, message: &Message) -> bool {
+        self.is_author(message) && (self.who.is_service() || !message.r#type.contains(&Mark::Sys))
     }
 
     pub(crate) fn is_author(&self, message: &Message) -> bool {

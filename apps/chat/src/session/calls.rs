@@ -140,7 +140,7 @@ impl Session {
             }
             for behind in ended.behind {
                 match behind {
-                    Behind::Letter(letter) => link.letter(fx, letter),
+                    Behind::Letter(letter) => link.letter(cx, fx, letter)?,
                     Behind::Notice(notice) => link.notice(&self.client, cx, fx, notice),
                     Behind::Transient(transient) => link.transient(fx, &transient),
                 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use mail::Cursor;
 use n2o::Failure;
-use proto::ids::FeedId;
+use proto::ids::{FeedId, Phone};
 use proto::records::{Feed, History, HistoryStatus, Message};
 
 use super::queue::{AHEAD_BYTES, Line, Notices};
@@ -77,8 +77,8 @@ fn first_row(cx: &Cx<'_>, table: kvs::Table, span: &kvs::Span) -> Result<Option<
     Ok(rows.first().and_then(|(key, _)| rows::number(key)))
 }
 
-/// The next entries of a feed behind what was sent, in order.
-pub(super) fn letters(cx: &Cx<'_>, line: &Line) -> Result<Vec<Due>, Failure> {
+/// The next entries of a feed behind what was sent, in order, for a device of this account.
+pub(super) fn letters(cx: &Cx<'_>, line: &Line, owner: &[u8]) -> Result<Vec<Due>, Failure> {
     let dropped = line.dropped.filter(|dropped| line.stream.top() < dropped.upto);
     let mut from = dropped.map_or(line.stream.top(), |dropped| dropped.upto) + 1;
     let mut due = Vec::new();
@@ -87,7 +87,7 @@ pub(super) fn letters(cx: &Cx<'_>, line: &Line) -> Result<Vec<Due>, Failure> {
         Due { seq: dropped.upto, id: dropped.upto, item, covers: Vec::new() }
     }));
     while let Some((first, last)) = line.spans.next(from) {
-        due.extend(entries(cx, line, first, last)?);
+        due.extend(entries(cx, line, owner, first, last)?);
         if !due.is_empty() || last == u64::MAX {
             break;
         }
@@ -98,7 +98,7 @@ pub(super) fn letters(cx: &Cx<'_>, line: &Line) -> Result<Vec<Due>, Failure> {
 }
 
 /// The first entries of a stretch of the feed.
-fn entries(cx: &Cx<'_>, line: &Line, first: u64, last: u64) -> Result<Vec<Due>, Failure> {
+fn entries(cx: &Cx<'_>, line: &Line, owner: &[u8], first: u64, last: u64) -> Result<Vec<Due>, Failure> {
     let span = rows::numbers(&line.key, first, last).limit(AHEAD);
     let messages = cx.store.scan(MESSAGE, &span)?;
     let changes = cx.store.scan(CHANGE, &span)?;
@@ -121,7 +121,7 @@ fn entries(cx: &Cx<'_>, line: &Line, first: u64, last: u64) -> Result<Vec<Due>, 
     for (key, row) in changes {
         let seq = rows::number(&key).unwrap_or_default();
         if seq <= reach {
-            due.push(change(cx, line, seq, rows::change(&row)?)?);
+            due.push(change(cx, line, owner, seq, rows::change(&row)?)?);
         }
     }
     due.extend(told(line, news, reach)?);
@@ -208,10 +208,15 @@ fn letter(cx: &Cx<'_>, line: &Line, seq: u64, row: Bytes, changed: bool) -> Resu
 }
 
 /// What became of a message that the device has had before.
-fn change(cx: &Cx<'_>, line: &Line, seq: u64, change: Change) -> Result<Due, Failure> {
+fn change(cx: &Cx<'_>, line: &Line, owner: &[u8], seq: u64, change: Change) -> Result<Due, Failure> {
     let id = change.id;
     let passed = Due { seq, id, item: Item::Passed, covers: Vec::new() };
     if line.stream.is_acknowledged_before(seq) || !line.spans.admits(seq, id) {
+        return Ok(passed);
+    }
+    if let Ok(phone) = Phone::parse(owner)
+        && history::is_gone_for(cx, &line.feed, &phone, id)?
+    {
         return Ok(passed);
     }
     let Some(row) = cx.store.get(MESSAGE, &rows::numbered(&line.key, id))? else {

@@ -14,6 +14,7 @@ use super::{Link, Session};
 use crate::door::Out;
 use crate::effects;
 use crate::input::{Input, Letter, Notice, Transient};
+use crate::protocol::history;
 use crate::rows::{self, CURSOR, NOTICES};
 use crate::{Cx, Fx, Group, Name};
 
@@ -27,7 +28,7 @@ impl Session {
         if link.holds_letter(&letter) {
             return Ok(());
         }
-        link.letter(fx, letter);
+        link.letter(cx, fx, letter)?;
         link.pump(&self.client, cx, fx)
     }
 
@@ -115,11 +116,12 @@ impl Link {
     }
 
     /// Shown now when there is room and nothing older of its feed waits; else put off.
-    pub(super) fn letter(&mut self, fx: &mut Fx, letter: Arc<Letter>) {
+    pub(super) fn letter(&mut self, cx: &Cx<'_>, fx: &mut Fx, letter: Arc<Letter>) -> Result<(), Failure> {
+        let hidden = letter.seq != letter.id && self.has_hidden(cx, &letter.feed, letter.id)?;
         let echo = letter.echo && letter.origin.map(|(connection, _)| connection) == Some(self.connection());
         let answered = letter.except == Some(self.connection());
         let by_record = !echo && !self.puback;
-        let Some(queue) = &mut self.queue else { return };
+        let Some(queue) = &mut self.queue else { return Ok(()) };
         let line = match (queue.find(&letter.key), &letter.feed) {
             (Some(line), _) => line,
             (None, FeedId::P2p(..)) => {
@@ -127,18 +129,19 @@ impl Link {
                 queue.line(letter.key.clone(), letter.feed.clone(), letter.topic.clone(), before, true)
             }
             // A room that nobody of the account is in has no line.
-            (None, FeedId::Room(_)) => return,
+            (None, FeedId::Room(_)) => return Ok(()),
         };
         let room = queue.has_room() && letter.payload.len() <= self.hello.item_max;
         let Some(stream) = queue.lines.get_mut(line) else {
-            return;
+            return Ok(());
         };
         stream.fleeting |= letter.fleeting;
         if letter.seq <= stream.known() || stream.opening || !stream.spans.admits(letter.seq, letter.id) {
-            return;
+            return Ok(());
         }
-        if answered {
-            return stream.had(fx, letter.seq);
+        if answered || hidden {
+            stream.had(fx, letter.seq);
+            return Ok(());
         }
         let receipt = letter.whole && letter.author.is_some() && letter.author == stream.peer;
         let payload = letter.payload.clone();
@@ -149,10 +152,19 @@ impl Link {
             };
             stream.put_off(Due { seq: letter.seq, id: letter.id, item, covers: Vec::new() });
             queue.wait(Place::Line(line), letter.seq);
-            return;
+            return Ok(());
         }
         let delivery = queue.sent_letter(line, letter.seq, letter.id, receipt, letter.print.filter(|_| by_record));
         self.emit(fx, Out::Item { topic: letter.topic.clone(), payload, delivery: Some(delivery) });
+        Ok(())
+    }
+
+    /// MESSAGE-7, HISTORY-5: what becomes of a message is not shown to those who have hidden or cleared it.
+    fn has_hidden(&self, cx: &Cx<'_>, feed: &FeedId, id: u64) -> Result<bool, Failure> {
+        match self.phone() {
+            Some(phone) => history::is_gone_for(cx, feed, phone, id),
+            None => Ok(false),
+        }
     }
 
     /// The same for a notice. A connection that has had it as its answer counts as having taken it (G-8).
@@ -204,21 +216,21 @@ impl Link {
         let Some(stream) = queue.lines.get_mut(line) else {
             return;
         };
-        let covered = stream.covered.remove(&due.seq);
+        if stream.covered.remove(&due.seq) && !matches!(due.item, Item::CatchUp { .. }) {
+            return stream.stream.covered(due.seq);
+        }
         let topic = stream.topic.clone();
         let (payload, print, receipt) = match due.item {
-            Item::Letter { payload, print, echo, receipt } if !covered && payload.len() <= item_max => {
+            Item::Letter { payload, print, echo, receipt } if payload.len() <= item_max => {
                 stream.covered.extend(due.covers);
                 (payload, print.filter(|_| !echo && !puback), receipt)
             }
             // DLV-14: too large for this device, which finds it in the history.
-            Item::Letter { .. } if !covered => (due::catch_up(stream, due.id), None, false),
+            Item::Letter { .. } => (due::catch_up(stream, due.id), None, false),
             Item::CatchUp { payload } => (payload, None, false),
             Item::Merged => return stream.stream.covered(due.seq),
-            Item::News { payload } if !covered && payload.len() <= item_max => (payload, None, false),
-            Item::Letter { .. } | Item::News { .. } | Item::Notice { .. } | Item::Passed => {
-                return stream.stream.passed(due.seq);
-            }
+            Item::News { payload } if payload.len() <= item_max => (payload, None, false),
+            Item::News { .. } | Item::Notice { .. } | Item::Passed => return stream.stream.passed(due.seq),
         };
         let delivery = queue.sent_letter(line, due.seq, due.id, receipt, print);
         self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
@@ -376,7 +388,7 @@ impl Queue {
                     return Ok(None);
                 };
                 if line.ahead.is_empty() && !line.complete {
-                    line.ahead = due::letters(cx, line)?.into();
+                    line.ahead = due::letters(cx, line, owner)?.into();
                     line.complete = line.ahead.is_empty();
                 }
                 &line.ahead

@@ -102,6 +102,16 @@ impl Pair<'_, '_> {
         contact::seen(self.cx, &side.who, &peer.who, Some(&side.relation), self.entry(side, peer)?.as_ref())
     }
 
+    /// Whether the other is a contact by the own phone book.
+    pub(super) fn is_in_book(&self) -> Result<bool, Failure> {
+        Ok(self.entry(&self.own, &self.other)?.is_some())
+    }
+
+    /// FRIEND-10, of those who are nothing to each other: a contact that only the phone book has is in a state as well.
+    pub(super) fn no_state(&self) -> Result<Refusal, Failure> {
+        Ok(if self.is_in_book()? { Refusal::InvalidData } else { Refusal::ContactNotFound })
+    }
+
     /// What the phone book of `side` says of the other.
     pub(super) fn entry(&self, side: &Side, peer: &Side) -> Result<Option<Entry>, Failure> {
         rows::read(self.cx.store, BOOK, &rows::pair_key(&side.who, peer.who.as_str().as_bytes()))

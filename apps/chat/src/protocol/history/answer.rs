@@ -7,7 +7,7 @@ use proto::records::{History, HistoryFeed, HistoryItem, Mark, Message, SeenBy};
 
 use super::chain::link;
 use crate::Cx;
-use crate::process::conversation::{Parties, Side};
+use crate::process::conversation::{Conversation, Parties, Side};
 use crate::process::room::Room;
 use crate::protocol::message::reply;
 use crate::protocol::turn::Turn;
@@ -29,21 +29,7 @@ pub(super) fn respond(turn: &mut Turn<'_, '_>, asked: &History, mut found: Vec<M
 /// HISTORY-14: with readers and replies filled in, cut into records; each says how many are still to come.
 pub(super) fn conclude(turn: &mut Turn<'_, '_>, asked: &History, mut found: Vec<Message>) -> Result<(), Halt> {
     let Turn { conversation, cx, .. } = turn;
-    let range = found.first().and_then(|first| first.id).zip(found.last().and_then(|last| last.id));
-    let replied = range.map(|(first, last)| reply::any(cx, &conversation.key, first, last)).transpose()?;
-    match &conversation.parties {
-        Parties::Pair(sides) => {
-            for message in &mut found {
-                mark_read(sides, cx, message)?;
-            }
-        }
-        Parties::Room(room) => mark_read_by(room, cx, &mut found)?,
-    }
-    for message in &mut found {
-        if let (Some(true), Some(id)) = (replied, message.id) {
-            message.repliedby = reply::latest(cx, &conversation.key, id, MESSAGE_IDS)?;
-        }
-    }
+    fill(conversation, cx, &mut found)?;
     let mut left = found.len();
     let mut records = Vec::new();
     let mut rest = found.into_iter().peekable();
@@ -69,6 +55,35 @@ pub(super) fn conclude(turn: &mut Turn<'_, '_>, asked: &History, mut found: Vec<
         }
     }
     turn.answer(records);
+    Ok(())
+}
+
+/// A message as it is shown when it was changed: all of it (MESSAGE-6), so that whoever keeps a copy may replace it.
+pub(crate) fn whole(conversation: &Conversation, cx: &Cx<'_>, message: Message) -> Result<Message, Failure> {
+    let mut found = [message];
+    link(cx, &conversation.key, &mut found)?;
+    fill(conversation, cx, &mut found)?;
+    let [message] = found;
+    Ok(message)
+}
+
+/// Who has read them, and what replies there are.
+fn fill(conversation: &Conversation, cx: &Cx<'_>, found: &mut [Message]) -> Result<(), Failure> {
+    let range = found.first().and_then(|first| first.id).zip(found.last().and_then(|last| last.id));
+    let replied = range.map(|(first, last)| reply::any(cx, &conversation.key, first, last)).transpose()?;
+    match &conversation.parties {
+        Parties::Pair(sides) => {
+            for message in found.iter_mut() {
+                mark_read(sides, cx, message)?;
+            }
+        }
+        Parties::Room(room) => mark_read_by(room, cx, found)?,
+    }
+    for message in found.iter_mut() {
+        if let (Some(true), Some(id)) = (replied, message.id) {
+            message.repliedby = reply::latest(cx, &conversation.key, id, MESSAGE_IDS)?;
+        }
+    }
     Ok(())
 }
 

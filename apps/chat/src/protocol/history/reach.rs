@@ -4,14 +4,14 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 use n2o::Failure;
-use proto::ids::{FeedId, PhoneId};
+use proto::ids::{FeedId, Phone, PhoneId};
 use proto::limits::UNREAD;
 use proto::records::{Mark, Message};
 
 use super::chain::kept;
 use crate::Cx;
 use crate::process::conversation::Side;
-use crate::rows::{self, HIDDEN, MESSAGE, Reader};
+use crate::rows::{self, HIDDEN, IN_ROOM, MESSAGE, READER, Reader};
 
 /// Rows taken from the store at a time.
 const CHUNK: usize = 32;
@@ -58,6 +58,26 @@ enum Known {
     /// One message was looked up.
     One,
     Any(bool),
+}
+
+/// Whether an account's rosters in this feed have all hidden or cleared a message (MESSAGE-7, HISTORY-5).
+pub(crate) fn is_gone_for(cx: &Cx<'_>, feed: &FeedId, own: &Phone, id: u64) -> Result<bool, Failure> {
+    let mut gone = false;
+    for roster in rows::roster_ids(cx.store, own)? {
+        let who = own.roster(roster);
+        let is_in = match feed {
+            FeedId::P2p(one, other) => who == *one || who == *other,
+            FeedId::Room(room) => cx.store.get(IN_ROOM, &rows::in_room_key(&who, room))?.is_some(),
+        };
+        if is_in {
+            let reader: Option<Reader> = rows::read(cx.store, READER, &rows::reader_key(feed, &who))?;
+            if Reach::all(feed, &who, reader.unwrap_or_default()).sees(cx, id)? {
+                return Ok(false);
+            }
+            gone = true;
+        }
+    }
+    Ok(gone)
 }
 
 impl Reach {
@@ -197,6 +217,11 @@ impl Reach {
 
     /// Whether the roster sees this message.
     pub(crate) fn sees(&self, cx: &Cx<'_>, id: u64) -> Result<bool, Failure> {
-        Ok(id > self.clear && id <= self.upto && !self.hides(cx, Some(id))?)
+        Ok(self.holds(id) && !self.hides(cx, Some(id))?)
+    }
+
+    /// Whether the roster saw this message, though it may have hidden it since.
+    pub(crate) fn holds(&self, id: u64) -> bool {
+        id > self.clear && id <= self.upto
     }
 }

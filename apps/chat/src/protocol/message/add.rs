@@ -4,8 +4,8 @@ use proto::Refusal;
 use proto::limits::DESCS;
 use proto::records::{Desc, Message, MessageStatus};
 
-use super::{Halt, Turn, change, given, row_of, sealed};
-use crate::protocol::ftp;
+use super::{Halt, Turn, cdr, change, given, row_of, sealed};
+use crate::protocol::{ftp, history};
 use crate::rows;
 
 /// MESSAGE-13: parts are appended, or take the place of those with the same id.
@@ -17,7 +17,7 @@ pub(super) fn add(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt>
     let gone = |stored: &Message| rows::is_pending(stored) || rows::is_skeleton(stored);
     let stored = turn.stored(id)?.filter(|stored| !gone(stored)).ok_or(Refusal::MessageNotFound)?;
     if !turn.who.is_service() {
-        if !turn.is_author(&stored) {
+        if !turn.wrote(&stored) {
             return Err(Refusal::PermissionDenied.into());
         }
         turn.conversation.may_post(turn.cx, &turn.own)?;
@@ -30,12 +30,15 @@ pub(super) fn add(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt>
         turn.answer(vec![rows::encode(&shown)]);
         return Ok(());
     }
+    let call = cdr::key(turn, id, &shown)?;
     let row = row_of(turn.chat, &Message { status: None, ..shown.clone() })?;
 
     ftp::leave(turn.cx, turn.fx, &turn.conversation.key, id, &stored)?;
     ftp::enter(turn.fx, &turn.conversation.key, id, &shown);
+    cdr::enter(turn, id, &stored, call);
     let seq = change(turn.conversation, turn.cx, turn.fx, id, row, shown.status)?;
     turn.answer(Vec::new());
+    let shown = history::whole(turn.conversation, turn.cx, shown)?;
     turn.conversation.post(turn.fx, &shown, seq, id, rows::encode(&shown), Some(turn.who));
     Ok(())
 }

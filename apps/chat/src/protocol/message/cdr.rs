@@ -4,8 +4,9 @@ use bytes::Bytes;
 use proto::Refusal;
 use proto::records::{Desc, Message};
 
-use super::Halt;
+use super::{Halt, Turn};
 use crate::protocol::feature;
+use crate::rows::{self, DUPLICATE, Sent};
 
 pub(super) const MIME: &[u8] = b"cdr";
 const GROUP: &[u8] = b"CALL";
@@ -31,6 +32,32 @@ pub(super) fn call_id(message: &Message) -> Result<Option<Bytes>, Halt> {
         return Err(Refusal::InvalidData.into());
     }
     Ok(Some(Bytes::copy_from_slice(id)))
+}
+
+/// The key under which the call is known that message `id` records now; a call is recorded once in a feed.
+pub(super) fn key(turn: &Turn<'_, '_>, id: u64, message: &Message) -> Result<Option<Bytes>, Halt> {
+    let Some(call) = call_id(message)? else { return Ok(None) };
+    let key = rows::duplicate_key(&turn.conversation.key, AUTHOR, &call);
+    match rows::read::<Sent>(turn.cx.store, DUPLICATE, &key)? {
+        Some(sent) if sent.id != id => Err(Refusal::InvalidData.into()),
+        Some(_) | None => Ok(Some(key)),
+    }
+}
+
+/// What message `id` recorded before is forgotten, where it records another call now.
+pub(super) fn enter(turn: &mut Turn<'_, '_>, id: u64, before: &Message, key: Option<Bytes>) {
+    let earlier = call_id(before).ok().flatten();
+    let earlier = earlier.map(|call| rows::duplicate_key(&turn.conversation.key, AUTHOR, &call));
+    if earlier == key {
+        return;
+    }
+    if let Some(earlier) = earlier {
+        turn.fx.delete(DUPLICATE, earlier);
+    }
+    if let Some(key) = key {
+        let sent = Sent { id, client: Bytes::copy_from_slice(turn.who.session.as_bytes()) };
+        turn.fx.put(DUPLICATE, key, rows::encode(&sent));
+    }
 }
 
 fn is_cdr(part: &Desc) -> bool {

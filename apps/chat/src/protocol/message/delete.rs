@@ -35,7 +35,7 @@ pub(super) fn delete(turn: &mut Turn<'_, '_>, asked: &Message) -> Result<(), Hal
 
 /// The content goes at once from everywhere; a stone stays, so that repeats succeed.
 fn delete_for_everyone(turn: &mut Turn<'_, '_>, answer: Vec<Bytes>, id: u64, stored: Message) -> Result<(), Halt> {
-    if !turn.is_author(&stored) && !turn.conversation.allows(&turn.own, Right::DeleteOthers) {
+    if !turn.wrote(&stored) && !turn.conversation.allows(&turn.own, Right::DeleteOthers) {
         return Err(Refusal::PermissionDenied.into());
     }
     turn.answer(answer);
@@ -88,8 +88,11 @@ pub(crate) fn forget_later(conversation: &Conversation, fx: &mut Fx, id: u64, go
     later::enter(fx, &conversation.key, gone + DUPLICATE_MS, id, &Later { chore: Chore::Forget, keys });
 }
 
-/// Hidden for this roster; the others keep it.
+/// Hidden for this roster, which saw it; the others keep it.
 fn delete_for_me(turn: &mut Turn<'_, '_>, answer: Vec<Bytes>, id: u64, stored: Message) -> Result<(), Halt> {
+    if !turn.reach().holds(id) {
+        return Err(Refusal::MessageNotFound.into());
+    }
     let gone = !rows::is_kept(&stored) || !turn.reach().sees(turn.cx, id)?;
     turn.answer(answer);
     if gone {

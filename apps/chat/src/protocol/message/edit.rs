@@ -3,9 +3,9 @@
 use proto::Refusal;
 use proto::records::{Mark, Message, MessageStatus};
 
-use super::{Halt, Turn, acks, change, check_files, kinds, may_post, mentioned, row_of, sealed};
-use crate::protocol::ftp;
+use super::{Halt, Turn, acks, cdr, change, check_files, kinds, may_post, mentioned, row_of, sealed};
 use crate::protocol::rights::Right;
+use crate::protocol::{ftp, history};
 use crate::rows;
 
 /// MESSAGE-6: other content in the same place, marked; and whom it mentions.
@@ -31,6 +31,7 @@ pub(super) fn edit(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt
     }
     sealed::check(turn, &message)?;
     ftp::check(turn, &message)?;
+    let call = cdr::key(turn, id, &message)?;
     let mut kept = Message { files: message.files, mentioned, ..stored.clone() };
     if !kept.r#type.contains(&Mark::Edited) {
         kept.r#type.push(Mark::Edited);
@@ -39,6 +40,7 @@ pub(super) fn edit(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt
 
     kinds::leave(turn.fx, &turn.conversation.key, id, &stored);
     kinds::enter(turn.fx, &turn.conversation.key, id, &kept);
+    cdr::enter(turn, id, &stored, call);
     ftp::leave(turn.cx, turn.fx, &turn.conversation.key, id, &stored)?;
     ftp::enter(turn.fx, &turn.conversation.key, id, &kept);
     if let Ok(room) = turn.conversation.room() {
@@ -46,7 +48,7 @@ pub(super) fn edit(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt
     }
     let seq = change(turn.conversation, turn.cx, turn.fx, id, row, Some(MessageStatus::Edit))?;
     turn.answer(acks);
-    let shown = Message { status: Some(MessageStatus::Edit), ..kept };
+    let shown = history::whole(turn.conversation, turn.cx, Message { status: Some(MessageStatus::Edit), ..kept })?;
     turn.conversation.post(turn.fx, &shown, seq, id, rows::encode(&shown), Some(turn.who));
     Ok(())
 }

@@ -6,7 +6,7 @@ use proto::Refusal;
 use proto::records::{Mark, Message, MessageStatus};
 
 use super::delete::erase;
-use super::{Halt, Turn, acks, change, check_files, given, kinds, may_post, row_of, sealed};
+use super::{Halt, Turn, acks, cdr, change, check_files, given, kinds, may_post, row_of, sealed};
 use crate::process::conversation::Conversation;
 use crate::protocol::{ftp, later};
 use crate::rows::{self, Chore, DUPLICATE, Later, Sent};
@@ -52,6 +52,7 @@ pub(super) fn complete(turn: &mut Turn<'_, '_>, message: Message, announced: Mes
     sealed::check(turn, &message)?;
     ftp::check(turn, &message)?;
     let id = announced.id.ok_or(Refusal::MessageNotFound)?;
+    let call = cdr::key(turn, id, &message)?;
     let since = announced.created.map_or(0, |created| created.0);
     // D-21: `complete` is acknowledged, `update` is not.
     let acks = if message.status == Some(MessageStatus::Complete) { acks(&message) } else { Vec::new() };
@@ -60,6 +61,7 @@ pub(super) fn complete(turn: &mut Turn<'_, '_>, message: Message, announced: Mes
 
     later::cancel(turn.fx, &turn.conversation.key, since + PENDING_MS, id, Chore::Withdraw);
     kinds::enter(turn.fx, &turn.conversation.key, id, &kept);
+    cdr::enter(turn, id, &announced, call);
     ftp::leave(turn.cx, turn.fx, &turn.conversation.key, id, &announced)?;
     ftp::enter(turn.fx, &turn.conversation.key, id, &kept);
     let seq = change(turn.conversation, turn.cx, turn.fx, id, row.clone(), None)?;
@@ -76,6 +78,12 @@ pub(super) fn completed(turn: &mut Turn<'_, '_>, message: &Message) -> Result<()
     }
     turn.answer(acks(message));
     Ok(())
+}
+
+/// MESSAGE-5: the same `update` again (G-7), of a message whose content is there.
+pub(super) fn repeated(turn: &Turn<'_, '_>, message: &Message) -> Result<Option<Message>, Failure> {
+    let is_it = |stored: &Message| !message.files.is_empty() && stored.files == message.files && turn.is_author(stored);
+    Ok(named(turn, message)?.filter(is_it))
 }
 
 /// MESSAGE-4: its day is over.

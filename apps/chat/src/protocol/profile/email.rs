@@ -91,9 +91,14 @@ pub(crate) fn linked(
 
 /// PROFILE-6: the code was right, so the index of addresses decides.
 pub(super) fn confirm(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: &Profile) -> Result<(), Halt> {
-    own_row(cx, who, own, asked)?;
+    let row = own_row(cx, who, own, asked)?;
     let (address, code) = given(asked)?;
     let code = code.ok_or(Refusal::InvalidData)?;
+    if verified(&row).contains(&address) {
+        // Its answer may have been lost (G-7).
+        effects::answer(fx, who, vec![effects::done(Outcome::Verified)]);
+        return Ok(());
+    }
     if !auth::is_proof(cx, fx, own, &address, &code)? {
         // The wrong code has been counted, so this is an answer, not an early end.
         effects::refuse(fx, who, Refusal::WrongCode);

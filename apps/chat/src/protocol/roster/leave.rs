@@ -29,16 +29,20 @@ pub(super) fn del(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, list: Vec<
         return Err(Refusal::InvalidData.into());
     }
     let addresses = list.into_iter().map(address).collect::<Result<BTreeSet<_>, _>>()?;
-    let mut present = Vec::new();
+    let mut present = BTreeSet::new();
     for address in addresses {
         if is_contact(cx, own, &address)? {
-            present.push(address);
+            present.insert(address);
+        } else if let Some(roster) = default_roster(cx, &address)?
+            && is_contact(cx, own, &roster)?
+        {
+            present.insert(roster);
         }
     }
     if present.is_empty() {
         return Err(Refusal::ContactsNotFound.into());
     }
-    let forget = Forget { roster: own.to_bytes(), list: present };
+    let forget = Forget { roster: own.to_bytes(), list: present.into_iter().collect() };
     Ok(work::begin(cx, fx, own.phone(), &Work::Forget(forget), Some(who))?)
 }
 
@@ -53,6 +57,12 @@ fn address(entry: UserEntry) -> Result<Bytes, Refusal> {
         Address::Phone(phone) => Ok(phone.to_bytes()),
         Address::Roster(_) => Err(Refusal::InvalidData),
     }
+}
+
+/// ID-4: of a bare number.
+fn default_roster(cx: &Cx<'_>, address: &[u8]) -> Result<Option<Bytes>, Failure> {
+    let Ok(phone) = Phone::parse(address) else { return Ok(None) };
+    Ok(rows::roster_ids(cx.store, &phone)?.first().map(|roster| phone.roster(*roster).to_bytes()))
 }
 
 fn is_contact(cx: &Cx<'_>, own: &PhoneId, address: &[u8]) -> Result<bool, Failure> {
