@@ -157,6 +157,11 @@ impl Registrar {
         Ok(found)
     }
 
+    /// Whether this (DER) is the authority's name.
+    pub(crate) fn is_named(&self, name: &[u8]) -> bool {
+        self.name == name
+    }
+
     /// Where its books are kept.
     pub(crate) fn store(&self) -> &Arc<Disk> {
         &self.store
@@ -293,4 +298,69 @@ pub(crate) fn millis(time: SystemTime) -> u64 {
 
 fn time(millis: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use chat::rows::{LAPSED, Lapsed, Why, encode};
+
+    use super::*;
+    use crate::store;
+
+    struct Books {
+        folder: tempfile::TempDir,
+        registrar: Arc<Registrar>,
+    }
+
+    fn books() -> Books {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::find(Some(folder.path().into())).unwrap();
+        fs::create_dir_all(home.authority()).unwrap();
+        let authority = Authority::create("Test", SystemTime::now()).unwrap();
+        let registrar = Registrar::open(&home, authority, store::open(&home).unwrap()).unwrap();
+        Books { folder, registrar }
+    }
+
+    fn listed(registrar: &Registrar) -> usize {
+        ca::read_list(&registrar.list(), &[registrar.authority.certificate_der()]).unwrap().revoked.len()
+    }
+
+    fn lapse(registrar: &Registrar, key: &[u8]) {
+        let (mut batch, at) = (Batch::default(), 1_u64);
+        let row = Lapsed { at, why: Why::Ended };
+        batch.put(LAPSED, [key, at.to_be_bytes().as_slice()].concat(), encode(&row));
+        registrar.store.apply(&batch).unwrap();
+    }
+
+    #[test]
+    fn sec_2_every_certificate_of_a_key_that_has_ended_is_revoked_however_many_there_are() {
+        let Books { folder: _folder, registrar } = books();
+        let (key, other, count) = ([7; 32], [8; 32], 2_100_u64);
+        for number in 0..=count {
+            let spki_sha256 = if number == count { other } else { key };
+            let serial = [&[0x40; 8][..], &number.to_be_bytes()].concat();
+            let not_after = SystemTime::now() + LIST_AGE;
+            let issued = Certificate { der: Vec::new(), serial, spki_sha256, not_after };
+            registrar.log(Kind::Device, "380670000001/d1", issued).unwrap();
+        }
+        lapse(&registrar, &key);
+        registrar.look(&|| {}).unwrap();
+        assert_eq!(listed(&registrar), usize::try_from(count).unwrap());
+    }
+
+    #[test]
+    fn sec_2_a_list_that_could_not_be_issued_is_issued_in_the_next_round() {
+        let Books { folder, registrar } = books();
+        let issued = registrar.certified(Kind::Client, "ann", &[]).unwrap().certificate;
+        lapse(&registrar, &issued.spki_sha256);
+        let path = Home::find(Some(folder.path().into())).unwrap().revocation_list();
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(registrar.look(&|| {}).is_err(), "it cannot be written");
+        assert!(matches!(registrar.status(&issued.serial).unwrap(), Status::Revoked { .. }), "it counts all the same");
+        assert_eq!(listed(&registrar), 0);
+        fs::remove_dir(&path).unwrap();
+        registrar.look(&|| {}).unwrap();
+        assert_eq!(listed(&registrar), 1);
+    }
 }

@@ -221,8 +221,8 @@ impl Inside {
 
     /// Whom all listeners have in common.
     fn doorman(&self, settings: &Settings) -> Arc<Doorman> {
-        let registrar = self.registrar.clone();
-        let identify: Identify = Arc::new(move |der: &[u8]| tls::identify(&registrar.authority, der));
+        let tls = self.tls.clone();
+        let identify: Identify = Arc::new(move |der: &[u8]| tls.identify(der));
         let revocations = self.registrar.revocations.clone();
         Arc::new(Doorman {
             handle: self.handle.clone(),

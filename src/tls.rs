@@ -3,6 +3,7 @@
 
 mod trust;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -31,6 +32,8 @@ pub(crate) struct Tls {
     configs: RwLock<Configs>,
     /// One at a time replaces them.
     replacing: Mutex<()>,
+    /// Other authorities are trusted, or were since the start: a connection that they let in may be about to say who it is.
+    others: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -52,7 +55,8 @@ impl Tls {
         let trust = Trust::read(home, &settings.tls, &registrar.authority)?;
         let configs = RwLock::new(Configs::new(home, settings, &registrar, &trust)?);
         registrar.revocations.set_others(trust.revoked);
-        Ok(Tls { home: home.clone(), origin: origin.clone(), registrar, configs, replacing: Mutex::new(()) })
+        let (others, replacing) = (AtomicBool::new(trust.has_others), Mutex::new(()));
+        Ok(Tls { home: home.clone(), origin: origin.clone(), registrar, configs, replacing, others })
     }
 
     /// For the next handshake where a client certificate is required: MQTT.
@@ -75,6 +79,17 @@ impl Tls {
         self.configs.read().unwrap_or_else(PoisonError::into_inner).key
     }
 
+    /// What a certificate says that a listener has verified. Where no other authority is trusted, TLS has seen that our key signed it;
+    /// to see that again would cost as much as it did.
+    pub(crate) fn identify(&self, der: &[u8]) -> Option<chat::door::Certificate> {
+        let subject = ca::subject(der).ok()?;
+        let is_own = match self.others.load(Ordering::Acquire) {
+            true => subject.issuer_is(&self.registrar.authority),
+            false => self.registrar.is_named(&subject.issuer),
+        };
+        said(subject, is_own)
+    }
+
     /// Reads configuration and files again; issues what ends soon anew. All of it counts from the next handshake on, or none does.
     /// Connections stay as they are, but for those whose certificate is revoked by now.
     pub(crate) fn reload(&self) -> Result<(), Failure> {
@@ -83,6 +98,7 @@ impl Tls {
         let trust = Trust::read(&self.home, &settings.tls, &self.registrar.authority)?;
         keys::admin(&self.home, &self.registrar)?;
         let fresh = Configs::new(&self.home, &settings, &self.registrar, &trust)?;
+        self.others.fetch_or(trust.has_others, Ordering::AcqRel);
         *self.configs.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         self.registrar.revocations.set_others(trust.revoked);
         self.registrar.look_again();
@@ -136,21 +152,26 @@ pub(crate) fn roots(der: &[u8]) -> Result<Arc<RootCertStore>, Failure> {
     Ok(Arc::new(roots))
 }
 
-/// What a certificate that TLS has verified says to the chat (ID-9); `None` when it cannot be read.
+/// What a certificate says to the chat (ID-9); `None` when it cannot be read. Whether it is to be believed is another matter.
 pub(crate) fn identify(authority: &Authority, der: &[u8]) -> Option<chat::door::Certificate> {
     let subject = ca::subject(der).ok()?;
+    let is_own = subject.issuer_is(authority);
+    said(subject, is_own)
+}
+
+fn said(subject: Subject, own_authority: bool) -> Option<chat::door::Certificate> {
     let not_after = subject.not_after.duration_since(UNIX_EPOCH).ok()?.as_millis();
     Some(chat::door::Certificate {
-        der: bytes::Bytes::copy_from_slice(der),
         key: subject.spki_sha256,
         print: print_of(&subject.issuer, &subject.serial),
-        own_authority: subject.issuer_is(authority),
+        own_authority,
         sys: is_in(&subject, "sys"),
         personal: subject.client_auth
             && !subject.server_auth
             && !subject.is_ca
             && !is_in(&subject, "sys")
             && !keys::is_admin(&subject),
+        der: subject.der.into(),
         names: subject.names,
         given_name: subject.given_name,
         surname: subject.surname,

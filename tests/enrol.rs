@@ -144,6 +144,21 @@ fn sec_4_auth_17_curl_enrols_with_client_id_and_token_beside_the_device_s_connec
     assert_eq!(user.enrols("one", "simplereenroll", &["-u", &basic]), 401, "by certificate only");
 }
 
+#[tokio::test]
+async fn sec_13_who_proves_nothing_uses_up_no_certificates_of_the_account_that_he_names() {
+    let server = Server::start_with("limits = true");
+    let (account, _client) = register(&server, &invite(&server)).await;
+    let user = User::of(&server);
+    user.asks("one", P256, "");
+    let wrong = format!("{}:{}", account.client_id, "0".repeat(account.token.len()));
+    // More than an account may have in an hour.
+    for _ in 0..61 {
+        assert_eq!(user.enrols("one", "simpleenroll", &["-u", &wrong]), 401);
+    }
+    let right = format!("{}:{}", account.client_id, account.token);
+    assert_eq!(user.enrols("one", "simpleenroll", &["-u", &right]), 200);
+}
+
 #[test]
 fn profile_11_sec_4_a_device_whose_account_has_moved_enrols_and_renews_under_its_new_name() {
     let server = Server::start();

@@ -50,6 +50,18 @@ fn sec_1_tls_1_3_with_post_quantum_key_exchange_first_and_nothing_older() {
 }
 
 #[test]
+fn sec_1_a_server_whose_key_was_replaced_and_its_certificate_not_yet_starts_with_a_new_pair() {
+    let mut server = Server::start();
+    server.kill();
+    let certs = server.home().join("certs");
+    fs::copy(certs.join("admin.key"), certs.join("server.key")).expect("copied");
+    let before = fs::read(certs.join("server.crt")).expect("a certificate");
+    server.restart();
+    assert_ne!(fs::read(certs.join("server.crt")).expect("a certificate"), before);
+    assert!(server.remote("issued").lines().filter(|line| line.contains("server")).count() >= 2);
+}
+
+#[test]
 fn sec_1_sec_2_without_a_client_s_certificate_of_ours_there_is_no_connection() {
     let server = Server::start();
     let now = SystemTime::now();

@@ -171,7 +171,7 @@ impl Registrar {
     }
 
     /// One round. What fails holds up nothing else, and is done in the next.
-    fn look(&self, end_revoked: &dyn Fn()) -> Result<(), Failure> {
+    pub(super) fn look(&self, end_revoked: &dyn Fn()) -> Result<(), Failure> {
         let lapsed = self.revoke_lapsed();
         let recalled = self.recall();
         end_revoked();

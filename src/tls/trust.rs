@@ -19,6 +19,8 @@ const FILE_MAX: u64 = 64 << 20;
 
 pub(super) struct Trust {
     pub(super) roots: Arc<RootCertStore>,
+    /// Not only our own authority is trusted.
+    pub(super) has_others: bool,
     /// Prints of certificates.
     pub(super) revoked: HashSet<u128>,
 }
@@ -40,7 +42,8 @@ impl Trust {
                 return Err(refused("tls.roots", &settings.roots, &"it has no certificate"));
             }
         }
-        let mut trust = Trust { roots: Arc::new(roots), revoked: HashSet::new() };
+        let has_others = issuers.len() > 1;
+        let mut trust = Trust { roots: Arc::new(roots), has_others, revoked: HashSet::new() };
         if !settings.crl.is_empty() {
             trust.read_lists(&read(home, "tls.crl", &settings.crl)?, &settings.crl, &issuers)?;
         }
