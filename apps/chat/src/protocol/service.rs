@@ -27,6 +27,8 @@ const ID_BYTES: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) services: Vec<Service>,
+    /// Ids of those that the request names, and of those that it adds, which may be there without having been named.
+    named: Vec<Bytes>,
     bound: Vec<Arc<Certificate>>,
     /// SHA-256 of keys (ID-9).
     ended: Vec<Bytes>,
@@ -41,13 +43,16 @@ pub(crate) fn patched(
     row: &Profile,
     asked: &[Service],
 ) -> Result<Change, Halt> {
-    let mut change = Change { services: row.services.clone(), bound: Vec::new(), ended: Vec::new() };
+    let services = row.services.clone();
+    let mut change = Change { services, named: Vec::new(), bound: Vec::new(), ended: Vec::new() };
     for service in asked {
         match service.status {
             Some(ServiceStatus::Add) => change.add(chat, cx, who, own, service)?,
             Some(ServiceStatus::Remove) => change.remove(given(&service.id).ok_or(Refusal::InvalidData)?),
             // As the server shows it: it stays.
-            Some(ServiceStatus::Added | ServiceStatus::Verified) if change.has(service) => {}
+            Some(ServiceStatus::Added | ServiceStatus::Verified) if change.has(service) => {
+                change.named.extend(service.id.clone());
+            }
             Some(ServiceStatus::Added | ServiceStatus::Verified) | None => return Err(Refusal::InvalidData.into()),
         }
     }
@@ -64,9 +69,8 @@ pub(crate) fn replaced(
     asked: &[Service],
 ) -> Result<Change, Halt> {
     let mut change = patched(chat, cx, who, own, row, asked)?;
-    let is_named = |id: &Option<Bytes>| asked.iter().any(|service| service.id == *id);
-    let others: Vec<Bytes> =
-        row.services.iter().map(|kept| &kept.id).filter(|id| !is_named(id)).flatten().cloned().collect();
+    let mut others: Vec<Bytes> = row.services.iter().filter_map(|kept| kept.id.clone()).collect();
+    others.retain(|id| !change.named.contains(id));
     others.iter().for_each(|id| change.remove(id));
     Ok(change)
 }
@@ -102,6 +106,7 @@ impl Change {
             // By a request of its own: it waits for a code to leave (PROFILE-5).
             ServiceType::Email => return Err(Refusal::InvalidData.into()),
         };
+        self.named.extend(kept.id.clone());
         let full = self.services.len() >= SERVICES_MAX;
         match self.services.iter_mut().find(|service| service.id == kept.id) {
             Some(service) if shown(chat, own, service) == shown(chat, own, &kept) => {}
@@ -147,22 +152,28 @@ impl Change {
             Bound::To(phone, _) if phone == *own => {}
             Bound::To(..) | Bound::Ended => return Err(Refusal::PermissionDenied.into()),
         }
+        // The request may have removed it before, or known it by another id: its key is wanted.
+        self.ended.retain(|ended| ended[..] != certificate.key);
+        let login = hex(&certificate.key);
+        let same = |kept: &&Service| kept.r#type == Some(ServiceType::Synrc) && kept.login.as_ref() == Some(&login);
+        let known = self.services.iter().find(same).and_then(|kept| kept.id.clone());
         Ok(Service {
-            id: Some(given(&asked.id).cloned().unwrap_or_else(|| hex(&certificate.key))),
+            id: Some(given(&asked.id).cloned().or(known).unwrap_or_else(|| login.clone())),
             r#type: Some(ServiceType::Synrc),
             data: etf::Term::binary(&certificate.der),
-            login: Some(hex(&certificate.key)),
+            login: Some(login),
             expiration: Some(certificate.not_after),
             status: Some(ServiceStatus::Verified),
             ..Service::default()
         })
     }
 
-    /// SERVICE-2. What is not there has been removed already (G-7).
+    /// SERVICE-2. What is not there has been removed already (G-7). A key that another entry has stays bound.
     fn remove(&mut self, id: &Bytes) {
         let Some(at) = self.services.iter().position(|service| service.id.as_ref() == Some(id)) else { return };
         let gone = self.services.remove(at);
-        self.ended.extend(key(&gone));
+        let is_left = |ended: &Bytes| self.services.iter().any(|kept| key(kept).as_ref() == Some(ended));
+        self.ended.extend(key(&gone).filter(|ended| !is_left(ended)));
     }
 }
 
