@@ -6,7 +6,7 @@ use proto::Refusal;
 use proto::records::{Mark, Message, MessageStatus};
 
 use super::delete::erase;
-use super::{Halt, Turn, acks, cdr, change, check_files, given, kinds, may_post, row_of, sealed};
+use super::{Halt, Turn, acks, cdr, change, check_files, given, kinds, may_post, row_of, sealed, send};
 use crate::process::conversation::Conversation;
 use crate::protocol::{ftp, later};
 use crate::rows::{self, Chore, DUPLICATE, Later, Sent};
@@ -66,8 +66,9 @@ pub(super) fn complete(turn: &mut Turn<'_, '_>, message: Message, announced: Mes
     ftp::enter(turn.fx, &turn.conversation.key, id, &kept);
     let seq = change(turn.conversation, turn.cx, turn.fx, id, row.clone(), None)?;
     turn.answer(acks);
-    turn.conversation.post(turn.fx, &kept, seq, id, row, Some(turn.who));
-    Ok(())
+    turn.conversation.post(turn.fx, &kept, seq, id, row.clone(), Some(turn.who));
+    // PUSH-1: what was announced woke nobody.
+    Ok(send::wake(turn, &kept, row)?)
 }
 
 /// MESSAGE-5: `complete` for what is no longer pending: the same again is acknowledged, anything else is not found.

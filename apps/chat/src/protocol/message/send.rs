@@ -160,7 +160,7 @@ fn keep(turn: &mut Turn<'_, '_>, id: u64, kept: &Message, row: Bytes, keys: Vec<
 }
 
 /// PUSH-1: the other of a pair, if it is away; in a room whoever is. What is announced and not there yet wakes nobody.
-fn wake(turn: &mut Turn<'_, '_>, kept: &Message, row: Bytes) -> Result<(), Failure> {
+pub(super) fn wake(turn: &mut Turn<'_, '_>, kept: &Message, row: Bytes) -> Result<(), Failure> {
     let Turn { conversation, chat, cx, fx, own, .. } = turn;
     if rows::is_pending(kept) {
         return Ok(());
