@@ -157,10 +157,16 @@ pub(crate) fn seen(
     let (last, unread) = Reach::at(feed, own, mine).upto(farthest).standing(cx, own, mine.reader)?;
     let profile = presence::profile(cx, peer.phone())?;
     Ok(Contact {
-        reader: Some(ContactReader::Both(vec![mine.reader, theirs.reader])),
+        reader: Some(ContactReader::Both(vec![mine.reader, if shown { theirs.reader } else { 0 }])),
         nread: Some(unread),
         last_msg: last.map(brief),
         presence: Some(match status {
+    let roster: Roster = rows::read(cx.store, ROSTER, &address)?.unwrap_or_default();
+    let update = updated(relation, entry).max(match status {
+        ContactStatus::Deleted => 0,
+        _ => roster.update.unwrap_or(0),
+    });
+    let shown = peer.phone() == own.phone() || presence::lets_see_reading(&profile);
             ContactStatus::Friend => presence::shown_to_friend(cx, peer.phone(), &profile),
             _ => Online::Offline.into(),
         }),

@@ -8,6 +8,7 @@ use proto::{Refusal, text};
 
 use super::Halt;
 use super::feature::{self, ADMIN_PERMISSIONS, NOTIFICATIONS};
+use super::presence;
 use super::rights::Right;
 use super::room::{Act, Action, show};
 use crate::effects::{notify, ses};
@@ -226,14 +227,16 @@ fn tell(act: &mut Act<'_, '_>, record: &Member) -> Result<(), Halt> {
 /// MEMBER-3: one member, full; subscribers of a channel see its staff and themselves.
 fn get(act: &mut Act<'_, '_>, own: &Side, target: &Side) -> Result<(), Halt> {
     let hidden = act.row()?.room.r#type == Some(RoomType::Channel) && !is_staff(own) && !is_staff(target);
-    let kept = act.room()?.member(act.cx, target.membership.id)?.filter(|_| !hidden || target.who == own.who);
+    let is_own = target.who.phone() == own.who.phone();
+    let kept = act.room()?.member(act.cx, target.membership.id)?.filter(|_| !hidden || is_own);
     let kept = kept.ok_or(Refusal::MemberNotFound)?;
     let services = show::services(act.cx, &kept)?;
-    let settings = match own.who == target.who {
+    let settings = match is_own {
         true => kept.settings.clone(),
         false => kept.settings.iter().filter(|one| one.group.as_deref() == Some(ADMIN_PERMISSIONS)).cloned().collect(),
     };
-    let reader = Some(records::MemberReader::Id(target.reader.reader));
+    let shown = is_own || presence::shows_reading(act.cx, target.who.phone())?;
+    let reader = Some(records::MemberReader::Id(if shown { target.reader.reader } else { 0 }));
     let member = Member { services, settings, reader, ..show::face(act.cx, kept)? };
     act.answer(vec![etf::encode(&member)]);
     Ok(())

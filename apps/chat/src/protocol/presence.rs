@@ -215,7 +215,12 @@ pub(crate) fn shows_typing(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure> 
 
 /// READ_RECEIPTS: whether the account lets others see what it has read (HISTORY-3).
 pub(crate) fn shows_reading(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure> {
-    Ok(feature::value(&profile(cx, phone)?.settings, PRIVACY, b"READ_RECEIPTS") != Some(b"false"))
+    Ok(lets_see_reading(&profile(cx, phone)?))
+}
+
+/// The same where the account's row is at hand.
+pub(crate) fn lets_see_reading(profile: &Profile) -> bool {
+    feature::value(&profile.settings, PRIVACY, b"READ_RECEIPTS") != Some(b"false")
 }
 
 /// The row of an account; an empty one where there is none.

@@ -45,9 +45,10 @@ fn reading(turn: &Turn<'_, '_>, reader: u64) -> Result<(Bytes, Option<Bytes>), F
         Parties::Pair(_) => {
             let (last, unread) = turn.reach().standing(cx, &own.who, reader)?;
             let other = conversation.other(own);
+            let shown = other.who.phone() == own.who.phone() || presence::shows_reading(cx, other.who.phone())?;
             let news = Contact {
                 phone_id: Some(other.who.to_bytes()),
-                reader: Some(ContactReader::Both(vec![reader, other.reader.reader])),
+                reader: Some(ContactReader::Both(vec![reader, if shown { other.reader.reader } else { 0 }])),
                 nread: Some(unread),
                 last_msg: last.map(|last| match conversation.fleeting.is_on {
                     true => Box::new(fleeting::bare(last)),

@@ -17,6 +17,9 @@ use crate::protocol::roster::PART_BYTES;
 use crate::protocol::{contact, presence};
 use crate::rows::{self, MENTION, ROSTER, RoomRow};
 
+/// Readers of a room that are looked at for one who lets it be seen (READ_RECEIPTS).
+const READERS_MAX: usize = 200;
+
 /// ROOM-2: of a group all members, in as many records as it takes; of others as every full Room.
 pub(super) fn get(act: &mut Act<'_, '_>) -> Result<(), Halt> {
     let own = act.own()?;
@@ -250,10 +253,21 @@ fn mentions(cx: &Cx<'_>, room: &Room, feed: &FeedId, own: &Side, reader: u64) ->
     Ok(ids)
 }
 
-/// How far the others have read at most.
+/// How far the others have read at most, of those who let it be seen: that is one of the first two, or one is looked for among more.
 fn highest(cx: &Cx<'_>, room: &Room, own: u64) -> Result<u64, Failure> {
-    let readers = room.readers(cx, 0, 2)?;
-    Ok(readers.iter().find(|(_, member, _)| *member != own).map_or(0, |(reader, ..)| *reader))
+    for most in [2, READERS_MAX] {
+        let readers = room.readers(cx, 0, most)?;
+        let is_all = readers.len() < most;
+        for (reader, member, roster) in readers {
+            if member != own && presence::shows_reading(cx, roster.phone())? {
+                return Ok(reader);
+            }
+        }
+        if is_all {
+            break;
+        }
+    }
+    Ok(0)
 }
 
 /// The members with their rosters' names and pictures, where they have not set others for this room.
