@@ -294,6 +294,18 @@ impl Conversation {
         self.show_all(fx, Transient::new(self.name.clone(), payload, except));
     }
 
+    /// The same of what only owner and admins of a channel may know (TOPIC-15).
+    pub(crate) fn show_staff(&self, fx: &mut Fx, payload: Bytes, except: Option<u64>) {
+        let transient = Arc::new(Transient::new(self.name.clone(), payload, except));
+        let groups = match &self.parties {
+            Parties::Room(room) if room.is_channel() => room.staff_accounts().into_iter().map(Group::Account).collect(),
+            Parties::Room(_) | Parties::Pair(_) => self.groups(),
+        };
+        for group in groups {
+            fx.publish(group, Input::Transient(transient.clone()));
+        }
+    }
+
     /// The same to all of them, to the one that caused it behind its answer.
     pub(crate) fn show_after(&self, fx: &mut Fx, payload: Bytes, who: &Who) {
         let origin = Some((who.connection, who.call));

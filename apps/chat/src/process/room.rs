@@ -1,9 +1,11 @@
 //! A room, as its conversation holds it: what every message needs is in memory, members are read by key when they ask.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use n2o::{Failure, Time};
 use proto::Refusal;
-use proto::ids::{FeedId, PhoneId, RoomId};
+use proto::ids::{FeedId, Phone, PhoneId, RoomId};
 use proto::limits::MESSAGE_IDS;
 use proto::records::{Feature, Member, MemberStatus, RoomType};
 
@@ -81,6 +83,17 @@ impl Room {
     /// The room, if there is one.
     pub(crate) fn row(&self) -> Result<&RoomRow, Refusal> {
         self.row.as_ref().filter(|row| row.ended == 0).ok_or(Refusal::RoomNotFound)
+    }
+
+    /// Subscribers of a channel do not see each other.
+    pub(crate) fn is_channel(&self) -> bool {
+        self.row.as_ref().is_some_and(|row| row.room.r#type == Some(RoomType::Channel))
+    }
+
+    /// The accounts of owner and admins, each once.
+    pub(crate) fn staff_accounts(&self) -> BTreeSet<Phone> {
+        let rosters = self.staff.iter().filter_map(|member| PhoneId::parse(member.phone_id.as_deref()?).ok());
+        rosters.map(|roster| roster.phone().clone()).collect()
     }
 
     /// The member that asks, or who was one: the roster named, else that of the account's rosters which is in the room.

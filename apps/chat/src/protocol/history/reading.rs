@@ -79,7 +79,7 @@ fn reading(turn: &Turn<'_, '_>, reader: u64) -> Result<(Bytes, Option<Bytes>), F
 }
 
 /// HISTORY-4: the others learn how far it is read, unless the reader's privacy keeps that. In a room only of the one who has read
-/// farthest, at most once a second.
+/// farthest, at most once a second; in a channel owner and admins alone.
 fn updated(turn: &mut Turn<'_, '_>, reader: u64) -> Result<(), Halt> {
     let Turn { conversation, cx, fx, who, own, .. } = turn;
     if !presence::shows_reading(cx, own.who.phone())? {
@@ -102,5 +102,5 @@ pub(crate) fn show_reader(conversation: &Conversation, fx: &mut Fx, who: &PhoneI
         status: Some(HistoryStatus::Updated),
         ..History::default()
     });
-    conversation.show(fx, news, except);
+    conversation.show_staff(fx, news, except);
 }

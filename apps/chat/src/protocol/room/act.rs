@@ -136,6 +136,11 @@ impl Act<'_, '_> {
         })
     }
 
+    /// Whether all members may know of one in this role: in channels the subscribers are nobody's business but the staff's (TOPIC-15).
+    pub(super) fn is_seen_by_all(&self, role: MemberStatus) -> bool {
+        !self.room().is_ok_and(Room::is_channel) || matches!(role, MemberStatus::Owner | MemberStatus::Admin)
+    }
+
     /// Keeps the room's own row, changed now.
     pub(crate) fn put_row(&mut self) -> Result<(), Refusal> {
         let now = self.cx.now.0;

@@ -117,7 +117,8 @@ fn perform(act: &mut Act<'_, '_>, own: &Side, plan: &Plan) -> Result<(), Halt> {
         wake_for_room(act.cx, act.fx, roster, &own.who, &act.conversation.key, &whole)?;
         act.seat(roster)?;
     }
-    let new: Vec<PhoneId> = plan.new.iter().map(|(roster, _)| roster.clone()).collect();
+    let new: Vec<PhoneId> =
+        plan.new.iter().filter(|(_, role)| act.is_seen_by_all(*role)).map(|(roster, _)| roster.clone()).collect();
     let those = |sides: &[Side]| sides.iter().map(|side| side.who.clone()).collect::<Vec<_>>();
     for (action, targets) in
         [(Action::Added, new), (Action::Promoted, those(&plan.rise)), (Action::Demoted, those(&plan.fall))]

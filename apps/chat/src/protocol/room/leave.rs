@@ -80,10 +80,11 @@ fn expel(act: &mut Act<'_, '_>, own: &Side, gone: &[Side], besides: &[Member], s
     let seen = act.seen_by();
     act.tell_fellows(seq, &record, seen)?;
     act.put_row()?;
-    if gone.is_empty() {
+    let was_seen = |side: &&Side| side.membership.role.is_some_and(|role| act.is_seen_by_all(role));
+    let targets: Vec<PhoneId> = gone.iter().filter(was_seen).map(|side| side.who.clone()).collect();
+    if targets.is_empty() {
         return Ok(());
     }
-    let targets: Vec<PhoneId> = gone.iter().map(|side| side.who.clone()).collect();
     act.say(&own.who, Action::Removed, &targets)
 }
 

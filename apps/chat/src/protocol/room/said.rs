@@ -5,7 +5,7 @@ use etf::Encode;
 use n2o::Failure;
 use proto::ids::PhoneId;
 use proto::limits::{NOTICE_MEMBERS, QUEUE_ITEMS, QUEUE_MS};
-use proto::records::{Container, Desc, Feature, Feed, Mark, Message, RoomType, Several};
+use proto::records::{Container, Desc, Feature, Feed, Mark, Message, Several};
 use proto::topic::Topic;
 
 use super::{Act, Halt};
@@ -174,17 +174,12 @@ impl Act<'_, '_> {
 
     /// The same of the coming and going of members: in a channel its subscribers, who do not see each other, are not told (TOPIC-15).
     pub(crate) fn tell_fellows<T: Encode>(&mut self, seq: u64, record: &T, seen: Seen) -> Result<(), Halt> {
-        if self.row()?.room.r#type != Some(RoomType::Channel) {
+        if !self.room()?.is_channel() {
             return self.tell_room(seq, record, None, seen);
         }
         let topic = Topic::from(&self.conversation.feed);
-        let mut told = Vec::new();
-        for member in self.room()?.staff.clone() {
-            let Some(Ok(roster)) = member.phone_id.as_deref().map(PhoneId::parse) else { continue };
-            if !told.contains(roster.phone()) {
-                notify(self.fx, self.cx, roster.phone(), &topic, record, None, seen)?;
-                told.push(roster.phone().clone());
-            }
+        for account in self.room()?.staff_accounts() {
+            notify(self.fx, self.cx, &account, &topic, record, None, seen)?;
         }
         Ok(())
     }
