@@ -38,7 +38,7 @@ pub(crate) fn call(
     })?;
     let target = target(&act, &own, &asked)?;
     match asked.status {
-        Some(MemberStatus::Patch) if target.who == own.who => patch_self(&mut act, &own, asked),
+        Some(MemberStatus::Patch) if is_self(&own, &target, &asked) => patch_self(&mut act, &target, asked),
         Some(MemberStatus::Patch) => patch_other(&mut act, &own, &target, &asked),
         Some(role @ (MemberStatus::Admin | MemberStatus::Member | MemberStatus::Owner)) => {
             set_role(&mut act, &own, &target, role)
@@ -46,6 +46,12 @@ pub(crate) fn call(
         None => get(&mut act, &own, &target),
         Some(MemberStatus::Removed) => Err(Refusal::InvalidData.into()),
     }
+}
+
+/// MEMBER-1: the roster that asks, or another own one in the room. What that one may as an admin, the owner says by MEMBER-2.
+fn is_self(own: &Side, target: &Side, asked: &Member) -> bool {
+    let permits = asked.settings.iter().any(|feature| feature.group.as_deref() == Some(ADMIN_PERMISSIONS));
+    target.who == own.who || target.who.phone() == own.who.phone() && !permits
 }
 
 /// The member that is meant: by id, by address, or oneself.
@@ -95,7 +101,7 @@ fn patch_self(act: &mut Act<'_, '_>, own: &Side, asked: Member) -> Result<(), Ha
         return Ok(());
     }
     act.put_member(own, &after)?;
-    let hears_itself = says_shown && (act.row()?.room.r#type != Some(RoomType::Channel) || is_staff(own));
+    let hears_itself = says_shown && (act.row()?.room.r#type != Some(RoomType::Channel) || has_staff(act, own)?);
     let records = if says_shown && !hears_itself { vec![etf::encode(&brief)] } else { Vec::new() };
     act.answer(records);
     if !private.settings.is_empty() {
@@ -109,6 +115,11 @@ fn patch_self(act: &mut Act<'_, '_>, own: &Side, asked: Member) -> Result<(), Ha
         act.put_row()?;
     }
     Ok(())
+}
+
+/// Whether the account of this member is told what owner and admins are.
+fn has_staff(act: &Act<'_, '_>, own: &Side) -> Result<bool, Refusal> {
+    Ok(act.room()?.staff_accounts().contains(own.who.phone()))
 }
 
 fn is_staff(side: &Side) -> bool {
