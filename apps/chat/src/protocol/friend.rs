@@ -125,6 +125,7 @@ impl Pair<'_, '_> {
 
     /// FRIEND-3.
     fn revoke(&mut self) -> Result<(), Halt> {
+        let were_friends = self.are_friends();
         match self.states() {
             (Some(ContactStatus::Ban), Some(ContactStatus::Ban)) => {
                 self.set(Some(ContactStatus::Banned), Some(ContactStatus::Ban))?;
@@ -136,7 +137,7 @@ impl Pair<'_, '_> {
         }
         self.reply(Vec::new());
         self.tell_both()?;
-        self.presence(false);
+        self.end_presence(were_friends);
         Ok(())
     }
 
@@ -153,6 +154,7 @@ impl Pair<'_, '_> {
         if self.own.relation.status == Some(ContactStatus::Ban) {
             return Ok(());
         }
+        let were_friends = self.are_friends();
         let theirs = match self.other.relation.status {
             Some(ContactStatus::Ban) => Some(ContactStatus::Ban),
             _ => Some(ContactStatus::Banned),
@@ -161,7 +163,7 @@ impl Pair<'_, '_> {
         self.other.relation.before = before(&self.other.relation);
         self.set(Some(ContactStatus::Ban), theirs)?;
         self.tell_both()?;
-        self.presence(false);
+        self.end_presence(were_friends);
         Ok(())
     }
 
@@ -184,7 +186,10 @@ impl Pair<'_, '_> {
         self.set(own, theirs)?;
         self.reply(Vec::new());
         self.tell_both()?;
-        self.presence(own == Some(ContactStatus::Friend));
+        // Who comes back as anything else has seen nothing of the other since the ban.
+        if self.are_friends() {
+            self.presence(true);
+        }
         Ok(())
     }
 

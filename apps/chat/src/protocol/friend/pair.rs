@@ -117,6 +117,17 @@ impl Pair<'_, '_> {
         rows::read(self.cx.store, BOOK, &rows::pair_key(&side.who, peer.who.as_str().as_bytes()))
     }
 
+    pub(super) fn are_friends(&self) -> bool {
+        self.states() == (Some(ContactStatus::Friend), Some(ContactStatus::Friend))
+    }
+
+    /// FRIEND-3, 4: who were no friends have not seen each other's presence, and are not told that they do not.
+    pub(super) fn end_presence(&mut self, were_friends: bool) {
+        if were_friends {
+            self.presence(false);
+        }
+    }
+
     /// Presence of each to the other (FRIEND-2), or offline from now on (FRIEND-3, 4).
     pub(super) fn presence(&mut self, visible: bool) {
         for (own, other) in [(&self.own, &self.other), (&self.other, &self.own)] {

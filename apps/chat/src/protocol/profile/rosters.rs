@@ -1,6 +1,8 @@
 //! Which rosters an account has, and its end: ROSTER-2 and 8, PROFILE-8 and 9. What becomes of all that hangs on a roster is durable
 //! work; from the batch that begins it, the roster is no more for everybody.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{Phone, PhoneId};
@@ -171,8 +173,8 @@ pub(super) fn delete(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: &P
         return Ok(end(cx, fx, who, own, &profile, vec![record])?);
     }
     effects::answer(fx, who, vec![record]);
-    let mut gone: Vec<PhoneId> = gone.into_iter().map(|id| own.roster(id)).collect();
-    gone.dedup();
+    let gone: BTreeSet<u64> = gone.into_iter().collect();
+    let gone: Vec<PhoneId> = gone.into_iter().map(|id| own.roster(id)).collect();
     Ok(drop_some(cx, fx, own, profile, &gone)?)
 }
 
