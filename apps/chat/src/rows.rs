@@ -64,6 +64,8 @@ pub const NICK: Table = Table("nick");
 pub const NICK_OF: Table = Table("nick_of");
 /// phone_id/address → [`Entry`] of the phone book (ROSTER-4). Writer: roster.
 pub const BOOK: Table = Table("book");
+/// phone_id/time, address → empty: what has gone from the phone book, and when, for PROFILE-1. Writer: roster.
+pub const GONE: Table = Table("gone");
 /// bare phone/phone_id of the holder → empty: who has a number, or a roster of it, in the phone book. Writer: roster of the holder.
 pub const WANTED: Table = Table("wanted");
 /// phone_id/peer → [`Relation`] (FRIEND-10). Writer: conversation of the two.
@@ -185,6 +187,7 @@ pub const TABLES: &[Table] = &[
     NICK,
     NICK_OF,
     BOOK,
+    GONE,
     WANTED,
     RELATION,
     TALLY,

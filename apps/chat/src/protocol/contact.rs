@@ -80,12 +80,17 @@ impl Known {
 
     /// That it is no contact any more under this name.
     pub(crate) fn gone(&self, name: Bytes) -> Contact {
-        Contact {
-            phone_id: Some(name),
-            update: Some(updated(self.relation.as_ref(), self.entry.as_ref())),
-            status: Some(ContactStatus::Deleted),
-            ..Contact::default()
+        gone_since(name, updated(self.relation.as_ref(), self.entry.as_ref()))
+    }
+
+    /// PROFILE-1: the same, and of a contact that shows itself otherwise since (ROSTER-6).
+    pub(crate) fn is_news(&self, cx: &Cx<'_>, since: Option<u64>) -> Result<bool, Failure> {
+        let Some(since) = since.filter(|since| *since > 0) else { return Ok(self.is_told(None)) };
+        if self.is_told(Some(since)) || !self.is_told(None) {
+            return Ok(self.is_told(Some(since)));
         }
+        let roster: Option<Roster> = rows::read(cx.store, ROSTER, &self.address)?;
+        Ok(roster.and_then(|row| row.update) > Some(since))
     }
 
     pub(crate) fn peer(&self) -> Option<PhoneId> {
@@ -156,26 +161,26 @@ pub(crate) fn seen(
     let (mine, theirs) = (mine.unwrap_or_default(), theirs.unwrap_or_default());
     let (last, unread) = Reach::at(feed, own, mine).upto(farthest).standing(cx, own, mine.reader)?;
     let profile = presence::profile(cx, peer.phone())?;
-    Ok(Contact {
-        reader: Some(ContactReader::Both(vec![mine.reader, if shown { theirs.reader } else { 0 }])),
-        nread: Some(unread),
-        last_msg: last.map(brief),
-        presence: Some(match status {
     let roster: Roster = rows::read(cx.store, ROSTER, &address)?.unwrap_or_default();
     let update = updated(relation, entry).max(match status {
         ContactStatus::Deleted => 0,
         _ => roster.update.unwrap_or(0),
     });
     let shown = peer.phone() == own.phone() || presence::lets_see_reading(&profile);
+    Ok(Contact {
+        reader: Some(ContactReader::Both(vec![mine.reader, if shown { theirs.reader } else { 0 }])),
+        nread: Some(unread),
+        last_msg: last.map(brief),
+        presence: Some(match status {
             ContactStatus::Friend => presence::shown_to_friend(cx, peer.phone(), &profile),
             _ => Online::Offline.into(),
         }),
-        update: Some(updated(relation, entry)),
+        update: Some(update),
         created: Some(relation.map(|row| row.created).or(entry.map(|row| row.created)).unwrap_or(0)),
         settings: relation.map(|row| row.settings.clone()).unwrap_or_default(),
         services: services(cx, peer.phone(), &profile)?,
         status: Some(status),
-        ..face(cx, peer, entry)?
+        ..dressed(cx, peer, roster, entry)?
     })
 }
 
@@ -205,6 +210,20 @@ pub(crate) fn outline(
     Ok(Contact { presence, services, status, ..face(cx, peer, entry)? })
 }
 
+/// That an address is no contact any more.
+pub(crate) fn gone(cx: &Cx<'_>, address: &PhoneId) -> Contact {
+    gone_since(address.to_bytes(), cx.now.0)
+}
+
+pub(crate) fn gone_since(address: Bytes, update: u64) -> Contact {
+    Contact {
+        phone_id: Some(address),
+        update: Some(update),
+        status: Some(ContactStatus::Deleted),
+        ..Contact::default()
+    }
+}
+
 fn updated(relation: Option<&Relation>, entry: Option<&Entry>) -> u64 {
     relation.map_or(0, |row| row.update).max(entry.map_or(0, |row| row.update))
 }
@@ -219,16 +238,15 @@ pub(crate) fn name(cx: &Cx<'_>, own: &PhoneId, peer: &PhoneId) -> Result<Option<
 
 /// Names, nick and avatar of a roster, as it gives them itself; what the phone book says where it gives none.
 fn face(cx: &Cx<'_>, peer: &PhoneId, entry: Option<&Entry>) -> Result<Contact, Failure> {
-    Ok(Contact { nick: cx.store.get(NICK_OF, peer.as_str().as_bytes())?, ..named(cx, peer, entry)? })
+    dressed(cx, peer, rows::read(cx.store, ROSTER, peer.as_str().as_bytes())?.unwrap_or_default(), entry)
 }
 
-/// The same without the nick.
-fn named(cx: &Cx<'_>, peer: &PhoneId, entry: Option<&Entry>) -> Result<Contact, Failure> {
-    let key = peer.to_bytes();
-    let roster: Roster = rows::read(cx.store, ROSTER, &key)?.unwrap_or_default();
+/// The same where the roster's row is at hand.
+fn dressed(cx: &Cx<'_>, peer: &PhoneId, roster: Roster, entry: Option<&Entry>) -> Result<Contact, Failure> {
     let (names, surnames) = called(&roster, entry);
     let (names, surnames) = (names.cloned(), surnames.cloned());
-    Ok(Contact { phone_id: Some(key), avatar: roster.avatar, names, surnames, ..Contact::default() })
+    let nick = cx.store.get(NICK_OF, peer.as_str().as_bytes())?;
+    Ok(Contact { phone_id: Some(peer.to_bytes()), nick, avatar: roster.avatar, names, surnames, ..Contact::default() })
 }
 
 /// Names and surnames of a roster.

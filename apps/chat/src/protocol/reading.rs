@@ -10,7 +10,7 @@ use proto::ids::{PhoneId, RoomId};
 use proto::records::{Contact, ContactStatus, MessageLink, Room, Roster};
 
 use super::contact::Known;
-use super::roster::{Frame, Parts};
+use super::roster::{Frame, Parts, gone};
 use super::{contact, favorite, room};
 use crate::{Cx, Fx, Input, Name, Who, effects, names, rows};
 
@@ -62,6 +62,8 @@ enum Stage {
         beyond: Bytes,
         dated: Vec<(u64, Bytes)>,
     },
+    /// What has gone from the phone book since, beyond this one, is left.
+    Gone(Bytes),
     /// These addresses are left, the next one last.
     DatedContacts(Vec<Bytes>),
     /// These rooms are left, the next one last.
@@ -126,6 +128,7 @@ impl Reading {
     fn read(&mut self, cx: &Cx<'_>, own: &PhoneId, most: usize) -> Result<usize, Failure> {
         match std::mem::replace(&mut self.stage, Stage::FIRST) {
             Stage::Contacts { beyond, dated } => self.contacts(cx, own, &beyond, dated, most),
+            Stage::Gone(beyond) => self.gone(cx, own, &beyond, most),
             Stage::DatedContacts(mut left) => {
                 let next = left.split_off(left.len().saturating_sub(most));
                 for address in next.iter().rev() {
@@ -163,7 +166,7 @@ impl Reading {
         let page = contact::page(cx, own, beyond, most)?;
         for known in &page.known {
             let is_told = match &self.what {
-                What::All { since } => known.is_told(*since),
+                What::All { since } => known.is_news(cx, *since)?,
                 What::Named(needle) => known.is_told(None) && contact::is_named(cx, known, needle)?,
                 What::Latest if known.is_told(None) => {
                     dated.push((contact::last_id(cx, own, known)?, known.address.clone()));
@@ -180,13 +183,28 @@ impl Reading {
             (Some(beyond), _) => self.stage = Stage::Contacts { beyond, dated },
             (None, What::Latest) => self.stage = Stage::DatedContacts(by_age(dated)),
             (None, What::Named(_)) => self.begin_rooms(cx, own)?,
-            (None, What::All { .. }) => {
+            (None, What::All { .. }) => self.stage = Stage::Gone(Bytes::new()),
+        }
+        Ok(page.known.len().max(1))
+    }
+
+    fn gone(&mut self, cx: &Cx<'_>, own: &PhoneId, beyond: &[u8], most: usize) -> Result<usize, Failure> {
+        let since = match self.what {
+            What::All { since } => since,
+            What::Named(_) | What::Latest => None,
+        };
+        let page = since.map(|since| gone::page(cx, own, since, beyond, most)).transpose()?.unwrap_or_default();
+        let read = page.contacts.len().max(1);
+        page.contacts.iter().for_each(|gone| self.parts.contact(gone));
+        match page.upto {
+            Some(beyond) => self.stage = Stage::Gone(beyond),
+            None => {
                 let stars = favorite::stars(cx, own)?;
                 stars.iter().for_each(|star| self.parts.star(star));
                 self.begin_rooms(cx, own)?;
             }
         }
-        Ok(page.known.len().max(1))
+        Ok(read)
     }
 
     /// PROFILE-11: of what has changed a part may be the name, and who was away has not been told.

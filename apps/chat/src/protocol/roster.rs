@@ -1,6 +1,7 @@
 //! ROSTER (SPEC 6.6): names, phone book and nick of one face of an account.
 
 mod book;
+pub(crate) mod gone;
 mod leave;
 mod nick;
 mod parts;
@@ -29,7 +30,7 @@ const AVATAR_BYTES: usize = 1024;
 /// An e-mail address at most, bytes (RFC 5321 section 4.5.3.1.3, less the brackets).
 const EMAIL_BYTES: usize = 254;
 /// Removals are remembered this long; a client that was away longer starts anew (PROFILE-1).
-const DELTA_MS: u64 = 90 * 24 * 3600 * 1000;
+pub(crate) const DELTA_MS: u64 = 90 * 24 * 3600 * 1000;
 
 /// One call, judged by the roster `own`.
 pub(crate) fn call(

@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{Address, FeedId, Phone, PhoneId};
-use proto::records::{Contact, ContactStatus, Io, UserEntry};
+use proto::records::{Io, UserEntry};
 use proto::{Outcome, Refusal};
 
-use super::book;
+use super::{book, gone};
 use crate::effects::{self, Seen, contact_merge};
 use crate::protocol::work::{self, Errand, Next, ROUND, Task, between};
 use crate::protocol::{Halt, contact, ftp, profile};
 use crate::rows::{
-    self, BOOK, CURSOR, DEVICE, EMAIL, Favorite, Forget, Leave, MESSAGE, NICK_OF, NOTICE, PROFILE, READER, RELATION,
-    Relation, STAR, STAR_OF, TAG, TALLY, WANTED, Work,
+    self, BOOK, CURSOR, DEVICE, EMAIL, Favorite, Forget, GONE, Leave, MESSAGE, NICK_OF, NOTICE, PROFILE, READER,
+    RELATION, Relation, STAR, STAR_OF, TAG, TALLY, WANTED, Work,
 };
 use crate::{Cx, Fx, Name, Who};
 
@@ -65,7 +65,7 @@ fn default_roster(cx: &Cx<'_>, address: &[u8]) -> Result<Option<Bytes>, Failure>
     Ok(rows::roster_ids(cx.store, &phone)?.first().map(|roster| phone.roster(*roster).to_bytes()))
 }
 
-fn is_contact(cx: &Cx<'_>, own: &PhoneId, address: &[u8]) -> Result<bool, Failure> {
+pub(super) fn is_contact(cx: &Cx<'_>, own: &PhoneId, address: &[u8]) -> Result<bool, Failure> {
     Ok(is_related(cx, own, address)? || cx.store.get(BOOK, &rows::pair_key(own, address))?.is_some())
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn leave(cx: &Cx<'_>, fx: &mut Fx, home: &Phone, number: u64, mut lea
     if let Some(next) = stars(cx, &own)? {
         return Ok(next);
     }
-    for table in [BOOK, TALLY, TAG] {
+    for table in [BOOK, GONE, TALLY, TAG] {
         if !cx.store.scan(table, &kvs::Span::prefix(rows::pair_key(&own, b"")).limit(1))?.is_empty() {
             return round(vec![Name::Roster(own.clone())]);
         }
@@ -214,7 +214,7 @@ pub(crate) fn errand(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, errand: &Errand) -
                 fx.delete(WANTED, book::wanted_by(&key.slice(prefix.len()..), own));
                 fx.delete(BOOK, key);
             }
-            for table in [TALLY, TAG] {
+            for table in [GONE, TALLY, TAG] {
                 let rows = cx.store.scan(table, &kvs::Span::prefix(prefix.clone()).limit(ERASED))?;
                 rows.into_iter().for_each(|(key, _)| fx.delete(table, key));
             }
@@ -241,7 +241,7 @@ fn erase(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, address: &Bytes, seen: Seen) -
     if cx.store.get(BOOK, &key)?.is_none() {
         return Ok(());
     }
-    fx.delete(BOOK, key);
+    gone::erase(cx, fx, own, address);
     contact::booked(cx, fx, own, -1)?;
     if !book::has_others(cx, own, address)? {
         fx.delete(WANTED, book::wanted_by(address, own));
@@ -249,12 +249,7 @@ fn erase(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, address: &Bytes, seen: Seen) -
     if is_related(cx, own, address)? {
         return Ok(());
     }
-    let gone = Contact {
-        phone_id: Some(address.clone()),
-        update: Some(cx.now.0),
-        status: Some(ContactStatus::Deleted),
-        ..Contact::default()
-    };
+    let gone = contact::gone_since(address.clone(), cx.now.0);
     effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &gone, contact_merge(own, address), seen)
 }
 
