@@ -10,7 +10,7 @@ use proto::ids::{Address, BadId, Phone, PhoneId};
 use proto::limits::PRESENCE_CHARS;
 use proto::records::{ContactStatus, Feature, Online, Presence, PresenceStatus, Profile};
 
-pub(crate) use fellows::{are_fellows, tell_fellows};
+pub(crate) use fellows::{are_fellows, tell_fellows, tell_fellows_in};
 pub(crate) use tell::{
     Telling, relay, tell_device, tell_face, tell_face_on, tell_location, tell_one, tell_others, tell_own,
 };

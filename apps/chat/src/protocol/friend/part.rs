@@ -2,14 +2,14 @@
 
 use n2o::Failure;
 use proto::ids::PhoneId;
-use proto::records::{Contact, ContactStatus};
+use proto::records::ContactStatus;
 use proto::topic::Topic;
 
 use super::Pair;
 use crate::effects::{self, Seen, contact_merge};
 use crate::process::conversation::{Conversation, Side};
 use crate::protocol::work::{Errand, Task};
-use crate::protocol::{Halt, profile, room};
+use crate::protocol::{Halt, contact, profile, room};
 use crate::rows::{
     self, CHANGE, CHANGED, DUPLICATE, FLEETING, HIDDEN, KIND, MESSAGE, READER, RELATION, REPLY, Relation, STARRED,
 };
@@ -28,8 +28,8 @@ pub(crate) fn errand(
     let seen = errand.who.as_deref().map(Seen::after).unwrap_or_default();
     match &errand.task {
         Task::Forget { own, .. } => forget(conversation, cx, fx, own, seen),
-        Task::Leave { own, .. } if conversation.room().is_ok() => room::depart(conversation, cx, fx, own),
-        Task::Leave { own, account } => leave(conversation, cx, fx, own, *account),
+        Task::Leave { own, .. } if conversation.room().is_ok() => room::depart(conversation, cx, fx, own, errand.work),
+        Task::Leave { own, account } => leave(conversation, cx, fx, own, *account, errand.work),
         Task::Unstar { own, stars } => {
             for (_, feed, message) in stars.iter().filter(|(_, feed, _)| *feed == conversation.key) {
                 fx.delete(STARRED, rows::starred_key(feed, *message, own));
@@ -88,6 +88,7 @@ fn leave(
     fx: &mut Fx,
     own: &PhoneId,
     account: bool,
+    event: u64,
 ) -> Result<(), Failure> {
     let hidden = rows::numbers(&rows::reader_key(&conversation.feed, own), 0, u64::MAX).limit(ERASED);
     let hidden = cx.store.scan(HIDDEN, &hidden)?;
@@ -103,7 +104,9 @@ fn leave(
             true => Topic::Ac(own.who.clone()),
             false => effects::ses(cx, &other.who)?,
         };
-        gone(cx, fx, &topic, &other.who, &own.who, Seen::ByNobody)?;
+        let news = etf::encode(&contact::gone(cx, &own.who));
+        let merge = contact_merge(&other.who, own.who.as_str().as_bytes());
+        effects::notify_of(fx, cx, other.who.phone(), &topic, news, merge, Seen::ByNobody, event)?;
     }
     if is_last {
         fx.delete(READER, rows::reader_key(&conversation.feed, &own.who));
@@ -158,11 +161,13 @@ fn set(
 
 /// Tells `own` that the other is no contact any more.
 fn gone(cx: &Cx<'_>, fx: &mut Fx, topic: &Topic, own: &PhoneId, other: &PhoneId, seen: Seen) -> Result<(), Failure> {
-    let news = Contact {
-        phone_id: Some(other.to_bytes()),
-        update: Some(cx.now.0),
-        status: Some(ContactStatus::Deleted),
-        ..Contact::default()
-    };
-    effects::notify(fx, cx, own.phone(), topic, &news, contact_merge(own, other.as_str().as_bytes()), seen)
+    effects::notify(
+        fx,
+        cx,
+        own.phone(),
+        topic,
+        &contact::gone(cx, other),
+        contact_merge(own, other.as_str().as_bytes()),
+        seen,
+    )
 }

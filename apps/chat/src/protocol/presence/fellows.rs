@@ -8,33 +8,51 @@ use proto::ids::{PhoneId, RoomId};
 use proto::records::RoomType;
 use proto::topic::Topic;
 
+use crate::process::conversation::Side;
 use crate::process::room::Room;
 use crate::rows::{self, Membership, ROOM, RoomRow};
 use crate::{Account, Cx, Fx, Group, Input, Transient};
 
 /// "→ muc(own)": one hand-over a room. Who shares several rooms, or has it by `ac` already, knows it by the number of the event (G-8).
 pub(crate) fn tell_fellows(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, payload: Bytes, event: u64) -> Result<(), Failure> {
-    let topic: Arc<str> = Topic::Muc(own.clone()).to_string().into();
-    let news = Transient { event, of: Some(own.phone().clone()), ..Transient::new(topic, payload, None) };
-    let news = Arc::new(news);
+    let news = news(own, payload, event);
     for (id, membership) in rows::rooms(cx.store, own)? {
-        if !membership.is_present() || !sees_fellows(cx, &id, &membership)? {
-            continue;
-        }
-        let room = Room::load(cx, &id)?;
-        match room.row.as_ref().and_then(|row| row.room.r#type) {
-            Some(RoomType::Channel) => {
-                let staff = room.staff.iter().filter_map(|member| PhoneId::parse(member.phone_id.as_deref()?).ok());
-                for fellow in staff {
-                    fx.publish(Group::Account(fellow.phone().clone()), Input::Transient(news.clone()));
-                }
-            }
-            Some(RoomType::Group | RoomType::Call) | None => {
-                fx.publish(Group::Room(id), Input::Transient(news.clone()));
-            }
+        if membership.is_present() && sees_fellows(cx, &id, &membership)? {
+            tell_room(fx, &Room::load(cx, &id)?, &news);
         }
     }
     Ok(())
+}
+
+/// The same in one room, which the roster is about to leave.
+pub(crate) fn tell_fellows_in(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    room: &Room,
+    own: &Side,
+    payload: Bytes,
+    event: u64,
+) -> Result<(), Failure> {
+    if sees_fellows(cx, &room.id, &own.membership)? {
+        tell_room(fx, room, &news(&own.who, payload, event));
+    }
+    Ok(())
+}
+
+fn news(own: &PhoneId, payload: Bytes, event: u64) -> Arc<Transient> {
+    let topic: Arc<str> = Topic::Muc(own.clone()).to_string().into();
+    Arc::new(Transient { event, of: Some(own.phone().clone()), ..Transient::new(topic, payload, None) })
+}
+
+fn tell_room(fx: &mut Fx, room: &Room, news: &Arc<Transient>) {
+    match room.is_channel() {
+        true => {
+            for account in room.staff_accounts() {
+                fx.publish(Group::Account(account), Input::Transient(news.clone()));
+            }
+        }
+        false => fx.publish(Group::Room(room.id.clone()), Input::Transient(news.clone())),
+    }
 }
 
 /// Whether the account shares a room with this roster where members hear of each other.

@@ -11,8 +11,8 @@ use super::add::affected;
 use super::{Action, Halt, end};
 use crate::effects::{Seen, notify, ses};
 use crate::process::conversation::{Conversation, Side};
-use crate::protocol::member;
 use crate::protocol::rights::Right;
+use crate::protocol::{contact, member, presence};
 use crate::rows::{self, BANNED, HIDDEN, IN_ROOM, MENTION, READER, ROSTER};
 use crate::{Cx, Fx};
 
@@ -103,17 +103,24 @@ pub(super) fn leave(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), 
     go(act, &own)
 }
 
-/// ROSTER-8: a roster that is no more leaves, and nothing of it stays with the room but what it wrote.
+/// ROSTER-8: a roster that is no more leaves, and nothing of it stays with the room but what it wrote. Those who share the room are told
+/// that it is gone, by the number of this event.
 pub(crate) fn depart(
     conversation: &mut Conversation,
     cx: &Cx<'_>,
     fx: &mut Fx,
     roster: &PhoneId,
+    event: u64,
 ) -> Result<(), Failure> {
     let mut act = Act { conversation, cx, fx, who: None };
     let gone = act.row().is_ok().then(|| act.side(roster)).transpose();
     let done = match gone {
-        Ok(Some(Some(side))) if side.membership.is_present() => go(&mut act, &side),
+        Ok(Some(Some(side))) if side.membership.is_present() => {
+            if let Ok(room) = act.conversation.room() {
+                presence::tell_fellows_in(cx, act.fx, room, &side, etf::encode(&contact::gone(cx, roster)), event)?;
+            }
+            go(&mut act, &side)
+        }
         Ok(_) => Ok(()),
         Err(halt) => Err(halt),
     };

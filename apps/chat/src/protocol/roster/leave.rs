@@ -169,10 +169,10 @@ fn conversations(cx: &Cx<'_>, own: &PhoneId) -> Result<Vec<Name>, Failure> {
     let prefix = rows::pair_key(own, b"");
     let related = cx.store.scan(RELATION, &kvs::Span::prefix(prefix.clone()).limit(ROUND))?;
     let peers = related.iter().filter_map(|(key, _)| PhoneId::parse(&key.slice(prefix.len()..)).ok());
-    let mut way: Vec<Name> = peers.map(|peer| between(own, peer)).collect();
+    let peers: Vec<Name> = peers.map(|peer| between(own, peer)).collect();
     let rooms = rows::rooms(cx.store, own)?.into_keys().map(|room| Name::Conversation(FeedId::Room(room)));
-    way.extend(rooms.take(ROUND - way.len().min(ROUND)));
-    Ok(way)
+    // The last one is visited first: friends, who are to know it by `ac`, before those who share a room (G-8).
+    Ok(rooms.take(ROUND - peers.len().min(ROUND)).chain(peers).collect())
 }
 
 fn has_notes(cx: &Cx<'_>, own: &PhoneId) -> Result<bool, Failure> {
