@@ -8,7 +8,7 @@ use proto::ids::{Address, Phone, PhoneId};
 use proto::records::{Contact, ContactStatus, Io, UserEntry};
 use proto::{Outcome, Refusal, text};
 
-use super::Halt;
+use super::{Halt, gone, leave};
 use crate::effects::{self, Seen, contact_merge};
 use crate::protocol::{contact, presence, search};
 use crate::rows::{self, BOOK, Entry, RELATION, Relation, WANTED};
@@ -65,7 +65,9 @@ pub(super) fn add(
     }
     let wanted = list.into_iter().map(|entry| check(cx, own, entry)).collect::<Result<Vec<_>, Halt>>()?;
     let (known, new) = sort(cx, own, wanted)?;
-    if !new.is_empty() && !contact::has_place(cx, fx, own, new.len())? {
+    let places =
+        new.iter().filter(|new| new.bare.is_none()).count() + known.iter().filter(|one| one.is_asked()).count();
+    if places > 0 && !contact::has_place(cx, fx, own, places)? {
         return Err(Refusal::Limit.into());
     }
     search::charge(chat, cx, fx, own, new.len() as u64)?;
@@ -73,21 +75,24 @@ pub(super) fn add(
     let answer = match new.is_empty() {
         true => Io::ok_src(
             Outcome::AlreadyPresent,
-            known.iter().map(|(wanted, _)| wanted.address.key()).collect::<Vec<_>>(),
+            known.iter().map(|known| known.wanted.address.key()).collect::<Vec<_>>(),
         ),
         false => Io::ok(Outcome::Added),
     };
     effects::answer(fx, who, vec![etf::encode(&answer)]);
-    for (wanted, entry) in known {
-        rename(cx, fx, own, &wanted, entry);
+    gone::forget(cx, fx, own)?;
+    let mut more = 0;
+    for known in known {
+        more += rename(cx, fx, own, known, Seen::after(who))?;
     }
-    contact::booked(cx, fx, own, new.len() as i64)?;
-    for wanted in new {
-        let entry = Entry { names: wanted.names, surnames: wanted.surnames, created: cx.now.0, update: cx.now.0 };
+    for New { wanted, bare } in new {
+        more += 1 - i64::from(bare.is_some());
+        let before = take_over(cx, fx, own, &wanted.address, bare, Seen::after(who))?;
+        let entry = Entry { update: cx.now.0, ..named(&wanted, before) };
         fx.put(WANTED, wanted_by(&wanted.address.key(), own), Bytes::new());
         keep(cx, fx, own, &wanted.address, entry, Seen::after(who))?;
     }
-    Ok(())
+    Ok(contact::booked(cx, fx, own, more)?)
 }
 
 /// Decodes one element: a Contact with a phone or phone_id, or a number alone.
@@ -106,7 +111,8 @@ fn check(cx: &Cx<'_>, own: &PhoneId, entry: UserEntry) -> Result<Wanted, Halt> {
     Ok(Wanted { address: find(cx, own, address)?, names, surnames })
 }
 
-/// Where the address leads: one in full to that roster, a bare number to its default roster, if it is registered and lets itself be found.
+/// Where the address leads: one in full to that roster, a bare number to its default roster, if it is registered and lets itself be found,
+/// or is a contact.
 fn find(cx: &Cx<'_>, own: &PhoneId, address: Address) -> Result<Where, Halt> {
     let (phone, asked) = match address {
         Address::Full(roster) => (roster.phone().clone(), Some(roster.roster())),
@@ -117,48 +123,119 @@ fn find(cx: &Cx<'_>, own: &PhoneId, address: Address) -> Result<Where, Halt> {
     if let Some(roster) = asked.filter(|roster| rosters.contains(roster)) {
         return Ok(Where::Roster(phone.roster(roster)));
     }
-    Ok(match rosters.first() {
-        Some(roster) if phone == *own.phone() || presence::is_searchable(cx, &phone)? => {
-            Where::Roster(phone.roster(*roster))
+    if phone == *own.phone() || presence::is_searchable(cx, &phone)? {
+        return Ok(rosters.first().map_or(Where::Number(phone.clone()), |first| Where::Roster(phone.roster(*first))));
+    }
+    // Who is a contact has been found before.
+    for roster in rosters.into_iter().map(|roster| phone.roster(roster)) {
+        if leave::is_contact(cx, own, roster.as_str().as_bytes())? {
+            return Ok(Where::Roster(roster));
         }
-        Some(_) | None => Where::Number(phone),
-    })
+    }
+    Ok(Where::Number(phone))
 }
 
-type Known = Vec<(Wanted, Option<Entry>)>;
+/// One who is a contact already.
+struct Known {
+    wanted: Wanted,
+    entry: Option<Entry>,
+    /// What the phone book has of its number alone.
+    bare: Option<Entry>,
+    /// What it is to the roster; of oneself the phone book has nothing.
+    relation: Option<ContactStatus>,
+    is_self: bool,
+}
+
+impl Known {
+    /// Whether it comes into the phone book by this.
+    fn is_entered(&self) -> bool {
+        let is_named = self.wanted.names.is_some() || self.wanted.surnames.is_some();
+        self.entry.is_none() && !self.is_self && (is_named || self.bare.is_some())
+    }
+
+    /// The same of one that takes a place in it: whose request has not been answered is no contact yet.
+    fn is_asked(&self) -> bool {
+        self.is_entered() && self.bare.is_none() && self.relation == Some(ContactStatus::Authorization)
+    }
+}
+
+/// One who is none.
+struct New {
+    wanted: Wanted,
+    /// As of [`Known`].
+    bare: Option<Entry>,
+}
 
 /// Those that are contacts already, with their entry in the phone book, and those that are not, each once. Oneself is no contact and
 /// counts as present.
-fn sort(cx: &Cx<'_>, own: &PhoneId, wanted: Vec<Wanted>) -> Result<(Known, Vec<Wanted>), Failure> {
+fn sort(cx: &Cx<'_>, own: &PhoneId, wanted: Vec<Wanted>) -> Result<(Vec<Known>, Vec<New>), Failure> {
     let (mut known, mut new, mut met) = (Vec::new(), Vec::new(), BTreeSet::new());
     for wanted in wanted {
         if !met.insert(wanted.address.clone()) {
             continue;
         }
-        let key = rows::pair_key(own, &wanted.address.key());
-        let entry: Option<Entry> = rows::read(cx.store, BOOK, &key)?;
-        let relation: Option<Relation> = rows::read(cx.store, RELATION, &key)?;
-        let is_self = matches!(&wanted.address, Where::Roster(roster) if roster.phone() == own.phone());
-        match is_self || entry.is_some() || relation.is_some_and(|row| row.status.is_some()) {
-            true => known.push((wanted, entry)),
-            false => new.push(wanted),
+        let entry = entry(cx, own, &wanted.address.key())?;
+        let (relation, bare, is_self) = match &wanted.address {
+            Where::Roster(roster) => {
+                (presence::relation(cx, own, roster)?, entry_of_number(cx, own, roster)?, roster.phone() == own.phone())
+            }
+            Where::Number(_) => (None, None, false),
+        };
+        match is_self || entry.is_some() || relation.is_some() {
+            true => known.push(Known { wanted, entry, bare, relation, is_self }),
+            false => new.push(New { wanted, bare }),
         }
     }
     Ok((known, new))
 }
 
-/// New names for an entry of the phone book. A contact that is not in it has the names it gives itself.
-fn rename(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, wanted: &Wanted, entry: Option<Entry>) {
-    let Some(entry) = entry else { return };
-    let renamed = Entry {
-        names: wanted.names.clone().or_else(|| entry.names.clone()),
-        surnames: wanted.surnames.clone().or_else(|| entry.surnames.clone()),
-        ..entry.clone()
+fn entry(cx: &Cx<'_>, own: &PhoneId, address: &[u8]) -> Result<Option<Entry>, Failure> {
+    rows::read(cx.store, BOOK, &rows::pair_key(own, address))
+}
+
+/// A number that did not want to be found when it was entered stands there bare.
+fn entry_of_number(cx: &Cx<'_>, own: &PhoneId, roster: &PhoneId) -> Result<Option<Entry>, Failure> {
+    entry(cx, own, roster.phone().as_str().as_bytes())
+}
+
+/// The names that are given, and of an entry what is not.
+fn named(wanted: &Wanted, entry: Entry) -> Entry {
+    Entry { names: wanted.names.clone().or(entry.names), surnames: wanted.surnames.clone().or(entry.surnames), ..entry }
+}
+
+/// What stood under the number alone stands under the roster's address from now on; what that entry says, or that there is none.
+fn take_over(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    own: &PhoneId,
+    address: &Where,
+    bare: Option<Entry>,
+    seen: Seen,
+) -> Result<Entry, Failure> {
+    match (address, bare) {
+        (Where::Roster(roster), Some(bare)) => {
+            part(cx, fx, own, roster.phone().to_bytes(), seen)?;
+            Ok(bare)
+        }
+        (Where::Roster(_) | Where::Number(_), _) => Ok(Entry { created: cx.now.0, ..Entry::default() }),
+    }
+}
+
+/// New names for a contact, who is in the phone book from now on. By how much that has grown.
+fn rename(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, known: Known, seen: Seen) -> Result<i64, Failure> {
+    let (is_entered, had_bare) = (known.is_entered(), known.bare.is_some());
+    let Known { wanted, entry, bare, .. } = known;
+    let taken = take_over(cx, fx, own, &wanted.address, bare, seen)?;
+    let renamed = match &entry {
+        Some(entry) => named(&wanted, entry.clone()),
+        None => named(&wanted, taken),
     };
-    if renamed != entry {
+    if is_entered || entry.is_some_and(|entry| entry != renamed) {
         let row = Entry { update: cx.now.0, ..renamed };
         fx.put(BOOK, rows::pair_key(own, &wanted.address.key()), rows::encode(&row));
+        fx.put(WANTED, wanted_by(&wanted.address.key(), own), Bytes::new());
     }
+    Ok(i64::from(is_entered) - i64::from(had_bare))
 }
 
 /// Writes an entry and tells the own devices of the new contact.
@@ -175,6 +252,12 @@ fn keep(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, address: &Where, entry: Entry, 
         ..Contact::default()
     };
     tell(cx, fx, own, &contact, seen)
+}
+
+/// Erases an entry and tells the own devices.
+fn part(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, address: Bytes, seen: Seen) -> Result<(), Failure> {
+    gone::erase(cx, fx, own, &address);
+    tell(cx, fx, own, &contact::gone_since(address, cx.now.0), seen)
 }
 
 fn tell(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, contact: &Contact, seen: Seen) -> Result<(), Failure> {
@@ -194,14 +277,7 @@ pub(crate) fn registered(
     let Some(entry) = rows::read::<Entry>(cx.store, BOOK, &number)? else {
         return Ok(());
     };
-    fx.delete(BOOK, number);
-    let gone = Contact {
-        phone_id: Some(phone.to_bytes()),
-        update: Some(cx.now.0),
-        status: Some(ContactStatus::Deleted),
-        ..Contact::default()
-    };
-    tell(cx, fx, own, &gone, Seen::ByNobody)?;
+    part(cx, fx, own, phone.to_bytes(), Seen::ByNobody)?;
     if cx.store.get(BOOK, &rows::pair_key(own, roster.as_str().as_bytes()))?.is_some() {
         contact::booked(cx, fx, own, -1)?;
     }
@@ -247,14 +323,7 @@ pub(super) fn lose(
     let Some(entry) = rows::read::<Entry>(cx.store, BOOK, &key)? else {
         return Ok(());
     };
-    fx.delete(BOOK, key);
-    let gone = Contact {
-        phone_id: Some(lost.to_bytes()),
-        update: Some(cx.now.0),
-        status: Some(ContactStatus::Deleted),
-        ..Contact::default()
-    };
-    tell(cx, fx, own, &gone, Seen::ByNobody)?;
+    part(cx, fx, own, lost.to_bytes(), Seen::ByNobody)?;
     let left = match instead {
         Some(roster) => Where::Roster(roster.clone()),
         None => Where::Number(lost.phone().clone()),
