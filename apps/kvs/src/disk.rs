@@ -9,6 +9,8 @@ use crate::{Batch, Entry, Error, Span, Store, Table, Ticket, View};
 
 mod open;
 
+mod recovery;
+
 mod journal;
 
 mod writer;

@@ -26,7 +26,7 @@ pub enum Error {
     DiskFull,
     #[error("the data was written in a format this version cannot read")]
     Format,
-    #[error("the data is damaged: {0}")]
+    #[error("the data is damaged: {0}; put it back from a backup")]
     Corrupted(String),
     #[error("the disk failed: {0}")]
     Io(#[source] io::Error),

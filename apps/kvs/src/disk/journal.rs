@@ -139,17 +139,22 @@ impl Journal {
 
 /// The number of the newest journal in the folder.
 pub(super) fn highest(folder: &Path) -> Result<Option<u64>, Error> {
-    let mut highest = None;
+    Ok(numbers(folder)?.last().copied())
+}
+
+/// The numbers of the journals in the folder, in order.
+pub(super) fn numbers(folder: &Path) -> Result<Vec<u64>, Error> {
+    let mut numbers = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let stem = path.file_stem().filter(|_| path.extension().is_some_and(|end| end == "jnl"));
-        let number = stem.and_then(|stem| stem.to_str()?.parse::<u64>().ok());
-        highest = highest.max(number);
+        numbers.extend(stem.and_then(|stem| stem.to_str()?.parse::<u64>().ok()));
     }
-    Ok(highest)
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
-fn name(folder: &Path, number: u64) -> PathBuf {
+pub(super) fn name(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number}.jnl"))
 }
 

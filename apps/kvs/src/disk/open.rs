@@ -11,7 +11,7 @@ use std::{
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use rustix::process::setpriority_process;
 
-use super::journal;
+use super::{journal, recovery};
 use crate::{Error, Table};
 
 /// Blocks of table files kept in memory, bytes, for all tables together.
@@ -37,6 +37,7 @@ pub(super) fn database(path: &Path) -> Result<(Database, bool), Error> {
     if !path.join(MARKER).try_exists()? {
         make(path)?;
     }
+    recovery::check(path, &fs::read(path.join(MARKER))?).map_err(damaged)?;
     let fresh = journal::highest(path)?.is_none();
     // The workers take over the priority of the thread that starts them.
     let opened = thread::scope(|scope| {
