@@ -50,6 +50,8 @@ pub(crate) enum Failure {
     Shell { address: std::net::SocketAddr, source: io::Error },
     #[error("the name server: {0}")]
     Zone(String),
+    #[error("the directory: {0}")]
+    Ldap(String),
     #[error("the server does not answer at {address}: {source}")]
     Unreachable { address: String, source: io::Error },
     #[error("{0}")]

@@ -11,6 +11,7 @@ mod registrar;
 mod tls;
 mod enrol;
 mod meter;
+mod directory;
 mod domain;
 mod webhook;
 mod files;

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::cli::Start;
 use crate::courier::Courier;
+use crate::directory::Directory;
 use crate::domain::Domain;
 use crate::enrol::Office;
 use crate::failure::Failure;
@@ -108,6 +109,7 @@ struct Running {
     tls: Arc<Tls>,
     courier: Arc<Courier>,
     domain: Option<Arc<Domain>>,
+    _directory: Option<ldap::server::Server>,
     keeper: Keeper,
     _parts: Vec<Part>,
 }
@@ -153,6 +155,9 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
     let Listeners { mqtt, mqtts, http, https, quic, .. } = &settings.listen;
     let mut addresses = named(&[("mqtt", mqtt), ("mqtts", mqtts), ("quic", quic)], front.addresses());
     addresses.extend(named(&[("http", http), ("https", https)], web.addresses()));
+    let directory = inside.directory(settings)?;
+    let found: &[SocketAddr] = directory.as_ref().map_or(&[], ldap::server::Server::addresses);
+    addresses.extend(named(&[("ldap", &settings.listen.ldap), ("ldaps", &settings.listen.ldaps)], found));
     let dns = reachable(&settings.ns.listen);
     let domain = Domain::start(home, settings, origin, &inside.tls, &addresses, dns)?.map(Arc::new);
     addresses.extend(domain.iter().flat_map(|domain| domain.addresses()));
@@ -172,6 +177,7 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
         tls: inside.tls,
         courier: inside.courier,
         domain,
+        _directory: directory,
         keeper,
         _parts: parts,
     })
@@ -217,6 +223,12 @@ impl Inside {
         courier.run(handle.clone())?;
         resume(&store, &handle)?;
         Ok((Inside { registrar, tls, store, files, courier, handle }, Vault::new(&key)))
+    }
+
+    fn directory(&self, settings: &Settings) -> Result<Option<ldap::server::Server>, Failure> {
+        let (plain, secure) = (reachable(&settings.listen.ldap), reachable(&settings.listen.ldaps));
+        let (store, handle, registrar) = (self.store.clone(), self.handle.clone(), self.registrar.clone());
+        Directory::start(settings, &self.tls, store, handle, registrar, plain, secure)
     }
 
     /// Whom all listeners have in common.

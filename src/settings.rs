@@ -3,6 +3,7 @@
 mod load;
 mod auth;
 mod push;
+mod ldap;
 mod zone;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use crate::failure::Failure;
 use crate::home::Home;
 pub(crate) use auth::Auth;
+pub(crate) use ldap::Ldap;
 pub(crate) use push::{Apns, Push};
 pub(crate) use zone::Ns;
 
@@ -61,6 +63,7 @@ pub(crate) struct Settings {
     pub(crate) tls: Tls,
     pub(crate) x509: X509,
     pub(crate) ns: Ns,
+    pub(crate) ldap: Ldap,
     pub(crate) mqtt: Mqtt,
     pub(crate) web: Web,
     pub(crate) mail: Mail,
@@ -90,6 +93,8 @@ pub(crate) struct Listen {
     pub(crate) http: Vec<SocketAddr>,
     pub(crate) https: Vec<SocketAddr>,
     pub(crate) quic: Vec<SocketAddr>,
+    pub(crate) ldap: Vec<SocketAddr>,
+    pub(crate) ldaps: Vec<SocketAddr>,
     pub(crate) shell: Vec<SocketAddr>,
 }
 
@@ -299,6 +304,7 @@ impl Default for Settings {
             tls: Tls::default(),
             x509: X509::default(),
             ns: Ns::default(),
+            ldap: Ldap::default(),
             mqtt: Mqtt::default(),
             web: Web::default(),
             mail: Mail::default(),
@@ -321,6 +327,8 @@ impl Default for Listen {
             http: vec![(Ipv4Addr::LOCALHOST, 8083).into(), (Ipv6Addr::LOCALHOST, 8083).into()],
             https: vec![(Ipv6Addr::UNSPECIFIED, 8084).into()],
             quic: vec![(Ipv6Addr::UNSPECIFIED, 14567).into()],
+            ldap: vec![(Ipv4Addr::LOCALHOST, 1389).into()],
+            ldaps: Vec::new(),
             shell: vec![(Ipv4Addr::LOCALHOST, 8899).into()],
         }
     }
@@ -376,8 +384,8 @@ impl Default for Ftp {
 
 impl Listen {
     /// All of them, by what is spoken there.
-    pub(crate) fn kinds(&self) -> [&Vec<SocketAddr>; 6] {
-        [&self.mqtt, &self.mqtts, &self.http, &self.https, &self.quic, &self.shell]
+    pub(crate) fn kinds(&self) -> [&Vec<SocketAddr>; 8] {
+        [&self.mqtt, &self.mqtts, &self.http, &self.https, &self.quic, &self.ldap, &self.ldaps, &self.shell]
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 /// A server in this folder, with these lines of configuration; it serves when this returns.
 pub(crate) fn start(home: &Path, lines: &str) -> Child {
-    let ports: String = ["mqtt", "mqtts", "quic", "http", "https", "shell"]
+    let ports: String = ["mqtt", "mqtts", "quic", "http", "https", "ldap", "shell"]
         .map(|name| format!("listen.{name} = [\"127.0.0.1:0\"]\n"))
         .concat();
     fs::write(home.join("chat.toml"), format!("profile = \"dev\"\n{lines}{ports}")).expect("written");

@@ -52,6 +52,7 @@ impl Settings {
         self.auth.check()?;
         self.push.check()?;
         self.ns.check()?;
+        self.ldap.check()?;
         if self.tls.certificate.is_empty() != self.tls.key.is_empty() {
             return Err("tls.certificate and tls.key go together".into());
         }
@@ -162,6 +163,7 @@ mod tests {
         assert!(error("push.web.subject = 'me@example.org'").contains("mailto:"));
         assert!(error("ns.zone = 'not a zone'").contains("ns.zone"));
         assert!(error("ns.listen = []\nns.zone = 'chat.example'").contains("ns.listen"));
+        assert!(error("ldap.base = 'nowhere'").contains("ldap.base"));
         assert!(error("topics.free = [{ filter = 'a#' }]").contains("topics.free"));
         assert!(error("topics.free = [{ read = ['anna'] }]").contains("filter"));
         assert!(error("ftp.max = 0").contains("ftp.max"));

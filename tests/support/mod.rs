@@ -69,7 +69,7 @@ impl Server {
         let path = self.home().join("chat.toml");
         let text = fs::read_to_string(&path).expect("its configuration");
         let mut text = text;
-        for name in ["mqtt", "mqtts", "http", "https", "quic", "shell"] {
+        for name in ["mqtt", "mqtts", "http", "https", "quic", "ldap", "shell"] {
             if let Some(address) = self.addresses.get(name) {
                 let key = format!("listen.{name}");
                 let (from, to) = (entry(&key, "127.0.0.1:0"), entry(&key, &address.to_string()));
@@ -102,6 +102,11 @@ impl Server {
     /// Where MQTT over QUIC is spoken.
     pub(crate) fn quic(&self) -> SocketAddr {
         self.address("quic")
+    }
+
+    /// Where its directory answers.
+    pub(crate) fn ldap(&self) -> SocketAddr {
+        self.address("ldap")
     }
 
     /// Where its name server answers.
@@ -215,6 +220,7 @@ pub(crate) fn listen(mqtt: &str, mqtts: &str, shell: &str) -> String {
         ("listen.http", "0"),
         ("listen.https", "0"),
         ("listen.quic", "0"),
+        ("listen.ldap", "0"),
         ("listen.shell", shell),
     ]
     .map(|(key, port)| entry(key, &format!("127.0.0.1:{port}")) + "\n")

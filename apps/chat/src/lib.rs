@@ -6,6 +6,7 @@
 
 mod app;
 pub mod beside;
+pub mod directory;
 pub mod door;
 mod effects;
 mod input;

@@ -12,7 +12,7 @@ use proto::ids::{Phone, PhoneId};
 use proto::records::{Feature, PresenceStatus, Profile, ProfileStatus, Roster};
 use proto::topic::{Owner, Topic};
 
-pub(crate) use email::{Linking, claim, confirmed, linked, release};
+pub(crate) use email::{Linking, claim, confirmed, linked, release, verified};
 pub(crate) use moving::{Moved, keep_told, moved, tell_book, tell_other};
 pub(crate) use rosters::{create, drop_roster, found};
 

@@ -159,7 +159,7 @@ pub(crate) fn release(cx: &Cx<'_>, fx: &mut Fx, own: &Phone, list: &[Bytes]) -> 
 }
 
 /// The verified addresses of an account.
-pub(super) fn verified(row: &Profile) -> Vec<Bytes> {
+pub(crate) fn verified(row: &Profile) -> Vec<Bytes> {
     let verified = |service: &&Service| is_email(service) && service.status == Some(ServiceStatus::Verified);
     row.services.iter().filter(verified).filter_map(|service| service.login.clone()).collect()
 }

@@ -1,0 +1,250 @@
+//! What operators change in the directory, asked of the chat as a trusted service asks for an account (ID-6).
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chat::Port;
+use chat::directory::Asker;
+use chat::door::{Certificate, Gone, Hello, Origin, Out, Session, Verdict};
+use kvs::Store;
+use ldap::server::{Change, ChangeKind, Code, Dn, Entry, Refused, kind};
+use proto::Refusal;
+use proto::ids::Phone;
+use proto::records::{Code as Said, Io, Profile, ProfileStatus, Roster, RosterStatus};
+
+use super::{Directory, broken, by_number};
+
+/// The chat may take so long for a step.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of an answer that are taken.
+const ITEM_MAX: usize = 1 << 20;
+/// A client that says no version (CON-6).
+const VERSION: u32 = 101;
+
+/// What is to be different of an account's default roster.
+#[derive(Debug, Default, PartialEq)]
+struct Face {
+    names: Option<Bytes>,
+    surnames: Option<Bytes>,
+    nick: Option<Bytes>,
+}
+
+impl Directory {
+    /// PROFILE-13: an account, without devices as yet; whoever proves the number has it.
+    pub(super) async fn register(&self, entry: &Entry) -> Result<(), Refused> {
+        let number = self.number(&entry.dn)?;
+        let face = new_face(entry, &number)?;
+        if by_number(&*self.store.snapshot(), Asker::Operator, &number).map_err(broken)?.is_some() {
+            return Err(Refused::new(Code::EntryAlreadyExists, ""));
+        }
+        let mut clerk = Clerk::enter(self).await?;
+        clerk.profile(&number, ProfileStatus::Create).await?;
+        clerk.face(&number, face).await
+    }
+
+    /// ROSTER-6, 7.
+    pub(super) async fn change(&self, name: &Dn, changes: Vec<Change>) -> Result<(), Refused> {
+        let number = self.known(name)?;
+        let mut face = Face::default();
+        for change in changes {
+            let Change { operation, modification } = change;
+            let name = kind(&modification.atype).map_or("", |kind| kind.name);
+            let place = match name {
+                "givenName" => &mut face.names,
+                "sn" => &mut face.surnames,
+                "uid" => &mut face.nick,
+                _ => return Err(unwilling("givenName, sn and a uid beside the number may be changed")),
+            };
+            let mut values = modification.vals;
+            // The number is a uid as well, and stays one.
+            values.retain(|value| name != "uid" || Phone::parse(value).as_ref() != Ok(&number));
+            match (operation, &values[..]) {
+                (ChangeKind::Add | ChangeKind::Replace, [value]) => *place = Some(Bytes::copy_from_slice(value)),
+                (ChangeKind::Add | ChangeKind::Replace | ChangeKind::Delete | ChangeKind::Increment, _) => {
+                    return Err(unwilling("each is replaced by one value"));
+                }
+            }
+        }
+        Clerk::enter(self).await?.face(&number, face).await
+    }
+
+    /// PROFILE-8.
+    pub(super) async fn end(&self, name: &Dn) -> Result<(), Refused> {
+        let number = self.known(name)?;
+        Clerk::enter(self).await?.profile(&number, ProfileStatus::Remove).await
+    }
+
+    /// Only people are made here; rooms are people's.
+    fn number(&self, name: &Dn) -> Result<Phone, Refused> {
+        self.names.person(name).ok_or_else(|| match name.parent().as_ref() == Some(&self.names.people) {
+            true => Refused::new(Code::NamingViolation, "uid=NUMBER names a person"),
+            false => unwilling("only what lies in ou=people is written"),
+        })
+    }
+
+    fn known(&self, name: &Dn) -> Result<Phone, Refused> {
+        let number = self.number(name)?;
+        match by_number(&*self.store.snapshot(), Asker::Operator, &number).map_err(broken)? {
+            Some(_) => Ok(number),
+            None => Err(Refused::new(Code::NoSuchObject, "")),
+        }
+    }
+}
+
+/// What an entry says of a person. The common name is made of the others, so what it says beyond them is not kept.
+fn new_face(entry: &Entry, number: &Phone) -> Result<Face, Refused> {
+    let mut face = Face::default();
+    let mut is_person = false;
+    for own in &entry.attributes {
+        let first = own.values.first().map(|value| Bytes::copy_from_slice(value));
+        match own.kind.name {
+            "objectClass" => {
+                let is = |class: &Vec<u8>| class.eq_ignore_ascii_case(b"inetOrgPerson");
+                is_person = own.values.iter().any(is);
+            }
+            "cn" | "displayName" => {}
+            "givenName" => face.names = first,
+            "sn" => face.surnames = first,
+            "uid" => {
+                let mut others = own.values.iter().filter(|value| Phone::parse(value).as_ref() != Ok(number));
+                face.nick = others.next().map(|nick| Bytes::copy_from_slice(nick));
+                if others.next().is_some() {
+                    return Err(Refused::new(Code::ConstraintViolation, "uid: the number, and one nick"));
+                }
+            }
+            "telephoneNumber" => {
+                if !own.values.iter().all(|value| Phone::parse(value).as_ref() == Ok(number)) {
+                    return Err(Refused::new(
+                        Code::ConstraintViolation,
+                        "telephoneNumber is the number that names the entry",
+                    ));
+                }
+            }
+            other => return Err(unwilling(&format!("{other} is the person's own to say"))),
+        }
+    }
+    match is_person {
+        true => Ok(face),
+        false => Err(Refused::new(Code::ObjectClassViolation, "objectClass: inetOrgPerson")),
+    }
+}
+
+fn unwilling(why: &str) -> Refused {
+    Refused::new(Code::UnwillingToPerform, why)
+}
+
+/// A session of a trusted service, for one change.
+struct Clerk {
+    session: Option<Session>,
+    port: Arc<Port>,
+    asked: u64,
+}
+
+/// Each has a name of its own, so that none takes another's place (CON-7).
+static CLERKS: AtomicU64 = AtomicU64::new(0);
+
+impl Clerk {
+    async fn enter(directory: &Directory) -> Result<Clerk, Refused> {
+        let port = Arc::new(Port::default());
+        let name = format!("sys_directory-{}", CLERKS.fetch_add(1, Ordering::Relaxed));
+        // The server trusts itself.
+        let own = Certificate { sys: true, own_authority: true, not_after: u64::MAX, ..Certificate::default() };
+        let hello = Hello {
+            client_id: name.into(),
+            password: None,
+            certificate: Some(Arc::new(own)),
+            source: None,
+            version: VERSION,
+            window: 1,
+            item_max: ITEM_MAX,
+            acknowledges: true,
+        };
+        let session = Session::connect(directory.handle.clone(), hello, port.clone()).map_err(|_| late())?;
+        let clerk = Clerk { session: Some(session), port, asked: 0 };
+        loop {
+            for out in clerk.outs().await? {
+                match out {
+                    Out::Welcome(_) => return Ok(clerk),
+                    Out::Denied(_) | Out::Close(_) => return Err(late()),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    async fn profile(&mut self, number: &Phone, status: ProfileStatus) -> Result<(), Refused> {
+        let asked = Profile { phone: Some(number.to_bytes()), status: Some(status), ..Profile::default() };
+        self.ask(etf::encode(&asked)).await
+    }
+
+    async fn face(&mut self, number: &Phone, face: Face) -> Result<(), Refused> {
+        let Face { names, surnames, nick } = face;
+        let blank = Roster { phone: Some(number.to_bytes()), ..Roster::default() };
+        if names.is_some() || surnames.is_some() {
+            let asked = Roster { names, surnames, status: Some(RosterStatus::Patch), ..blank.clone() };
+            self.ask(etf::encode(&asked)).await?;
+        }
+        if nick.is_some() {
+            let asked = Roster { nick, status: Some(RosterStatus::Nick), ..blank };
+            self.ask(etf::encode(&asked)).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks, and waits until it is done.
+    async fn ask(&mut self, record: Bytes) -> Result<(), Refused> {
+        let call = self.asked;
+        self.asked += 1;
+        let session = self.session.as_ref().ok_or_else(late)?;
+        session.request(call, Origin::Events { token: None }, record).map_err(|_| late())?;
+        let mut refused = None;
+        loop {
+            for out in self.outs().await? {
+                match out {
+                    Out::Answer { call: other, payload } if other == call => refused = refused.or(refusal(&payload)),
+                    Out::Done { call: other, verdict } if other == call => {
+                        return refused.or((verdict != Verdict::Done).then(late)).map_or(Ok(()), Err);
+                    }
+                    Out::Denied(_) | Out::Close(_) => return Err(late()),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    async fn outs(&self) -> Result<VecDeque<Out>, Refused> {
+        tokio::time::timeout(PATIENCE, poll_fn(|cx| self.port.poll_drain(cx))).await.map_err(|_| late())
+    }
+}
+
+impl Drop for Clerk {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.gone(Gone::Left);
+        }
+    }
+}
+
+fn late() -> Refused {
+    Refused::new(Code::Unavailable, "the chat does not answer")
+}
+
+/// What the chat turns down, in LDAP's words.
+fn refusal(payload: &Bytes) -> Option<Refused> {
+    let io: Io = etf::decode(payload).ok()?;
+    let Some(Said::Failure(failure)) = io.code else { return None };
+    let code = match failure.refusal() {
+        Some(Refusal::ProfileNotFound | Refusal::RosterNotFound) => Code::NoSuchObject,
+        Some(Refusal::AlreadyPresent) => Code::EntryAlreadyExists,
+        Some(Refusal::InvalidData | Refusal::InvalidNick) => Code::InvalidAttributeSyntax,
+        Some(Refusal::Nick) => Code::ConstraintViolation,
+        Some(Refusal::Limit) => Code::AdminLimitExceeded,
+        Some(Refusal::Internal) | None => Code::OperationsError,
+        Some(_) => Code::UnwillingToPerform,
+    };
+    Some(Refused::new(code, failure.refusal().map_or("", |refusal| etf::Atoms::text(&refusal))))
+}
