@@ -4,6 +4,7 @@
 //! answer. Only the bytes of a download come straight from the disk, once it is known that they may.
 
 mod download;
+mod pace;
 mod range;
 mod tus;
 
@@ -18,12 +19,14 @@ use kvs::{Disk, Store};
 use proto::ids::{ClientId, ClientKind, Phone};
 use proto::records::{Ftp, FtpStatus, Ftpack};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until};
 use web::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use web::{HeaderMap, Method, Peer, Reply, Routes, StatusCode, status};
 
 use crate::enrol::{Credentials, Office, credentials};
 use crate::files::Files;
 use crate::registrar::millis;
+use pace::Pace;
 
 /// Where files are found, and where they are handed in.
 const FILES: &str = "/ftp/";
@@ -31,6 +34,8 @@ const FILES: &str = "/ftp/";
 const UPLOADS: &str = "up/";
 /// Requests of one account that carry files, at one time.
 const AT_ONCE: usize = 8;
+/// Accounts that are remembered though they have no request; beyond, those that are rested are forgotten.
+const REMEMBERED_MAX: usize = 1024;
 /// Blocks that are read from the disk at one time, for all.
 const READS_MAX: usize = 16;
 /// The chat may take so long for a step; a slow disk is a part of it.
@@ -42,8 +47,17 @@ pub(crate) struct Depot {
     store: Arc<Disk>,
     files: Arc<Files>,
     file_max: u64,
-    busy: Mutex<HashMap<Phone, usize>>,
+    /// Whether limits per time hold.
+    limited: bool,
+    busy: Mutex<HashMap<Phone, Busy>>,
     reads: Semaphore,
+}
+
+/// What an account asks for.
+#[derive(Default)]
+struct Busy {
+    open: usize,
+    pace: Pace,
 }
 
 /// One of an account's requests; its place is free when it is dropped.
@@ -53,9 +67,15 @@ struct Place {
 }
 
 impl Depot {
-    pub(crate) fn new(office: Arc<Office>, store: Arc<Disk>, files: Arc<Files>, file_max: u64) -> Arc<Depot> {
+    pub(crate) fn new(
+        office: Arc<Office>,
+        store: Arc<Disk>,
+        files: Arc<Files>,
+        file_max: u64,
+        limited: bool,
+    ) -> Arc<Depot> {
         let reads = Semaphore::new(READS_MAX);
-        Arc::new(Depot { office, store, files, file_max, busy: Mutex::default(), reads })
+        Arc::new(Depot { office, store, files, file_max, limited, busy: Mutex::default(), reads })
     }
 
     /// Adds what it answers.
@@ -94,8 +114,14 @@ impl Depot {
         });
     }
 
-    /// FTP-7: who asks, by token or by bound certificate. A token is not shown where others can read it.
-    fn enter(self: &Arc<Depot>, peer: &Peer, headers: &HeaderMap) -> Result<(Beside, Place), Box<Reply>> {
+    /// FTP-7: who asks, by token or by bound certificate, when it is his turn. A token is not shown where others can read it.
+    async fn enter(self: &Arc<Depot>, peer: &Peer, headers: &HeaderMap) -> Result<(Beside, Place), Box<Reply>> {
+        let (beside, place) = self.admit(peer, headers)?;
+        place.turn().await;
+        Ok((beside, place))
+    }
+
+    fn admit(self: &Arc<Depot>, peer: &Peer, headers: &HeaderMap) -> Result<(Beside, Place), Box<Reply>> {
         let refused = |code| Err(Box::new(status(code)));
         if !peer.secure && !peer.address.is_loopback() {
             return refused(StatusCode::FORBIDDEN);
@@ -148,21 +174,42 @@ impl Depot {
 
     fn place(self: &Arc<Depot>, phone: &Phone) -> Option<Place> {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = busy.entry(phone.clone()).or_default();
-        if *count >= AT_ONCE {
+        if busy.len() >= REMEMBERED_MAX {
+            let now = Instant::now();
+            busy.retain(|_, one| one.open > 0 || !one.pace.is_rested(now));
+        }
+        let own = busy.entry(phone.clone()).or_default();
+        if own.open >= AT_ONCE {
             return None;
         }
-        *count += 1;
+        own.open += 1;
         Some(Place { depot: self.clone(), phone: phone.clone() })
+    }
+}
+
+impl Place {
+    /// SEC-13: the account's next step is due when this is ready.
+    async fn turn(&self) {
+        if !self.depot.limited {
+            return;
+        }
+        let now = Instant::now();
+        let due = {
+            let mut busy = self.depot.busy.lock().unwrap_or_else(PoisonError::into_inner);
+            busy.get_mut(&self.phone).map_or(now, |own| own.pace.step(now))
+        };
+        if due > now {
+            sleep_until(due).await;
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut busy = self.depot.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = busy.get_mut(&self.phone) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(own) = busy.get_mut(&self.phone) {
+            own.open -= 1;
+            if own.open == 0 && own.pace.is_rested(Instant::now()) {
                 busy.remove(&self.phone);
             }
         }

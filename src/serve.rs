@@ -137,7 +137,8 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
         settings.mqtt(),
     )?);
     let office = Office::new(inside.registrar.clone(), inside.handle.clone(), settings.limits);
-    let depot = Depot::new(office.clone(), inside.store.clone(), inside.files.clone(), settings.ftp.max);
+    let (store, files) = (inside.store.clone(), inside.files.clone());
+    let depot = Depot::new(office.clone(), store, files, settings.ftp.max, settings.limits);
     let routes = routes::routes(settings, office, depot, vault, &front, &inside.handle)?;
     let web = Arc::new(web::Front::bind(doorman, web_listeners(settings, &inside.tls), routes)?);
     let shells = remote::bind(&reachable(&settings.listen.shell))?;

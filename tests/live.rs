@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use scene::{Daemon, Frames, Hello, Live, SERVICE_HASH, Stage, Version, Wire, live_file};
+use scene::{Daemon, Frames, Hello, Live, SERVICE_HASH, Stage, Version, Wire, live_file, records_file};
 use support::Server;
 use support::carrier::{self, Carrier};
 
@@ -24,7 +24,7 @@ impl Daemon for Real {
     }
 
     fn join(&self) -> std::io::Result<Box<dyn Frames>> {
-        carrier::talk(&self.0)
+        carrier::talk(&self.0, self.1)
     }
 
     fn crash(&mut self) -> Result<(), String> {
@@ -50,12 +50,19 @@ fn play(file: &str) {
 }
 
 fn play_over(file: &str, carrier: Carrier, versions: &[Version]) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenes").join(file);
-    let hash: String = SERVICE_HASH.iter().map(|byte| format!("{byte:02x}")).collect();
-    let service = format!("auth.sys_secret = \"{hash}\"");
     for version in versions {
-        live_file(&path, &mut Real(Server::start_with(&service), carrier), *version);
+        live_file(&path(file), &mut real(carrier), *version);
     }
+}
+
+fn path(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenes").join(file)
+}
+
+/// One that takes the word of everybody on `/ws`, by whatever he comes (MAIL-2), and has a secret for services.
+fn real(carrier: Carrier) -> Real {
+    let hash: String = SERVICE_HASH.iter().map(|byte| format!("{byte:02x}")).collect();
+    Real(Server::start_with(&format!("auth.sys_secret = \"{hash}\"\nmail.auth = \"open\"")), carrier)
 }
 
 macro_rules! scenes {
@@ -98,6 +105,14 @@ fn con_1_scenes_over_quic() {
         play_over(file, Carrier::Quic, &[Version::V5]);
     }
     play_over("traces.chat", Carrier::Quic, &[Version::V4]);
+}
+
+/// The traces where no MQTT is: T-1 to T-5, T-7 and T-8 by records on `/ws`, in the clear and over TLS. T-6 is about topics.
+#[test]
+fn con_2_traces_by_records_on_ws() {
+    for carrier in [Carrier::Ws, Carrier::Wss] {
+        records_file(&path("traces.chat"), &mut real(carrier));
+    }
 }
 
 /// With limits: what comes faster than it may is taken when it is due, and all of it is.

@@ -13,7 +13,7 @@ use web::header::{
 use web::{Arriving, HeaderMap, Method, Reply, StatusCode, bare, parts, status};
 
 use super::range::{self, Part};
-use super::{Depot, FILES, ask, step};
+use super::{Depot, FILES, Place, ask, step};
 
 /// Bytes that are read at once, and wait for the peer.
 const BLOCK: u64 = 256 * 1024;
@@ -23,7 +23,7 @@ const FOREVER: &str = "private, max-age=31536000, immutable";
 const NAME_CHARS: usize = 128;
 
 pub(super) async fn get(depot: &Arc<Depot>, asked: &Arriving) -> Reply {
-    let (mut beside, place) = match depot.enter(&asked.peer, &asked.headers) {
+    let (mut beside, place) = match depot.enter(&asked.peer, &asked.headers).await {
         Ok(entered) => entered,
         Err(refused) => return *refused,
     };
@@ -56,13 +56,12 @@ pub(super) async fn get(depot: &Arc<Depot>, asked: &Arriving) -> Reply {
             return status(StatusCode::INTERNAL_SERVER_ERROR);
         }
     };
-    let (mut at, depot) = (first, depot.clone());
+    // As long as anything is to come the place is taken.
+    let (mut at, place) = (first, Arc::new(place));
     let mut reply = parts(code, last + 1 - first, move || {
         let (from, count) = (at, BLOCK.min(last + 1 - at));
         at += count;
-        // As long as anything is to come the place is taken.
-        let _ = &place;
-        block(depot.clone(), file.clone(), from, count as usize)
+        block(place.clone(), file.clone(), from, count as usize)
     });
     if code == StatusCode::PARTIAL_CONTENT {
         reply.headers_mut().extend(header(CONTENT_RANGE, &format!("bytes {first}-{last}/{size}")));
@@ -101,8 +100,9 @@ async fn open(depot: Arc<Depot>, reference: String) -> std::io::Result<File> {
     tokio::task::spawn_blocking(opening).await.map_err(Error::other)?
 }
 
-async fn block(depot: Arc<Depot>, file: Arc<File>, from: u64, count: usize) -> std::io::Result<Bytes> {
-    let _turn = depot.reads.acquire().await.map_err(Error::other)?;
+async fn block(place: Arc<Place>, file: Arc<File>, from: u64, count: usize) -> std::io::Result<Bytes> {
+    place.turn().await;
+    let _turn = place.depot.reads.acquire().await.map_err(Error::other)?;
     let read = move || {
         let mut block = vec![0; count];
         file.read_exact_at(&mut block, from).map(|()| Bytes::from(block))

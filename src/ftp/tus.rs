@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use web::header::{CONTENT_LOCATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use web::{Arriving, Coming, HeaderMap, Reply, StatusCode, status};
 
-use super::{Depot, FILES, UPLOADS, answer, ask, below, said, step};
+use super::{Depot, FILES, Place, UPLOADS, answer, ask, below, said, step};
 
 const VERSION: &str = "1.0.0";
 const EXTENSIONS: &str = "creation,creation-with-upload,expiration,termination";
@@ -62,7 +62,7 @@ pub(super) async fn create(depot: &Arc<Depot>, mut asked: Arriving) -> Reply {
 }
 
 async fn creating(depot: &Arc<Depot>, asked: &mut Arriving) -> Reply {
-    let (mut beside, _place) = match begin(depot, asked) {
+    let (mut beside, place) = match begin(depot, asked).await {
         Ok(begun) => begun,
         Err(refused) => return *refused,
     };
@@ -81,7 +81,7 @@ async fn creating(depot: &Arc<Depot>, asked: &mut Arriving) -> Reply {
     };
     let mut reply = match is_piece(&asked.headers) {
         true => {
-            let taken = Upload { beside: &mut beside, id: &id, at: 0, size }.run(&mut asked.body).await;
+            let taken = Upload { beside: &mut beside, place: &place, id: &id, at: 0, size }.run(&mut asked.body).await;
             // It has been made, whatever has come of its bytes.
             let transfer = match taken {
                 Ok(transfer) => transfer,
@@ -101,7 +101,7 @@ async fn creating(depot: &Arc<Depot>, asked: &mut Arriving) -> Reply {
 
 /// How far a transfer is.
 pub(super) async fn head(depot: &Arc<Depot>, asked: &Arriving, id: &str) -> Reply {
-    let (mut beside, _place) = match begin(depot, asked) {
+    let (mut beside, _place) = match begin(depot, asked).await {
         Ok(begun) => begun,
         Err(refused) => return *refused,
     };
@@ -132,7 +132,7 @@ async fn heard_out(mut asked: Arriving, reply: Reply) -> Reply {
 }
 
 async fn patching(depot: &Arc<Depot>, asked: &mut Arriving) -> Reply {
-    let (mut beside, _place) = match begin(depot, asked) {
+    let (mut beside, place) = match begin(depot, asked).await {
         Ok(begun) => begun,
         Err(refused) => return *refused,
     };
@@ -152,7 +152,7 @@ async fn patching(depot: &Arc<Depot>, asked: &mut Arriving) -> Reply {
     if asked.body.length().is_some_and(|length| length > transfer.size - transfer.have) {
         return refused(StatusCode::PAYLOAD_TOO_LARGE);
     }
-    let upload = Upload { beside: &mut beside, id, at: offset, size: transfer.size };
+    let upload = Upload { beside: &mut beside, place: &place, id, at: offset, size: transfer.size };
     match upload.run(&mut asked.body).await {
         Ok(transfer) => told(StatusCode::NO_CONTENT, &transfer),
         Err(code) => refused(code),
@@ -161,7 +161,7 @@ async fn patching(depot: &Arc<Depot>, asked: &mut Arriving) -> Reply {
 
 /// Termination: what has come is thrown away; a file that is whole stays as long as it is needed.
 pub(super) async fn delete(depot: &Arc<Depot>, asked: &Arriving) -> Reply {
-    let (mut beside, _place) = match begin(depot, asked) {
+    let (mut beside, _place) = match begin(depot, asked).await {
         Ok(begun) => begun,
         Err(refused) => return *refused,
     };
@@ -176,13 +176,13 @@ pub(super) async fn delete(depot: &Arc<Depot>, asked: &Arriving) -> Reply {
 }
 
 /// Who asks, in which version.
-fn begin(depot: &Arc<Depot>, asked: &Arriving) -> Result<(Beside, super::Place), Box<Reply>> {
+async fn begin(depot: &Arc<Depot>, asked: &Arriving) -> Result<(Beside, Place), Box<Reply>> {
     if asked.headers.get(RESUMABLE).is_none_or(|said| said != VERSION) {
         let mut refused = refused(StatusCode::PRECONDITION_FAILED);
         set(&mut refused, HeaderName::from_static("tus-version"), VERSION);
         return Err(Box::new(refused));
     }
-    depot.enter(&asked.peer, &asked.headers).map_err(|mut refused| {
+    depot.enter(&asked.peer, &asked.headers).await.map_err(|mut refused| {
         set(&mut refused, RESUMABLE, VERSION);
         refused
     })
@@ -213,6 +213,7 @@ impl Transfer {
 /// A body on its way into a transfer.
 struct Upload<'a> {
     beside: &'a mut Beside,
+    place: &'a Place,
     id: &'a str,
     at: u64,
     size: u64,
@@ -263,6 +264,7 @@ impl Upload<'_> {
         {
             self.taken(number, end).await?;
         }
+        self.place.turn().await;
         let mut send = step("send", self.id);
         (send.offset, send.block) = (Some(self.at), Some(data.len() as u64));
         self.at += data.len() as u64;

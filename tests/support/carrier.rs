@@ -54,15 +54,20 @@ pub(crate) fn open(server: &Server, carrier: Carrier) -> io::Result<Box<dyn Wire
     })
 }
 
-/// A WebSocket on `/ws`, in the clear.
-pub(crate) fn talk(server: &Server) -> io::Result<Box<dyn Frames>> {
-    Ok(Box::new(Talking(join(tcp(server.http())?, "/ws", "")?)))
+/// A WebSocket on `/ws`, over TLS where the carrier is.
+pub(crate) fn talk(server: &Server, carrier: Carrier) -> io::Result<Box<dyn Frames>> {
+    Ok(match carrier {
+        Carrier::Tcp | Carrier::Ws => Box::new(Talking(join(tcp(server.http())?, "/ws", "")?)),
+        Carrier::Tls | Carrier::Wss | Carrier::Quic => {
+            Box::new(Talking(join(tls(server.https(), stranger(server))?, "/ws", "")?))
+        }
+    })
 }
 
 /// The framing of N2O.
-struct Talking(WebSocket<TcpStream>);
+struct Talking<S>(WebSocket<S>);
 
-impl Frames for Talking {
+impl<S: Read + Write> Frames for Talking<S> {
     fn text(&mut self, text: &str) -> io::Result<()> {
         self.0.send(Message::text(text)).map_err(io::Error::other)
     }

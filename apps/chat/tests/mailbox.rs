@@ -226,3 +226,37 @@ fn mail_2_a_connection_of_as_many_users_as_it_may_be_goes_back_to_any_of_them() 
     assert!(world.ask(0, "SEND u5 hi").starts_with("ACK "));
     assert_eq!(world.list(0).len(), 1);
 }
+
+#[test]
+fn mail_6_a_list_is_what_a_frame_has_room_for_and_the_next_comes_after_cut() {
+    const LETTERS: usize = 300;
+    let (mut world, text) = (World::new(1), "x".repeat(4096));
+    for _ in 0..LETTERS {
+        assert!(world.ask(0, &format!("SEND carl {text}")).starts_with("ACK \""));
+    }
+    assert!(world.ask(2, "BOX").len() <= 1 << 20);
+    let shown = world.list(2);
+    assert!((200..LETTERS).contains(&shown.len()), "{}", shown.len());
+    let cut = world.ask(2, &format!("CUT {}", shown.last().unwrap().0));
+    assert_eq!(cut, format!("ERASED {}", shown.len()));
+    assert_eq!(world.list(2).len(), LETTERS - shown.len());
+}
+
+#[test]
+fn mailr_3_a_group_has_as_many_members_as_one_of_the_chat() {
+    let mut stage = Simulated::new(1, false);
+    let sub = etf::encode(&etf::text::parse("{'Sub',\"s\",{'Adr',[],{muc,{'MUC',\"tea\"}}}}", &()).unwrap());
+    let mut joins = |number: usize| {
+        let line = format!("line {}", number / 50);
+        if number.is_multiple_of(50) {
+            stage.open(&line, &Opening::default()).unwrap();
+        }
+        stage.say(&line, &format!("AUTH user{number}")).unwrap();
+        stage.publish(&line, "", sub.clone()).unwrap();
+        let came = stage.take(&line).unwrap();
+        let answer: Term = etf::decode(&came.last().unwrap().payload).unwrap();
+        answer.head() == Some(("Ack", 2))
+    };
+    assert!((0..proto::limits::GROUP_MEMBERS).all(&mut joins));
+    assert!(!joins(proto::limits::GROUP_MEMBERS));
+}

@@ -8,7 +8,7 @@ use proto::Record;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{Command, Engine};
-use crate::files::Web;
+use crate::files::{Uploads, Web};
 use crate::inbox::{Events, inbox};
 use crate::link::Link;
 use crate::mqtt::Qos;
@@ -25,6 +25,8 @@ pub struct Client {
     call_timeout: std::time::Duration,
     /// How files go, where not by records.
     pub(crate) web: Option<Arc<Web>>,
+    /// Where those on their way are remembered.
+    pub(crate) uploads: Option<Arc<Uploads>>,
 }
 
 impl Client {
@@ -34,8 +36,9 @@ impl Client {
         let (commands, orders) = mpsc::channel(crate::CALLS_MAX);
         let (inbox, events) = inbox(options.receive_max);
         let (call_timeout, web) = (options.call_timeout, Web::of(&options).map(Arc::new));
+        let uploads = Uploads::of(&options).map(Arc::new);
         tokio::spawn(Engine::new(options, inbox, orders).run(link, connack));
-        Ok((Client { commands, call_timeout, web }, events))
+        Ok((Client { commands, call_timeout, web, uploads }, events))
     }
 
     /// Makes one call of the protocol and waits for its whole answer, of one record or several.

@@ -42,6 +42,9 @@ pub enum Error {
     /// By HTTP, where a file was to be handed over.
     #[error("the server answers {0}")]
     Answered(u16),
+    /// Their SHA-256 is not the one that names the file (FTP-3).
+    #[error("what came is not the file that was meant; it is not kept")]
+    OtherBytes,
     /// Content could not be sealed, opened or trusted (SEC-5, SEC-6).
     #[error("sealed content: {0}")]
     Sealed(#[from] ca::cms::Fault),
@@ -76,6 +79,7 @@ impl Error {
             Error::Answered(code) => matches!(code, 408 | 409 | 423 | 429 | 500..),
             Error::Tls(_) | Error::NoWebSocket(_) | Error::Malformed(_) => true,
             Error::Refused { .. } | Error::NotPublished(_) | Error::NotSubscribed(_) | Error::Unexpected(_) => false,
+            Error::OtherBytes => false,
             Error::Busy | Error::Url(_) | Error::Record(_) | Error::Local(_) | Error::Sealed(_) => false,
         }
     }

@@ -3,6 +3,8 @@
 mod records;
 mod sink;
 mod source;
+mod sum;
+mod uploads;
 mod web;
 
 use std::path::Path;
@@ -15,6 +17,9 @@ use crate::sealed::sealed_part;
 use crate::{Client, Error, file_key};
 pub(crate) use sink::Sink;
 pub(crate) use source::Source;
+pub(crate) use sum::{Sum, compare};
+use uploads::Upload;
+pub(crate) use uploads::{Place, Uploads};
 pub(crate) use web::Web;
 
 /// Bytes that are read and handed on at once.
@@ -27,13 +32,31 @@ pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
 impl Client {
     /// Hands a file over: over HTTPS where an address for that is known, else by records. `seal`: under a key of its own, which is in
-    /// the part that is returned; so the message has to be sealed (SEC-5).
+    /// the part that is returned; so the message has to be sealed (SEC-5). What an earlier run has begun goes on ([`Options::uploads`]).
+    ///
+    /// [`Options::uploads`]: crate::Options::uploads
     pub async fn send_file(&self, path: &Path, mime: &str, seal: bool, progress: Progress) -> Result<Desc, Error> {
-        let source = Arc::new(Source::open(path, seal)?);
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         // The name of what is sealed is sealed as well.
         let label = if seal { "" } else { &name };
-        let reference = self.hand_over(&source, label, &progress).await?;
+        let mut anew = false;
+        let (source, reference) = loop {
+            let Upload { source, sum, mut place } = self.begin_upload(path, seal, anew).await?;
+            let source = Arc::new(source);
+            match self.hand_over(&source, label, &mut place, &progress).await {
+                // The server has forgotten what was begun.
+                Err(Error::Refused { .. }) if place.is_old && !anew => anew = true,
+                Err(_) if source.has_changed() => return Err(Error::local("the file changes while it is sent")),
+                Err(error) => return Err(error),
+                Ok(reference) => {
+                    place.is_done();
+                    if !seal {
+                        compare(&reference, sum)?;
+                    }
+                    break (source, reference);
+                }
+            }
+        };
         let part = match source.key() {
             Some(key) => sealed_part(mime, &name, source.plain(), key),
             None => plain_part(mime, &name, source.plain()),
@@ -41,10 +64,22 @@ impl Client {
         Ok(Desc { id: Some(Bytes::from_static(b"1")), payload: Some(reference.into()), ..part })
     }
 
-    pub(crate) async fn hand_over(&self, source: &Arc<Source>, name: &str, to: &Progress) -> Result<String, Error> {
+    async fn begin_upload(&self, path: &Path, seal: bool, anew: bool) -> Result<Upload, Error> {
+        let (uploads, path, by_web) = (self.uploads.clone(), path.to_owned(), self.web.is_some());
+        let begin = move || Upload::begin(uploads.as_deref(), &path, seal, by_web, anew);
+        tokio::task::spawn_blocking(begin).await.map_err(|error| Error::local(error.to_string()))?
+    }
+
+    pub(crate) async fn hand_over(
+        &self,
+        source: &Arc<Source>,
+        name: &str,
+        place: &mut Place,
+        to: &Progress,
+    ) -> Result<String, Error> {
         match &self.web {
-            Some(web) => web.upload(source, name, to).await,
-            None => self.upload_records(source, name, to).await,
+            Some(web) => web.upload(source, name, place, to).await,
+            None => self.upload_records(source, name, place, to).await,
         }
     }
 
@@ -58,8 +93,7 @@ impl Client {
             Some(key) if !in_parts(part) => {
                 // As older senders seal: all at once.
                 let sealed = self.download(&reference).await?;
-                let mut sink = Sink::open(to, &reference, None)?;
-                sink.rewind()?;
+                let mut sink = Sink::of_opened(to, &reference)?;
                 let content = ca::cms::open_file(&sealed, &key)?;
                 sink.write(&content, content.len() as u64)?;
                 sink.end()
@@ -95,6 +129,7 @@ fn plain_part(mime: &str, name: &str, size: u64) -> Desc {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ca::cms::FileKey;
     use std::fs;
 
     /// What a source gives in pieces of this length a sink takes, breaking off on the way.
@@ -106,8 +141,8 @@ mod tests {
             let content: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
             let (from, to) = (folder.path().join("from"), folder.path().join(format!("to{size}")));
             fs::write(&from, &content).unwrap();
-            let source = Source::open(&from, sealed).unwrap();
-            let reference = format!("{}/{}", "0".repeat(64), "1".repeat(64));
+            let source = Source::open(&from, sealed.then(|| FileKey::fresh().unwrap())).unwrap();
+            let reference = format!("{}/{}", "0".repeat(64), crate::sealed::hex(&Sum::of(&content)));
             let all = source.size();
             let mut broken = false;
             loop {
@@ -128,11 +163,57 @@ mod tests {
     }
 
     #[test]
+    fn ftp_3_what_is_not_the_file_is_not_kept_and_the_next_try_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("to");
+        let reference = format!("{}/{}", "0".repeat(64), crate::sealed::hex(&Sum::of(b"hello world")));
+        let mut wrong = Sink::open(&to, &reference, None).unwrap();
+        wrong.write(b"hello ", 11).unwrap();
+        drop(wrong);
+        let mut wrong = Sink::open(&to, &reference, None).unwrap();
+        assert_eq!(wrong.at(), 6);
+        wrong.write(b"WORLD", 11).unwrap();
+        assert!(matches!(wrong.end(), Err(Error::OtherBytes)));
+        assert!(fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing is left");
+
+        let mut right = Sink::open(&to, &reference, None).unwrap();
+        right.write(b"none of it", 11).unwrap();
+        right.rewind().unwrap();
+        right.write(b"hello ", 11).unwrap();
+        drop(right);
+        let mut right = Sink::open(&to, &reference, None).unwrap();
+        right.write(b"world", 11).unwrap();
+        right.end().unwrap();
+        assert_eq!(fs::read(&to).unwrap(), b"hello world");
+    }
+
+    /// The program was killed when all was there but the name.
+    #[test]
+    fn sec_6_a_sealed_file_whose_parts_are_all_there_still_gets_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to, part) = (folder.path().join("from"), folder.path().join("to"), ca::cms::FILE_PART);
+        fs::write(&from, vec![7; 2 * part]).unwrap();
+        let source = Source::open(&from, Some(FileKey::fresh().unwrap())).unwrap();
+        let mut sink = Sink::open(&to, "x/y", source.key().cloned()).unwrap();
+        while sink.at() < source.size() {
+            sink.write(&source.read(sink.at(), BLOCK).unwrap(), source.size()).unwrap();
+        }
+        drop(sink);
+        let mut sink = Sink::open(&to, "x/y", source.key().cloned()).unwrap();
+        assert!(sink.at() < source.size());
+        while sink.at() < source.size() {
+            sink.write(&source.read(sink.at(), BLOCK).unwrap(), source.size()).unwrap();
+        }
+        sink.end().unwrap();
+        assert!(fs::read(&to).unwrap() == vec![7; 2 * part]);
+    }
+
+    #[test]
     fn sec_6_a_sealed_file_that_was_cut_or_mixed_is_not_opened() {
         let folder = tempfile::tempdir().unwrap();
         let (from, reference) = (folder.path().join("from"), "x/y");
         fs::write(&from, vec![7; 2 * ca::cms::FILE_PART]).unwrap();
-        let source = Source::open(&from, true).unwrap();
+        let source = Source::open(&from, Some(FileKey::fresh().unwrap())).unwrap();
         let whole = ca::cms::FILE_PART + ca::cms::FILE_TAG;
         let parts = [source.read(0, whole).unwrap(), source.read(whole as u64, whole).unwrap()];
         let sink = |name: &str| Sink::open(&folder.path().join(name), reference, source.key().cloned()).unwrap();

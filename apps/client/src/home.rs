@@ -14,9 +14,11 @@ const AUTHORITY: &str = "ca.crt";
 const KEYS: &str = "keys.json";
 /// Those of further authorities have a number before the dot.
 const REVOKED: [&str; 2] = ["ca", ".crl"];
+const UPLOADS: &str = "uploads";
 
 /// `account.json` (0600), and where there are: `device.key` (0600), `device.crt`, `ca.crt`; `keys.json`, the keys that people were seen
-/// to have; `ca.crl`, `ca1.crl` and so on, what the authorities have taken back.
+/// to have; `ca.crl`, `ca1.crl` and so on, what the authorities have taken back; `uploads`, files on their way to the server, with the
+/// keys of those that are sealed (0600).
 #[derive(Debug, Clone)]
 pub struct Home {
     folder: PathBuf,
@@ -160,6 +162,7 @@ impl Home {
         let mut options = Options::new(url, &stored.client_id);
         options.token = Some(stored.token.clone());
         options.tls = self.tls()?;
+        options.uploads = Some(self.folder.join(UPLOADS));
         Ok(options)
     }
 }

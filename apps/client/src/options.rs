@@ -1,6 +1,7 @@
 //! How to reach a server and as whom.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -154,6 +155,8 @@ pub struct Options {
     pub others: Vec<Url>,
     /// Where files are handed over by HTTPS; without it at the first of these that is `wss`, else by records.
     pub files: Option<Url>,
+    /// A folder of the device's own in which uploads under way are remembered, so that they go on when the program was killed.
+    pub uploads: Option<PathBuf>,
     /// `reg_…` to register, `emqttd_…` as a verified device (SPEC ID-6).
     pub client_id: String,
     /// The device's token (ID-7); none where the certificate is enough.
@@ -182,6 +185,7 @@ impl Options {
             url,
             others: Vec::new(),
             files: None,
+            uploads: None,
             client_id: client_id.into(),
             token: None,
             tls: None,

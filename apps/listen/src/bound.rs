@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::net::TcpSocket;
 
-use crate::{Doorman, Kind, Listen, Serve, TlsNow, accept, quic};
+use crate::{Doorman, Kind, Listen, Reception, Serve, TlsNow, accept, quic};
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -25,7 +25,7 @@ pub struct Bound {
 
 enum Socket {
     Tcp(TcpListener, Option<TlsNow>),
-    Udp(UdpSocket, TlsNow, [u8; ::quic::RESETS_BYTES]),
+    Udp(UdpSocket, quic::Port),
 }
 
 impl Bound {
@@ -53,14 +53,15 @@ impl Bound {
     pub fn serve<S: Serve>(&self, doorman: &Arc<Doorman>, server: &Arc<S>) {
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(|broken| broken.into_inner()));
         let next = Arc::new(AtomicUsize::new(0));
+        let reception = Reception { doorman: doorman.clone(), server: server.clone(), next };
         let threads = doorman.handle.threads().max(1);
         for (index, socket) in waiting.into_iter().enumerate() {
-            let (own, server, next) = (doorman.clone(), server.clone(), next.clone());
+            let reception = reception.clone();
             match socket {
                 Socket::Tcp(listener, tls) => {
-                    doorman.handle.spawn(index % threads, accept::run(listener, tls, own, server, next));
+                    doorman.handle.spawn(index % threads, accept::run(listener, tls, reception));
                 }
-                Socket::Udp(socket, tls, resets) => quic::begin(socket, tls, resets, own, server, next),
+                Socket::Udp(socket, port) => quic::begin(socket, port, reception),
             }
         }
     }
@@ -73,7 +74,7 @@ impl Socket {
             Kind::Tls(tls) => Some(tls),
             Kind::Quic { tls, resets } => {
                 let socket = UdpSocket::bind(address)?;
-                return Ok((socket.local_addr()?, Socket::Udp(socket, tls, resets)));
+                return Ok((socket.local_addr()?, Socket::Udp(socket, quic::Port { tls, resets })));
             }
         };
         let listener = listen(address)?;

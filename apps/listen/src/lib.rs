@@ -75,11 +75,6 @@ pub struct Doorman {
 }
 
 impl Doorman {
-    /// Connections live on all threads, one after the other.
-    fn thread(&self, next: &AtomicUsize) -> usize {
-        next.fetch_add(1, Ordering::Relaxed) % self.handle.threads().max(1)
-    }
-
     /// Who holds the certificate that a handshake has proved.
     fn known(&self, leaf: Option<&CertificateDer<'_>>) -> Option<Arc<Certificate>> {
         leaf.and_then(|leaf| (self.identify)(leaf)).map(Arc::new)
@@ -90,6 +85,33 @@ impl Doorman {
     pub fn is_over(&self, certificate: &Certificate) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u128::from(certificate.not_after) <= now.as_millis() || (self.is_revoked)(certificate.print)
+    }
+}
+
+/// What a listener does with whoever comes.
+pub(crate) struct Reception<S> {
+    pub(crate) doorman: Arc<Doorman>,
+    pub(crate) server: Arc<S>,
+    /// Connections live on all threads, one after the other, whichever listener they come by.
+    pub(crate) next: Arc<AtomicUsize>,
+}
+
+impl<S> Clone for Reception<S> {
+    fn clone(&self) -> Reception<S> {
+        let Reception { doorman, server, next } = self;
+        Reception { doorman: doorman.clone(), server: server.clone(), next: next.clone() }
+    }
+}
+
+impl<S: Serve> Reception<S> {
+    /// Runs on the thread whose turn it is, as all that is done for the connection.
+    pub(crate) fn spawn<F>(&self, work: impl FnOnce(Reception<S>) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let (threads, own) = (self.doorman.handle.threads().max(1), self.clone());
+        let thread = self.next.fetch_add(1, Ordering::Relaxed) % threads;
+        self.doorman.handle.spawn_with(thread, move || work(own));
     }
 }
 

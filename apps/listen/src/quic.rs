@@ -5,30 +5,27 @@
 
 use std::net::UdpSocket;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use quic::{Knock, Listener, RESETS_BYTES};
 
 use crate::gate::Ticket;
-use crate::{Arrival, Doorman, Serve, Stream, TlsNow};
+use crate::{Arrival, Reception, Serve, Stream, TlsNow};
 
 /// Who is silent for so long has gone, whatever he has agreed on with the protocol above: MQTT looks after one and a half times the
 /// longest keep-alive.
 const SILENCE: Duration = Duration::from_millis(*proto::limits::KEEP_ALIVE_S.end() as u64 * 1500 + 10_000);
 
+/// How a port is answered.
+pub(crate) struct Port {
+    pub(crate) tls: TlsNow,
+    pub(crate) resets: [u8; RESETS_BYTES],
+}
+
 /// Begins to read `socket`.
-pub(crate) fn begin<S: Serve>(
-    socket: UdpSocket,
-    tls: TlsNow,
-    resets: [u8; RESETS_BYTES],
-    doorman: Arc<Doorman>,
-    server: Arc<S>,
-    next: Arc<AtomicUsize>,
-) {
+pub(crate) fn begin<S: Serve>(socket: UdpSocket, port: Port, reception: Reception<S>) {
     let read = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(socket, tls, resets, doorman, server, next)),
+        Ok(runtime) => runtime.block_on(run(socket, port, reception)),
         Err(failure) => tracing::error!(%failure, "a listener is lost"),
     };
     if let Err(failure) = std::thread::Builder::new().name("quic".into()).spawn(read) {
@@ -37,46 +34,39 @@ pub(crate) fn begin<S: Serve>(
 }
 
 /// Takes connections and hands them to the ring threads, one after the other, until who serves them stops.
-async fn run<S: Serve>(
-    socket: UdpSocket,
-    tls: TlsNow,
-    resets: [u8; RESETS_BYTES],
-    doorman: Arc<Doorman>,
-    server: Arc<S>,
-    next: Arc<AtomicUsize>,
-) {
-    let listener = match Listener::open(socket, tls(), SILENCE, &resets) {
+async fn run<S: Serve>(socket: UdpSocket, port: Port, reception: Reception<S>) {
+    let listener = match Listener::open(socket, (port.tls)(), SILENCE, &port.resets) {
         Ok(listener) => listener,
         Err(failure) => return tracing::error!(%failure, "a listener is lost"),
     };
-    let mut stopped = pin!(server.stopped());
+    let mut stopped = pin!(reception.server.stopped());
     loop {
         tokio::select! {
             biased;
             () = stopped.as_mut() => return listener.close().await,
             knock = listener.knock() => match knock {
-                Some(knock) => hand_over(knock, &tls, &doorman, &server, &next),
+                Some(knock) => hand_over(knock, &port.tls, &reception),
                 None => return tracing::error!("a listener is lost"),
             },
         }
     }
 }
 
-fn hand_over<S: Serve>(knock: Knock, tls: &TlsNow, doorman: &Arc<Doorman>, server: &Arc<S>, next: &AtomicUsize) {
+fn hand_over<S: Serve>(knock: Knock, tls: &TlsNow, reception: &Reception<S>) {
     // Anybody can write another's address on a letter: it counts when it has been proved.
     let ticket = match knock.is_proven() {
         false => None,
-        true => match doorman.gate.admit(knock.from().ip(), Instant::now()) {
+        true => match reception.doorman.gate.admit(knock.from().ip(), Instant::now()) {
             Some(ticket) => Some(ticket),
             None => return knock.ignore(),
         },
     };
-    let (tls, own, server) = (tls.clone(), doorman.clone(), server.clone());
-    doorman.handle.spawn_with(doorman.thread(next), move || serve(knock, tls, own, server, ticket));
+    let tls = tls.clone();
+    reception.spawn(move |reception| serve(knock, tls, reception, ticket));
 }
 
-async fn serve<S: Serve>(knock: Knock, tls: TlsNow, doorman: Arc<Doorman>, server: Arc<S>, ticket: Option<Ticket>) {
-    let from = knock.from();
+async fn serve<S: Serve>(knock: Knock, tls: TlsNow, reception: Reception<S>, ticket: Option<Ticket>) {
+    let (from, doorman) = (knock.from(), reception.doorman);
     let Ok(Ok(stream)) = tokio::time::timeout(doorman.patience, knock.answer(tls())).await else {
         return;
     };
@@ -84,5 +74,5 @@ async fn serve<S: Serve>(knock: Knock, tls: TlsNow, doorman: Arc<Doorman>, serve
         return;
     };
     let certificate = doorman.known(stream.certificate().as_ref());
-    server.serve(Arrival { stream: Stream::Quic(Box::new(stream)), from, certificate, ticket }).await;
+    reception.server.serve(Arrival { stream: Stream::Quic(Box::new(stream)), from, certificate, ticket }).await;
 }

@@ -2,13 +2,15 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -17,6 +19,7 @@ use listen::{Arrival, Serve, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::front::Shared;
+use crate::reply::{Body, Reply};
 use crate::route::Peer;
 use crate::stall::Stalling;
 
@@ -28,7 +31,7 @@ const HEAD: Duration = Duration::from_secs(10);
 const STREAMS_MAX: u32 = 32;
 /// Answers that wait for the peer, in bytes for each of them.
 const UNSENT_MAX: usize = 64 << 10;
-/// A connection of HTTP/2 without a request in this time is closed.
+/// A connection of HTTP/2 without a request in this time is closed when all is answered, or when for as long nothing of it is taken.
 const IDLE: Duration = Duration::from_secs(60);
 /// It is asked whether it lives, and has so long to say so.
 const ALIVE: Duration = Duration::from_secs(20);
@@ -73,12 +76,32 @@ async fn one(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer:
 }
 
 async fn two(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: Arc<Peer>, shared: &Arc<Shared>) {
-    let (own, served) = (shared.clone(), Rc::new(Cell::new(0_u64)));
-    let counted = served.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
+    let own = shared.clone();
+    let answer = move |request: Request<Incoming>| {
         let (shared, peer) = (own.clone(), peer.clone());
-        counted.set(counted.get() + 1);
-        async move { Ok::<_, Infallible>(shared.routes.answer(request, peer, &shared).await) }
+        async move { shared.routes.answer(request, peer, &shared).await }
+    };
+    streams(stream, answer, || shared.stopped()).await;
+}
+
+/// Serves the streams of a connection. What a peer does not take, though it lives, ends with its connection when nothing else goes on there.
+async fn streams<A, F>(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    answer: impl Fn(Request<Incoming>) -> A + 'static,
+    stopped: impl Fn() -> F,
+) where
+    A: Future<Output = Reply> + 'static,
+    F: Future<Output = ()>,
+{
+    let course = Rc::new(Course::default());
+    let own = course.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        own.asked.set(own.asked.get() + 1);
+        let (work, answering) = (Working::begin(&own), answer(request));
+        async move {
+            let reply = answering.await;
+            Ok::<_, Infallible>(reply.map(|body| Watched { body, course: work.course.clone() }))
+        }
     });
     let connection = http2::Builder::new(Here)
         .timer(TokioTimer::new())
@@ -89,17 +112,81 @@ async fn two(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer:
         .keep_alive_timeout(ALIVE)
         .serve_connection(TokioIo::new(Stalling::new(stream)), service);
     let mut connection = pin!(connection);
+    let mut closing = false;
     loop {
-        let before = served.get();
+        let (asked, moved) = (course.asked.get(), course.moved.get());
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = tokio::time::sleep(IDLE) => if served.get() > before { continue },
-            () = shared.stopped() => {}
+            () = tokio::time::sleep(IDLE) => {
+                if closing && course.working.get() == 0 && course.moved.get() == moved {
+                    return;
+                }
+                if course.asked.get() > asked {
+                    continue;
+                }
+            }
+            () = stopped(), if !closing => {}
         }
-        // What is open is answered still.
-        connection.as_mut().graceful_shutdown();
-        let _ = connection.as_mut().await;
-        return;
+        if !closing {
+            // What is open is answered still.
+            connection.as_mut().graceful_shutdown();
+            closing = true;
+        }
+    }
+}
+
+/// What goes on on a connection of HTTP/2.
+#[derive(Default)]
+struct Course {
+    /// Requests so far.
+    asked: Cell<u64>,
+    /// Requests that are being answered; each has bounds of its own.
+    working: Cell<usize>,
+    /// Pieces of answers that the peer has made room for.
+    moved: Cell<u64>,
+}
+
+struct Working {
+    course: Rc<Course>,
+}
+
+impl Working {
+    fn begin(course: &Rc<Course>) -> Working {
+        course.working.set(course.working.get() + 1);
+        Working { course: course.clone() }
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.course.working.set(self.course.working.get().saturating_sub(1));
+    }
+}
+
+/// A body of which is known when the peer takes some of it.
+struct Watched {
+    body: Body,
+    course: Rc<Course>,
+}
+
+impl hyper::body::Body for Watched {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if polled.is_ready() {
+            self.course.moved.set(self.course.moved.get() + 1);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

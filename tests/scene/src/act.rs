@@ -31,6 +31,7 @@ impl Player<'_> {
                 Ok(())
             }
             ("server", "crashes") => self.stage.crash(),
+            ("server", rest) => self.keeps(rest),
             ("provider", "sleeps") => self.stage.work_sleeps(true),
             ("provider", "wakes") => self.stage.work_sleeps(false),
             ("revoked", name) => self.revoked(name),
@@ -227,8 +228,23 @@ impl Player<'_> {
     /// `x repeats 500 topic term => code`
     fn repeats(&mut self, who: &str, rest: &str) -> Result<(), String> {
         let (count, rest) = word(rest);
-        (0..number::<usize>(count)?).try_for_each(|_| self.says(who, rest, true))?;
+        (1..=number::<usize>(count)?).try_for_each(|n| self.says(who, &rest.replace('#', &n.to_string()), true))?;
         self.forget(who)
+    }
+
+    /// `server keeps 2 files`, `server keeps 0 letters`
+    fn keeps(&mut self, rest: &str) -> Result<(), String> {
+        let (count, what) = word(rest.strip_prefix("keeps ").ok_or_else(|| format!("no such line: server {rest}"))?);
+        let wanted: usize = number(count)?;
+        let count = match (what, self.stage.kept()) {
+            ("files", _) => self.stage.files()?,
+            (_, Some(kept)) => kept.keys().filter(|(table, _)| what.strip_suffix('s') == Some(*table)).count(),
+            (_, None) => return Err("rows are counted in the simulator only: mark the scene [sim]".to_owned()),
+        };
+        match count == wanted {
+            true => Ok(()),
+            false => Err(format!("there are {count} {what}")),
+        }
     }
 
     pub(crate) fn learn_codes(&mut self) -> Result<(), String> {
@@ -256,6 +272,7 @@ impl Player<'_> {
     fn wanted(&self, rest: &str) -> Result<Wanted, String> {
         let (topic, content) = topic(rest);
         let topic = topic.map(|topic| self.names.fill(topic, &self.bound)).transpose()?;
+        let topic = topic.filter(|_| self.stage.has_topics());
         let content = match literal(content)? {
             Some(bytes) => Content::Bytes(bytes),
             None if content.is_empty() || content == "_" => Content::Any,

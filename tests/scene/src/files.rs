@@ -22,6 +22,10 @@ impl Files {
         }
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.parts.len() + self.whole.len()
+    }
+
     pub(crate) fn work(&mut self, work: FileWork) -> WorkResult {
         self.perform(work).unwrap_or(WorkResult::Failed(WorkError::Invalid))
     }

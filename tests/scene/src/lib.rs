@@ -5,7 +5,7 @@
 //!
 //! | Line | Means |
 //! |---|---|
-//! | `# MESSAGE-1: title [sim] [live] [v5] [few]` | a scene; the marks say where alone it is played, `few` = under few seeds |
+//! | `# MESSAGE-1: title [sim] [live] [v5] [mqtt] [few]` | a scene; the marks say where alone it is played: `mqtt` not on `/ws`, `few` under few seeds |
 //! | `[limited]` `[transient]` `[sealed]` `[verified]` `[providers]` `[prolonged]` `[versioned]` | in the simulator, with limits per time; with `history.mode=transient`; with `security.require_cms`; with `security.verify`; with the providers static (380999000001: 246810) and webhook, no issuer of jwt; with `session.prolong`; with clients of version 100 at least |
 //! | `people ann ann/2 ben` | they are registered by fake numbers and connected; what came of that is forgotten |
 //! | `friends ann ben` | people who are friends |
@@ -22,7 +22,7 @@
 //! | `m terminal fails`, `b mailbox fails`, `g circle fails` | a process of the mailboxes ends as by a panic; in the simulator only |
 //! | `x disconnects`, `x vanishes`, `x closed 0x98` | ends well, ends badly, is ended by the server |
 //! | `x > topic Message{…} => 0x87` | publishes: on the events topic if none is named; bytes are `bytes "…"` or `bytes <<1,2>>` |
-//! | `x repeats 500 topic Message{…} => 0x87` | publishes it so often, each with that result, and forgets what comes of it |
+//! | `x repeats 500 topic Message{…} => 0x87` | publishes it so often, `#` being the number of each, each with that result, and forgets what comes of it |
 //! | `x >> …` | publishes and does not wait for the acknowledgement |
 //! | `x < topic Message{…}` | that comes next; other things before it are passed over. Fields not shown may be anything |
 //! | `x <~ topic Message{…}` | that has come or comes, wherever among the others |
@@ -44,12 +44,13 @@
 //! | `x not CODE id=7 …` | it is said by x with these fields otherwise: one error comes, others hear nothing, nothing that is kept changes |
 //! | `x not CODE in any type but id …` | the same for each of its other fields in turn, of types that it does not take |
 //! | `x does` | it is said by x as it is, and is not refused |
+//! | `server keeps 2 files`, `server keeps 0 letters` | so many files of people lie on its disk, those on their way included; so many rows are in the table `letter`; in the simulator only |
 //! | `server crashes` | and starts again; every connection is gone |
 //! | `wait 1 s` | time passes; in the simulator only |
 //!
 //! Terms are in the notation of [`etf::text`], and besides: `@ann` her phone_id, `@ann.phone`, `@ann.client`, `@ann.token`,
 //! `@ann.roster`, `@ann.code`, `@ann.was`, `@ann.left`; `@"ac/@ann"` is a text with names in it; `?i` whatever it was the first time; `_`
-//! anything; `...` at the end of a list, more elements. In a call and what is otherwise, `long(300)` is a text of so many letters and
+//! anything; `...` at the end of a list, more elements; `file(0..9)` the first nine bytes of a long file. In a call and what is otherwise, `long(300)` is a text of so many letters and
 //! `times(65 Desc{id="#"})` so many of it, `#` being the number of each. `sealed("hello")` is an envelope of CMS,
 //! `signature("hello")` a detached signature of these words.
 
@@ -73,7 +74,7 @@ mod mqtt;
 pub use live::{Daemon, Live, PATIENCE, Wire};
 pub use mqtt::Version;
 pub use names::Names;
-pub use play::{live_file, play_file, sim_file};
+pub use play::{live_file, play_file, records_file, sim_file};
 pub use script::{Scene, read};
 pub use sim::Simulated;
 pub use socket::{Frames, Heard};

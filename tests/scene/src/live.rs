@@ -63,6 +63,8 @@ pub trait Daemon {
 pub struct Live<'d> {
     daemon: &'d mut dyn Daemon,
     version: Version,
+    /// Connections are WebSockets on `/ws`.
+    records: bool,
     links: HashMap<String, Link>,
     sockets: HashMap<String, Socket>,
     /// How many pushes of a device the scene has seen.
@@ -87,7 +89,24 @@ struct Link {
 
 impl Live<'_> {
     pub fn new(daemon: &mut dyn Daemon, version: Version) -> Live<'_> {
-        Live { daemon, version, links: HashMap::new(), sockets: HashMap::new(), pushed: HashMap::new() }
+        let (links, sockets, pushed) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Live { daemon, version, records: false, links, sockets, pushed }
+    }
+
+    /// Everybody comes by `/ws`, and says by a token who he is (INIT-3).
+    pub fn of_records(daemon: &mut dyn Daemon) -> Live<'_> {
+        Live { records: true, ..Live::new(daemon, Version::V5) }
+    }
+
+    /// What CONNECT would be answered.
+    fn enter(&mut self, name: &str, hello: &Hello) -> Result<u8, String> {
+        if hello.holding || hello.version.is_some() || hello.window.is_some() || hello.takes.is_some() {
+            return Err("only MQTT can say that: mark the scene [mqtt]".to_owned());
+        }
+        let mut socket = Socket::over(self.daemon.join().map_err(|why| why.to_string())?);
+        let code = if socket.enter(&hello.client_id, hello.password.as_deref()) { 0 } else { 0x86 };
+        self.sockets.insert(name.to_owned(), socket);
+        Ok(code)
     }
 
     fn link(&mut self, name: &str) -> Result<&mut Link, String> {
@@ -183,11 +202,18 @@ impl Link {
 
 impl Stage for Live<'_> {
     fn course(&self) -> String {
+        if self.records {
+            return "on /ws".to_owned();
+        }
         format!("over MQTT {}", if self.version == Version::V5 { "5.0" } else { "3.1.1" })
     }
 
     fn codes(&self) -> Codes {
         if self.version == Version::V5 { Codes::All } else { Codes::Few }
+    }
+
+    fn has_topics(&self) -> bool {
+        !self.records
     }
 
     fn connect(&mut self, name: &str, hello: &Hello) -> Result<u8, String> {
@@ -196,6 +222,9 @@ impl Stage for Live<'_> {
         }
         if hello.certified.is_some() {
             return Err("certificates are shown over TLS only: mark the scene [sim]".to_owned());
+        }
+        if self.records {
+            return self.enter(name, hello);
         }
         let mut link = Link::over(self.daemon.open().map_err(|why| why.to_string())?, self.version);
         link.at_once = !hello.holding;

@@ -34,14 +34,15 @@ impl Notation {
 
     /// A term to send: every name in it has a meaning.
     pub(crate) fn term(&self, text: &str, names: &Names, bound: &Bound) -> Result<Term, String> {
-        let text = named_texts(&crafted(text)?, names, bound)?;
+        let text = named_texts(&crafted(&pieces(text)?)?, names, bound)?;
         let term = parse(&quoted(&text), &self.said).map_err(|why| why.to_string())?;
         filled(&term, names, bound)
     }
 
     /// A term to compare with.
     pub(crate) fn pattern(&self, text: &str, names: &Names, bound: &Bound) -> Result<Term, String> {
-        parse(&quoted(&named_texts(&crafted(text)?, names, bound)?), &self.shown).map_err(|why| why.to_string())
+        parse(&quoted(&named_texts(&crafted(&pieces(text)?)?, names, bound)?), &self.shown)
+            .map_err(|why| why.to_string())
     }
 
     /// The fields of a record of so many elements.
@@ -53,6 +54,16 @@ impl Notation {
     pub(crate) fn print(&self, term: &Term) -> String {
         etf::text::print(term, &self.said)
     }
+}
+
+/// `file(0..262144)`: these bytes of a file in which no two blocks are the same.
+fn pieces(text: &str) -> Result<String, String> {
+    let Some((before, rest)) = text.split_once("file(") else { return Ok(text.to_owned()) };
+    let (span, after) = rest.split_once(')').ok_or("file( without an end")?;
+    let ends = span.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    let span: std::ops::Range<u32> = ends.ok_or_else(|| format!("no bytes of a file: {span}"))?;
+    let letter = |at: u32| char::from(b'a' + ((at + at / 26 + at / 676) % 26) as u8);
+    Ok(format!("{before}\"{}\"{}", span.map(letter).collect::<String>(), pieces(after)?))
 }
 
 /// `@"ac/@ann"`: a text with names in it.

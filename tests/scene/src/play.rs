@@ -71,10 +71,26 @@ fn with_providers(settings: chat::Settings) -> chat::Settings {
 /// # Panics
 /// With all that went wrong.
 pub fn live_file(path: &Path, daemon: &mut dyn Daemon, version: Version) {
+    let scenes = live_scenes(path, |scene| version == Version::V5 || !scene.has("v5"));
+    play_live(&scenes, Live::new(daemon, version));
+}
+
+/// The same on `/ws`, where records come without topics (CON-2).
+///
+/// # Panics
+/// With all that went wrong.
+pub fn records_file(path: &Path, daemon: &mut dyn Daemon) {
+    let scenes = live_scenes(path, |scene| !scene.has("v5") && !scene.has("mqtt"));
+    play_live(&scenes, Live::of_records(daemon));
+}
+
+fn live_scenes(path: &Path, wanted: impl Fn(&Scene) -> bool) -> Vec<Scene> {
     let needs_settings = |scene: &Scene| SETTINGS.iter().any(|mark| scene.has(mark));
     let scenes = scenes(path).into_iter().filter(|scene| !scene.has("sim") && !needs_settings(scene));
-    let scenes: Vec<Scene> = scenes.filter(|scene| version == Version::V5 || !scene.has("v5")).collect();
-    let mut live = Live::new(daemon, version);
+    scenes.filter(wanted).collect()
+}
+
+fn play_live(scenes: &[Scene], mut live: Live<'_>) {
     let numbers = (FIRST..).step_by(APART);
     let wrong = scenes.iter().zip(numbers).filter_map(|(scene, first)| play_file(scene, &mut live, first));
     report(wrong.collect(), scenes.len());

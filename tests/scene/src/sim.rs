@@ -500,6 +500,11 @@ impl Stage for Simulated {
         Ok(self.codes.get(phone).cloned())
     }
 
+    fn files(&mut self) -> Result<usize, String> {
+        self.run();
+        Ok(self.files.count())
+    }
+
     fn crash(&mut self) -> Result<(), String> {
         self.sim.crash();
         self.files.crash();

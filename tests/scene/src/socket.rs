@@ -4,6 +4,9 @@ use std::io;
 
 use bytes::Bytes;
 
+use etf::{Atom, Term};
+use proto::records::{Ftp, FtpEvent, FtpStatus, Ftpack};
+
 use crate::stage::{Got, RECORD, TEXT};
 
 /// What is asked to know that all before has been answered.
@@ -40,11 +43,31 @@ pub(crate) struct Socket {
     asked: usize,
     helped: usize,
     fences: u64,
+    /// It is a device, so that the chat answers it.
+    is_device: bool,
 }
 
 impl Socket {
     pub(crate) fn over(frames: Box<dyn Frames>) -> Socket {
-        Socket { frames, came: Vec::new(), closed: None, speaks_records: false, asked: 0, helped: 0, fences: 0 }
+        let (came, closed, speaks_records, is_device) = (Vec::new(), None, false, false);
+        Socket { frames, came, closed, speaks_records, asked: 0, helped: 0, fences: 0, is_device }
+    }
+
+    /// Says who it is (INIT-3), or begins as a guest, and takes the answer away; whether it is let in.
+    pub(crate) fn enter(&mut self, client_id: &str, token: Option<&[u8]>) -> bool {
+        match token {
+            Some(token) => self.say(&format!("N2O,{client_id}:{}", String::from_utf8_lossy(token))),
+            None => self.say("N2O,"),
+        }
+        let is_answer = |got: &Got| etf::decode(&got.payload).is_ok_and(|term: Term| term.head() == Some(("io", 3)));
+        self.until(|socket| socket.came.iter().any(is_answer));
+        let answers = self.came.extract_if(.., |got| is_answer(got)).map(|got| etf::decode::<Term>(&got.payload));
+        let mut tokens = answers
+            .flatten()
+            .filter(|io| io.as_tuple().and_then(|io| io.get(2)?.head()).is_some_and(|(atom, _)| atom == "Token"));
+        let is_in = tokens.next().is_some();
+        self.is_device = is_in && token.is_some();
+        is_in
     }
 
     /// One that is closed is found out by reading.
@@ -75,7 +98,10 @@ impl Socket {
                     self.helped += usize::from(text.as_bytes().starts_with(HELP_BEGINS));
                     self.came.push(Got { topic: TEXT.to_owned(), payload: text.into(), qos: 0 });
                 }
-                Ok(Heard::Record(payload)) => self.came.push(Got { topic: RECORD.to_owned(), payload, qos: 0 }),
+                Ok(Heard::Record(payload)) => {
+                    let qos = u8::from(is_message(&payload));
+                    self.came.push(Got { topic: RECORD.to_owned(), payload, qos });
+                }
                 Ok(Heard::Closed(code)) => self.closed = Some(reason(code)),
                 Err(why) if matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => return false,
                 Err(_) => self.closed = Some(0),
@@ -88,6 +114,7 @@ impl Socket {
     /// has spoken last, so that letters come as before.
     pub(crate) fn fence(&mut self) {
         match self.speaks_records {
+            _ if self.is_device => self.fence_by_file(),
             true => self.fence_by_record(),
             false => {
                 self.say(HELP);
@@ -96,6 +123,19 @@ impl Socket {
                     self.came.pop();
                 }
             }
+        }
+    }
+
+    /// FTP-5: of the session, behind all that it has said before.
+    fn fence_by_file(&mut self) {
+        self.fences += 1;
+        let id = Bytes::from(format!("fence {}", self.fences));
+        let event = FtpEvent { name: Atom::new("fence") };
+        let asked = Ftp { id: Some(id.clone()), status: Some(FtpStatus::Event(event)), ..Ftp::default() };
+        self.publish(etf::encode(&asked));
+        let is_answer = |got: &Got| etf::decode(&got.payload).is_ok_and(|ack: Ftpack| ack.id.as_ref() == Some(&id));
+        if self.until(|socket| socket.came.iter().any(is_answer)) {
+            self.came.retain(|got| !is_answer(got));
         }
     }
 
@@ -109,6 +149,11 @@ impl Socket {
             self.came.retain(|got| got.payload != answer);
         }
     }
+}
+
+/// What waits for its Ack record; of other records nobody can tell whether they are durable.
+fn is_message(payload: &[u8]) -> bool {
+    etf::decode(payload).is_ok_and(|term: Term| term.head().is_some_and(|(atom, _)| atom == "Message"))
 }
 
 /// The reason of MQTT that a close frame's code stands for.

@@ -125,6 +125,11 @@ pub trait Stage {
 
     fn codes(&self) -> Codes;
 
+    /// Whether what comes says on which topic.
+    fn has_topics(&self) -> bool {
+        true
+    }
+
     /// Opens a connection; the code of CONNACK.
     fn connect(&mut self, link: &str, hello: &Hello) -> Result<u8, String>;
 
@@ -176,6 +181,11 @@ pub trait Stage {
     /// All that the server keeps, where that can be seen.
     fn kept(&mut self) -> Option<BTreeMap<Row, Bytes>> {
         None
+    }
+
+    /// How many files of people lie on the server's disk, those on their way included.
+    fn files(&mut self) -> Result<usize, String> {
+        Err("files are counted in the simulator only: mark the scene [sim]".to_owned())
     }
 
     /// Time passes.

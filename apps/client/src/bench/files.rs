@@ -13,7 +13,7 @@ use super::BenchArgs;
 use super::accounts::{self, Actor};
 use super::report::Report;
 use super::server::Server;
-use crate::files::{Sink, Source};
+use crate::files::{Place, Sink, Source};
 use crate::{Client, Error, Options, Progress, Tls, Url};
 
 /// How often the server's memory is looked at.
@@ -68,12 +68,19 @@ pub(super) async fn run(args: BenchArgs, files: FilesArgs) -> Result<(), Error> 
             clients.push(connect(&args.url, url.clone(), tls.as_ref(), actor).await?);
         }
         // The first request finds everything asleep.
-        let small = Arc::new(Source::open(&content(&args.home, 1 << 16)?, false)?);
-        clients.first().ok_or_else(|| Error::local("no accounts"))?.hand_over(&small, "bench", &quiet()).await?;
+        let small = Arc::new(Source::open(&content(&args.home, 1 << 16)?, None)?);
+        clients
+            .first()
+            .ok_or_else(|| Error::local("no accounts"))?
+            .hand_over(&small, "bench", &mut Place::default(), &quiet())
+            .await?;
 
         let ups = each(&clients, |client, _| {
             let path = path.clone();
-            async move { client.hand_over(&Arc::new(Source::open(&path, false)?), "bench", &quiet()).await }
+            async move {
+                let (source, mut place) = (Arc::new(Source::open(&path, None)?), Place::default());
+                client.hand_over(&source, "bench", &mut place, &quiet()).await
+            }
         });
         let references = measured(&mut report, &format!("{name} up"), &files, server, ups).await?;
         let downs = each(&clients, |client, at| {

@@ -5,6 +5,7 @@ use etf::Term;
 use proto::{Ftp, FtpStatus, Ftpack, Record};
 
 use super::{text, unexpected};
+use crate::files::{Sum, compare};
 use crate::{Answer, Client, Error};
 
 /// Answers that bring an upload no farther; then it is given up.
@@ -55,6 +56,9 @@ impl Client {
             let ack = self.file_step(ask).await?;
             match ack.data.filter(|data| !data.is_empty() && content.len() + data.len() <= ca::cms::FILE_MAX + 64) {
                 Some(data) => content.extend_from_slice(&data),
+                None if crate::is_reference(reference) => {
+                    return compare(reference, Sum::of(&content)).map(|()| content);
+                }
                 None => return Ok(content),
             }
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use proto::{Ftp, FtpStatus, Ftpack, Record};
 use tokio::sync::oneshot;
 
-use super::{BLOCK, Progress, Sink, Source, TRIES};
+use super::{BLOCK, Place, Progress, Sink, Source, TRIES};
 use crate::calls::{checked, fresh_msg_id};
 use crate::{Answer, Client, Error};
 
@@ -21,9 +21,17 @@ impl Client {
         &self,
         source: &Arc<Source>,
         name: &str,
+        place: &mut Place,
         progress: &Progress,
     ) -> Result<String, Error> {
-        let (id, size) = (fresh_msg_id()?, source.size());
+        let (id, size) = match place.name() {
+            Some(id) => (Bytes::copy_from_slice(id.as_bytes()), source.size()),
+            None => {
+                let id = fresh_msg_id()?;
+                place.is_at(String::from_utf8_lossy(&id).into_owned())?;
+                (id, source.size())
+            }
+        };
         let step = |status: &'static str| Ftp {
             id: Some(id.clone()),
             filename: Some(Bytes::copy_from_slice(name.as_bytes())),

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use ca::cms::{FILE_PART, FILE_TAG, FileKey};
 
+use super::BLOCK;
+use super::sum::{Sum, compare};
 use crate::Error;
 
 /// Takes the bytes in their order. Until it is whole it has another name, under which a later try finds it.
@@ -25,6 +27,9 @@ struct Place {
     file: File,
     meanwhile: PathBuf,
     to: PathBuf,
+    reference: String,
+    /// Of what has come, where it lies as the server has it. What is sealed proves itself, part by part.
+    sum: Option<Sum>,
 }
 
 impl Sink {
@@ -39,16 +44,27 @@ impl Sink {
         let meanwhile = PathBuf::from(meanwhile);
         let file = OpenOptions::new().create(true).append(true).open(&meanwhile)?;
         let length = file.metadata()?.len();
-        let at = match key {
+        let (at, sum) = match key {
             Some(_) => {
-                let parts = length / FILE_PART as u64;
+                // The last part comes once more: that it is the last only the server can say.
+                let parts = length.saturating_sub(1) / FILE_PART as u64;
                 file.set_len(parts * FILE_PART as u64)?;
-                parts * (FILE_PART + FILE_TAG) as u64
+                (parts * (FILE_PART + FILE_TAG) as u64, None)
             }
-            None => length,
+            None => (length, Some(sum_of(&meanwhile)?)),
         };
-        let place = Place { file, meanwhile, to: to.to_owned() };
+        let place = Place { file, meanwhile, to: to.to_owned(), reference: reference.to_owned(), sum };
         Ok(Sink { place: Some(place), key, at, sealed: Vec::new(), is_whole: false })
+    }
+
+    /// For what has been opened already, and is not what the server has.
+    pub(crate) fn of_opened(to: &Path, reference: &str) -> Result<Sink, Error> {
+        let mut sink = Sink::open(to, reference, None)?;
+        sink.rewind()?;
+        if let Some(place) = &mut sink.place {
+            place.sum = None;
+        }
+        Ok(sink)
     }
 
     /// For who only wants to know how fast it comes.
@@ -64,10 +80,9 @@ impl Sink {
     pub(crate) fn rewind(&mut self) -> Result<(), Error> {
         self.at = 0;
         self.sealed.clear();
-        match &self.place {
-            Some(place) => Ok(place.file.set_len(0)?),
-            None => Ok(()),
-        }
+        let Some(place) = &mut self.place else { return Ok(()) };
+        place.sum = place.sum.as_ref().map(|_| Sum::default());
+        Ok(place.file.set_len(0)?)
     }
 
     /// The next bytes, of so many in all.
@@ -99,22 +114,38 @@ impl Sink {
     }
 
     fn keep(&mut self, data: &[u8]) -> Result<(), Error> {
-        match &mut self.place {
-            Some(place) => Ok(place.file.write_all(data)?),
-            None => Ok(()),
+        let Some(place) = &mut self.place else { return Ok(()) };
+        place.file.write_all(data)?;
+        if let Some(sum) = &mut place.sum {
+            sum.add(data);
         }
+        Ok(())
     }
 
-    /// Nothing more comes: it has its name now.
+    /// Nothing more comes: it has its name now. Bytes that are not the file's are thrown away, so that the next try begins anew.
     pub(crate) fn end(&mut self) -> Result<(), Error> {
         if self.key.is_some() && !self.is_whole {
             return Err(ca::cms::Fault::Unreadable.into());
         }
-        let Some(place) = &self.place else { return Ok(()) };
+        let Some(place) = &mut self.place else { return Ok(()) };
+        if let Some(sum) = place.sum.take() {
+            compare(&place.reference, sum.end()).inspect_err(|_| drop(fs::remove_file(&place.meanwhile)))?;
+        }
         place.file.sync_data()?;
         // Another may have come there meanwhile: it stays.
         fs::hard_link(&place.meanwhile, &place.to)?;
         fs::remove_file(&place.meanwhile)?;
         Ok(())
+    }
+}
+
+/// Of what an earlier try has left.
+fn sum_of(path: &Path) -> Result<Sum, Error> {
+    let (mut file, mut sum, mut block) = (File::open(path)?, Sum::default(), vec![0; BLOCK]);
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(sum),
+            count => sum.add(block.get(..count).unwrap_or_default()),
+        }
     }
 }

@@ -2,34 +2,47 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use ca::cms::{FILE_PART, FILE_TAG, FileKey};
 
+use super::sum::Sum;
 use crate::Error;
+
+/// Bytes that are read at once to find out what a file holds.
+const READ: usize = 1 << 20;
 
 /// Any part of it can be read, so that an upload goes on from anywhere.
 pub(crate) struct Source {
     file: File,
     plain: u64,
+    stamp: Stamp,
     key: Option<FileKey>,
     /// The part that was sealed last.
     sealed: Mutex<Option<(u64, Bytes)>>,
 }
 
+/// By which a file is known to be as it was: its length, and when it was written last.
+type Stamp = (u64, i64, i64);
+
 impl Source {
-    /// `seal`: under a fresh key.
-    pub(crate) fn open(path: &Path, seal: bool) -> Result<Source, Error> {
+    /// With a key it is sealed. A key seals one content, or it gives both away: whoever opens a file again asks [`Source::sum`] first.
+    pub(crate) fn open(path: &Path, key: Option<FileKey>) -> Result<Source, Error> {
         let file = File::open(path)?;
         let about = file.metadata()?;
         if !about.is_file() || about.len() == 0 {
             return Err(Error::local(format!("{} is no file with anything in it", path.display())));
         }
-        let key = if seal { Some(FileKey::fresh()?) } else { None };
-        Ok(Source { file, plain: about.len(), key, sealed: Mutex::default() })
+        let stamp = stamp(&file)?;
+        Ok(Source { file, plain: about.len(), stamp, key, sealed: Mutex::default() })
+    }
+
+    /// The same file, sealed under this key.
+    pub(crate) fn sealed_by(self, key: FileKey) -> Source {
+        Source { key: Some(key), ..self }
     }
 
     pub(crate) fn key(&self) -> Option<&FileKey> {
@@ -39,6 +52,17 @@ impl Source {
     /// Bytes of the file itself.
     pub(crate) fn plain(&self) -> u64 {
         self.plain
+    }
+
+    /// SHA-256 of the file itself.
+    pub(crate) fn sum(&self) -> io::Result<[u8; 32]> {
+        let (mut sum, mut at) = (Sum::default(), 0);
+        while at < self.plain {
+            let block = self.block(at, READ as u64)?;
+            sum.add(&block);
+            at += block.len() as u64;
+        }
+        Ok(sum.end())
     }
 
     /// Bytes that are handed over.
@@ -72,9 +96,22 @@ impl Source {
         Ok(part.slice(inside.min(part.len())..(inside + most).min(part.len())))
     }
 
+    /// Somebody has written into it since it was opened: what was sent of it is of no use.
+    pub(crate) fn has_changed(&self) -> bool {
+        stamp(&self.file).ok() != Some(self.stamp)
+    }
+
     fn block(&self, at: u64, most: u64) -> io::Result<Vec<u8>> {
         let mut block = vec![0; most.min(self.plain.saturating_sub(at)) as usize];
         self.file.read_exact_at(&mut block, at)?;
-        Ok(block)
+        match self.has_changed() {
+            true => Err(io::Error::other("the file has changed")),
+            false => Ok(block),
+        }
     }
+}
+
+fn stamp(file: &File) -> io::Result<Stamp> {
+    let about = file.metadata()?;
+    Ok((about.len(), about.mtime(), about.mtime_nsec()))
 }

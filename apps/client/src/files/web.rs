@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 
 use super::sink::Sink;
 use super::source::Source;
-use super::{BLOCK, Progress, TRIES};
+use super::{BLOCK, Place, Progress, TRIES};
 use crate::options::Carrier;
 use crate::{BACKOFF_MIN, Error, Options, Url, tls};
 
@@ -50,14 +50,19 @@ impl Web {
     }
 
     /// Hands a file over; its reference.
-    pub(crate) async fn upload(&self, source: &Arc<Source>, name: &str, progress: &Progress) -> Result<String, Error> {
-        let mut place = None;
+    pub(crate) async fn upload(
+        &self,
+        source: &Arc<Source>,
+        name: &str,
+        place: &mut Place,
+        progress: &Progress,
+    ) -> Result<String, Error> {
         let (mut at, mut tries) = (0, 0);
         loop {
             let before = at;
-            let error = match self.try_upload(source, name, &mut place, &mut at, progress).await {
+            let error = match self.try_upload(source, name, place, &mut at, progress).await {
                 Ok(reference) => return Ok(reference),
-                Err(error) if error.is_passing() => error,
+                Err(error) if error.is_passing() && !source.has_changed() => error,
                 Err(error) => return Err(error),
             };
             tries = if at > before { 0 } else { tries + 1 };
@@ -72,20 +77,21 @@ impl Web {
         &self,
         source: &Arc<Source>,
         name: &str,
-        place: &mut Option<String>,
+        place: &mut Place,
         at: &mut u64,
         progress: &Progress,
     ) -> Result<String, Error> {
         let mut http = self.open().await?;
-        let path = match place {
+        let path = match place.name() {
             Some(path) => {
-                let asked = self.request(Method::HEAD, path)?.body(nothing()).map_err(broken)?;
+                let path = path.to_owned();
+                let asked = self.request(Method::HEAD, &path)?.body(nothing()).map_err(broken)?;
                 let answer = ask(&mut http, asked).await?;
                 if let Some(reference) = header(answer.headers(), "upload-reference") {
                     return Ok(reference);
                 }
                 *at = header(answer.headers(), "upload-offset").and_then(|at| at.parse().ok()).unwrap_or(0);
-                path.clone()
+                path
             }
             None => {
                 let asked = self.request(Method::POST, "/ftp/")?;
@@ -93,7 +99,8 @@ impl Web {
                 let answer = ask(&mut http, asked.body(nothing()).map_err(broken)?).await?;
                 let path = header(answer.headers(), LOCATION.as_str());
                 let path = path.ok_or_else(|| Error::Unexpected("an upload without a place".into()))?;
-                place.insert(path).clone()
+                place.is_at(path.clone())?;
+                path
             }
         };
         let asked = self.request(Method::PATCH, &path)?.header("upload-offset", *at);
