@@ -13,6 +13,7 @@ use crate::cli::Start;
 use crate::failure::Failure;
 use crate::greeting::{FAILED, READY};
 use crate::home::Home;
+use crate::serve::origin;
 use crate::terminal::say;
 
 /// A server ends within 5 s; the rest is for a busy machine.
@@ -22,6 +23,8 @@ const LOG_MODE: u32 = 0o600;
 /// Starts this program as `foreground` without terminal and waits until it serves or has failed.
 pub(crate) fn start(start: &Start) -> Result<(), Failure> {
     let home = start.place.home()?;
+    // What is wrong with it is said before anything is made.
+    origin(start, &home).load()?;
     home.make()?;
     let mut child = spawn(start, &home)?;
     let pid = child.id();

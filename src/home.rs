@@ -194,7 +194,10 @@ impl Home {
     pub(crate) fn running(&self) -> Result<Running, Failure> {
         let path = self.pid();
         let none = || Failure::NotRunning { home: self.0.clone() };
-        let file = File::open(&path).map_err(|_| none())?;
+        let file = File::open(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => none(),
+            _ => Failure::File { path: path.clone(), source: error },
+        })?;
         match is_locked(&file, &path)? {
             true => Ok(Running { pid: read_pid(&file), file }),
             false => Err(none()),

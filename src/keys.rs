@@ -76,7 +76,7 @@ fn load_authority(home: &Home) -> Result<Authority, Failure> {
     Ok(Authority::load(&certificate, &key)?)
 }
 
-/// The key under which secrets in the store are encrypted (SEC-12), made where there is none.
+/// The key under which secrets in the store are encrypted (SEC-12), made where `first` says that nothing was ever encrypted.
 pub(crate) fn storage(home: &Home, first: bool) -> Result<Zeroizing<[u8; KEY_BYTES]>, Failure> {
     let path = home.store_key();
     if path.exists() {
@@ -85,7 +85,9 @@ pub(crate) fn storage(home: &Home, first: bool) -> Result<Zeroizing<[u8; KEY_BYT
         return Ok(Zeroizing::new(bytes.as_slice().try_into().map_err(|_| damaged())?));
     }
     if !first {
-        tracing::warn!(file = %path.display(), "makes a new storage key: secrets kept under an earlier one stay unread until it is put back");
+        let what = "it is gone: put it back from a backup; without it no secret in the store can be read and no file found. To give them up: \
+                    head -c 32 /dev/urandom > store.key, chmod 600 store.key";
+        return Err(Failure::Authority { path, what: what.into() });
     }
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     aws_lc_rs::rand::fill(key.as_mut_slice())
@@ -294,5 +296,7 @@ mod tests {
         assert_eq!(fs::metadata(home.store_key()).unwrap().permissions().mode() & 0o777, 0o600);
         ca::files::write_secret(home.store_key(), b"short").unwrap();
         assert!(storage(&home, false).is_err());
+        fs::remove_file(home.store_key()).unwrap();
+        assert!(storage(&home, false).is_err() && !home.store_key().exists());
     }
 }

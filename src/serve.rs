@@ -70,8 +70,7 @@ fn prepare(start: &Start) -> Result<(Home, Settings, Origin, Lock), Failure> {
         rustix::process::setsid().map_err(|error| Failure::Start(n2o::Failure::new(error)))?;
     }
     let home = start.place.home()?;
-    let config = start.config.clone().unwrap_or_else(|| home.config());
-    let origin = Origin { path: config, must_be: start.config.is_some(), profile: start.profile };
+    let origin = origin(start, &home);
     let settings = origin.load()?;
     logging::start(&settings.log, &origin.path)?;
     home.make()?;
@@ -81,6 +80,12 @@ fn prepare(start: &Start) -> Result<(Home, Settings, Origin, Lock), Failure> {
     more_files();
     no_dumps();
     Ok((home, settings, origin, lock))
+}
+
+/// Where its configuration comes from.
+pub(crate) fn origin(start: &Start, home: &Home) -> Origin {
+    let path = start.config.clone().unwrap_or_else(|| home.config());
+    Origin { path, must_be: start.config.is_some(), profile: start.profile }
 }
 
 /// Each connection is an open file: as many as the system allows.
@@ -206,12 +211,13 @@ impl Inside {
     /// Authority, certificates, store, processes, slow work; and what opens what is kept sealed, for whoever enrols devices.
     fn start(home: &Home, settings: &Settings, origin: &Origin, first: bool) -> Result<(Inside, Vault), Failure> {
         let authority = keys::authority(home, settings, first)?.with_places(settings.x509.places())?;
+        // Before the store, as the authority is: a first start that ends half-way leaves no store without its key.
+        let key = keys::storage(home, first)?;
         let store = store::open(home)?;
         let registrar = Registrar::open(home, authority, store.clone())?;
         let tls = Arc::new(Tls::new(home, settings, origin, registrar.clone())?);
         keys::admin(home, &registrar)?;
 
-        let key = keys::storage(home, first)?;
         let (vault, own) = (Vault::new(&key), Arc::new(Vault::new(&key)));
         let courier = Courier::new(home, settings, origin, store.clone(), own)?;
         let webhook = Webhook::new(home, settings)?;

@@ -110,6 +110,9 @@ fn the_daemon_leaves_the_terminal_and_returns_when_it_serves() {
     assert!(started.status.success(), "{}", stderr(&started));
     let said = String::from_utf8_lossy(&started.stdout).into_owned();
     assert!(said.contains("Listens: mqtt 127.0.0.1:") && said.contains("runs as process"), "{said}");
+    // What it says to type next can be typed: the port is none that a client would find by itself.
+    assert!(said.contains("Next: chat client --url mqtt://127.0.0.1:"), "{said}");
+    assert!(said.contains("chat client --url mqtt://127.0.0.1:") && said.contains(" --fake registers"), "{said}");
     assert!(server.chat(&["ping"]).status.success());
 
     let second = server.chat(&["daemon"]);
@@ -316,6 +319,48 @@ fn a_daemon_that_cannot_start_says_why_and_exits_non_zero() {
     let failed = server.chat(&["daemon"]);
     assert_eq!(failed.status.code(), Some(1));
     assert!(stderr(&failed).contains("nonsense"), "{}", stderr(&failed));
+}
+
+#[test]
+fn a_daemon_without_the_configuration_that_it_was_given_makes_nothing() {
+    let place = tempfile::tempdir().expect("a folder");
+    let home = place.path().join("home");
+    let mut daemon = Command::new(CHAT);
+    daemon.args(["daemon", "--config"]).arg(place.path().join("none.toml")).arg("--home").arg(&home);
+    let failed = daemon.output().expect("it runs");
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(stderr(&failed).contains("none.toml"), "{}", stderr(&failed));
+    assert!(!home.exists());
+}
+
+#[test]
+fn sec_12_a_lost_storage_key_is_refused_and_no_other_takes_its_place() {
+    let mut server = Server::start();
+    server.terminate();
+    let path = server.home().join("store.key");
+    let key = fs::read(&path).expect("the storage key");
+    fs::remove_file(&path).expect("removed");
+    let failed = server.chat(&["daemon"]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(stderr(&failed).contains("store.key: it is gone"), "{}", stderr(&failed));
+    assert!(!path.exists());
+
+    fs::write(&path, key).expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
+    server.restart();
+}
+
+#[test]
+fn what_cannot_be_read_is_not_taken_for_a_server_that_does_not_run() {
+    let server = Server::prepare("");
+    // Even who may read everything cannot read this.
+    std::os::unix::fs::symlink("chat.pid", server.home().join("chat.pid")).expect("a link to itself");
+    for command in ["stop", "ping"] {
+        let failed = server.chat(&[command]);
+        assert_eq!(failed.status.code(), Some(1), "{command}");
+        let said = stderr(&failed);
+        assert!(said.contains("chat.pid") && !said.contains("no server runs"), "{said}");
+    }
 }
 
 #[test]

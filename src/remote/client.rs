@@ -37,7 +37,9 @@ impl Target {
 
     fn address(&self) -> Result<String, Failure> {
         let here = || self.home.address("shell").map(|address: SocketAddr| local(address).to_string());
-        self.address.clone().or_else(here).ok_or_else(|| Failure::NotRunning { home: self.home.path().into() })
+        // Where nothing is said of it, why: none may run, or its folder may be another user's.
+        let none = || self.home.running().err().unwrap_or(Failure::NotRunning { home: self.home.path().into() });
+        self.address.clone().or_else(here).ok_or_else(none)
     }
 }
 
