@@ -320,11 +320,17 @@ fn sec_4_what_waits_to_be_confirmed_outlives_a_crash() {
         user.key(name, P256);
     }
     assert!(server.chat(&["certify", "ann", "--dir", user.folder.path().to_str().expect("text")]).status.success());
-    let entrance = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let place = format!("-server {} -path .well-known/cmp -keep_alive 0", entrance.local_addr().expect("bound"));
     let cut = |server: &mut Server, line: &str| {
+        let entrance = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = entrance.local_addr().expect("bound");
+        let place = format!("-server {address} -path .well-known/cmp -keep_alive 0");
         std::thread::scope(|scope| {
-            let client = scope.spawn(|| user.cmp_at(&place, line));
+            let client = scope.spawn(|| {
+                let said = user.cmp_at(&place, line);
+                // Nobody waits for a client that has ended early.
+                let _ = TcpStream::connect(address);
+                said
+            });
             carry_over_a_crash(server, &entrance);
             client.join().expect("it ends")
         })

@@ -30,7 +30,7 @@ impl Settings {
 
         let mut table = preset(profile)?;
         lay_over(&mut table, text.parse().map_err(|error| without_lines(text, &error))?);
-        let settings = Settings::deserialize(Value::Table(table)).map_err(|error| error.message().to_owned())?;
+        let settings = Settings::deserialize(Value::Table(table)).map_err(|error| without_values(error.message()))?;
         let settings = Settings { profile, ..settings };
         settings.check()?;
         Ok(settings)
@@ -74,8 +74,17 @@ impl Settings {
 fn without_lines(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     match before.map(|before| before.matches('\n').count() + 1) {
-        Some(line) => format!("line {line}: {}", error.message()),
-        None => error.message().to_owned(),
+        Some(line) => format!("line {line}: {}", without_values(error.message())),
+        None => without_values(error.message()),
+    }
+}
+
+/// What is wrong, without the value that is: that may be a secret whose quotes were forgotten (SEC-10).
+fn without_values(message: &str) -> String {
+    let is_quoted = message.starts_with("invalid type: ") || message.starts_with("invalid value: ");
+    match message.split_once(", expected ") {
+        Some((_, expected)) if is_quoted => format!("expected {expected}"),
+        _ => message.to_owned(),
     }
 }
 
@@ -144,6 +153,8 @@ mod tests {
         assert!(error("log = 7").contains("line 1"));
         let secret = error("log = \"info\"\nauth.static_codes.380670000001 = \"hunter2");
         assert!(secret.starts_with("line 2: ") && !secret.contains("hunter2"), "SEC-10: {secret}");
+        let secret = error("auth.static_codes.380670000001 = 123456");
+        assert!(secret.contains("expected a string") && !secret.contains("123456"), "SEC-10: {secret}");
         assert!(error("listen.mqtt = ['nowhere']").contains("address"));
         assert!(error("tls.certificate = 'chain.pem'").contains("go together"));
         assert!(error("mqtt.packet_max = 7").contains("packet_max"));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{FeedId, PhoneId};
-use proto::records::{ContactStatus, Message};
+use proto::records::{ContactStatus, MemberStatus, Message};
 use proto::topic::Topic;
 use proto::{Record, Refusal};
 
@@ -246,6 +246,12 @@ impl Conversation {
             Parties::Pair(_) => false,
             Parties::Room(room) => room.allows(own, right),
         }
+    }
+
+    /// Whether `own`, or everybody, may know who has read: in channels owner and admins alone (TOPIC-15).
+    pub(crate) fn shows_readers(&self, own: Option<&Side>) -> bool {
+        let is_staff = |own: &Side| matches!(own.membership.role, Some(MemberStatus::Owner | MemberStatus::Admin));
+        !self.room().is_ok_and(Room::is_channel) || own.is_some_and(is_staff)
     }
 
     /// The sessions of all parties, each once.

@@ -29,7 +29,8 @@ pub(super) fn respond(turn: &mut Turn<'_, '_>, asked: &History, mut found: Vec<M
 /// HISTORY-14: with readers and replies filled in, cut into records; each says how many are still to come.
 pub(super) fn conclude(turn: &mut Turn<'_, '_>, asked: &History, mut found: Vec<Message>) -> Result<(), Halt> {
     let Turn { conversation, cx, .. } = turn;
-    fill(conversation, cx, &mut found)?;
+    let readers = conversation.shows_readers(Some(&turn.own));
+    fill(conversation, cx, &mut found, readers)?;
     let mut left = found.len();
     let mut records = Vec::new();
     let mut rest = found.into_iter().peekable();
@@ -62,13 +63,13 @@ pub(super) fn conclude(turn: &mut Turn<'_, '_>, asked: &History, mut found: Vec<
 pub(crate) fn whole(conversation: &Conversation, cx: &Cx<'_>, message: Message) -> Result<Message, Failure> {
     let mut found = [message];
     link(cx, &conversation.key, &mut found)?;
-    fill(conversation, cx, &mut found)?;
+    fill(conversation, cx, &mut found, conversation.shows_readers(None))?;
     let [message] = found;
     Ok(message)
 }
 
-/// Who has read them, and what replies there are.
-fn fill(conversation: &Conversation, cx: &Cx<'_>, found: &mut [Message]) -> Result<(), Failure> {
+/// Who has read them, if that may be known, and what replies there are.
+fn fill(conversation: &Conversation, cx: &Cx<'_>, found: &mut [Message], readers: bool) -> Result<(), Failure> {
     let range = found.first().and_then(|first| first.id).zip(found.last().and_then(|last| last.id));
     let replied = range.map(|(first, last)| reply::any(cx, &conversation.key, first, last)).transpose()?;
     match &conversation.parties {
@@ -77,7 +78,8 @@ fn fill(conversation: &Conversation, cx: &Cx<'_>, found: &mut [Message]) -> Resu
                 mark_read(sides, cx, message)?;
             }
         }
-        Parties::Room(room) => mark_read_by(room, cx, found)?,
+        Parties::Room(room) if readers => mark_read_by(room, cx, found)?,
+        Parties::Room(_) => {}
     }
     for message in found.iter_mut() {
         if let (Some(true), Some(id)) = (replied, message.id) {
