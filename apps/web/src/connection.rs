@@ -204,3 +204,58 @@ where
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const GOAWAY: u8 = 7;
+    const PING: u8 = 6;
+
+    /// The head of a frame and its payload.
+    async fn send(to: &mut DuplexStream, kind: u8, flags: u8, stream: u8, payload: &[u8]) {
+        let head = [0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream];
+        // It may have gone; reading tells.
+        let _ = to.write_all(&[&head[..], payload].concat()).await;
+    }
+
+    /// The kind of the next frame; what asks whether we live is told that we do.
+    async fn next(from: &mut DuplexStream) -> Option<u8> {
+        let mut head = [0; 9];
+        from.read_exact(&mut head).await.ok()?;
+        let [_, high, low, kind, flags, ..] = head;
+        let mut payload = vec![0; usize::from(high) << 8 | usize::from(low)];
+        from.read_exact(&mut payload).await.ok()?;
+        if kind == PING && flags == 0 {
+            send(from, PING, 1, 0, &payload).await;
+        }
+        Some(kind)
+    }
+
+    /// A peer that lives, asks, and gives no room for the answer: time is not real here.
+    #[tokio::test(start_paused = true)]
+    async fn con_12_who_takes_nothing_of_an_answer_is_not_waited_for_though_he_lives() {
+        let (mut peer, stream) = duplex(1 << 16);
+        let answer = |_| async { crate::reply::text("an answer") };
+        let since = Instant::now();
+        let talk = async {
+            peer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("it reads");
+            // SETTINGS_INITIAL_WINDOW_SIZE = 0, and GET http://…/
+            send(&mut peer, 4, 0, 0, &[0, 4, 0, 0, 0, 0]).await;
+            send(&mut peer, 1, 5, 1, &[0x82, 0x86, 0x84]).await;
+            let mut last = 0;
+            while let Some(kind) = next(&mut peer).await {
+                last = if kind == PING { last } else { kind };
+            }
+            last
+        };
+        let local = tokio::task::LocalSet::new();
+        let ((), last) =
+            local.run_until(async { tokio::join!(streams(stream, answer, std::future::pending::<()>), talk) }).await;
+        assert_eq!(last, GOAWAY);
+        assert!((2 * IDLE..4 * IDLE).contains(&since.elapsed()), "{:?}", since.elapsed());
+    }
+}
