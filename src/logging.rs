@@ -7,8 +7,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
 
-/// What libraries say of their daily work; the configured filter goes over it.
-const QUIET: &str = "fjall=warn,lsm_tree=warn,rumqttd=warn,";
+/// What libraries say of their daily work; the configured filter goes over it. Those that read LDAP would say passwords.
+const QUIET: &str = "fjall=warn,lsm_tree=warn,rumqttd=warn,ldap3_proto=off,ldap3_lber=off,lber=off,";
 
 /// Starts it with a filter as `tracing` has them, for example `info` or `info,mqtt=debug`; `config` names the file it is from.
 pub(crate) fn start(filter: &str, config: &Path) -> Result<(), Failure> {

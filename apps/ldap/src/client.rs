@@ -207,22 +207,36 @@ impl Directory {
         Ok(None)
     }
 
-    /// DNs of the members of a group; `None`: there is no such group.
+    /// DNs of the members of a group, all of them; `None`: there is no such group.
     ///
     /// # Errors
-    /// The directory could not be asked, or refused.
+    /// The directory could not be asked, refused, or has more than [`LISTED_MAX`].
     pub async fn members(&self, group: &str) -> Result<Option<Vec<String>>, Error> {
         let member = self.setup().attributes.member.clone();
-        let search = Search {
-            base: group.to_owned(),
-            scope: Scope::Base,
-            filter: "(objectClass=*)".into(),
-            attributes: vec![member.clone()],
-            limit: 1,
-        };
-        let found = self.pool.search(search).await?;
-        let all = |entry: &Entry| entry.texts(&member).map(str::to_owned).collect();
-        Ok(found.first().map(all))
+        let mut all: Vec<String> = Vec::new();
+        let mut attribute = member.clone();
+        loop {
+            let search = Search {
+                base: group.to_owned(),
+                scope: Scope::Base,
+                filter: "(objectClass=*)".into(),
+                attributes: vec![attribute],
+                limit: 1,
+            };
+            let found = self.pool.search(search).await?;
+            let Some(entry) = found.first() else { return Ok(None) };
+            // A long list comes in parts, by another name than was asked for.
+            let Some((last, part)) = entry.part(&member) else {
+                all.extend(entry.texts(&member).map(str::to_owned));
+                return Ok(Some(all));
+            };
+            all.extend(part);
+            let Some(last) = last else { return Ok(Some(all)) };
+            if last < all.len().saturating_sub(1) || all.len() > LISTED_MAX {
+                return Err(Error::Refused(format!("too many members of {group}, or the same ones again")));
+            }
+            attribute = format!("{member};range={}-*", last.saturating_add(1));
+        }
     }
 
     /// Certificates of an entry, DER.

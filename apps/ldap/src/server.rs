@@ -46,14 +46,14 @@ pub struct Options {
     pub limits: Limits,
     /// Those of administrators.
     pub own_limits: Limits,
-    /// A connection that says nothing for so long is closed.
+    /// A connection without a whole request for so long is closed.
     pub idle: Duration,
 }
 
 /// Of one search.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Entries that are sent; beyond, 4 (sizeLimitExceeded). A page is an answer of its own.
+    /// Entries that are sent; beyond, 4 (sizeLimitExceeded). The pages of a search count as one answer.
     pub entries: usize,
     /// Entries that are looked at; beyond, 11 (adminLimitExceeded).
     pub looked: usize,

@@ -10,14 +10,21 @@
 #[path = "../../../tests/support/slapd.rs"]
 mod slapd;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use ldap::client::{Attributes, Directory, Error, Person, Setup};
+use ldap3_proto::LdapCodec;
+use ldap3_proto::proto::*;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use slapd::{BASE, READER, SECRET, Slapd};
+use tokio_util::codec::{Decoder, Encoder};
 use zeroize::Zeroizing;
 
 const ANN: &str = "uid=ann,ou=people,dc=example,dc=org";
@@ -52,6 +59,59 @@ fn setup(slapd: &Slapd) -> Setup {
         timeout: Duration::from_secs(20),
         connections: 2,
         keep: Duration::from_secs(3600),
+    }
+}
+
+/// Without TLS, over one connection.
+fn plain(server: &TcpListener) -> Setup {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Setup {
+        servers: vec![format!("ldap://{}", server.local_addr().unwrap())],
+        start_tls: false,
+        tls: Arc::new(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()),
+        bind_dn: String::new(),
+        password: password(""),
+        base: BASE.into(),
+        people: "(objectClass=person)".into(),
+        attributes: Attributes {
+            keys: vec!["uid".into()],
+            given: "givenName".into(),
+            surname: "sn".into(),
+            display: String::new(),
+            certificate: "userCertificate".into(),
+            member: "member".into(),
+        },
+        timeout: Duration::from_secs(20),
+        connections: 1,
+        keep: Duration::from_secs(3600),
+    }
+}
+
+/// Answers each search with one entry, whose attributes depend on those that are asked for, until the client has gone.
+fn serve(listener: &TcpListener, entry: impl Fn(&str) -> Vec<(&'static str, Vec<String>)>) {
+    let (mut stream, _) = listener.accept().unwrap();
+    let (mut bytes, mut codec) = (BytesMut::new(), LdapCodec::default());
+    loop {
+        while let Some(asked) = codec.decode(&mut bytes).unwrap() {
+            let LdapOp::SearchRequest(search) = asked.op else { return };
+            let attributes = entry(&search.attrs[0]).into_iter().map(|(name, values)| LdapPartialAttribute {
+                atype: name.into(),
+                vals: values.into_iter().map(String::into_bytes).collect(),
+            });
+            let found = LdapSearchResultEntry { dn: search.base, attributes: attributes.collect() };
+            let (code, text) = (LdapResultCode::Success, String::new());
+            let done = LdapResult { code, matcheddn: text.clone(), message: text, referral: Vec::new() };
+            let mut out = BytesMut::new();
+            codec.encode(LdapMsg::new(asked.msgid, LdapOp::SearchResultEntry(found)), &mut out).unwrap();
+            codec.encode(LdapMsg::new(asked.msgid, LdapOp::SearchResultDone(done)), &mut out).unwrap();
+            stream.write_all(&out).unwrap();
+        }
+        let mut piece = [0; 4096];
+        match stream.read(&mut piece) {
+            Ok(0) | Err(_) => return,
+            Ok(read) => bytes.extend_from_slice(&piece[..read]),
+        }
     }
 }
 
@@ -158,6 +218,47 @@ fn another_server_answers_for_one_that_has_gone_and_memory_for_all() {
         assert!(matches!(directory.check(ANN, &password("ann's own")).await, Err(Error::Away(_))));
         second.restart();
         assert!(directory.find(&["ben"]).await.unwrap().is_some());
+    });
+}
+
+/// One after the other they would wait for minutes.
+#[test]
+fn nobody_waits_for_long_behind_a_directory_that_says_nothing() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let directory = Directory::new(Setup { timeout: Duration::from_secs(1), ..plain(&silent) });
+    let all = futures_util::future::join_all((0..500).map(|_| directory.find(&["ann"])));
+    let told = run(async { tokio::time::timeout(Duration::from_secs(120), all).await }).unwrap();
+    assert!(told.iter().all(|told| matches!(told, Err(Error::Away(_)))), "{told:?}");
+}
+
+/// As Active Directory has it: 1500 at a time.
+#[test]
+fn all_members_of_a_large_group_are_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let directory = Directory::new(plain(&listener));
+    let parts = |asked: &str| {
+        let part = |from: usize, to: usize| (from..to).map(|number| format!("cn=p{number}")).collect();
+        match asked {
+            "member" => vec![("member", Vec::new()), ("member;range=0-1499", part(0, 1500))],
+            "member;range=1500-*" => vec![("member;Range=1500-2999", part(1500, 3000))],
+            "member;range=3000-*" => vec![("member;range=3000-*", part(3000, 3001))],
+            other => panic!("{other}"),
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| serve(&listener, parts));
+        let members = run(directory.members("cn=all")).unwrap().unwrap();
+        assert_eq!((members.len(), members[3000].as_str()), (3001, "cn=p3000"));
+    });
+}
+
+#[test]
+fn the_same_members_again_and_again_are_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let directory = Directory::new(plain(&listener));
+    thread::scope(|scope| {
+        scope.spawn(|| serve(&listener, |_| vec![("member;range=0-1", vec!["cn=a".into(), "cn=b".into()])]));
+        assert!(matches!(run(directory.members("cn=all")), Err(Error::Refused(_))));
     });
 }
 

@@ -37,7 +37,15 @@ fn good() -> Vec<Vec<u8>> {
             dn: "uid=ann".into(),
             cred: LdapBindCred::Simple("secret".into()),
         }),
+        search(
+            "(|(member=owner\\3downer\\3dcn\\3dx)(owner:dn:=uid\\3dann,dc\\3dx)(seeAlso~=member\\3dmember\\3dcn\\3dx))",
+        ),
         LdapOp::DelRequest("uid=ann,dc=x".into()),
+        LdapOp::CompareRequest(LdapCompareRequest {
+            dn: "owner=owner=owner=owner=cn=x".into(),
+            atype: "member".into(),
+            val: b"owner=owner=owner=cn=x".to_vec(),
+        }),
         LdapOp::AddRequest(LdapAddRequest { dn: "uid=x".into(), attributes: vec![attribute()] }),
         LdapOp::ModifyRequest(LdapModifyRequest {
             dn: "uid=x".into(),

@@ -63,6 +63,16 @@ proptest! {
     }
 
     #[test]
+    fn a_name_s_normal_form_is_its_own(values in proptest::collection::vec(value(), 1..4)) {
+        let rule = kind("owner").unwrap().rule;
+        for kind in ["cn", "owner", "member", "telephoneNumber"] {
+            let name = values.iter().fold(Dn::root(), |name, value| name.child(kind, value)).to_string();
+            let normal = rule.normal(name.as_bytes()).unwrap();
+            prop_assert_eq!(rule.normal(&normal).unwrap(), normal);
+        }
+    }
+
+    #[test]
     fn a_value_s_normal_form_is_its_own(value in value()) {
         for name in ["cn", "telephoneNumber", "objectClass"] {
             let rule = kind(name).unwrap().rule;
@@ -112,6 +122,19 @@ proptest! {
         let read = ldif::read(&text);
         prop_assert_eq!(read.len(), 1);
         prop_assert_eq!(&read[0].as_ref().unwrap().1, &entry);
+    }
+}
+
+/// A name of names of names: each is read once, however many there are.
+#[test]
+fn names_within_names_are_text() {
+    for kind in ["owner", "member", "seeAlso", "entryDN"] {
+        let deep = format!("{kind}=").repeat(400) + "CN=x";
+        assert_eq!(Dn::parse(&deep).unwrap(), Dn::parse(&deep.to_lowercase()).unwrap());
+        let mut group = Entry::new(Dn::parse("cn=group").unwrap(), &["groupOfNames"]);
+        group.put("member", &[&deep]);
+        let member = |value: &str| LdapFilter::Equality("member".into(), value.into());
+        assert!(fits(&member(&deep.to_uppercase()), &group) && !fits(&member("cn=x"), &group));
     }
 }
 

@@ -273,6 +273,28 @@ fn what_is_no_request_is_told_so() {
 }
 
 #[test]
+fn who_says_nothing_but_what_is_no_request_is_left() {
+    let directory = directory();
+    let flawed = |id: u8| [0x30, 5, 2, 1, id, 0x63, 0];
+    let answer = said(&directory, &(1..=50).flat_map(flawed).collect::<Vec<u8>>());
+    let answered: Vec<u8> = (1..=50).filter(|id| holds(&answer, &[2, 1, *id, 0x65])).collect();
+    assert_eq!(answered, [1, 2, 3, 4, 5]);
+}
+
+/// A request that comes byte by byte holds its place no longer than a silent connection does.
+#[test]
+fn who_dawdles_is_left() {
+    let directory = Directory::start(0, |options| (options.anonymous, options.idle) = (false, Duration::from_secs(1)));
+    let mut stream = TcpStream::connect(directory.plain()).unwrap();
+    // The time-out is the pace at which the client dawdles.
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let mut answer = [0; 64];
+    stream.write_all(b"\x30\x82\x7f\xff\x02\x01\x01").unwrap();
+    let told = (0..1_000).any(|_| stream.write_all(b"\x63").is_err() || stream.read(&mut answer).is_ok());
+    assert!(told, "it is still served");
+}
+
+#[test]
 fn filters_too_deep_and_names_too_long_are_refused() {
     let directory = directory();
     let nested = |depth: usize| format!("{}(uid=ann){}", "(!".repeat(depth), ")".repeat(depth));

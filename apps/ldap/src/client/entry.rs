@@ -30,6 +30,17 @@ impl Entry {
         found.into_iter().flat_map(|(_, values)| values.iter().map(Vec::as_slice))
     }
 
+    /// The part of a long list that the server has sent (Active Directory: `member;range=0-1499`) and the number of its last value;
+    /// `None` for that: there are no more.
+    pub(super) fn part(&self, name: &str) -> Option<(Option<usize>, Vec<String>)> {
+        self.attributes.iter().find_map(|(own, values)| {
+            let own = own.to_ascii_lowercase();
+            let (_, last) = own.strip_prefix(&name.to_ascii_lowercase())?.strip_prefix(";range=")?.split_once('-')?;
+            let texts = values.iter().filter_map(|value| std::str::from_utf8(value).ok());
+            Some((last.parse().ok(), texts.map(|text| text.trim().to_owned()).collect()))
+        })
+    }
+
     /// Those that are texts.
     pub(super) fn texts<'e>(&'e self, name: &str) -> impl Iterator<Item = &'e str> {
         self.values(name).filter_map(|value| std::str::from_utf8(value).ok()).map(str::trim)

@@ -57,7 +57,12 @@ pub(super) struct Pool {
     failed: Mutex<Vec<Option<Instant>>>,
     asked: Semaphore,
     open: Semaphore,
+    /// Held by whoever tries while all servers are shunned.
+    trial: Semaphore,
 }
+
+/// What a question holds while it is asked.
+type Places<'a> = (SemaphorePermit<'a>, SemaphorePermit<'a>, Option<SemaphorePermit<'a>>);
 
 /// A connection that is bound.
 struct Line {
@@ -72,6 +77,7 @@ impl Pool {
             failed: Mutex::new(vec![None; setup.servers.len()]),
             asked: Semaphore::new(ASKED_MAX),
             open: Semaphore::new(setup.connections.max(1)),
+            trial: Semaphore::new(1),
             setup,
         }
     }
@@ -113,10 +119,24 @@ impl Pool {
         self.each_server(bind).await
     }
 
-    async fn places(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), Error> {
+    /// Nobody waits behind others' questions for longer than a server may take to answer his own.
+    async fn places(&self) -> Result<Places<'_>, Error> {
         let asked = self.asked.try_acquire().map_err(|_| Error::Busy)?;
-        let open = self.open.acquire().await.map_err(|_| Error::Busy)?;
-        Ok((asked, open))
+        let trial = self.trial()?;
+        let open = timeout(self.setup.timeout, self.open.acquire()).await;
+        let open = open.map_err(|_| Error::Away("others wait for its answers".into()))?.map_err(|_| Error::Busy)?;
+        // They may have gone while this waited.
+        let trial = if trial.is_some() { trial } else { self.trial()? };
+        Ok((asked, open, trial))
+    }
+
+    /// While all servers are shunned one question at a time tries whether they are back; the others fail at once.
+    fn trial(&self) -> Result<Option<SemaphorePermit<'_>>, Error> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        match failed.iter().all(is_shunned) {
+            true => self.trial.try_acquire().map(Some).map_err(|_| Error::Away("none has answered lately".into())),
+            false => Ok(None),
+        }
     }
 
     fn take(&self) -> Option<Line> {
@@ -160,8 +180,8 @@ impl Pool {
 
     fn order(&self) -> Vec<usize> {
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_shunned = |at: &usize| failed.get(*at).copied().flatten().is_some_and(|at| at.elapsed() < SHUNNED);
-        let (last, mut first): (Vec<usize>, Vec<usize>) = (0..failed.len()).partition(is_shunned);
+        let (last, mut first): (Vec<usize>, Vec<usize>) =
+            (0..failed.len()).partition(|at| failed.get(*at).is_some_and(is_shunned));
         first.extend(last);
         first
     }
@@ -191,6 +211,10 @@ impl Pool {
         }
         Ok(Line { ldap, since: Instant::now() })
     }
+}
+
+fn is_shunned(failed: &Option<Instant>) -> bool {
+    failed.is_some_and(|at| at.elapsed() < SHUNNED)
 }
 
 /// Whatever goes wrong while a connection is made, StartTLS refused included, another server may do better.

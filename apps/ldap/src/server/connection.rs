@@ -15,7 +15,7 @@ use ldap3_proto::proto::{
     LdapExtendedResponse, LdapMsg, LdapOp, LdapResult,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::codec::Encoder;
 
 use super::dn::Dn;
@@ -30,7 +30,9 @@ const WAITING_MAX: usize = 32;
 const OUT_BYTES: usize = 32 * 1024;
 /// For answers to be taken.
 const TAKE: Duration = Duration::from_secs(30);
-/// Binds that prove nothing; then the connection is closed.
+/// Nobody in particular keeps a connection for so long: until he says who he is, or where nobody must, until his next request.
+const NOBODY: Duration = Duration::from_secs(60);
+/// Binds that prove nothing, and requests that do not decode; then the connection is closed.
 const FAILED_MAX: u32 = 5;
 /// Attributes of an entry that is added, and changes of one.
 const CHANGES_MAX: usize = 100;
@@ -63,6 +65,8 @@ pub(super) struct Connection<B: Backend> {
     /// Over TLS; the client's certificate, if it has shown one.
     tls: Option<Option<Vec<u8>>>,
     bound: Option<Bound<B::Who>>,
+    /// Since when nobody in particular is asking, if so.
+    nobody_since: Instant,
     failed: u32,
     bytes: BytesMut,
     waiting: VecDeque<Taken>,
@@ -78,6 +82,7 @@ impl<B: Backend> Connection<B> {
             from,
             tls: None,
             bound: None,
+            nobody_since: Instant::now(),
             failed: 0,
             bytes: BytesMut::new(),
             waiting: VecDeque::new(),
@@ -90,8 +95,26 @@ impl<B: Backend> Connection<B> {
     /// TLS has begun. What was known before counts no more: anybody might have said it (RFC 4513 section 3.1.2).
     pub(super) fn is_secure(&mut self, certificate: Option<Vec<u8>>) {
         self.tls = Some(certificate);
-        self.bound = None;
+        self.is_nobody();
+    }
+
+    /// Nobody in particular is asking, from now on if somebody was.
+    fn is_nobody(&mut self) {
+        if self.bound.take().is_some() {
+            self.nobody_since = Instant::now();
+        }
         self.pages.clear();
+    }
+
+    /// Until when the next request has to be there, all of it, however many pieces it comes in.
+    fn deadline(&self) -> Instant {
+        let Options { idle, anonymous, .. } = self.shared.options;
+        let now = Instant::now();
+        match &self.bound {
+            Some(_) => now + idle,
+            None if anonymous => now + idle.min(NOBODY),
+            None => self.nobody_since + idle.min(NOBODY),
+        }
     }
 
     /// Answers until the client leaves, or TLS begins.
@@ -114,11 +137,12 @@ impl<B: Backend> Connection<B> {
         if let Some(taken) = self.waiting.pop_front() {
             return Ok(Some(taken));
         }
+        let deadline = self.deadline();
         loop {
             if let Some(taken) = frame::take(&mut self.bytes) {
                 return Ok(Some(taken));
             }
-            match timeout(self.shared.options.idle, stream.read_buf(&mut self.bytes)).await {
+            match timeout_at(deadline, stream.read_buf(&mut self.bytes)).await {
                 Ok(Ok(0)) => return Ok(None),
                 Ok(Ok(_)) => {}
                 Ok(Err(failure)) => return Err(failure),
@@ -141,7 +165,7 @@ impl<B: Backend> Connection<B> {
         if let Some(bound) = &self.bound
             && !self.shared.backend.holds(&bound.who)
         {
-            (self.bound, self.pages) = (None, VecDeque::new());
+            self.is_nobody();
         }
         if insists {
             let refused = Refused::new(Code::UnavailableCriticalExtension, "a control that we do not have");
@@ -200,7 +224,7 @@ impl<B: Backend> Connection<B> {
 
     /// RFC 4513. Whatever comes of it, who was bound before is so no more.
     async fn bind(&mut self, id: i32, asked: LdapBindRequest) -> io::Result<Option<Ended>> {
-        (self.bound, self.pages) = (None, VecDeque::new());
+        self.is_nobody();
         let outcome = self.judge(&asked).await;
         let failed = matches!(&outcome, Err(Refused { code: Code::InvalidCredentials, .. }));
         self.failed += u32::from(failed);
@@ -351,17 +375,18 @@ impl<B: Backend> Connection<B> {
             _ => return self.notice(Code::ProtocolError, "no request of LDAP"),
         };
         if tag == 0x60 {
-            (self.bound, self.pages) = (None, VecDeque::new());
+            self.is_nobody();
         }
+        self.failed += 1;
         self.say(id, answer, Vec::new())?;
-        Ok(None)
+        Ok((self.failed >= FAILED_MAX).then_some(Ended::Closed))
     }
 
     fn refuse(&mut self, id: i32, op: &LdapOp, refused: Refused) -> io::Result<()> {
         let why = result(refused.code, refused.why, None);
         let answer = match op {
             LdapOp::BindRequest(_) => {
-                (self.bound, self.pages) = (None, VecDeque::new());
+                self.is_nobody();
                 LdapOp::BindResponse(LdapBindResponse { res: why, saslcreds: None })
             }
             LdapOp::SearchRequest(_) => LdapOp::SearchResultDone(why),

@@ -138,7 +138,11 @@ impl Rdn {
 
 fn key(name: &str, value: &str) -> String {
     let known = kind(name);
-    let rule = known.map_or(Rule::CaseIgnore, |kind| kind.rule);
+    // A name within a name is text: it would be read again for each name within it.
+    let rule = match known.map(|kind| kind.rule) {
+        None | Some(Rule::Name) => Rule::CaseIgnore,
+        Some(rule) => rule,
+    };
     let normal = rule.normal(value.as_bytes()).unwrap_or_else(|| value.as_bytes().to_vec());
     let name = known.map_or_else(|| name.to_ascii_lowercase(), |kind| kind.name.to_ascii_lowercase());
     format!("{name}={}", escaped(&String::from_utf8_lossy(&normal)))

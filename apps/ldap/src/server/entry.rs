@@ -67,7 +67,12 @@ impl Choice {
     /// As a search says it: nothing is all that users gave, `*` too, `+` is the rest, `1.1` is none. Unknown names are nobody's.
     pub(super) fn new(asked: &[String], types_only: bool) -> Choice {
         let has = |text: &str| asked.iter().any(|own| own == text);
-        let kinds = asked.iter().filter_map(|name| kind(name)).collect();
+        let mut kinds = Vec::new();
+        for kind in asked.iter().filter_map(|name| kind(name)) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
         Choice { user: asked.is_empty() || has("*"), operational: has("+"), kinds, types_only }
     }
 

@@ -238,7 +238,7 @@ impl<B: Backend> Connection<B> {
         self.may_read()?;
         let at = self.pages().iter().position(|page| page.cookie == cookie && page.asked == *asked);
         match at.and_then(|at| self.pages().remove(at)) {
-            // Each answer has limits of its own.
+            // Each page may look at as many; what was sent counts for all of them together.
             Some(page) => Ok(Walk { looked: 0, ..page.walk }),
             None => Err(Refused::new(Code::UnwillingToPerform, "the cookie is of no search that waits")),
         }

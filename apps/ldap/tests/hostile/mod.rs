@@ -3,13 +3,14 @@
 use std::sync::LazyLock;
 
 use bytes::BytesMut;
-use ldap::server::{Dn, Entry, Filter, MESSAGE_MAX, Taken, take};
+use ldap::server::{Dn, Entry, Filter, MESSAGE_MAX, Taken, kind, take};
 use ldap3_proto::proto::LdapOp;
 
 static ENTRY: LazyLock<Entry> = LazyLock::new(|| {
     let mut entry = Entry::new(Dn::parse("uid=ann,ou=people,dc=chat,dc=example").expect("a name"), &["inetOrgPerson"]);
     entry.put("uid", &["ann"]);
     entry.put("cn", &["Ann Black"]);
+    entry.put("owner", &["uid=ann,ou=people,dc=chat,dc=example", "owner=member=cn=x"]);
     entry.put("telephoneNumber", &["+380670000001"]);
     entry
 });
@@ -42,6 +43,11 @@ fn understood(op: &LdapOp) {
                 filter.fits(&ENTRY);
                 filter.keys(&|kind| kind.name == "uid");
             }
+        }
+        LdapOp::CompareRequest(asked) => {
+            // As a connection does before it knows who asks.
+            drop(Dn::parse(&asked.dn));
+            drop(kind(&asked.atype).and_then(|kind| kind.rule.normal(&asked.val)));
         }
         LdapOp::DelRequest(name) => drop(Dn::parse(name)),
         _ => {}
