@@ -5,17 +5,19 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt::{Plain, Settings};
-use support::{Server, bind, connect, connect_with, host, publish, settings, subscribe, will};
+use support::refusing::Refusing;
+use support::{Server, bind, connect, connect_with, host, publish, settings, store, subscribe, will};
 
 #[test]
 fn con_1_a_port_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address: SocketAddr = taken.local_addr().unwrap();
     let error = actix_rt::System::new().block_on(async move {
-        let handle = host();
+        let handle = host(Arc::new(store()));
         let error = bind(handle.clone(), address, settings()).err().map(|error| error.to_string());
         handle.shutdown(Duration::from_secs(5)).await;
         error
@@ -335,4 +337,28 @@ fn a_stopping_front_tells_its_clients_and_is_empty() {
     assert_eq!(five.rest(), [0xE0, 1, 0x8B]);
     assert!(four.rest().is_empty());
     assert!(registering.rest().ends_with(&[0xE0, 1, 0x8B]));
+}
+
+#[test]
+fn con_11_who_waits_for_what_the_store_has_refused_is_closed_without_acknowledgement_and_holds_nobody_up() {
+    let store = Arc::new(Refusing::new(store()));
+    let server = Server::start_on(store.clone(), settings());
+    let (mut first, mut second) = (server.four("x", false), server.four("y", false));
+    let mut other = server.five("other");
+    store.refuse();
+    first.send(&subscribe(4, "t", 1));
+    assert!(first.packet().is_empty(), "no SUBACK");
+    // Its rows are taken again, but what is lost stays lost.
+    second.send(&subscribe(4, "t", 1));
+    assert!(second.packet().is_empty(), "no SUBACK");
+    other.send(&publish(0b0011, "t", "retained"));
+    assert!(other.packet().is_empty(), "no PUBACK");
+    // The client id is free; the session cannot be promised any more.
+    let mut again = server.stream();
+    again.send(&connect(4, "x", false, 60, &[]));
+    assert!(again.packet().is_empty(), "no CONNACK");
+    // Who needs nothing kept is served.
+    let mut brief = server.five("brief");
+    brief.subscribe("t", 1);
+    assert_eq!(server.stop(), 0);
 }

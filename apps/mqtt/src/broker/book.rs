@@ -33,9 +33,14 @@ struct Disk {
 #[derive(Default)]
 struct Noted {
     changes: VecDeque<(Table, Bytes, Option<Bytes>)>,
-    /// The server goes down: what is dropped from now on has not ended.
+    /// Nothing is kept any more. The server goes down, and what is dropped from now on has not ended; or the store has refused a batch, and
+    /// what was noted behind that would be there without it.
     closed: bool,
 }
+
+/// What was noted may be lost: nobody may hear that it is kept.
+#[derive(Debug)]
+pub(crate) struct Unkept;
 
 /// How far the store is durable, and who waits for more.
 #[derive(Default)]
@@ -81,11 +86,14 @@ impl Book {
         self.note(table, key, None);
     }
 
-    /// A row that is too large is not kept: a message of many small properties, where packets may have many MiB.
+    /// A row that is too large is not kept, nor is the older one that it takes the place of: a message of many small properties, where packets
+    /// may have many MiB.
     fn note(&self, table: Table, key: Bytes, row: Option<Bytes>) {
-        if row.as_ref().is_some_and(|row| row.len() > VALUE_MAX) {
-            return tracing::warn!(table = table.0, "free topics: too large to outlive the server");
+        let small = row.as_ref().is_none_or(|row| row.len() <= VALUE_MAX);
+        if !small {
+            tracing::warn!(table = table.0, "free topics: too large to outlive the server");
         }
+        let row = row.filter(|_| small);
         let mut noted = self.lock();
         if self.keeps() && !noted.closed {
             noted.changes.push_back((table, key, row));
@@ -93,33 +101,41 @@ impl Book {
     }
 
     /// Applies what is noted and asks for it to become durable: with the ticket returned, it is.
-    pub(crate) fn write(&self) -> Ticket {
+    ///
+    /// # Errors
+    /// The store has refused something, now or before, or the book is closed.
+    pub(crate) fn write(&self) -> Result<Ticket, Unkept> {
         let Some(disk) = &self.disk else {
-            return Ticket(0);
+            return Ok(Ticket(0));
         };
-        let ticket = self.apply(disk);
+        let ticket = self.apply(disk)?;
         (disk.request)(ticket);
-        ticket
+        Ok(ticket)
     }
 
     /// As [`Book::write`], if there is anything.
     pub(super) fn settle(&self) {
         if !self.lock().changes.is_empty() {
-            self.write();
+            // Whoever has to know of a failure is told when he writes.
+            let _ = self.write();
         }
     }
 
     /// Batches are applied in the order in which they were noted, so under the lock.
-    fn apply(&self, disk: &Disk) -> Ticket {
+    fn apply(&self, disk: &Disk) -> Result<Ticket, Unkept> {
         let mut noted = self.lock();
+        if noted.closed {
+            return Err(Unkept);
+        }
         while !noted.changes.is_empty() {
             let batch = batch(&mut noted.changes);
             if let Err(failure) = disk.store.apply(&batch) {
                 tracing::error!(%failure, "free topics: nothing more is kept, so nothing more is acknowledged");
-                return Ticket(u64::MAX);
+                *noted = Noted { closed: true, ..Noted::default() };
+                return Err(Unkept);
             }
         }
-        disk.store.applied()
+        Ok(disk.store.applied())
     }
 
     pub(crate) fn poll_durable(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<()> {

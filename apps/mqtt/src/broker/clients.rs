@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use kvs::VALUE_MAX;
+
 use super::book::Book;
 use super::rows::{self, Clock, Letter, SESSION};
 use super::{Broker, Link, Shelf, Unreleased};
@@ -229,6 +231,8 @@ impl Slots {
 
 fn put(book: &Book, id: &str, shelf: &Shelf, until: Instant, will: Option<&(Message, Instant)>) {
     let clock = Clock::now();
+    // Its session does not go with a will that is too large.
+    let will = will.filter(|(message, _)| message.size() <= VALUE_MAX);
     let row = rows::Session {
         number: shelf.number,
         expiry: 0,

@@ -20,7 +20,7 @@ mod unreleased;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 use std::time::Instant;
 
-pub(crate) use book::{Book, Durable};
+pub(crate) use book::{Book, Durable, Unkept};
 pub(crate) use clients::Resumable;
 use clients::{Clients, Ended};
 pub(crate) use link::Link;

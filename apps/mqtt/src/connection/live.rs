@@ -14,7 +14,7 @@ use tokio::time::{Duration, Instant, Sleep, sleep_until, timeout};
 
 use super::Stream;
 use super::socket::Socket;
-use crate::broker::{Broker, Link, Overrun, Resumable, Shelf, Unreleased};
+use crate::broker::{Broker, Link, Overrun, Resumable, Shelf, Unkept, Unreleased};
 use crate::message::{Message, Will};
 use crate::packet::{self, Incoming, Next, reason};
 use crate::session::greet::SESSION_EXPIRY_MAX;
@@ -127,7 +127,11 @@ impl<S: Stream> Live<S> {
         self.check_signal(&mut todo);
         self.check_alarm(alarm, busy, &mut todo, cx);
         if self.free.as_ref().is_some_and(|free| free.shelf.has_to_wait()) {
-            self.gate = Some(self.shared.broker.book.write());
+            match self.shared.broker.book.write() {
+                Ok(ticket) => self.gate = Some(ticket),
+                // What the client would hear now may not be true.
+                Err(Unkept) => return Poll::Ready(todo.end.unwrap_or(End::Broken)),
+            }
             if self.waits_for_disk(cx) {
                 self.first = Some(Box::new(todo));
                 return Poll::Pending;

@@ -1,5 +1,7 @@
 //! A front on loopback over the real chat with an empty store, and a client of a few bytes.
 
+pub(crate) mod refusing;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -39,9 +41,12 @@ pub(crate) fn settings() -> Settings {
     Settings { plain: Plain::Any, ..Settings::default() }
 }
 
-pub(crate) fn host() -> n2o::Handle<Chat> {
+pub(crate) fn store() -> kvs::Memory {
     let tables: Vec<kvs::Table> = chat::rows::TABLES.iter().chain(mqtt::TABLES).copied().chain([ROWS]).collect();
-    let store: Arc<dyn kvs::Store> = Arc::new(kvs::Memory::new(&tables));
+    kvs::Memory::new(&tables)
+}
+
+pub(crate) fn host(store: Arc<dyn kvs::Store>) -> n2o::Handle<Chat> {
     let sequence = |key: &[u8]| Arc::new(kvs::Sequence::open(store.clone(), ROWS, key).unwrap());
     let chat = Chat {
         settings: chat::Settings::dev(),
@@ -69,11 +74,15 @@ pub(crate) fn bind(handle: n2o::Handle<Chat>, address: SocketAddr, settings: Set
 
 impl Server {
     pub(crate) fn start(settings: Settings) -> Server {
+        Server::start_on(Arc::new(store()), settings)
+    }
+
+    pub(crate) fn start_on(store: Arc<dyn kvs::Store>, settings: Settings) -> Server {
         let (ready, readied) = channel();
         let (stop, stopped) = channel::<()>();
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                let handle = host();
+                let handle = host(store);
                 let front = bind(handle.clone(), SocketAddr::from(([127, 0, 0, 1], 0)), settings).unwrap();
                 front.serve();
                 ready.send(front.addresses()[0]).unwrap();

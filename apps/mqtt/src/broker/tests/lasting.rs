@@ -1,6 +1,6 @@
 //! What outlives the server (CON-11): a broker is opened on the store that another has left.
 
-use kvs::{Memory, Span, Store};
+use kvs::{Memory, Span, Store, VALUE_MAX};
 
 use super::*;
 use crate::broker::rows;
@@ -8,6 +8,10 @@ use crate::packet::{Connect, Incoming, Publish, Version};
 use crate::session::greet::greet;
 use crate::session::{Ask, Session, Todo};
 use crate::settings::{Plain, Settings};
+use refusing::Refusing;
+
+#[path = "../../../tests/support/refusing.rs"]
+mod refusing;
 
 /// A server on `store`; nothing that it drops is an end.
 struct Run {
@@ -15,7 +19,7 @@ struct Run {
 }
 
 impl Run {
-    fn on(store: &Arc<Memory>) -> Run {
+    fn on<S: Store>(store: &Arc<S>) -> Run {
         let store: Arc<dyn Store> = store.clone();
         Run { broker: Broker::open(Book::new(store, Box::new(|_| {}), Arc::default())).unwrap() }
     }
@@ -281,5 +285,68 @@ fn con_11_a_member_of_a_group_that_does_not_come_back_leaves_its_share_to_the_ot
     let (_, other) = run.client("y", "$share/g/t", options(Qos::One));
     run.broker.sweep(Instant::now() + Duration::from_secs(61));
     assert_eq!(payloads(&other), ["shared"]);
+    run.dies();
+}
+
+#[test]
+fn con_11_whose_rows_were_in_a_batch_that_the_store_refused_is_told_so_whoever_wrote_it() {
+    let store = Arc::new(Refusing::new(Memory::new(rows::TABLES)));
+    let run = Run::on(&store);
+    assert!(run.publish(retained("kept", "x")) && run.broker.book.write().is_ok());
+    assert!(run.publish(retained("a", "one client's")) && run.publish(retained("b", "another's")));
+    store.refuse();
+    assert!(run.broker.book.write().is_err(), "the one wrote both");
+    assert!(run.broker.book.write().is_err(), "the other's is not kept either");
+    assert!(run.publish(retained("a", "later")));
+    assert!(run.broker.book.write().is_err(), "and nothing is that comes behind them");
+    run.dies();
+
+    let run = Run::on(&store);
+    let mut link = Link::open(run.broker.clone(), run.broker.shelf(99));
+    link.subscribe(&"#".into(), options(Qos::One), true);
+    assert_eq!(payloads(&link), ["x"]);
+    run.dies();
+}
+
+#[test]
+fn con_11_nobody_is_told_that_something_is_kept_after_the_broker_has_closed() {
+    let store = store();
+    let run = Run::on(&store);
+    run.broker.close();
+    assert!(run.publish(retained("a", "late")));
+    assert!(run.broker.book.write().is_err());
+    assert!(is_empty(&store));
+}
+
+#[test]
+fn con_10_an_older_message_does_not_come_back_in_the_place_of_one_too_large_to_be_kept() {
+    let store = store();
+    let run = Run::on(&store);
+    let large = "x".repeat(VALUE_MAX);
+    for qos in [Qos::Zero, Qos::One] {
+        run.publish(retained("t", "old"));
+        assert!(run.broker.book.write().is_ok() && !is_empty(&store));
+        run.publish(Message { qos, ..retained("t", &large) });
+        run.broker.sweep(Instant::now());
+        assert!(is_empty(&store), "{qos:?}");
+    }
+    run.publish(retained("t", "new"));
+    run.dies();
+    assert!(!is_empty(&store));
+}
+
+#[test]
+fn con_11_a_session_outlives_the_server_without_a_will_that_is_too_large() {
+    let store = store();
+    let run = Run::on(&store);
+    let claim = run.claim("x", false, 60);
+    let unreleased = run.broker.unreleased(claim.shelf.clone());
+    let session = Resumable { kept: Kept::default(), link: None, unreleased, shelf: claim.shelf };
+    let will = Will { message: message("will", &"x".repeat(VALUE_MAX), Qos::One), delay: 30 };
+    run.broker.release(&"x".into(), Some(Box::new(session)), 60, Some(will));
+    run.dies();
+
+    let run = Run::on(&store);
+    assert!(run.claim("x", false, 60).resumed.is_some());
     run.dies();
 }
