@@ -107,7 +107,7 @@ impl Directory {
         let memo = values.first().copied().unwrap_or_default();
         match self.found(values).await {
             Ok(person) => {
-                self.memory.keep(memo, person.as_ref());
+                self.memory.keep(values, person.as_ref());
                 Ok(person)
             }
             Err(away @ Error::Away(_)) => self.memory.recall(memo).map(Some).ok_or(away),

@@ -231,6 +231,28 @@ fn nobody_waits_for_long_behind_a_directory_that_says_nothing() {
     assert!(told.iter().all(|told| matches!(told, Err(Error::Away(_)))), "{told:?}");
 }
 
+#[test]
+fn an_answer_that_is_none_is_an_error() {
+    // A result without a code, one that is no sequence, one whose code is text.
+    for answer in
+        [&b"\x30\x05\x02\x01\x01\x65\x00"[..], b"\x30\x03\x02\x01\x01", b"\x30\x08\x02\x01\x01\x65\x03\x04\x01x"]
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let directory = Directory::new(Setup { timeout: Duration::from_secs(5), ..plain(&listener) });
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let asked = stream.read(&mut [0; 4096]).unwrap();
+                assert_ne!(asked, 0);
+                stream.write_all(answer).unwrap();
+                // Until the client has enough of it.
+                while stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {}
+            });
+            assert!(matches!(run(directory.find(&["ann"])), Err(Error::Away(_))), "{answer:x?}");
+        });
+    }
+}
+
 /// As Active Directory has it: 1500 at a time.
 #[test]
 fn all_members_of_a_large_group_are_read() {

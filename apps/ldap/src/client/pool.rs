@@ -1,9 +1,11 @@
 //! Connections to the servers: made when they are needed, kept for the next question, to whichever server answers.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Mod, Scope};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -226,8 +228,10 @@ fn away(error: Error) -> Error {
 }
 
 async fn within<T>(time: Duration, work: impl Future<Output = Result<T, LdapError>>) -> Result<T, Error> {
-    match timeout(time, work).await {
-        Ok(done) => Ok(done?),
+    // The library panics at a result that it does not expect.
+    match timeout(time, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(done)) => Ok(done?),
+        Ok(Err(_)) => Err(Error::Away("it says what is no answer".into())),
         Err(_) => Err(Error::Away("it does not answer in time".into())),
     }
 }
