@@ -8,7 +8,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use bytes::BytesMut;
+use ldap::server::{Taken, take};
+use ldap3_proto::LdapCodec;
+use ldap3_proto::proto::{LdapCompareRequest, LdapMsg, LdapOp};
 use support::{ADMIN, BASE, Directory};
+use tokio_util::codec::Encoder;
 
 const ANN: &str = "uid=ann,ou=people,dc=chat,dc=example";
 const BEN: &str = "uid=ben,ou=people,dc=chat,dc=example";
@@ -310,10 +315,8 @@ fn filters_too_deep_and_names_too_long_are_refused() {
     assert_eq!(directory.names(&["(uid=ann)", "1.1"]), [ANN]);
 }
 
-#[test]
-fn a_search_is_abandoned_and_others_on_its_connection_are_answered() {
-    let directory = Directory::start(3000, |options| options.limits.entries = 10_000);
-    // (objectClass=*) below the base, number 5; then abandon 5; then whoami, number 6.
+/// (objectClass=*) below the base, number 5.
+fn search_of_all() -> Vec<u8> {
     let base = BASE.as_bytes();
     let present = b"\x87\x0bobjectClass";
     let body = [
@@ -325,10 +328,47 @@ fn a_search_is_abandoned_and_others_on_its_connection_are_answered() {
     ]
     .concat();
     let op = [&[0x63, body.len() as u8][..], &body].concat();
-    let search = [&[0x30, op.len() as u8 + 3, 2, 1, 5][..], &op].concat();
+    [&[0x30, op.len() as u8 + 3, 2, 1, 5][..], &op].concat()
+}
+
+#[test]
+fn a_search_is_abandoned_and_others_on_its_connection_are_answered() {
+    let directory = Directory::start(3000, |options| options.limits.entries = 10_000);
+    // Then abandon 5, and whoami, number 6.
+    let search = search_of_all();
     let abandon = b"\x30\x06\x02\x01\x07\x50\x01\x05";
     let who = b"\x30\x1e\x02\x01\x06\x77\x19\x80\x171.3.6.1.4.1.4203.1.11.3";
     let answer = said(&directory, &[&search[..], abandon, who].concat());
     assert!(holds(&answer, b"\x02\x01\x06\x78"), "whoami is answered");
     assert!(!holds(&answer, b"\x02\x01\x05\x65"), "the search has no end");
+}
+
+/// Many and large ones, more than the server keeps.
+#[test]
+fn what_comes_during_a_search_is_answered_after_it() {
+    let directory = Directory::start(3000, |options| options.limits.entries = 10_000);
+    let mut sent = BytesMut::from(&search_of_all()[..]);
+    for id in 10..110 {
+        let compare = LdapCompareRequest { dn: String::new(), atype: "cn".into(), val: vec![b'x'; 8000] };
+        LdapCodec::default().encode(LdapMsg::new(id, LdapOp::CompareRequest(compare)), &mut sent).unwrap();
+    }
+    let mut stream = TcpStream::connect(directory.plain()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut writer = stream.try_clone().unwrap();
+    let writing = std::thread::spawn(move || writer.write_all(&sent).unwrap());
+    let (mut bytes, mut answered) = (BytesMut::new(), Vec::new());
+    while answered.last() != Some(&109) {
+        let mut piece = [0; 16 * 1024];
+        let read = stream.read(&mut piece).unwrap();
+        assert_ne!(read, 0, "{answered:?}");
+        bytes.extend_from_slice(&piece[..read]);
+        while let Some(taken) = take(&mut bytes) {
+            let Taken::Request(answer, _) = taken else { panic!("{taken:?} after {answered:?}") };
+            if !matches!(answer.op, LdapOp::SearchResultEntry(_)) {
+                answered.push(answer.msgid);
+            }
+        }
+    }
+    writing.join().unwrap();
+    assert_eq!(answered, std::iter::once(5).chain(10..110).collect::<Vec<_>>());
 }

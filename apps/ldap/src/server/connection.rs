@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use ldap3_proto::LdapCodec;
 use ldap3_proto::control::LdapControl;
@@ -20,12 +20,14 @@ use tokio_util::codec::Encoder;
 
 use super::dn::Dn;
 use super::entry::Entry;
-use super::frame::{self, Taken};
+use super::frame::{self, MESSAGE_MAX, Taken};
 use super::search::Page;
 use super::{Attribute, Backend, Bound, Code, Limits, Options, Refused, Shown, kind, root};
 
 /// Requests that wait while another is answered; with so many, no more are read.
 const WAITING_MAX: usize = 32;
+/// Bytes of them, as they came: what is understood may take many times as much. One more request may go beyond.
+const WAITING_BYTES: usize = 2 * MESSAGE_MAX;
 /// Answers are sent when there are so many bytes of them.
 const OUT_BYTES: usize = 32 * 1024;
 /// For answers to be taken.
@@ -69,7 +71,7 @@ pub(super) struct Connection<B: Backend> {
     nobody_since: Instant,
     failed: u32,
     bytes: BytesMut,
-    waiting: VecDeque<Taken>,
+    waiting: VecDeque<Bytes>,
     out: BytesMut,
     pages: VecDeque<Page>,
     number: u64,
@@ -134,8 +136,8 @@ impl<B: Backend> Connection<B> {
     }
 
     async fn next(&mut self, stream: &mut impl Duplex) -> io::Result<Option<Taken>> {
-        if let Some(taken) = self.waiting.pop_front() {
-            return Ok(Some(taken));
+        if let Some(waiting) = self.waiting.pop_front() {
+            return Ok(Some(frame::understood(&waiting)));
         }
         let deadline = self.deadline();
         loop {
@@ -434,17 +436,23 @@ impl<B: Backend> Connection<B> {
 
     /// Reads what has come meanwhile; whether the client wants to know no more of this request, or has gone.
     pub(super) async fn is_abandoned(&mut self, stream: &mut impl Duplex, id: i32) -> io::Result<bool> {
-        while self.waiting.len() < WAITING_MAX {
-            match frame::take(&mut self.bytes) {
-                Some(Taken::Request(message, false)) if matches!(message.op, LdapOp::AbandonRequest(other) if other == id) =>
-                {
-                    return Ok(true);
+        let mut weight: usize = self.waiting.iter().map(Bytes::len).sum();
+        while self.waiting.len() < WAITING_MAX && weight < WAITING_BYTES {
+            match frame::frame(&mut self.bytes) {
+                Some(came) => {
+                    let ends = match frame::understood(&came) {
+                        Taken::Request(message, _) => match &message.op {
+                            LdapOp::AbandonRequest(other) if *other == id => return Ok(true),
+                            op => matches!(op, LdapOp::UnbindRequest),
+                        },
+                        Taken::Flawed { .. } | Taken::Broken => false,
+                    };
+                    weight += came.len();
+                    self.waiting.push_back(Bytes::copy_from_slice(&came));
+                    if ends {
+                        return Ok(true);
+                    }
                 }
-                Some(Taken::Request(message, _)) if matches!(message.op, LdapOp::UnbindRequest) => {
-                    self.waiting.push_back(Taken::Request(message, false));
-                    return Ok(true);
-                }
-                Some(taken) => self.waiting.push_back(taken),
                 None => match stream.read_buf(&mut self.bytes).now_or_never() {
                     None => break,
                     Some(Ok(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),

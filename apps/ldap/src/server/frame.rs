@@ -1,6 +1,6 @@
 //! Requests out of bytes. Their length is looked at before anything is kept for them.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use ldap3_proto::LdapCodec;
 use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::{LdapMsg, LdapOp};
@@ -26,26 +26,29 @@ pub enum Taken {
 
 /// Takes the first request off the bytes; `None` while it is not all there.
 pub fn take(bytes: &mut BytesMut) -> Option<Taken> {
-    let (head, length) = match length(bytes) {
-        Ok(Some(lengths)) => lengths,
-        Ok(None) => return None,
-        Err(()) => return Some(Taken::Broken),
-    };
-    let whole = head + length;
-    if whole > MESSAGE_MAX {
-        return Some(Taken::Broken);
+    frame(bytes).map(|frame| understood(&frame))
+}
+
+/// The bytes of the first request; none of it where nobody can know how many they are.
+pub(super) fn frame(bytes: &mut BytesMut) -> Option<Bytes> {
+    match length(bytes) {
+        Ok(Some((head, length))) if head + length > MESSAGE_MAX => Some(Bytes::new()),
+        Ok(Some((head, length))) if bytes.len() >= head + length => Some(bytes.split_to(head + length).freeze()),
+        Ok(_) => None,
+        Err(()) => Some(Bytes::new()),
     }
-    if bytes.len() < whole {
-        return None;
-    }
-    let frame = bytes.split_to(whole).freeze();
+}
+
+/// What is in the bytes of one request.
+pub(super) fn understood(frame: &Bytes) -> Taken {
+    let Ok(Some((head, _))) = length(frame) else { return Taken::Broken };
     let mut rest = BytesMut::from(&frame[..]);
     match LdapCodec::new(Some(MESSAGE_MAX), Some(DEPTH_MAX)).decode(&mut rest) {
         Ok(Some(message)) if rest.is_empty() && message.msgid > 0 => {
-            let insists = insists(&message, &frame);
-            Some(Taken::Request(Box::new(message), insists))
+            let insists = insists(&message, frame);
+            Taken::Request(Box::new(message), insists)
         }
-        Ok(_) | Err(_) => Some(flawed(frame.get(head..).unwrap_or_default())),
+        Ok(_) | Err(_) => flawed(frame.get(head..).unwrap_or_default()),
     }
 }
 
