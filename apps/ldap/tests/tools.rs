@@ -236,7 +236,8 @@ fn said(directory: &Directory, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(directory.plain()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     stream.write_all(bytes).unwrap();
-    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    // The server may have closed it already.
+    let _ = stream.shutdown(std::net::Shutdown::Write);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     answer
@@ -281,8 +282,8 @@ fn what_is_no_request_is_told_so() {
 fn who_says_nothing_but_what_is_no_request_is_left() {
     let directory = directory();
     let flawed = |id: u8| [0x30, 5, 2, 1, id, 0x63, 0];
-    let answer = said(&directory, &(1..=50).flat_map(flawed).collect::<Vec<u8>>());
-    let answered: Vec<u8> = (1..=50).filter(|id| holds(&answer, &[2, 1, *id, 0x65])).collect();
+    let answer = said(&directory, &(1..=6).flat_map(flawed).collect::<Vec<u8>>());
+    let answered: Vec<u8> = (1..=6).filter(|id| holds(&answer, &[2, 1, *id, 0x65])).collect();
     assert_eq!(answered, [1, 2, 3, 4, 5]);
 }
 
