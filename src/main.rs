@@ -17,6 +17,7 @@ mod webhook;
 mod files;
 mod ftp;
 mod outbox;
+mod people;
 mod courier;
 mod work;
 mod clock;

@@ -26,6 +26,7 @@ use crate::greeting;
 use crate::home::{Home, Lock};
 use crate::keys;
 use crate::logging;
+use crate::people::People;
 use crate::registrar::{Keeper, Registrar};
 use crate::remote;
 use crate::routes;
@@ -34,7 +35,7 @@ use crate::store;
 use crate::terminal::say;
 use crate::tls::{self, Tls};
 use crate::webhook::Webhook;
-use crate::work::Outputs;
+use crate::work::{Outputs, Outside};
 
 /// Threads of the ring at most; beyond, they would only steal work from each other's caches.
 const THREADS_MAX: usize = 8;
@@ -220,15 +221,19 @@ impl Inside {
 
         let (vault, own) = (Vault::new(&key), Arc::new(Vault::new(&key)));
         let courier = Courier::new(home, settings, origin, store.clone(), own)?;
-        let webhook = Webhook::new(home, settings)?;
+        let people = People::new(home, settings)?;
+        let outside = Outside { webhook: Webhook::new(home, settings)?, people: people.clone() };
         let files = Arc::new(Files::new(home.files()));
         let (outputs, worker) =
-            Outputs::start(registrar.clone(), courier.clone(), &home.outbox(), files.clone(), webhook);
+            Outputs::start(registrar.clone(), courier.clone(), &home.outbox(), files.clone(), outside);
         let handle = host(home, settings, vault, &registrar, store.clone(), outputs.clone())?;
         outputs.attach(handle.clone());
         worker.run(handle.clone())?;
         courier.run(handle.clone())?;
         resume(&store, &handle)?;
+        if let Some(people) = people {
+            people.watch(store.clone(), handle.clone());
+        }
         Ok((Inside { registrar, tls, store, files, courier, handle }, Vault::new(&key)))
     }
 

@@ -2,6 +2,7 @@
 
 mod load;
 mod auth;
+mod directory;
 mod push;
 mod ldap;
 mod zone;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use crate::failure::Failure;
 use crate::home::Home;
 pub(crate) use auth::Auth;
+pub(crate) use directory::Directory;
 pub(crate) use ldap::Ldap;
 pub(crate) use push::{Apns, Push};
 pub(crate) use zone::Ns;
@@ -57,6 +59,7 @@ pub(crate) struct Settings {
     pub(crate) listen: Listen,
     pub(crate) server: Server,
     pub(crate) auth: Auth,
+    pub(crate) directory: Directory,
     pub(crate) session: Session,
     pub(crate) push: Push,
     pub(crate) http: Http,
@@ -298,6 +301,7 @@ impl Default for Settings {
             listen: Listen::default(),
             server: Server::default(),
             auth: Auth::default(),
+            directory: Directory::default(),
             session: Session::default(),
             push: Push::default(),
             http: Http::default(),
@@ -397,6 +401,7 @@ impl Settings {
             providers: self.auth.providers.iter().filter_map(|provider| provider.chat()).collect(),
             static_codes: self.auth.static_codes().map_err(Failure::Refused)?,
             voice: self.auth.webhook.voice,
+            directory: self.directory.decides(),
             jwt: self.auth.jwt.chat(home)?,
             min_version: self.auth.min_version.into(),
             auto_bind: self.x509.auto_bind,

@@ -15,6 +15,7 @@ use n2o::{Handle, Performer};
 use crate::courier::Courier;
 use crate::failure::Failure;
 use crate::files::Files;
+use crate::people::People;
 use crate::registrar::Registrar;
 use crate::webhook::Webhook;
 use crate::{clock, outbox, tls};
@@ -42,7 +43,14 @@ pub(crate) struct Outputs {
 /// What goes over the network waits there for its answers, on the main thread, and never holds up the thread for slow work.
 struct Web {
     runtime: tokio::runtime::Handle,
-    webhook: Arc<Webhook>,
+    outside: Outside,
+}
+
+/// Services of the operator's, as far as there are any.
+#[derive(Clone, Default)]
+pub(crate) struct Outside {
+    pub(crate) webhook: Option<Arc<Webhook>>,
+    pub(crate) people: Option<Arc<People>>,
 }
 
 impl Outputs {
@@ -52,16 +60,18 @@ impl Outputs {
         courier: Arc<Courier>,
         outbox: &Path,
         files: Arc<Files>,
-        webhook: Option<Arc<Webhook>>,
+        outside: Outside,
     ) -> (Arc<Outputs>, Worker) {
         let (jobs, waiting) = sync_channel(JOBS_MAX);
         let (signatures, unverified) = sync_channel(JOBS_MAX);
         let (filing, unfiled) = sync_channel(JOBS_MAX);
         let (syncs, unsynced) = sync_channel(JOBS_MAX);
-        let web = webhook.map(|webhook| Web { runtime: tokio::runtime::Handle::current(), webhook });
+        let people = outside.people.clone();
+        let is_any = outside.webhook.is_some() || outside.people.is_some();
+        let web = is_any.then(|| Web { runtime: tokio::runtime::Handle::current(), outside });
         let (own, handle) = (registrar.clone(), OnceLock::new());
         let outputs = Outputs { jobs, signatures, files: filing, syncs, registrar: own, courier, handle, web };
-        let desk = Desk { registrar, outbox: outbox.join("codes"), files, trust: Mutex::default() };
+        let desk = Desk { registrar, outbox: outbox.join("codes"), files, people, trust: Mutex::default() };
         (
             Arc::new(outputs),
             Worker {
@@ -87,7 +97,11 @@ impl Outputs {
             Work::Verify(_) => &self.signatures,
             Work::File(FileWork::Sync { .. }) => &self.syncs,
             Work::File(_) => &self.files,
-            Work::SendCode { .. } | Work::MailCode { .. } | Work::Issue { .. } => &self.jobs,
+            Work::SendCode { .. }
+            | Work::MailCode { .. }
+            | Work::Look { .. }
+            | Work::Password { .. }
+            | Work::Issue { .. } => &self.jobs,
         };
         let Err(refused) = line.try_send(job) else { return };
         let (std::sync::mpsc::TrySendError::Full(job) | std::sync::mpsc::TrySendError::Disconnected(job)) = refused;
@@ -99,18 +113,35 @@ impl Outputs {
 }
 
 impl Web {
-    /// Starts the job if it is for the network. How many run at once the webhook bounds.
+    /// Starts the job if it is for the network. How many run at once they bound who are asked.
     fn takes(&self, job: &Job, handle: &Handle<Chat>) -> bool {
-        let Work::SendCode { sender: Sender::Webhook, channel, phone, code, language } = &job.work else {
-            return false;
-        };
-        let (phone, code, language, channel) = (phone.clone(), code.clone(), language.clone(), *channel);
-        let (webhook, handle, from, number) = (self.webhook.clone(), handle.clone(), job.from.clone(), job.number);
+        let Outside { webhook, people } = self.outside.clone();
+        match (&job.work, webhook, people) {
+            (Work::SendCode { sender: Sender::Webhook, channel, phone, code, language }, Some(webhook), _) => {
+                let (phone, code, language, channel) = (phone.clone(), code.clone(), language.clone(), *channel);
+                self.start(job, handle, async move { webhook.send(&phone, &code, language.as_deref(), channel).await });
+            }
+            (Work::Look { phone }, _, Some(people)) => {
+                let phone = phone.clone();
+                self.start(job, handle, async move { people.look(&phone).await });
+            }
+            (Work::Password { phone, password }, _, Some(people)) => {
+                let (phone, password) = (phone.clone(), password.clone());
+                self.start(job, handle, async move { people.check(&phone, &password).await });
+            }
+            (_, _, _) => return false,
+        }
+        true
+    }
+
+    /// What ends by a panic has failed.
+    fn start(&self, job: &Job, handle: &Handle<Chat>, work: impl Future<Output = WorkResult> + Send + 'static) {
+        let (handle, from, number) = (handle.clone(), job.from.clone(), job.number);
+        let working = self.runtime.spawn(work);
         self.runtime.spawn(async move {
-            let result = webhook.send(&phone, &code, language.as_deref(), channel).await;
+            let result = working.await.unwrap_or(WorkResult::Failed(WorkError::Broken));
             handle.tell_always(&from, Input::Worked { job: number, result });
         });
-        true
     }
 }
 
@@ -143,6 +174,7 @@ struct Desk {
     registrar: Arc<Registrar>,
     outbox: PathBuf,
     files: Arc<Files>,
+    people: Option<Arc<People>>,
     /// By the revocation list that it was made with.
     trust: Mutex<Option<(Bytes, Arc<Trust>)>>,
 }
@@ -169,8 +201,10 @@ impl Worker {
 impl Desk {
     fn work(&self, work: &Work) -> WorkResult {
         match work {
-            // The configuration has no webhook where there is no web.
-            Work::SendCode { sender: Sender::Webhook, .. } => WorkResult::Failed(WorkError::Unsupported),
+            // The configuration has none of these services where they are not asked.
+            Work::SendCode { sender: Sender::Webhook, .. } | Work::Look { .. } | Work::Password { .. } => {
+                WorkResult::Failed(WorkError::Unsupported)
+            }
             Work::SendCode { sender: Sender::Log, phone, code, .. } => {
                 let line = format!("{} {phone} {}\n", clock::utc(SystemTime::now()), String::from_utf8_lossy(code));
                 match append(&self.outbox, &line) {
@@ -189,7 +223,12 @@ impl Desk {
             Work::Verify(signatures) => self.verify(signatures),
             Work::Issue { request, phone, device } => {
                 match self.registrar.device(request, phone.as_str(), device.as_str()) {
-                    Ok(certificate) => issued(&self.registrar.authority, &certificate.der),
+                    Ok(certificate) => {
+                        if let Some(people) = &self.people {
+                            people.publish(phone, &Bytes::copy_from_slice(&certificate.der));
+                        }
+                        issued(&self.registrar.authority, &certificate.der)
+                    }
                     Err(Failure::Certificates(ca::Error::Refused(_))) => WorkResult::Failed(WorkError::Invalid),
                     Err(failure) => broken("issuing a certificate", &failure),
                 }
@@ -265,7 +304,7 @@ mod tests {
         let (settings, vault) = (Settings::default(), Arc::new(Vault::new(&[0; KEY_BYTES])));
         let origin = Origin { path: home.config(), must_be: false, profile: None };
         let courier = Courier::new(&home, &settings, &origin, store, vault).unwrap();
-        Outputs::start(registrar, courier, folder, Arc::new(Files::new(home.files())), None).1.desk
+        Outputs::start(registrar, courier, folder, Arc::new(Files::new(home.files())), Outside::default()).1.desk
     }
 
     fn phone() -> Phone {

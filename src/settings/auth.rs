@@ -36,6 +36,7 @@ pub(crate) enum Provider {
     Log,
     Static,
     Webhook,
+    Ldap,
     /// Known, and not there yet.
     Mail,
 }
@@ -120,11 +121,9 @@ impl Webhook {
         }
         let wrong = |what: &str| Err(format!("auth.webhook.url: {what}"));
         let Ok(url) = self.url.parse::<hyper::Uri>() else { return wrong("is no URL") };
-        let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-        let is_here = host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
         match url.scheme_str() {
-            Some("https") if !host.is_empty() => Ok(()),
-            Some("http") if is_here => Ok(()),
+            Some("https") if url.host().is_some_and(|host| !host.is_empty()) => Ok(()),
+            Some("http") if is_here(&url) => Ok(()),
             Some("http") => wrong("without TLS on loopback only"),
             Some(_) | None => wrong("is no URL of https"),
         }
@@ -147,6 +146,12 @@ impl Jwt {
     }
 }
 
+/// Whether a URL means this machine.
+pub(super) fn is_here(url: &hyper::Uri) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}
+
 /// The 32 bytes of a hash in hexadecimal.
 pub(super) fn sha256(text: &str) -> Option<[u8; 32]> {
     let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
@@ -161,6 +166,7 @@ impl Provider {
             Provider::Log => Some(chat::Provider::Log),
             Provider::Static => Some(chat::Provider::Static),
             Provider::Webhook => Some(chat::Provider::Webhook),
+            Provider::Ldap => Some(chat::Provider::Directory),
             Provider::Mail => None,
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use super::auth::Provider;
 use super::{FILES, LISTENERS_MAX, PACKETS, Profile, RING_NODES, Settings};
 use crate::failure::Failure;
 
@@ -50,6 +51,10 @@ impl Settings {
             return Err(format!("auth.jwt.self_issue needs every listener on loopback, and {open} is not"));
         }
         self.auth.check()?;
+        self.directory.check()?;
+        if self.auth.providers.contains(&Provider::Ldap) && self.directory.servers.is_empty() {
+            return Err("auth.providers: \"ldap\" needs directory.servers".into());
+        }
         self.push.check()?;
         self.ns.check()?;
         self.ldap.check()?;
@@ -172,6 +177,22 @@ mod tests {
         assert!(error("push.apns.live = 'http://example.org'").contains("https"));
         assert!(error("push.fcm.gateway = ''").contains("push.fcm.gateway"));
         assert!(error("push.web.subject = 'me@example.org'").contains("mailto:"));
+        assert!(error("auth.providers = ['ldap']").contains("directory.servers"));
+        assert!(error("directory.restrict = true").contains("directory.servers"));
+        assert!(error("directory = { servers = ['ldap://a.example'] }").contains("directory.base"));
+        let directory = |rest: &str| {
+            error(&format!("directory = {{ servers = ['ldap://a.example'], base = 'dc=example', {rest} }}"))
+        };
+        assert!(directory("start_tls = false").contains("loopback"));
+        assert!(directory("people = 'objectClass=person'").contains("directory.people"));
+        assert!(directory("people = '(objectClass=person'").contains("directory.people"));
+        assert!(directory("keys = ['uid)']").contains("directory.keys"));
+        assert!(directory("given = 'a b'").contains("attributes"));
+        assert!(directory("groups = { 'a b' = 'cn=a' }").contains("directory.groups"));
+        assert!(directory("owner = '1'").contains("directory.owner"));
+        assert!(directory("sync = 60").contains("directory.sync"));
+        assert!(error("directory.servers = ['http://a.example']").contains("ldaps://"));
+        assert!(error("directory.servers = ['ldaps://[::1]']").contains("IPv4"));
         assert!(error("ns.zone = 'not a zone'").contains("ns.zone"));
         assert!(error("ns.listen = []\nns.zone = 'chat.example'").contains("ns.listen"));
         assert!(error("ldap.base = 'nowhere'").contains("ldap.base"));

@@ -5,6 +5,7 @@
 pub(crate) mod account;
 pub(crate) mod carrier;
 pub(crate) mod foreign;
+pub(crate) mod slapd;
 pub(crate) mod user;
 pub(crate) mod wire;
 

@@ -192,6 +192,9 @@ impl App for Chat {
             | Input::Unclaim { .. }
             | Input::PushTaken { .. }
             | Input::Revoked { .. }
+            | Input::Exist
+            | Input::Follow(_)
+            | Input::Standing { .. }
             | Input::Seat(_)
             | Input::Opened { .. }
             | Input::Begun { .. }

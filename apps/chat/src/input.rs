@@ -249,6 +249,14 @@ pub enum Input {
     Revoked {
         key: Bytes,
     },
+    /// Whether the organisation's directory has the account's person now, as one who may come in. To the profile.
+    Standing {
+        is_listed: bool,
+    },
+    /// The account is to be there, though nobody has registered it. To the profile.
+    Exist,
+    /// A group of the organisation's directory is this room. To its conversation, which tells itself while there is more to do.
+    Follow(Box<Follow>),
     /// Slow work that this process asked for has ended.
     Worked {
         job: u64,
@@ -293,6 +301,15 @@ pub struct Friendship {
     pub other: PhoneId,
     /// Shown as it is, or offline from now on.
     pub visible: bool,
+}
+
+/// Who is in a group of the organisation's directory, and so in the room.
+#[derive(Debug, Clone)]
+pub struct Follow {
+    /// Brings them and removes them. Nobody uses this account.
+    pub owner: PhoneId,
+    pub name: Bytes,
+    pub members: Vec<PhoneId>,
 }
 
 /// What became of a copy: `star.status` says it, `star.message` is the copy or names it. Without `who` nobody asked for it.
@@ -587,7 +604,18 @@ pub enum WorkResult {
     Verified,
     /// The authority issued a certificate (ID-14).
     Issued(Arc<Certificate>),
+    /// Whom the directory has under a number (ID-11).
+    Listed(Option<Arc<Listed>>),
+    /// The directory cannot be asked; what was known of an account still holds. Whom it had under the number, if that is remembered.
+    AsBefore(Option<Arc<Listed>>),
     Failed(WorkError),
+}
+
+/// Somebody whom the organisation's directory has, as far as an account takes it from there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listed {
+    pub given: Option<String>,
+    pub surname: Option<String>,
 }
 
 /// Why slow work failed.

@@ -24,18 +24,18 @@ mod vault;
 
 pub use app::{Chat, Process};
 pub use input::{
-    Account, Admit, Admitted, Also, Answer, Call, CallEnded, Command, Confirming, Enrol, Founding, Friendship, Input,
-    Letter, Notice, Refresh, Seat, Starred, Step, Tick, Transient, Upload, Who, WorkError, WorkResult,
+    Account, Admit, Admitted, Also, Answer, Call, CallEnded, Command, Confirming, Enrol, Follow, Founding, Friendship,
+    Input, Letter, Listed, Notice, Refresh, Seat, Starred, Step, Tick, Transient, Upload, Who, WorkError, WorkResult,
 };
 pub use name::{Group, Name};
-pub use names::{Known, account_of};
+pub use names::{Known, account_of, default_roster};
 pub use output::{Channel, FileWork, Gateway, Job, Output, Push, Sender, Signature, Work};
 pub use port::{OUTS_MAX, Port, TRANSIENT_MAX};
 pub use post::{Asked, Back, Caller, Came, Delivered, Mail, Post, Posted, Said, What};
-pub use protocol::auth::{Invitation, invites, is_invited};
+pub use protocol::auth::{Invitation, Judged, directed, invites, is_invited};
 pub use protocol::push::{Waiting, trial, waiting};
 pub use protocol::work::unfinished;
-pub use settings::{BadIssuer, Issuer, Jwt, Provider, Settings};
+pub use settings::{BadIssuer, Directory, Issuer, Jwt, Provider, Settings};
 pub use vault::{KEY_BYTES, Vault};
 
 /// Requests of one connection that may be unfinished; then its transport stops reading (SPEC section 11, Receive Maximum).

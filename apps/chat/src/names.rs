@@ -102,6 +102,15 @@ pub(crate) fn session(store: &dyn View, now: u64, client: &Bytes) -> Result<Arc<
     }
 }
 
+/// The default roster of whoever has this number now (ID-3), if there is an account.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn default_roster(store: &dyn View, number: &Phone) -> Result<Option<PhoneId>, Failure> {
+    let Some(account) = holder(store, number)? else { return Ok(None) };
+    Ok(rows::roster_ids(store, &account)?.first().map(|roster| account.roster(*roster)))
+}
+
 /// The account whose device a client id `emqttd_<phone>_<device>` is, `now`, milliseconds since 1970.
 ///
 /// # Errors

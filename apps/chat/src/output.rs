@@ -39,6 +39,10 @@ pub enum Work {
     File(FileWork),
     /// Verify signatures beside what they sign (SEC-8). [`WorkError::Invalid`](crate::WorkError::Invalid) says that one is bad.
     Verify(Vec<Signature>),
+    /// Look for the person of this number in the organisation's directory (ID-11): [`WorkResult::Listed`](crate::WorkResult::Listed).
+    Look { phone: Phone },
+    /// The same, if this is the person's password. [`WorkError::Invalid`](crate::WorkError::Invalid) says that it is not.
+    Password { phone: Phone, password: Bytes },
     /// Issue a certificate for a verified device (SEC-4).
     Issue { request: Bytes, phone: Phone, device: DevKey },
 }

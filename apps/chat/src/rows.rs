@@ -51,6 +51,8 @@ pub const PENDING: Table = Table("pending");
 pub const TRIES: Table = Table("tries");
 /// phone/SHA-256 of a code → [`Invite`] (ID-11). Writer: the profile of the phone it names.
 pub const INVITE: Table = Table("invite");
+/// phone → [`Standing`]: the account is, or was, of somebody whom the organisation's directory has (ID-11). Writer: profile.
+pub const STANDING: Table = Table("standing");
 /// phone → [`Proof`]: the code that an e-mail address is waiting for (PROFILE-5). Writer: profile.
 pub const PROOF: Table = Table("proof");
 /// verified e-mail address, in small letters → phone (SEARCH-8). Writer: nicks.
@@ -180,6 +182,7 @@ pub const TABLES: &[Table] = &[
     PENDING,
     TRIES,
     INVITE,
+    STANDING,
     PROOF,
     EMAIL,
     PERSON,
@@ -420,7 +423,7 @@ pub struct Outgoing {
 pub struct Pending {
     pub phone: Bytes,
     pub dev_key: Bytes,
-    /// SHA-256 of the code; absent while an invite or a token is the proof.
+    /// SHA-256 of the code; absent while an invite or a token is the proof; empty while a password of the directory is.
     pub code: Option<Bytes>,
     /// What the endorsement of its challenge says (ID-12).
     pub nonce: Option<Bytes>,
@@ -431,6 +434,20 @@ pub struct Pending {
     pub push: Option<Bytes>,
     pub settings: Vec<Feature>,
     pub csr: Option<Bytes>,
+}
+
+impl Pending {
+    /// The directory is asked whether what is shown is the person's password.
+    pub(crate) fn is_by_password(&self) -> bool {
+        self.code.as_ref().is_some_and(Bytes::is_empty)
+    }
+}
+
+/// Where an account stands with the directory.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Standing {
+    /// Since when nobody may come in, milliseconds; 0: the person may.
+    pub barred: u64,
 }
 
 /// Codes and wrong codes of a number: the times they happened, milliseconds, at most a handful (AUTH-1, AUTH-15).

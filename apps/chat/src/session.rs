@@ -192,7 +192,10 @@ impl Session {
             | Input::Erase { .. }
             | Input::CallEnded(_)
             | Input::Upload(_)
-            | Input::Revoked { .. } => {}
+            | Input::Revoked { .. }
+            | Input::Exist
+            | Input::Follow(_)
+            | Input::Standing { .. } => {}
         }
         Ok(())
     }

@@ -18,6 +18,8 @@ pub struct Settings {
     pub static_codes: BTreeMap<Phone, Bytes>,
     /// `auth.webhook.voice` (AUTH-2): the webhook calls as well.
     pub voice: bool,
+    /// `directory` (ID-11): what the organisation's directory decides.
+    pub directory: Directory,
     pub jwt: Jwt,
     /// `auth.min_version` (AUTH-1).
     pub min_version: u64,
@@ -60,6 +62,20 @@ pub enum Provider {
     Static,
     /// The code is posted to a service that sends it; for telephone numbers.
     Webhook,
+    /// The person's password, of which the organisation's directory knows whether it is.
+    Directory,
+}
+
+/// What the organisation's directory decides (ID-11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Directory {
+    /// There is none.
+    #[default]
+    None,
+    /// Whoever is in it may no longer come in when it has them no more. Others may register as well.
+    Asked,
+    /// Nobody may but those whom it has.
+    Restricts,
 }
 
 /// Who endorses challenges (ID-12).
@@ -110,6 +126,7 @@ impl Default for Settings {
             providers: vec![Provider::Invite, Provider::Log],
             static_codes: BTreeMap::new(),
             voice: false,
+            directory: Directory::None,
             jwt: Jwt::default(),
             min_version: 0,
             auto_bind: true,

@@ -60,6 +60,11 @@ pub struct Attributes {
     pub member: String,
 }
 
+/// Whether this is a filter (RFC 4515) that can be a part of another.
+pub fn is_filter(text: &str) -> bool {
+    text.starts_with('(') && ldap3::parse_filter(text).is_ok()
+}
+
 /// Somebody who matches.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Person {
@@ -98,21 +103,20 @@ impl Directory {
         &self.pool.setup
     }
 
-    /// The one person that has one of these values as a key. While no server can be asked, what was found before. Several people with one
-    /// key are an error of the directory, and nobody.
+    /// The one person that has one of these values as a key. Several people with one key are an error of the directory, and nobody.
     ///
     /// # Errors
     /// The directory could not be asked, or refused.
     pub async fn find(&self, values: &[&str]) -> Result<Option<Person>, Error> {
-        let memo = values.first().copied().unwrap_or_default();
-        match self.found(values).await {
-            Ok(person) => {
-                self.memory.keep(values, person.as_ref());
-                Ok(person)
-            }
-            Err(away @ Error::Away(_)) => self.memory.recall(memo).map(Some).ok_or(away),
-            Err(other) => Err(other),
-        }
+        let person = self.found(values).await?;
+        self.memory.keep(values, person.as_ref());
+        Ok(person)
+    }
+
+    /// Whom [`Directory::find`] has found last by these values, unless that is too long ago, or the person has not been among
+    /// [`Directory::everybody`] since. For the time in which the directory cannot be asked.
+    pub fn recall(&self, values: &[&str]) -> Option<Person> {
+        self.memory.recall(values.first().copied().unwrap_or_default())
     }
 
     async fn found(&self, values: &[&str]) -> Result<Option<Person>, Error> {
@@ -134,7 +138,9 @@ impl Directory {
     /// The directory could not be asked, refused, or has more than [`LISTED_MAX`].
     pub async fn everybody(&self) -> Result<Vec<Person>, Error> {
         let filter = self.setup().people.clone();
-        self.people_of(&filter, LISTED_MAX).await
+        let everybody = self.people_of(&filter, LISTED_MAX).await?;
+        self.memory.keep_only(&everybody);
+        Ok(everybody)
     }
 
     async fn people_of(&self, filter: &str, limit: usize) -> Result<Vec<Person>, Error> {
@@ -180,7 +186,10 @@ impl Directory {
         if dn.is_empty() || password.is_empty() || password.len() > PASSWORD_MAX {
             return Ok(false);
         }
-        self.pool.bind(dn, password).await
+        match self.pool.ask(&Ask::Bind { dn: dn.to_owned(), password: password.clone() }).await? {
+            Told::Proved(is_proved) => Ok(is_proved),
+            Told::Entries(_) | Told::Done => Ok(false),
+        }
     }
 
     /// Something that is another whenever anything in the directory has changed; `None` where it has no such thing.
@@ -264,7 +273,7 @@ impl Directory {
         let attribute = self.setup().attributes.certificate.clone();
         let add = Ask::Add { dn: dn.to_owned(), attribute, value: certificate.to_vec() };
         match self.pool.ask(&add).await? {
-            Told::Done | Told::Entries(_) => Ok(()),
+            Told::Done | Told::Entries(_) | Told::Proved(_) => Ok(()),
         }
     }
 }

@@ -213,11 +213,15 @@ fn another_server_answers_for_one_that_has_gone_and_memory_for_all() {
         assert_eq!(given(directory.find(&["ann"]).await.unwrap()), "Second");
         assert!(directory.check(ANN, &password("ann's own")).await.unwrap());
         second.stop();
-        assert_eq!(given(directory.find(&["ann"]).await.unwrap()), "Second", "remembered");
-        assert!(matches!(directory.find(&["ben"]).await, Err(Error::Away(_))), "never asked for");
+        assert!(matches!(directory.find(&["ann"]).await, Err(Error::Away(_))));
+        assert_eq!(given(directory.recall(&["ann"])), "Second");
+        assert_eq!(directory.recall(&["ben"]), None, "never asked for");
         assert!(matches!(directory.check(ANN, &password("ann's own")).await, Err(Error::Away(_))));
         second.restart();
         assert!(directory.find(&["ben"]).await.unwrap().is_some());
+        second.set("ann", "pwdAccountLockedTime", Some("000001010000Z"));
+        assert_eq!(directory.everybody().await.unwrap().len(), 2);
+        assert_eq!(directory.recall(&["ann"]), None, "locked since");
     });
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use etf::Term;
 
 use crate::player::{Content, Player, Wanted};
-use crate::stage::{Hello, Opening, SERVICE_SECRET, Victim};
+use crate::stage::{Entry, Hello, Opening, SERVICE_SECRET, Victim};
 use crate::text;
 
 /// Where requests go when a line names no topic (TOPIC-1).
@@ -35,6 +35,7 @@ impl Player<'_> {
             ("provider", "sleeps") => self.stage.work_sleeps(true),
             ("provider", "wakes") => self.stage.work_sleeps(false),
             ("revoked", name) => self.revoked(name),
+            ("directory", change) => self.directory(change),
             ("wait", time) => self.stage.advance(milliseconds(time)?),
             (who, rest) => {
                 let (verb, rest) = word(rest);
@@ -184,6 +185,31 @@ impl Player<'_> {
         let name = self.names.fill(name.trim_matches('"'), &self.bound)?;
         let phone = name.split(':').next().unwrap_or(&name).to_owned();
         self.stage.revoke(&name, &phone)
+    }
+
+    /// ID-11.
+    fn directory(&mut self, change: &str) -> Result<(), String> {
+        let change = self.names.fill(change, &self.bound)?;
+        let words: Vec<String> = change.split(' ').map(|word| word.trim_matches('"').to_owned()).collect();
+        let phone = || words.get(1).cloned().unwrap_or_default();
+        let entry = match (words.first().map(String::as_str), &words[..]) {
+            (Some("has"), [_, phone, given, surname, password]) => Entry::Has {
+                phone: phone.clone(),
+                given: given.clone(),
+                surname: surname.clone(),
+                password: password.clone(),
+            },
+            (Some("loses"), [_, _]) => Entry::Loses { phone: phone() },
+            (Some("tells"), [_, _]) => Entry::Told { phone: phone() },
+            (Some("gathers"), [_, room, members @ ..]) => {
+                Entry::Gathers { room: room.clone(), members: members.to_vec() }
+            }
+            (Some("fails"), [_]) => Entry::Failed,
+            (Some("leaves"), [_]) => Entry::Left,
+            (Some("returns"), [_]) => Entry::Back,
+            _ => return Err("has PHONE GIVEN SURNAME PASSWORD, loses PHONE, tells PHONE, gathers ROOM PHONE_ID ..., leaves, fails, returns".to_owned()),
+        };
+        self.stage.directory(entry)
     }
 
     fn closed(&mut self, who: &str, rest: &str) -> Result<(), String> {

@@ -6,7 +6,7 @@
 //! | Line | Means |
 //! |---|---|
 //! | `# MESSAGE-1: title [sim] [live] [v5] [mqtt] [few]` | a scene; the marks say where alone it is played: `mqtt` not on `/ws`, `few` under few seeds |
-//! | `[limited]` `[transient]` `[sealed]` `[verified]` `[providers]` `[prolonged]` `[versioned]` | in the simulator, with limits per time; with `history.mode=transient`; with `security.require_cms`; with `security.verify`; with the providers static (380999000001: 246810) and webhook, no issuer of jwt; with `session.prolong`; with clients of version 100 at least |
+//! | `[limited]` `[transient]` `[sealed]` `[verified]` `[providers]` `[prolonged]` `[versioned]` `[directory]` `[asked]` | in the simulator, with limits per time; with `history.mode=transient`; with `security.require_cms`; with `security.verify`; with the providers static (380999000001: 246810) and webhook, no issuer of jwt; with `session.prolong`; with clients of version 100 at least; with a directory of the organisation whose people alone may register, or others too, and the providers invite, ldap, log |
 //! | `people ann ann/2 ben` | they are registered by fake numbers and connected; what came of that is forgotten |
 //! | `friends ann ben` | people who are friends |
 //! | `roster ann ann2` | she makes another roster: `@ann2` is its phone_id; what came of that is forgotten |
@@ -39,6 +39,10 @@
 //! | `x fails` | the session of her client id ends as by a panic; in the simulator only |
 //! | `x profile fails` | the same of her account's profile |
 //! | `revoked "@ann.phone:two"` | the operator takes this certificate back; in the simulator only |
+//! | `directory has "@n.phone" Ann Smith secret` | the organisation's directory has a person, with a password; `directory loses "@n.phone"` the opposite |
+//! | `directory tells "@n.phone"` | what it has is told to the account, as is done from time to time |
+//! | `directory gathers team @ann @ben` | a group of it, which is the room team, has these members |
+//! | `directory leaves`, `directory fails`, `directory returns` | it cannot be asked, and what was known holds, or does not any more; it can again |
 //! | `provider sleeps`, `provider wakes` | slow work does not end, or ends again, what has waited included; in the simulator only |
 //! | `call Message{…}` | what the lines below are about |
 //! | `x not CODE id=7 …` | it is said by x with these fields otherwise: one error comes, others hear nothing, nothing that is kept changes |
@@ -78,7 +82,7 @@ pub use play::{live_file, play_file, records_file, sim_file};
 pub use script::{Scene, read};
 pub use sim::Simulated;
 pub use socket::{Frames, Heard};
-pub use stage::{Codes, Got, Hello, LOGGED, Opening, Pushed, Row, SERVICE_HASH, Stage, Victim};
+pub use stage::{Codes, Entry, Got, Hello, LOGGED, Opening, Pushed, Row, SERVICE_HASH, Stage, Victim};
 
 /// Calls the macro `$scenes` with a name and a file of `tests/scenes` for each: one list for all who play them.
 #[macro_export]
@@ -88,6 +92,7 @@ macro_rules! every_file {
             traces = "traces.chat",
             general = "general.chat",
             auth = "auth.chat",
+            directory = "directory.chat",
             connections = "connections.chat",
             service = "service.chat",
             topics = "topics.chat",

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::mqtt::{self, Packet, Version};
 use crate::socket::{Frames, Socket};
-use crate::stage::{Codes, Got, Hello, Opening, Pushed, Stage, Victim};
+use crate::stage::{Codes, Entry, Got, Hello, Opening, Pushed, Stage, Victim};
 
 /// What does not come within this time does not come.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -377,6 +377,10 @@ impl Stage for Live<'_> {
 
     fn revoke(&mut self, _name: &str, _phone: &str) -> Result<(), String> {
         Err("certificates are named in the simulator only: mark the scene [sim]".to_owned())
+    }
+
+    fn directory(&mut self, _change: Entry) -> Result<(), String> {
+        Err("a directory is there in the simulator only: mark the scene [directory]".to_owned())
     }
 
     fn work_sleeps(&mut self, _sleeps: bool) -> Result<(), String> {

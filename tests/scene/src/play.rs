@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use chat::{Jwt, Provider};
+use chat::{Directory, Jwt, Provider};
 use proto::ids::Phone;
 
 use crate::live::{Daemon, Live};
@@ -20,7 +20,8 @@ const FEW: usize = 2;
 const FIRST: u64 = 380_100_000;
 const APART: usize = 50;
 /// Marks of scenes that need a server of other settings, which the simulator has.
-const SETTINGS: &[&str] = &["limited", "transient", "sealed", "verified", "providers", "prolonged", "versioned"];
+const SETTINGS: &[&str] =
+    &["limited", "transient", "sealed", "verified", "providers", "prolonged", "versioned", "directory", "asked"];
 
 /// Plays a file in the simulator, each scene on a server of its own, under many seeds.
 ///
@@ -51,7 +52,13 @@ fn settings(scene: &Scene) -> chat::Settings {
         min_version: if scene.has("versioned") { 100 } else { 0 },
         ..Simulated::settings()
     };
-    if scene.has("providers") { with_providers(settings) } else { settings }
+    let settings = if scene.has("providers") { with_providers(settings) } else { settings };
+    let directory = match (scene.has("directory"), scene.has("asked")) {
+        (true, _) => Directory::Restricts,
+        (false, true) => Directory::Asked,
+        (false, false) => return settings,
+    };
+    chat::Settings { directory, providers: vec![Provider::Invite, Provider::Directory, Provider::Log], ..settings }
 }
 
 /// A fixed code for one number, telephones by a webhook that calls too, nobody who endorses.

@@ -8,19 +8,19 @@ use bytes::Bytes;
 use chat::door::{self, Bye, Certificate, Denied, Gone, Hello as Door, Origin, Out, Role, Source, Verdict};
 use chat::rows::{self, OUTGOING, TABLES};
 use chat::{
-    Asked, Caller, Chat, Gateway, Input, Job, KEY_BYTES, Name, Output, Port, Push, Said, Settings, Vault, Work,
-    WorkError, WorkResult,
+    Asked, Caller, Chat, Follow, Gateway, Input, Job, KEY_BYTES, Listed, Name, Output, Port, Push, Said, Settings,
+    Vault, Work, WorkError, WorkResult,
 };
 use kvs::{Batch, Memory, Sequence, Span, Store, Table};
 use n2o::Sim;
 use proto::Refusal;
-use proto::ids::User;
+use proto::ids::{FeedId, Phone, PhoneId, User};
 use proto::mail::MailRecord;
 use proto::records::Io;
 use proto::topic::{Filter, ReplyForm, Topic};
 
 use crate::files::Files;
-use crate::stage::{Codes, Got, Hello, LOGGED, Opening, Pushed, RECORD, Row, SERVICE_HASH, Stage, TEXT, Victim};
+use crate::stage::{Codes, Entry, Got, Hello, LOGGED, Opening, Pushed, RECORD, Row, SERVICE_HASH, Stage, TEXT, Victim};
 
 /// Where the simulated server keeps its roster ids, and the ids of letters.
 const ROSTERS: Table = Table("sim_rosters");
@@ -29,6 +29,8 @@ const NODES: usize = 3;
 /// Our own Receive Maximum (SPEC section 11).
 const WINDOW: u16 = 32;
 const SECOND: u64 = 1000;
+/// Who owns the rooms of the directory's groups.
+const OWNER: &str = "directory";
 /// The simulated server's storage key.
 const STORAGE_KEY: [u8; KEY_BYTES] = [7; KEY_BYTES];
 /// What does not come within so many seconds does not come.
@@ -43,6 +45,9 @@ pub struct Simulated {
     pushes: HashMap<String, Vec<Pushed>>,
     /// Slow work that does not end, while it sleeps.
     asleep: Option<Vec<Job>>,
+    /// The organisation's directory: names and password by number; and what it says instead where it cannot be asked.
+    people: HashMap<String, (Arc<Listed>, String)>,
+    instead: Option<WorkResult>,
     files: Files,
 }
 
@@ -107,6 +112,8 @@ impl Simulated {
             codes: HashMap::new(),
             pushes: HashMap::new(),
             asleep: None,
+            people: HashMap::new(),
+            instead: None,
             files: Files::default(),
         };
         simulated.begin();
@@ -174,6 +181,15 @@ impl Simulated {
                 self.codes.insert(String::from_utf8_lossy(&address).into_owned(), code);
                 WorkResult::Sent
             }
+            Work::Look { phone } => match &self.instead {
+                Some(instead) => instead.clone(),
+                None => WorkResult::Listed(self.people.get(phone.as_str()).map(|(person, _)| person.clone())),
+            },
+            Work::Password { .. } if self.instead.is_some() => WorkResult::Failed(WorkError::Broken),
+            Work::Password { phone, password } => match self.people.get(phone.as_str()) {
+                Some((person, own)) if own.as_bytes() == password => WorkResult::Listed(Some(person.clone())),
+                Some(_) | None => WorkResult::Failed(WorkError::Invalid),
+            },
             Work::File(work) => self.files.work(work),
             Work::Verify(signatures) => crate::cms::verify(&signatures),
             Work::Issue { request, phone, device } => match request.strip_prefix(b"key:") {
@@ -550,6 +566,41 @@ impl Stage for Simulated {
         let phone = phone.parse().map_err(|_| format!("no phone: {phone}"))?;
         let key = Bytes::copy_from_slice(&certificate(name, 0).key);
         self.tell(&Name::Profile(phone), Input::Revoked { key });
+        Ok(())
+    }
+
+    fn directory(&mut self, change: Entry) -> Result<(), String> {
+        self.run();
+        match change {
+            Entry::Has { phone, given, surname, password } => {
+                let person = Listed { given: Some(given), surname: Some(surname) };
+                self.people.insert(phone, (Arc::new(person), password));
+            }
+            Entry::Loses { phone } => {
+                self.people.remove(&phone);
+            }
+            Entry::Told { phone } => {
+                let is_listed = self.people.contains_key(&phone);
+                let phone = phone.parse().map_err(|_| format!("no phone: {phone}"))?;
+                self.tell(&Name::Profile(phone), Input::Standing { is_listed });
+            }
+            Entry::Gathers { room, members } => {
+                let parsed = |id: &String| id.parse::<PhoneId>().map_err(|_| format!("no phone_id: {id}"));
+                let members = members.iter().map(parsed).collect::<Result<_, _>>()?;
+                let owner: Phone = OWNER.parse().map_err(|_| "no account key".to_owned())?;
+                self.tell(&Name::Profile(owner.clone()), Input::Exist);
+                self.run();
+                let owner = chat::default_roster(&*self.sim.store().snapshot(), &owner).expect("memory does not fail");
+                let owner = owner.ok_or("the owner of rooms is not there")?;
+                let name = Bytes::copy_from_slice(room.as_bytes());
+                let room = room.parse().map_err(|_| format!("no room: {room}"))?;
+                let follow = Follow { owner, name, members };
+                self.tell(&Name::Conversation(FeedId::Room(room)), Input::Follow(Box::new(follow)));
+            }
+            Entry::Left => self.instead = Some(WorkResult::AsBefore(None)),
+            Entry::Failed => self.instead = Some(WorkResult::Failed(WorkError::Broken)),
+            Entry::Back => self.instead = None,
+        }
         Ok(())
     }
 

@@ -119,6 +119,33 @@ pub struct Pushed {
 }
 
 /// A server and connections to it, each named by the scene. `Err` is a fault of the stage, not of the server.
+/// What becomes of the organisation's directory.
+pub enum Entry {
+    Has {
+        phone: String,
+        given: String,
+        surname: String,
+        password: String,
+    },
+    Loses {
+        phone: String,
+    },
+    /// Its state is told to the account, as is done from time to time.
+    Told {
+        phone: String,
+    },
+    /// A group of it is this room, and has these members, named by their phone_ids.
+    Gathers {
+        room: String,
+        members: Vec<String>,
+    },
+    /// It cannot be asked from now on, and what was known holds.
+    Left,
+    /// It cannot be asked, and nothing holds.
+    Failed,
+    Back,
+}
+
 pub trait Stage {
     /// Which course of events this is, to play it again.
     fn course(&self) -> String;
@@ -196,6 +223,9 @@ pub trait Stage {
 
     /// The operator takes back the certificate that is named so (ID-10); what hears of it is the account `phone`.
     fn revoke(&mut self, name: &str, phone: &str) -> Result<(), String>;
+
+    /// The organisation's directory changes.
+    fn directory(&mut self, change: Entry) -> Result<(), String>;
 
     /// Whether slow work goes on without an end from now on; if not, what has waited ends now.
     fn work_sleeps(&mut self, sleeps: bool) -> Result<(), String>;

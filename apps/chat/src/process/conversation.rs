@@ -115,6 +115,7 @@ impl Conversation {
                 return Ok(());
             }
             Input::Erase { asked } => return room::erase(self, cx, fx, asked),
+            Input::Follow(group) => return room::follow(self, cx, fx, group),
             Input::CallEnded(ended) => return self.call_ended(cx, fx, *ended),
             // Meant for other kinds of process.
             _ => return Ok(()),

@@ -9,7 +9,7 @@ use proto::limits::{REQUESTS_MS, REQUESTS_PER_HOUR};
 use proto::records::{Friend, Online, PresenceStatus, Profile as Row, RosterStatus};
 use proto::{Record, Refusal};
 
-use crate::door::Out;
+use crate::door::{Denied, Out};
 use crate::protocol::auth::{self, Waiting};
 use crate::protocol::presence::{self, Audience};
 use crate::protocol::push::{self, Wakes};
@@ -18,7 +18,8 @@ use crate::protocol::{Halt, location, person, profile, roster, settle, work};
 use crate::rows::{self, PROFILE};
 use crate::session::friend_feed;
 use crate::{
-    Admit, Call, Chat, Command, Cx, Friendship, Fx, Group, Input, Name, Output, Port, Tick, Who, effects, names,
+    Admit, Call, Chat, Command, Cx, Friendship, Fx, Group, Input, Name, Output, Port, Tick, Who, WorkError, WorkResult,
+    effects, names,
 };
 
 /// PRESENCE-5: friends are told of an account at most once in this time.
@@ -68,7 +69,7 @@ impl Profile {
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         match input {
-            Input::Admit(admit) => self.admit(chat, cx, fx, &admit),
+            Input::Admit(admit) => self.admit(chat, cx, fx, &admit, None),
             Input::Left { device, .. } => self.left(cx, fx, &device),
             Input::Here { device } => auth::here(cx, fx, &self.phone, &device),
             Input::Call(call) => self.call(chat, cx, fx, *call),
@@ -88,7 +89,10 @@ impl Profile {
             Input::Reading(reading) => reading.step(cx, fx),
             Input::Telling(telling) => telling.step(cx, fx),
             Input::Show { session, connection } => profile::show(chat, cx, fx, &self.phone, session, connection),
-            Input::Worked { job, result } => auth::worked(&self.phone, &mut self.waiting, chat, cx, fx, job, result),
+            Input::Worked { job, result } => match self.waiting.door(job) {
+                Some(admit) => self.admit(chat, cx, fx, &admit, Some(&result)),
+                None => auth::worked(&self.phone, &mut self.waiting, chat, cx, fx, job, result),
+            },
             Input::Wake { feed } => self.wakes.wake(chat, cx, fx, &self.phone, feed),
             Input::Push { push, ttl } => push::tell_all(chat, cx, fx, &self.phone, &push, ttl),
             Input::PushDead { device, print } => auth::push_dead(cx, fx, &self.phone, &device, &print),
@@ -96,10 +100,17 @@ impl Profile {
             Input::PushTaken { device, print } => auth::push_taken(cx, fx, &self.phone, &device, &print),
             Input::Due { when } => auth::forget_ended(cx, fx, &self.phone, when),
             Input::Revoked { key } => auth::revoked(cx, fx, &self.phone, &key),
+            Input::Exist => auth::open(chat, cx, fx, &self.phone, None).map(drop),
+            Input::Standing { is_listed } => auth::judged(cx, fx, &self.phone, is_listed),
             Input::Friends(news) => self.friends(cx, fx, &news),
             Input::Tick(Tick::PendingOver) => auth::clear_pending(cx, fx, &self.phone, &mut self.waiting),
             Input::Tick(Tick::PresenceDue) => self.presence_due(cx, fx),
-            Input::Tick(Tick::WorkOver) => auth::work_over(&self.phone, &mut self.waiting, chat, cx, fx),
+            Input::Tick(Tick::WorkOver) => {
+                for admit in self.waiting.doors_over(cx) {
+                    self.admit(chat, cx, fx, &admit, Some(&WorkResult::Failed(WorkError::Broken)))?;
+                }
+                auth::work_over(&self.phone, &mut self.waiting, chat, cx, fx)
+            }
             Input::Tick(Tick::RequestsOver) => {
                 self.forget_asked(cx);
                 Ok(())
@@ -112,13 +123,25 @@ impl Profile {
 
     /// It failed: who waits for slow work that it asked for is told.
     pub(crate) fn last_words(&self) -> Vec<Bounce<Chat>> {
-        self.waiting.callers().map(effects::failed).collect()
+        let refused = |admit: &Admit| {
+            let refused = Input::Refused { connection: admit.connection, denied: Denied::Unavailable };
+            Bounce::Tell(Name::Session(admit.session.clone()), refused)
+        };
+        let callers = self.waiting.callers().map(effects::failed);
+        callers.chain(self.waiting.at_the_door().map(refused)).collect()
     }
 
     /// CON-3, CON-5: with its first device the account comes online, and the device learns who else is.
-    fn admit(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, admit: &Admit) -> Result<(), Failure> {
+    fn admit(
+        &mut self,
+        chat: &Chat,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        admit: &Admit,
+        said: Option<&WorkResult>,
+    ) -> Result<(), Failure> {
         let is_first = cx.group_size(&Group::Account(self.phone.clone())) == 0;
-        let Some(account) = auth::admit(&self.phone, chat, cx, fx, admit)? else {
+        let Some(account) = auth::admit(&self.phone, &mut self.waiting, chat, cx, fx, admit, said)? else {
             return Ok(());
         };
         presence::tell_device(cx, fx, &account, &admit.session)?;

@@ -16,6 +16,7 @@ mod register;
 mod secret;
 mod service;
 mod sessions;
+mod standing;
 mod tries;
 mod verify;
 mod version;
@@ -43,6 +44,8 @@ pub(crate) use proof::is_device;
 pub(crate) use push::{Away, away, dead as push_dead, reachable, taken as push_taken, woken};
 pub(crate) use service::is_service;
 pub(crate) use sessions::revoked;
+pub(crate) use standing::judged;
+pub use standing::{Judged, directed};
 pub(crate) use version::ver;
 
 use super::profile::Linking;
@@ -50,8 +53,9 @@ use super::{Halt, settle};
 use crate::door::Role;
 use crate::input::{WorkError, WorkResult};
 use crate::rows::{Pending, Proof};
-use crate::{Chat, Cx, Fx, Port, Who, effects};
+use crate::{Admit, Chat, Cx, Fx, Port, Who, effects};
 use register::Registration;
+use standing::Listing;
 
 /// Slow work that one account may be waiting for; a request that would exceed it is refused with `limit`.
 const JOBS_MAX: usize = 64;
@@ -60,6 +64,8 @@ const JOBS_MAX: usize = 64;
 pub(crate) struct Waiting {
     /// Slow work that has been asked for, by its number, and until when it is waited for; numbers and times rise together.
     jobs: BTreeMap<u64, (Time, Job)>,
+    /// Connections that the directory decides about, by the number of that work; otherwise the same.
+    doors: BTreeMap<u64, (Time, Box<Admit>)>,
     /// Codes by client id, to send the same one again (AUTH-3). Never stored (SEC-12).
     codes: BTreeMap<Bytes, Bytes>,
     /// Whether the timer is set that clears away registrations whose time is over.
@@ -82,8 +88,20 @@ enum Job {
     Mail { who: Who, proof: Box<Proof>, how: Linking },
     /// PROFILE-10.
     Move { who: Who, proof: Box<Proof> },
+    /// ID-11: the organisation's directory is asked whose number it is.
+    Look { who: Who, asking: Asking },
+    /// ID-11: the same, and whether what was shown is the person's password.
+    Password { who: Who, registration: Box<Registration> },
     /// ID-14: the authority makes the certificate that completes a registration.
     Certificate { who: Who, registration: Box<Registration> },
+}
+
+/// Which registration waits for the directory.
+enum Asking {
+    /// AUTH-1: nothing has been sent yet.
+    Begin(Box<Auth>),
+    /// AUTH-4: the number is proved.
+    Complete(Box<Registration>),
 }
 
 impl Job {
@@ -95,6 +113,8 @@ impl Job {
             | Job::Move { who, .. }
             | Job::Voice { who }
             | Job::Enrol { who, .. }
+            | Job::Look { who, .. }
+            | Job::Password { who, .. }
             | Job::Certificate { who, .. } => who,
         }
     }
@@ -192,6 +212,13 @@ pub(crate) fn worked(
     let who = job.who().clone();
     let mut ask = Ask { phone, waiting, chat, cx, fx, who: &who };
     let done = match (job, result) {
+        (Job::Look { asking: Asking::Begin(auth), .. }, said) => {
+            register::listed(&mut ask, *auth, Some(Listing::of(&said)))
+        }
+        (Job::Look { asking: Asking::Complete(registration), .. }, said) => {
+            verify::complete(&mut ask, Registration { listing: Some(Listing::of(&said)), ..*registration })
+        }
+        (Job::Password { registration, .. }, said) => verify::password(&mut ask, *registration, &said),
         (Job::Code { pending, code, .. }, WorkResult::Sent) => pending::sent(&mut ask, *pending, code),
         (Job::Resend { .. }, WorkResult::Sent) => pending::sent_again(&mut ask),
         (Job::Voice { .. }, WorkResult::Sent) => pending::called(&mut ask),
@@ -218,7 +245,9 @@ pub(crate) fn worked(
             WorkResult::Issued(_),
         )
         | (Job::Certificate { .. } | Job::Enrol { .. }, WorkResult::Sent)
-        | (_, WorkResult::Verified | WorkResult::Read(_)) => Err(Refusal::Internal.into()),
+        | (_, WorkResult::Verified | WorkResult::Read(_) | WorkResult::Listed(_) | WorkResult::AsBefore(_)) => {
+            Err(Refusal::Internal.into())
+        }
     };
     settle(fx, &who, done)
 }

@@ -4,6 +4,7 @@ mod act;
 mod add;
 mod create;
 mod end;
+mod follow;
 mod leave;
 mod patch;
 mod said;
@@ -15,6 +16,7 @@ use proto::records::{self, RoomStatus};
 pub(crate) use act::Act;
 pub(crate) use add::{Entitled, join};
 pub(crate) use end::erase;
+pub(crate) use follow::follow;
 pub(crate) use leave::depart;
 pub(crate) use said::Action;
 

@@ -63,7 +63,9 @@ impl Session {
             WorkResult::Failed(WorkError::Unsupported | WorkError::Broken | WorkError::TooOften)
             | WorkResult::Sent
             | WorkResult::Read(_)
-            | WorkResult::Issued(_) => Err(Refusal::Internal),
+            | WorkResult::Issued(_)
+            | WorkResult::Listed(_)
+            | WorkResult::AsBefore(_) => Err(Refusal::Internal),
         };
         link.calls.verified(job, good);
         self.release(cx, fx)

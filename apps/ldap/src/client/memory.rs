@@ -1,6 +1,6 @@
 //! What was found, for the time in which no server can be asked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,13 @@ impl Memory {
         people.insert(key.to_owned(), (Instant::now(), person.clone()));
     }
 
+    /// Forgets all others.
+    pub(super) fn keep_only(&self, those: &[Person]) {
+        let there: HashSet<&str> = those.iter().map(|person| person.dn.as_str()).collect();
+        let mut people = self.people.lock().unwrap_or_else(PoisonError::into_inner);
+        people.retain(|_, (_, person)| there.contains(person.dn.as_str()));
+    }
+
     /// What it said last, unless that is too long ago.
     pub(super) fn recall(&self, key: &str) -> Option<Person> {
         let people = self.people.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,6 +67,9 @@ mod tests {
         let last = PEOPLE_MAX.to_string();
         assert_eq!(memory.recall(&last), Some(person.clone()));
         memory.keep(&[&last], None);
+        assert_eq!(memory.recall(&last), None);
+        memory.keep(&[&last], Some(&person));
+        memory.keep_only(&[]);
         assert_eq!(memory.recall(&last), None);
 
         let brief = Memory::new(Duration::ZERO);

@@ -44,11 +44,21 @@ pub(super) struct Search {
 /// One question.
 pub(super) enum Ask {
     Search(Search),
-    Add { dn: String, attribute: String, value: Vec<u8> },
+    Add {
+        dn: String,
+        attribute: String,
+        value: Vec<u8>,
+    },
+    /// Is this its password? On a connection of its own.
+    Bind {
+        dn: String,
+        password: Zeroizing<String>,
+    },
 }
 
 pub(super) enum Told {
     Entries(Vec<Entry>),
+    Proved(bool),
     Done,
 }
 
@@ -87,38 +97,34 @@ impl Pool {
     pub(super) async fn search(&self, search: Search) -> Result<Vec<Entry>, Error> {
         match self.ask(&Ask::Search(search)).await? {
             Told::Entries(entries) => Ok(entries),
-            Told::Done => Ok(Vec::new()),
+            Told::Done | Told::Proved(_) => Ok(Vec::new()),
         }
     }
 
     /// Asks on a connection that is there, and on another if that has been closed.
     pub(super) async fn ask(&self, ask: &Ask) -> Result<Told, Error> {
         let _places = self.places().await?;
-        if let Some(line) = self.take() {
+        if let Some(line) = self.take().filter(|_| !matches!(ask, Ask::Bind { .. })) {
             match self.on(line, ask).await {
                 // Its server has gone, and with it all that wait.
                 Err(Error::Away(_)) => self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear(),
                 told => return told,
             }
         }
-        self.each_server(async |server: &str| self.on(self.bound(server).await?, ask).await).await
+        self.each_server(ask).await
     }
 
     /// Whether an entry lets itself be bound with this password.
-    pub(super) async fn bind(&self, dn: &str, password: &Zeroizing<String>) -> Result<bool, Error> {
-        let _places = self.places().await?;
-        let bind = async |server: &str| {
-            let mut ldap = self.connect(server).await?;
-            let result = within(self.setup.timeout, ldap.simple_bind(dn, password)).await?;
-            // The server closes it then; if this fails it is closed already.
-            let _ = ldap.unbind().await;
-            match result.rc {
-                SUCCESS => Ok(true),
-                rc if NOT_PROVED.contains(&rc) => Ok(false),
-                _ => Err(Error::Away(result.to_string())),
-            }
-        };
-        self.each_server(bind).await
+    async fn bind(&self, server: &str, dn: &str, password: &str) -> Result<Told, Error> {
+        let mut ldap = self.connect(server).await?;
+        let result = within(self.setup.timeout, ldap.simple_bind(dn, password)).await?;
+        // The server closes it then; if this fails it is closed already.
+        let _ = ldap.unbind().await;
+        match result.rc {
+            SUCCESS => Ok(Told::Proved(true)),
+            rc if NOT_PROVED.contains(&rc) => Ok(Told::Proved(false)),
+            _ => Err(Error::Away(result.to_string())),
+        }
     }
 
     /// Nobody waits behind others' questions for longer than a server may take to answer his own.
@@ -160,11 +166,17 @@ impl Pool {
     }
 
     /// The first server that can be asked answers; those that could not lately are tried last.
-    async fn each_server<T>(&self, ask: impl AsyncFn(&str) -> Result<T, Error>) -> Result<T, Error> {
+    async fn each_server(&self, ask: &Ask) -> Result<Told, Error> {
         let mut last = Error::Away("none is configured".into());
         for at in self.order() {
             let Some(server) = self.setup.servers.get(at) else { continue };
-            let told = ask(server).await;
+            let told = match ask {
+                Ask::Bind { dn, password } => self.bind(server, dn, password).await,
+                Ask::Search(_) | Ask::Add { .. } => match self.bound(server).await {
+                    Ok(line) => self.on(line, ask).await,
+                    Err(failure) => Err(failure),
+                },
+            };
             let is_away = matches!(told, Err(Error::Away(_)));
             if let Some(failed) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_mut(at) {
                 *failed = is_away.then(Instant::now);
@@ -247,6 +259,8 @@ async fn perform(ldap: &mut Ldap, ask: &Ask, time: Duration) -> Result<Told, Err
                 _ => Err(Error::Refused(result.to_string())),
             }
         }
+        // Never on a connection that is ours.
+        Ask::Bind { .. } => Ok(Told::Proved(false)),
     }
 }
 

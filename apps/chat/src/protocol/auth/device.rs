@@ -11,9 +11,10 @@ use proto::text;
 
 use super::binding::{Unbind, unbind};
 use super::proof;
+use super::standing::Listing;
 use crate::door::{Bye, Certificate};
 use crate::protocol::contact;
-use crate::rows::{self, DEVICE, Device, KEYS, Keys, PROFILE, ROSTER, WANTED};
+use crate::rows::{self, DEVICE, Device, KEYS, Keys, PROFILE, ROSTER, STANDING, WANTED};
 use crate::{Account, Chat, Cx, Fx, Group, Input, Name, Who};
 
 /// Session rows of one account; AUTH-4 refuses a further one. Connected at once may be 20 (section 11).
@@ -28,13 +29,33 @@ pub(crate) struct Opened {
     pub(super) is_new: bool,
 }
 
-/// The account, created with one roster when there is none (AUTH-4, ID-9 rule 2). `face` is a certificate that names its holder.
+/// Who names the holder of an account that comes into being.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Face<'a> {
+    given: Option<&'a String>,
+    surname: Option<&'a String>,
+}
+
+impl<'a> Face<'a> {
+    pub(super) fn certified(certificate: &'a Certificate) -> Face<'a> {
+        Face { given: certificate.given_name.as_ref(), surname: certificate.surname.as_ref() }
+    }
+
+    /// The directory, if it has a name.
+    pub(super) fn listed(listing: &'a Listing) -> Option<Face<'a>> {
+        let person = listing.person()?;
+        let face = Face { given: person.given.as_ref(), surname: person.surname.as_ref() };
+        (face.given.is_some() || face.surname.is_some()).then_some(face)
+    }
+}
+
+/// The account, created with one roster when there is none (AUTH-4, ID-9 rule 2). `face` names its holder.
 pub(crate) fn open(
     chat: &Chat,
     cx: &Cx<'_>,
     fx: &mut Fx,
     phone: &Phone,
-    face: Option<&Certificate>,
+    face: Option<Face<'_>>,
 ) -> Result<Opened, Failure> {
     match rows::read::<Profile>(cx.store, PROFILE, phone.as_str().as_bytes())? {
         Some(profile) => Ok(Opened { rosters: rosters(cx, phone)?, profile, is_new: false }),
@@ -48,13 +69,13 @@ pub(crate) fn rosters(cx: &Cx<'_>, phone: &Phone) -> Result<Vec<(PhoneId, Roster
     ids.map(|id| Ok((id.clone(), rows::read(cx.store, ROSTER, id.as_str().as_bytes())?.unwrap_or_default()))).collect()
 }
 
-fn create(chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, face: Option<&Certificate>) -> Result<Opened, Failure> {
+fn create(chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, face: Option<Face<'_>>) -> Result<Opened, Failure> {
     let id = phone.roster(chat.rosters.next()?);
     let name = |given: Option<&String>| text::name(&given?.clone().into(), NAMES).ok();
     let roster = Roster {
         id: Some(RosterId::Number(id.roster())),
-        names: name(face.and_then(|face| face.given_name.as_ref())),
-        surnames: name(face.and_then(|face| face.surname.as_ref())),
+        names: name(face.and_then(|face| face.given)),
+        surnames: name(face.and_then(|face| face.surname)),
         phone: Some(phone.to_bytes()),
         update: Some(cx.now.0),
         ..Roster::default()
@@ -147,6 +168,7 @@ pub(crate) fn end_all(
     }
     super::push::mark(cx, fx, phone, &[])?;
     fx.delete(KEYS, phone.to_bytes());
+    fx.delete(STANDING, phone.to_bytes());
     Ok(devices.into_iter().map(|device| device.client_id).collect())
 }
 

@@ -10,23 +10,26 @@ use proto::limits::{DEVICES, TOKEN_OLD_MS, TOKEN_RENEW_MS};
 use proto::records::Io;
 
 use super::binding::{self, Unbind};
-use super::device;
+use super::device::{self, Face};
 use super::key::{self, Bound};
 use super::proof::{Proved, Token, is_over, judge};
-use super::{enrol, secret};
+use super::{Waiting, enrol, secret, standing};
 use crate::door::{Bye, Certificate, Denied, Role};
 use crate::effects::Seen;
 use crate::protocol::feature::{self, AUTH_DATA};
 use crate::rows::{Device, PROFILE, roster_ids};
-use crate::{Account, Admit, Admitted, Chat, Cx, Fx, Group, Input, Name, names};
+use crate::{Account, Admit, Admitted, Chat, Cx, Fx, Group, Input, Name, WorkResult, names};
 
-/// CON-3: lets the connection in or not. Gives back the account when a device came in.
+/// CON-3: lets the connection in or not. Gives back the account when a device came in. Where the organisation's directory decides, it is
+/// asked first, and this said again with what it `said`.
 pub(crate) fn admit(
     phone: &Phone,
+    waiting: &mut Waiting,
     chat: &Chat,
     cx: &Cx<'_>,
     fx: &mut Fx,
     admit: &Admit,
+    said: Option<&WorkResult>,
 ) -> Result<Option<Arc<Account>>, Failure> {
     let row = device::read(cx, phone, &admit.device)?;
     let password = admit.password.as_deref().unwrap_or_default();
@@ -41,6 +44,21 @@ pub(crate) fn admit(
     };
     let foreign = is_foreign(chat, cx, phone, admit, &certificate)?;
     let proved = judge(&chat.settings, cx.now.0, phone, admit, row.as_ref(), &certificate, foreign);
+    match (&proved, said) {
+        (Ok(Proved::Device { .. } | Proved::Named(_)), None) if standing::is_judged(chat, cx, phone)? => {
+            if !waiting.hold(cx, fx, phone, admit)? {
+                refuse(fx, admit, Denied::TooMany);
+            }
+            return Ok(None);
+        }
+        (Ok(Proved::Device { .. } | Proved::Named(_)), Some(said)) => {
+            if let Err(denied) = standing::admits(cx, fx, phone, said)? {
+                refuse(fx, admit, denied);
+                return Ok(None);
+            }
+        }
+        (Ok(Proved::Guest | Proved::Device { .. } | Proved::Named(_)) | Err(_), _) => {}
+    }
     match proved {
         Err(denied) => refuse(fx, admit, denied),
         Ok(Proved::Guest) => tell(fx, admit, admitted(admit, Role::Registering)),
@@ -178,7 +196,7 @@ fn bind(
     row: Option<Device>,
     certificate: &Certificate,
 ) -> Result<Arc<Account>, Failure> {
-    let opened = device::open(chat, cx, fx, phone, Some(certificate))?;
+    let opened = device::open(chat, cx, fx, phone, Some(Face::certified(certificate)))?;
     let mut devices = device::all(cx, phone)?;
     devices.retain(|known| known.dev_key != admit.device.as_str().as_bytes());
     let (is_new, mut fresh) = (row.is_none(), false);

@@ -42,7 +42,8 @@ pub(crate) fn send(
         match provider {
             // It is with its owner already.
             Provider::Invite if invite::exists(cx, phone)? => return sent(&mut ask, &proof(Bytes::new())),
-            Provider::Invite => {}
+            // Whose number it is the directory says, not to whom it moves.
+            Provider::Invite | Provider::Directory => {}
             Provider::Static => {
                 if let Some(code) = chat.settings.static_codes.get(&number) {
                     tries::take_code(&mut count, cx.now.0)?;

@@ -15,7 +15,7 @@ use crate::effects::{answer, done};
 use crate::output::{Channel, Output, Sender, Work};
 use crate::protocol::feature;
 use crate::rows::{self, PENDING, Pending, TRIES, Tries};
-use crate::{Cx, Fx, Input, Name, Provider, Tick, Who, names};
+use crate::{Admit, Cx, Fx, Input, Name, Provider, Tick, Who, names};
 
 /// AUTH-1: the code is on its way; from now on the registration waits for it.
 pub(super) fn sent(ask: &mut Ask<'_>, pending: Pending, code: Bytes) -> Result<(), Halt> {
@@ -51,13 +51,13 @@ pub(super) fn wait(ask: &mut Ask<'_>, mut count: Tries, pending: Pending, sent: 
 pub(super) fn voice(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
     let pending = own(ask)?;
     check_same(ask, &pending, auth)?;
-    if pending.code.is_none() {
+    if pending.code.is_none() || pending.is_by_password() {
         return Err(Refusal::SessionNotFound.into());
     }
     let number = names::number(ask.cx.store, ask.phone)?;
     let calls = |provider: &Provider| match provider {
         Provider::Webhook => sender(*provider, &number).filter(|_| ask.chat.settings.voice),
-        Provider::Log | Provider::Static | Provider::Invite => None,
+        Provider::Log | Provider::Static | Provider::Invite | Provider::Directory => None,
     };
     let sender = ask.chat.settings.providers.iter().find_map(calls).ok_or(Refusal::NotSupported)?;
     let language = auth.service().map(|language| Bytes::copy_from_slice(language.as_bytes()));
@@ -80,13 +80,13 @@ pub(super) fn resend(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
     }
     let number = names::number(ask.cx.store, ask.phone)?;
     let sender = ask.chat.settings.providers.iter().find_map(|provider| sender(*provider, &number));
-    let is_fixed = ask.chat.settings.static_codes.contains_key(&number);
+    let is_fixed = ask.chat.settings.static_codes.contains_key(&number) || pending.is_by_password();
     match sender.filter(|_| pending.code.is_some() && !is_fixed) {
         Some(sender) => {
             let language = feature::language(&pending.settings).map(Bytes::copy_from_slice);
             send_again(ask, pending, Job::Resend { who: ask.who.clone() }, sender, Channel::Sms, language)
         }
-        // An invite or a fixed code is with its owner already.
+        // An invite, a fixed code or a password is with its owner already.
         None => {
             let pending = resent(ask, pending)?;
             ask.fx.put(PENDING, ask.client(), rows::encode(&pending));
@@ -187,8 +187,13 @@ pub(crate) fn clear(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, waiting: &mut Waiti
 impl Waiting {
     /// When the profile is loaded, registrations may wait from before.
     pub(crate) fn load(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<Waiting, Failure> {
-        let mut waiting =
-            Waiting { jobs: BTreeMap::new(), codes: BTreeMap::new(), is_timed: false, is_work_timed: false };
+        let mut waiting = Waiting {
+            jobs: BTreeMap::new(),
+            doors: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            is_timed: false,
+            is_work_timed: false,
+        };
         if !tries_of(cx, phone)?.waiting.is_empty() {
             waiting.time(cx, fx);
         }
@@ -204,11 +209,48 @@ impl Waiting {
 
     /// One timer serves all slow work: it is set for the oldest.
     pub(super) fn time_work(&mut self, fx: &mut Fx) {
-        if let Some((until, _)) = self.jobs.values().next()
+        let first = self.jobs.values().map(|(until, _)| *until).next();
+        let door = self.doors.values().map(|(until, _)| *until).next();
+        if let Some(until) = first.into_iter().chain(door).min()
             && !std::mem::replace(&mut self.is_work_timed, true)
         {
-            fx.timer(*until, Input::Tick(Tick::WorkOver));
+            fx.timer(until, Input::Tick(Tick::WorkOver));
         }
+    }
+
+    /// Passwords that the directory is looking at.
+    pub(super) fn passwords(&self) -> u64 {
+        self.jobs.values().filter(|(_, job)| matches!(job, Job::Password { .. })).count() as u64
+    }
+
+    /// A connection is let in or not when the directory has been asked.
+    pub(super) fn hold(&mut self, cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, admit: &Admit) -> Result<bool, Failure> {
+        if self.doors.len() >= JOBS_MAX {
+            return Ok(false);
+        }
+        let number = cx.id()?;
+        self.doors.insert(number, (cx.now + CALL_MS, Box::new(admit.clone())));
+        self.time_work(fx);
+        let work = Work::Look { phone: names::number(cx.store, phone)? };
+        fx.emit(Output::Work(crate::Job { from: Name::Profile(phone.clone()), number, work }));
+        Ok(true)
+    }
+
+    /// The connection that this work was asked for, if it was for one.
+    pub(crate) fn door(&mut self, job: u64) -> Option<Box<Admit>> {
+        self.doors.remove(&job).map(|(_, admit)| admit)
+    }
+
+    /// The same of those that have waited for too long.
+    pub(crate) fn doors_over(&mut self, cx: &Cx<'_>) -> Vec<Admit> {
+        let over: Vec<u64> =
+            self.doors.iter().take_while(|(_, (until, _))| *until <= cx.now).map(|(number, _)| *number).collect();
+        over.into_iter().filter_map(|number| self.door(number).map(|admit| *admit)).collect()
+    }
+
+    /// Connections that wait to be let in.
+    pub(crate) fn at_the_door(&self) -> impl Iterator<Item = &Admit> {
+        self.doors.values().map(|(_, admit)| &**admit)
     }
 
     /// Whose calls wait for slow work.

@@ -10,7 +10,8 @@ use proto::{Outcome, Refusal};
 
 use super::key::{self, Bound};
 use super::pending::{put_tries, tries_of, wait};
-use super::{Ask, Halt, Job, invite, jwt, push, secret, tries, verify, version};
+use super::standing::{self, Listing};
+use super::{Ask, Asking, Halt, Job, invite, jwt, push, secret, tries, verify, version};
 use crate::door::Certificate;
 use crate::effects::done;
 use crate::output::{Channel, Sender, Work};
@@ -29,6 +30,8 @@ pub(super) struct Registration {
     /// A certificate request (ID-14).
     pub(super) request: Option<Bytes>,
     pub(super) proof: Proof,
+    /// What the organisation's directory says; absent until it has been asked.
+    pub(super) listing: Option<Listing>,
 }
 
 /// How the number was proved.
@@ -36,6 +39,8 @@ pub(super) struct Registration {
 pub(super) enum Proof {
     /// By the code of the pending registration.
     Code,
+    /// By the password that the organisation's directory has.
+    Password,
     /// By an endorsement of its challenge (ID-12).
     Endorsed,
     /// By an invite, which is used up; its key.
@@ -47,6 +52,7 @@ pub(super) enum Proof {
 }
 
 /// How the number is to be proved.
+#[derive(Debug, Clone, Copy)]
 enum Way {
     Code,
     Jwt,
@@ -56,6 +62,11 @@ enum Way {
 
 /// AUTH-1: begins a registration, or completes it where nothing has to be sent.
 pub(super) fn reg(ask: &mut Ask<'_>, auth: Auth) -> Result<(), Halt> {
+    listed(ask, auth, None)
+}
+
+/// The same, once the organisation's directory has been asked, if there is one.
+pub(super) fn listed(ask: &mut Ask<'_>, auth: Auth, listing: Option<Listing>) -> Result<(), Halt> {
     check_own(ask, &auth)?;
     let way = way(ask, &auth)?;
     version::check(auth.version(), ask.chat.settings.min_version)?;
@@ -70,7 +81,16 @@ pub(super) fn reg(ask: &mut Ask<'_>, auth: Auth) -> Result<(), Halt> {
         settings: settings.clone(),
         request: request.clone(),
         proof,
+        listing: listing.clone(),
     };
+    match (way, &listing) {
+        (Way::Code | Way::Jwt, None) if standing::is_asked(ask.chat) => {
+            let job = Job::Look { who: ask.who.clone(), asking: Asking::Begin(Box::new(auth)) };
+            return standing::look(ask, job);
+        }
+        (Way::Code | Way::Jwt, Some(listing)) => standing::allows(ask, listing)?,
+        (Way::Code | Way::Jwt, None) | (Way::Certificate | Way::Fake, _) => {}
+    }
     match way {
         Way::Fake => {
             check_fake(ask)?;
@@ -93,7 +113,7 @@ pub(super) fn reg(ask: &mut Ask<'_>, auth: Auth) -> Result<(), Halt> {
             };
             match way {
                 Way::Jwt => by_jwt(ask, &device, pending),
-                Way::Code | Way::Certificate | Way::Fake => by_code(ask, pending),
+                Way::Code | Way::Certificate | Way::Fake => by_code(ask, pending, listing.as_ref()),
             }
         }
     }
@@ -187,7 +207,7 @@ fn proves(ask: &Ask<'_>, device: &DevKey) -> Result<Arc<Certificate>, Halt> {
 }
 
 /// ID-11: the first provider that accepts the number.
-fn by_code(ask: &mut Ask<'_>, pending: Pending) -> Result<(), Halt> {
+fn by_code(ask: &mut Ask<'_>, pending: Pending, listing: Option<&Listing>) -> Result<(), Halt> {
     let mut count = tries_of(ask.cx, ask.phone)?;
     tries::check_lock(&count, ask.cx.now.0)?;
     let number = names::number(ask.cx.store, ask.phone)?;
@@ -197,6 +217,13 @@ fn by_code(ask: &mut Ask<'_>, pending: Pending) -> Result<(), Halt> {
                 return wait(ask, count, pending, done(Outcome::SmsSent));
             }
             Provider::Invite => {}
+            // The person has it already.
+            Provider::Directory if listing.is_some_and(|listing| listing.person().is_some()) => {
+                ask.waiting.codes.remove(&ask.client());
+                let pending = Pending { code: Some(Bytes::new()), ..pending };
+                return wait(ask, count, pending, done(Outcome::SmsSent));
+            }
+            Provider::Directory => {}
             Provider::Static => {
                 if let Some(code) = ask.chat.settings.static_codes.get(&number).cloned() {
                     return by_fixed_code(ask, count, pending, code);
@@ -218,7 +245,7 @@ pub(super) fn sender(provider: Provider, phone: &Phone) -> Option<Sender> {
     match provider {
         Provider::Log => Some(Sender::Log),
         Provider::Webhook if phone.is_number() => Some(Sender::Webhook),
-        Provider::Webhook | Provider::Invite | Provider::Static => None,
+        Provider::Webhook | Provider::Invite | Provider::Static | Provider::Directory => None,
     }
 }
 

@@ -100,6 +100,15 @@ pub(crate) fn revoked(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, key: &Bytes) -> R
     tell_devices(cx, fx, phone, devices.clone(), Seen::ByNobody, |kept| kept.dev_key != row.dev_key)
 }
 
+/// The account's person may not come in any more (ID-11): every device ends, as AUTH-14 says.
+pub(super) fn end_all(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<(), Failure> {
+    let devices = device::all(cx, phone)?;
+    for row in &devices {
+        end(cx, fx, phone, row)?;
+    }
+    if devices.is_empty() { Ok(()) } else { tell_devices(cx, fx, phone, devices, Seen::ByNobody, |_| false) }
+}
+
 /// AUTH-11: settings and system of this session.
 pub(super) fn update(ask: &mut Ask<'_>, auth: Auth) -> Result<(), Halt> {
     if let Some(request) = feature::value(auth.features(), AUTH_DATA, b"CSR").map(Bytes::copy_from_slice) {

@@ -5,24 +5,26 @@ use std::sync::Arc;
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::DevKey;
+use proto::limits::WRONG_CODES;
 use proto::records::{Auth, AuthAct, Cert, Io, ProfileStatus};
 use proto::topic::{Owner, Topic};
 use proto::{Outcome, Refusal};
 
 use super::binding::{self, Unbind};
-use super::device::{self, DEVICES_MAX, Opened};
+use super::device::{self, DEVICES_MAX, Face, Opened};
 use super::key::{self, Bound};
 use super::pending::{check_same, own, put_tries, tries_of};
 use super::register::{self, Proof, Registration, given};
+use super::standing::{self, Listing};
 use super::tries::{self, Wrong};
-use super::{Ask, Halt, Job, enrol, invite, jwt, push, secret};
+use super::{Ask, Asking, Halt, Job, enrol, invite, jwt, push, secret};
 use crate::door::{Bye, Certificate};
 use crate::effects::{self, Seen, answer};
 use crate::output::Work;
 use crate::protocol::profile;
 use crate::protocol::reading::To;
 use crate::rows::{Device, INVITE, PENDING, Pending};
-use crate::{Input, Name, names};
+use crate::{Input, Name, WorkError, WorkResult, names};
 
 /// AUTH-4: the code of the pending registration, or the invite, proves the number.
 pub(super) fn verify(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
@@ -36,7 +38,38 @@ pub(super) fn verify(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
     };
     let device = DevKey::parse(&pending.dev_key).map_err(|_| Refusal::SessionNotFound)?;
     let push = pending.push.as_ref().and_then(|sealed| push::open_pending(ask.chat, ask.phone, sealed));
-    complete(ask, Registration { device, os: auth.os.or(pending.os), push, settings, request, proof })
+    let os = auth.os.or(pending.os);
+    let registration = Registration { device, os, push, settings, request, proof, listing: None };
+    match pending.is_by_password() {
+        true => by_password(ask, registration, code),
+        false => complete(ask, registration),
+    }
+}
+
+/// ID-11: the directory knows whether it is the person's password. What it is asked at once counts as wrong until it has answered, so that
+/// nobody tries more than five.
+fn by_password(ask: &mut Ask<'_>, registration: Registration, password: Bytes) -> Result<(), Halt> {
+    let tried = tries_of(ask.cx, ask.phone)?.wrong + ask.waiting.passwords();
+    if tried >= WRONG_CODES {
+        return Err(Refusal::AttemptsExpired.into());
+    }
+    let phone = names::number(ask.cx.store, ask.phone)?;
+    let job = Job::Password { who: ask.who.clone(), registration: Box::new(registration) };
+    ask.work(job, Work::Password { phone, password })
+}
+
+/// It has answered.
+pub(super) fn password(ask: &mut Ask<'_>, registration: Registration, said: &WorkResult) -> Result<(), Halt> {
+    tries::check_lock(&tries_of(ask.cx, ask.phone)?, ask.cx.now.0)?;
+    match (Listing::of(said), said) {
+        (listing @ Listing::Person(_), _) => complete(ask, Registration { listing: Some(listing), ..registration }),
+        (_, WorkResult::Failed(WorkError::Invalid)) => {
+            own(ask)?;
+            wrong(ask, false)
+        }
+        (Listing::Nobody, _) => Err(Refusal::NumberNotAllowed.into()),
+        (Listing::Silent, _) => Err(Refusal::Internal.into()),
+    }
 }
 
 fn proof(ask: &Ask<'_>, pending: &Pending, code: &Bytes) -> Result<Option<Proof>, Halt> {
@@ -45,6 +78,8 @@ fn proof(ask: &Ask<'_>, pending: &Pending, code: &Bytes) -> Result<Option<Proof>
         return Ok(jwt::proves(ask.chat, ask.cx.now, &number, pending, code).then_some(Proof::Endorsed));
     }
     match &pending.code {
+        // What comes of it the directory says.
+        Some(_) if pending.is_by_password() => Ok(Some(Proof::Password)),
         Some(kept) => Ok(secret::is_same(code, kept).then_some(Proof::Code)),
         None => Ok(invite::find(ask.cx, ask.phone, code)?.map(Proof::Invite)),
     }
@@ -63,8 +98,16 @@ fn wrong(ask: &mut Ask<'_>, is_jwt: bool) -> Result<(), Halt> {
     Ok(())
 }
 
-/// With a certificate request, the authority works first; nothing is changed before it has.
+/// The organisation's directory is asked first, and with a certificate request the authority works; nothing is changed before they have.
 pub(super) fn complete(ask: &mut Ask<'_>, registration: Registration) -> Result<(), Halt> {
+    match &registration.listing {
+        None if standing::is_asked(ask.chat) => {
+            let job = Job::Look { who: ask.who.clone(), asking: Asking::Complete(Box::new(registration)) };
+            return standing::look(ask, job);
+        }
+        None => {}
+        Some(listing) => standing::allows(ask, listing)?,
+    }
     match registration.request.clone() {
         None => finish(ask, registration, None),
         Some(request) => {
@@ -91,7 +134,10 @@ pub(super) fn finish(
     }
     let bind = binding(ask, &registration, issued.as_ref())?;
 
-    let opened = device::open(ask.chat, ask.cx, ask.fx, ask.phone, face(&registration.proof))?;
+    let opened = device::open(ask.chat, ask.cx, ask.fx, ask.phone, face(&registration))?;
+    if let Some(Listing::Person(_)) = &registration.listing {
+        standing::note(ask.fx, ask.phone);
+    }
     use_up(ask, &registration.proof, opened.is_new)?;
     let row = born(ask, &registration, !devices.is_empty())?;
     let (mut row, token) = install(ask, row, before.as_ref(), bind.as_deref(), registration.push.clone())?;
@@ -115,7 +161,7 @@ pub(super) fn finish(
 /// While the authority worked, the registration may have ended, or an invite been used.
 fn check_proof(ask: &Ask<'_>, proof: &Proof) -> Result<(), Halt> {
     match proof {
-        Proof::Code | Proof::Endorsed => own(ask).map(drop),
+        Proof::Code | Proof::Endorsed | Proof::Password => own(ask).map(drop),
         Proof::Invite(key) => match (own(ask)?, ask.cx.store.get(INVITE, key)?) {
             (_, Some(_)) => Ok(()),
             (_, None) => Err(Refusal::SessionNotFound.into()),
@@ -142,7 +188,7 @@ fn binding(
     let certificate = match (issued, &registration.proof) {
         (Some(issued), _) => issued,
         (None, Proof::Certificate(certificate)) => certificate,
-        (None, Proof::Code | Proof::Endorsed | Proof::Invite(_) | Proof::Fake) => return Ok(None),
+        (None, Proof::Code | Proof::Endorsed | Proof::Password | Proof::Invite(_) | Proof::Fake) => return Ok(None),
     };
     match key::bound(ask.cx, certificate)? {
         Bound::Not => Ok(Some(certificate.clone())),
@@ -156,12 +202,13 @@ fn binding(
     }
 }
 
-/// ID-9 rule 2: an account that comes into being by a certificate takes its names.
-fn face(proof: &Proof) -> Option<&Certificate> {
-    match proof {
-        Proof::Certificate(certificate) => Some(certificate),
-        Proof::Code | Proof::Endorsed | Proof::Invite(_) | Proof::Fake => None,
-    }
+/// An account that comes into being takes its names from the directory, else, by ID-9 rule 2, from the certificate that makes it.
+fn face(registration: &Registration) -> Option<Face<'_>> {
+    let listed = registration.listing.as_ref().and_then(Face::listed);
+    listed.or(match &registration.proof {
+        Proof::Certificate(certificate) => Some(Face::certified(certificate)),
+        Proof::Code | Proof::Endorsed | Proof::Password | Proof::Invite(_) | Proof::Fake => None,
+    })
 }
 
 /// After success the pending registration is gone, and an invite used.
@@ -171,7 +218,7 @@ fn use_up(ask: &mut Ask<'_>, proof: &Proof, is_new: bool) -> Result<(), Failure>
         Proof::Fake if is_new => count.fake = 1,
         Proof::Fake => {}
         Proof::Certificate(_) => count.fake = 0,
-        Proof::Code | Proof::Endorsed | Proof::Invite(_) => {
+        Proof::Code | Proof::Endorsed | Proof::Password | Proof::Invite(_) => {
             count.fake = 0;
             tries::stop_waiting(&mut count, ask.who.session.as_bytes());
             ask.waiting.codes.remove(&ask.client());

@@ -159,7 +159,12 @@ impl Turn<'_, '_> {
                 sync(self.shelf, self.cx, self.fx, &key, &row)
             }
             WorkResult::Failed(WorkError::Invalid) => self.lost(key),
-            WorkResult::Failed(_) | WorkResult::Read(_) | WorkResult::Verified | WorkResult::Issued(_) => {
+            WorkResult::Failed(_)
+            | WorkResult::Read(_)
+            | WorkResult::Verified
+            | WorkResult::Issued(_)
+            | WorkResult::Listed(_)
+            | WorkResult::AsBefore(_) => {
                 break_off(self.shelf, self.chat, self.cx, self.fx, &key)?;
                 self.refuse(row.have, Refusal::Internal)
             }

@@ -14,9 +14,9 @@ use crate::protocol::rights::Right;
 
 /// What becomes of those that ROOM-4 names.
 #[derive(Default)]
-struct Plan {
+pub(super) struct Plan {
     /// Not in the room yet, with the role they are to have.
-    new: Vec<(PhoneId, MemberStatus)>,
+    pub(super) new: Vec<(PhoneId, MemberStatus)>,
     rise: Vec<Side>,
     fall: Vec<Side>,
     /// In their role already.
@@ -92,7 +92,7 @@ fn bounds(act: &Act<'_, '_>, plan: &Plan) -> Result<(), Halt> {
     }
 }
 
-fn perform(act: &mut Act<'_, '_>, own: &Side, plan: &Plan) -> Result<(), Halt> {
+pub(super) fn perform(act: &mut Act<'_, '_>, own: &Side, plan: &Plan) -> Result<(), Halt> {
     let at = act.cx.id()?;
     let mut fresh = Vec::new();
     for side in &plan.rise {

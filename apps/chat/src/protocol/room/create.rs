@@ -90,7 +90,7 @@ fn wanted(owner: &PhoneId, admins: &[PhoneId], members: Vec<PhoneId>) -> Vec<(Ph
 }
 
 /// The row of a room without members.
-fn found(act: &mut Act<'_, '_>, change: &Change, base: records::Room) -> Result<(), Halt> {
+pub(super) fn found(act: &mut Act<'_, '_>, change: &Change, base: records::Room) -> Result<(), Halt> {
     let now = act.cx.now.0;
     let room = act.room_mut()?;
     let id = room.id.to_bytes();

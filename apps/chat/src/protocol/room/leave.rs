@@ -61,7 +61,13 @@ fn removable(act: &Act<'_, '_>, own: &Side, named: &[PhoneId]) -> Result<Vec<Sid
 }
 
 /// They are told that they are out, and nothing more of the room; `besides` are listed with them.
-fn expel(act: &mut Act<'_, '_>, own: &Side, gone: &[Side], besides: &[Member], status: RoomStatus) -> Result<(), Halt> {
+pub(super) fn expel(
+    act: &mut Act<'_, '_>,
+    own: &Side,
+    gone: &[Side],
+    besides: &[Member],
+    status: RoomStatus,
+) -> Result<(), Halt> {
     let at = act.cx.id()?;
     let mut listed = Vec::new();
     for side in gone {
