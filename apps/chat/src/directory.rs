@@ -154,7 +154,7 @@ pub fn people(store: &dyn View, asker: Asker<'_>, beyond: &[u8], count: usize) -
 }
 
 fn shown(store: &dyn View, asker: Asker<'_>, phone: &Phone, row: &Profile) -> Result<Option<Person>, Failure> {
-    let Some(roster) = rows::roster_ids(store, phone)?.first().map(|roster| phone.roster(*roster)) else {
+    let Some(roster) = rows::roster_ids_of(row).next().map(|roster| phone.roster(roster)) else {
         return Ok(None);
     };
     let is_own = matches!(asker, Asker::Account(own) if own.phone == *phone);

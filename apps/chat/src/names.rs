@@ -108,7 +108,7 @@ pub(crate) fn session(store: &dyn View, now: u64, client: &Bytes) -> Result<Arc<
 /// The store cannot be read.
 pub fn default_roster(store: &dyn View, number: &Phone) -> Result<Option<PhoneId>, Failure> {
     let Some(account) = holder(store, number)? else { return Ok(None) };
-    Ok(rows::roster_ids(store, &account)?.first().map(|roster| account.roster(*roster)))
+    rows::default_roster(store, &account)
 }
 
 /// The account whose device a client id `emqttd_<phone>_<device>` is, `now`, milliseconds since 1970.

@@ -13,7 +13,8 @@ use n2o::Failure;
 use proto::ids::{DevKey, FeedId, Phone, PhoneId, RoomId};
 use proto::limits::{GONE_MS, QUEUE_MS};
 use proto::records::{
-    Contact, ContactStatus, Feature, MemberStatus, Message, MessageStatus, Os, Room, Roster, Service, Tag,
+    Contact, ContactStatus, Feature, MemberStatus, Message, MessageStatus, Os, Profile, Room, Roster, RosterEntry,
+    Service, Tag,
 };
 
 /// phone → `Profile`, rosters as ids. Writer: profile.
@@ -886,15 +887,21 @@ pub fn fingerprint(msg_id: &[u8]) -> u64 {
 
 /// Roster ids of an account, ascending (ID-3).
 pub fn roster_ids(store: &dyn View, phone: &Phone) -> Result<Vec<u64>, Failure> {
-    use proto::records::{Profile, RosterEntry};
-    let Some(profile): Option<Profile> = read(store, PROFILE, phone.as_str().as_bytes())? else {
-        return Ok(Vec::new());
-    };
-    let ids = profile.rosters.iter().filter_map(|entry| match entry {
+    let profile: Option<Profile> = read(store, PROFILE, phone.as_str().as_bytes())?;
+    Ok(profile.iter().flat_map(roster_ids_of).collect())
+}
+
+/// The same by the account's row.
+pub fn roster_ids_of(profile: &Profile) -> impl Iterator<Item = u64> {
+    profile.rosters.iter().filter_map(|entry| match entry {
         RosterEntry::Id(id) => Some(*id),
         RosterEntry::Roster(_) | RosterEntry::Name(_) => None,
-    });
-    Ok(ids.collect())
+    })
+}
+
+/// The default roster of an account (ID-3), if there is one.
+pub fn default_roster(store: &dyn View, phone: &Phone) -> Result<Option<PhoneId>, Failure> {
+    Ok(roster_ids(store, phone)?.first().map(|roster| phone.roster(*roster)))
 }
 
 /// Rooms that a roster is in or was in: who has so many comes into no other.
@@ -914,5 +921,5 @@ pub fn rooms(store: &dyn View, roster: &PhoneId) -> Result<BTreeMap<RoomId, Memb
 
 /// Whether this is its account's default roster (ID-3).
 pub fn is_default(store: &dyn View, roster: &PhoneId) -> Result<bool, Failure> {
-    Ok(roster_ids(store, roster.phone())?.first() == Some(&roster.roster()))
+    Ok(default_roster(store, roster.phone())?.as_ref() == Some(roster))
 }

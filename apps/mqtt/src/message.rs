@@ -50,6 +50,20 @@ pub(crate) struct Will {
 }
 
 impl Message {
+    /// One with nothing but its content.
+    #[cfg(test)]
+    pub(crate) fn plain(topic: &str, payload: impl Into<Bytes>, qos: Qos) -> Message {
+        Message {
+            topic: topic.into(),
+            payload: payload.into(),
+            qos,
+            retain: false,
+            properties: None,
+            expires: None,
+            lasting: Lasting::default(),
+        }
+    }
+
     /// Its life begins.
     pub(crate) fn arrive(&mut self, now: Instant) {
         let life = self.properties.as_ref().and_then(|known| known.message_expiry_interval);

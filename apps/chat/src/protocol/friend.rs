@@ -63,11 +63,7 @@ impl Pair<'_, '_> {
         match self.states() {
             (Some(ContactStatus::Ban), _) => Err(Refusal::InvalidData.into()),
             (_, Some(ContactStatus::Ban)) => Err(Refusal::Banned.into()),
-            (Some(ContactStatus::Friend | ContactStatus::Request), _) => {
-                let known = self.seen(&self.own, &self.other)?;
-                self.reply(vec![etf::encode(&known)]);
-                Ok(())
-            }
+            (Some(ContactStatus::Friend | ContactStatus::Request), _) => self.reply_known(),
             (Some(ContactStatus::Authorization | ContactStatus::Ignore), _) => self.befriend(),
             _ => self.ask(),
         }
@@ -201,9 +197,7 @@ impl Pair<'_, '_> {
         let before = self.own.relation.settings.clone();
         feature::merge(&mut self.own.relation.settings, changes)?;
         if self.own.relation.settings == before {
-            let known = self.seen(&self.own, &self.other)?;
-            self.reply(vec![etf::encode(&known)]);
-            return Ok(());
+            return self.reply_known();
         }
         self.own.relation.update = self.cx.now.0;
         self.keep()?;
@@ -217,9 +211,7 @@ impl Pair<'_, '_> {
         match self.own.relation.status {
             Some(ContactStatus::Authorization) => {}
             Some(ContactStatus::Ignore) => {
-                let known = self.seen(&self.own, &self.other)?;
-                self.reply(vec![etf::encode(&known)]);
-                return Ok(());
+                return self.reply_known();
             }
             None => return Err(self.no_state()?.into()),
             Some(_) => return Err(Refusal::InvalidData.into()),

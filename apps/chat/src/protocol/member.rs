@@ -65,7 +65,7 @@ fn target(act: &Act<'_, '_>, own: &Side, asked: &Member) -> Result<Side, Halt> {
     let roster = match Address::parse(&roster).map_err(|_| Refusal::InvalidData)? {
         Address::Full(roster) => Some(roster),
         // ID-4
-        Address::Phone(phone) => rows::roster_ids(act.cx.store, &phone)?.first().map(|roster| phone.roster(*roster)),
+        Address::Phone(phone) => rows::default_roster(act.cx.store, &phone)?,
         Address::Roster(_) => return Err(Refusal::InvalidData.into()),
     };
     let side = act.room()?.side(act.cx, &roster.ok_or(Refusal::MemberNotFound)?)?;

@@ -38,8 +38,8 @@ fn get(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, profile: &Profile) -> R
 
 /// What is stored, with names, avatar and balance as they are now.
 fn shown(cx: &Cx<'_>, own: &Phone, profile: &Profile, kept: Person) -> Result<Person, Failure> {
-    let roster: Option<Roster> = match rows::roster_ids(cx.store, own)?.first() {
-        Some(default) => rows::read(cx.store, ROSTER, own.roster(*default).as_str().as_bytes())?,
+    let roster: Option<Roster> = match rows::default_roster(cx.store, own)? {
+        Some(default) => rows::read(cx.store, ROSTER, default.as_str().as_bytes())?,
         None => None,
     };
     let roster = roster.unwrap_or_default();
@@ -56,7 +56,7 @@ fn shown(cx: &Cx<'_>, own: &Phone, profile: &Profile, kept: Person) -> Result<Pe
 
 /// PERSON-2: all but the balance is kept; names and avatar are the default roster's, who is blocked is banned by it.
 fn set(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, person: Person) -> Result<(), Halt> {
-    let default = rows::roster_ids(cx.store, own)?.first().map(|id| own.roster(*id)).ok_or(Refusal::NotAuthorized)?;
+    let default = rows::default_roster(cx.store, own)?.ok_or(Refusal::NotAuthorized)?;
     let given = Roster {
         names: person.names.clone(),
         surnames: person.surnames.clone(),
@@ -86,7 +86,7 @@ fn set(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, person: Person) -> Resu
 fn known(cx: &Cx<'_>, user: &[u8]) -> Result<Option<PhoneId>, Halt> {
     let roster = match Address::parse(user).map_err(|_| Refusal::InvalidData)? {
         Address::Full(roster) => Some(roster),
-        Address::Phone(phone) => rows::roster_ids(cx.store, &phone)?.first().map(|id| phone.roster(*id)),
+        Address::Phone(phone) => rows::default_roster(cx.store, &phone)?,
         Address::Roster(_) => None,
     };
     match roster {

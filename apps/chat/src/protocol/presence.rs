@@ -67,8 +67,8 @@ fn ask(cx: &Cx<'_>, fx: &mut Fx, who: &Who, uid: Option<&Bytes>) -> Result<(), H
             Ok(Address::Phone(phone)) if phone == account.phone => of(cx, &phone)?,
             Ok(Address::Full(peer)) if account.owns(&peer) => of(cx, peer.phone())?,
             Ok(Address::Full(peer)) => seen_by(cx, account, &peer)?,
-            Ok(Address::Phone(phone)) => match rows::roster_ids(cx.store, &phone)?.first() {
-                Some(roster) => seen_by(cx, account, &phone.roster(*roster))?,
+            Ok(Address::Phone(phone)) => match rows::default_roster(cx.store, &phone)? {
+                Some(roster) => seen_by(cx, account, &roster)?,
                 None => Online::Offline.into(),
             },
             Err(_) => Online::Offline.into(),

@@ -215,7 +215,7 @@ fn change(cx: &Cx<'_>, line: &Line, owner: &[u8], seq: u64, change: Change) -> R
         return Ok(passed);
     }
     if let Ok(phone) = Phone::parse(owner)
-        && history::is_gone_for(cx, &line.feed, &phone, id)?
+        && history::is_gone_for(cx, &line.feed, &phone, &rows::roster_ids(cx.store, &phone)?, id)?
     {
         return Ok(passed);
     }

@@ -161,8 +161,8 @@ impl Link {
 
     /// MESSAGE-7, HISTORY-5: what becomes of a message is not shown to those who have hidden or cleared it.
     fn has_hidden(&self, cx: &Cx<'_>, feed: &FeedId, id: u64) -> Result<bool, Failure> {
-        match self.phone() {
-            Some(phone) => history::is_gone_for(cx, feed, phone, id),
+        match &self.account {
+            Some(account) => history::is_gone_for(cx, feed, &account.phone, &account.rosters, id),
             None => Ok(false),
         }
     }

@@ -115,12 +115,7 @@ fn roster_owner(who: &Who, roster: &Roster) -> Result<Name, Halt> {
         None => account.default_roster(),
         Some(RosterId::Number(id)) => Some(account.phone.roster(*id)),
         Some(RosterId::Name(name)) if name.is_empty() => account.default_roster(),
-        Some(RosterId::Name(name)) => match Address::parse_own(name, &account.phone) {
-            Ok(Address::Full(id)) => Some(id),
-            Ok(Address::Phone(phone)) if phone == account.phone => account.default_roster(),
-            Ok(Address::Phone(_)) | Err(_) => None,
-            Ok(Address::Roster(id)) => Some(account.phone.roster(id)),
-        },
+        Some(RosterId::Name(name)) => account.roster(name),
     };
     let own = own.filter(|own| account.owns(own)).ok_or(Refusal::RosterNotFound)?;
     match roster.status {
@@ -166,13 +161,9 @@ fn own_roster_by_number(who: &Who, roster: Option<u64>) -> Result<PhoneId, Halt>
 fn anyone(cx: &Cx<'_>, name: &[u8]) -> Result<PhoneId, Halt> {
     match Address::parse(name).map_err(|_| Refusal::InvalidData)? {
         Address::Full(id) => Ok(id),
-        Address::Phone(phone) => default_roster(cx, &phone)?.ok_or_else(|| Refusal::ContactNotFound.into()),
+        Address::Phone(phone) => rows::default_roster(cx.store, &phone)?.ok_or_else(|| Refusal::ContactNotFound.into()),
         Address::Roster(_) => Err(Refusal::InvalidData.into()),
     }
-}
-
-fn default_roster(cx: &Cx<'_>, phone: &Phone) -> Result<Option<PhoneId>, Failure> {
-    Ok(rows::roster_ids(cx.store, phone)?.first().map(|roster| phone.roster(*roster)))
 }
 
 /// The conversation of the two; a request to a stranger goes by the asking account, which counts them (section 11).

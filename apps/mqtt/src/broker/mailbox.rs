@@ -268,21 +268,10 @@ fn wake(inner: &mut Inner) {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     fn delivered(qos: Qos, payload: usize, share: Option<&str>) -> Delivered {
-        let payload = Bytes::from(vec![0; payload]);
-        let message = Arc::new(Message {
-            topic: "t".into(),
-            payload,
-            qos,
-            retain: false,
-            properties: None,
-            expires: None,
-            lasting: Default::default(),
-        });
+        let message = Arc::new(Message::plain("t", vec![0; payload], qos));
         Delivered { message, qos, retain: false, ids: Vec::new(), share: share.map(Into::into), left: None, row: None }
     }
 

@@ -182,22 +182,11 @@ fn stem(filter: &str) -> &str {
 mod tests {
     use std::time::Duration;
 
-    use bytes::Bytes;
-
     use super::*;
     use crate::packet::Qos;
 
     fn message(topic: &str, payload: &'static str) -> Arc<Message> {
-        let payload = Bytes::from_static(payload.as_bytes());
-        Arc::new(Message {
-            topic: topic.into(),
-            payload,
-            qos: Qos::One,
-            retain: true,
-            properties: None,
-            expires: None,
-            lasting: Default::default(),
-        })
+        Arc::new(Message { retain: true, ..Message::plain(topic, payload, Qos::One) })
     }
 
     fn all(retained: &Retained, cursor: &mut Cursor, now: Instant) -> Vec<String> {

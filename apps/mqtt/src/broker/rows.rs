@@ -233,13 +233,10 @@ mod tests {
         let clock = Clock::now();
         for properties in [None, Some(Box::new(known))] {
             let message = Message {
-                topic: "é/".into(),
-                payload: Bytes::from_static(b"\0payload"),
-                qos: Qos::Two,
                 retain: true,
                 properties,
                 expires: Some(clock.instant + Duration::from_millis(60_000)),
-                lasting: Default::default(),
+                ..Message::plain("é/", "\0payload", Qos::Two)
             };
             let row = etf::encode(&Letter::of(&message, clock));
             assert_eq!(etf::decode::<Letter>(&row).unwrap().message(clock), message);

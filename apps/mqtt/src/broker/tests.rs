@@ -19,16 +19,7 @@ fn options(qos: Qos) -> Options {
 }
 
 fn message(topic: &str, payload: &str, qos: Qos) -> Message {
-    let payload = Bytes::copy_from_slice(payload.as_bytes());
-    Message {
-        topic: topic.into(),
-        payload,
-        qos,
-        retain: false,
-        properties: None,
-        expires: None,
-        lasting: Default::default(),
-    }
+    Message::plain(topic, payload.to_owned(), qos)
 }
 
 fn retained(topic: &str, payload: &str) -> Message {

@@ -437,17 +437,8 @@ fn topic_13_plain_clients_have_free_topics_only_and_services_both() {
 }
 
 fn delivered(topic: &str, qos: Qos) -> Delivered {
-    let payload = Bytes::from_static(b"m");
-    let message = Message {
-        topic: topic.into(),
-        payload,
-        qos,
-        retain: false,
-        properties: None,
-        expires: None,
-        lasting: Default::default(),
-    };
-    Delivered { message: Arc::new(message), qos, retain: false, ids: Vec::new(), share: None, left: None, row: None }
+    let message = Arc::new(Message::plain(topic, "m", qos));
+    Delivered { message, qos, retain: false, ids: Vec::new(), share: None, left: None, row: None }
 }
 
 /// What is written of a message from the broker.

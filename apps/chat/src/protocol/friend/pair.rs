@@ -29,6 +29,13 @@ impl Pair<'_, '_> {
         }
     }
 
+    /// G-7: nothing was to be done; the contact as it is, to the one who asks.
+    pub(super) fn reply_known(&mut self) -> Result<(), Halt> {
+        let known = self.seen(&self.own, &self.other)?;
+        self.reply(vec![etf::encode(&known)]);
+        Ok(())
+    }
+
     pub(super) fn states(&self) -> (State, State) {
         (self.own.relation.status, self.other.relation.status)
     }
@@ -36,7 +43,7 @@ impl Pair<'_, '_> {
     /// Section 11: the own book takes one more contact, or has this one already.
     pub(super) fn has_room(&mut self) -> Result<(), Halt> {
         let is_contact = match self.own.relation.status {
-            Some(ContactStatus::Authorization) | None => self.entry(&self.own, &self.other)?.is_some(),
+            Some(ContactStatus::Authorization) | None => self.is_in_book()?,
             Some(_) => true,
         };
         match is_contact || contact::has_place(self.cx, self.fx, &self.own.who, 1)? {

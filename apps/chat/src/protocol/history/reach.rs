@@ -61,10 +61,10 @@ enum Known {
 }
 
 /// Whether an account's rosters in this feed have all hidden or cleared a message (MESSAGE-7, HISTORY-5).
-pub(crate) fn is_gone_for(cx: &Cx<'_>, feed: &FeedId, own: &Phone, id: u64) -> Result<bool, Failure> {
+pub(crate) fn is_gone_for(cx: &Cx<'_>, feed: &FeedId, own: &Phone, rosters: &[u64], id: u64) -> Result<bool, Failure> {
     let mut gone = false;
-    for roster in rows::roster_ids(cx.store, own)? {
-        let who = own.roster(roster);
+    for roster in rosters {
+        let who = own.roster(*roster);
         let is_in = match feed {
             FeedId::P2p(one, other) => who == *one || who == *other,
             FeedId::Room(room) => cx.store.get(IN_ROOM, &rows::in_room_key(&who, room))?.is_some(),

@@ -17,7 +17,12 @@ const MEDIA: [&[u8]; 2] = [b"audio", b"video"];
 const CALL_ID_MAX: usize = 128;
 
 /// Whose duplicates are known by CALL_ID, in the place of an author: no phone_id reads so.
-pub(super) const AUTHOR: &[u8] = b"cdr";
+const AUTHOR: &[u8] = b"cdr";
+
+/// Where in a feed a call is known that was recorded in it.
+pub(super) fn place(feed: &[u8], call: &[u8]) -> Bytes {
+    rows::duplicate_key(feed, AUTHOR, call)
+}
 
 /// CDR-1: the CALL_ID of the call that a message records, if it records one.
 pub(super) fn call_id(message: &Message) -> Result<Option<Bytes>, Halt> {
@@ -37,7 +42,7 @@ pub(super) fn call_id(message: &Message) -> Result<Option<Bytes>, Halt> {
 /// The key under which the call is known that message `id` records now; a call is recorded once in a feed.
 pub(super) fn key(turn: &Turn<'_, '_>, id: u64, message: &Message) -> Result<Option<Bytes>, Halt> {
     let Some(call) = call_id(message)? else { return Ok(None) };
-    let key = rows::duplicate_key(&turn.conversation.key, AUTHOR, &call);
+    let key = place(&turn.conversation.key, &call);
     match rows::read::<Sent>(turn.cx.store, DUPLICATE, &key)? {
         Some(sent) if sent.id != id => Err(Refusal::InvalidData.into()),
         Some(_) | None => Ok(Some(key)),
@@ -47,7 +52,7 @@ pub(super) fn key(turn: &Turn<'_, '_>, id: u64, message: &Message) -> Result<Opt
 /// What message `id` recorded before is forgotten, where it records another call now.
 pub(super) fn enter(turn: &mut Turn<'_, '_>, id: u64, before: &Message, key: Option<Bytes>) {
     let earlier = call_id(before).ok().flatten();
-    let earlier = earlier.map(|call| rows::duplicate_key(&turn.conversation.key, AUTHOR, &call));
+    let earlier = earlier.map(|call| place(&turn.conversation.key, &call));
     if earlier == key {
         return;
     }

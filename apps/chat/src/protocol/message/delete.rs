@@ -83,7 +83,7 @@ pub(crate) fn forget_later(conversation: &Conversation, fx: &mut Fx, id: u64, go
     let author = stored.from.as_deref().unwrap_or_default();
     let by_id = stored.msg_id.as_ref().map(|msg_id| rows::duplicate_key(&conversation.key, author, msg_id));
     let by_call = cdr::call_id(stored).ok().flatten();
-    let by_call = by_call.map(|call| rows::duplicate_key(&conversation.key, cdr::AUTHOR, &call));
+    let by_call = by_call.map(|call| cdr::place(&conversation.key, &call));
     let keys = by_id.into_iter().chain(by_call).collect();
     later::enter(fx, &conversation.key, gone + DUPLICATE_MS, id, &Later { chore: Chore::Forget, keys });
 }

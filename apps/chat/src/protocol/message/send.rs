@@ -89,7 +89,7 @@ fn marks_link(marks: &[Mark], who: &Who) -> Result<bool, Refusal> {
 /// Under what a message is known when it comes again: its author's msg_id, and the call that it records (CDR-1).
 fn duplicate_keys(turn: &Turn<'_, '_>, message: &Message, call: Option<&Bytes>) -> Vec<Bytes> {
     let by_id = given(&message.msg_id).map(|msg_id| pending::duplicate(turn, msg_id));
-    let by_call = call.map(|call| rows::duplicate_key(&turn.conversation.key, cdr::AUTHOR, call));
+    let by_call = call.map(|call| cdr::place(&turn.conversation.key, call));
     by_id.into_iter().chain(by_call).collect()
 }
 

@@ -140,7 +140,7 @@ pub(crate) fn confirmed(cx: &Cx<'_>, fx: &mut Fx, own: &Phone, confirm: &Confirm
         effects::notify(fx, cx, own, &topic, &brief, None, Seen::ByNobody)?;
     }
     let done = Next::Done(vec![etf::encode(&Io::ok(Outcome::Verified))]);
-    let Some(default) = rows::roster_ids(cx.store, own)?.first().map(|id| own.roster(*id)) else { return Ok(done) };
+    let Some(default) = rows::default_roster(cx.store, own)? else { return Ok(done) };
     let roster: Option<Roster> = rows::read(cx.store, ROSTER, default.as_str().as_bytes())?;
     Ok(match roster.is_some_and(|roster| roster.email.as_ref() != Some(address)) {
         true => Next::Round { task: Task::Mail { address: address.clone() }, way: vec![Name::Roster(default)] },

@@ -90,9 +90,7 @@ impl Act<'_, '_> {
             let name = member.phone_id.as_deref().unwrap_or_default();
             let roster = match Address::parse(name).map_err(|_| Refusal::InvalidData)? {
                 Address::Full(roster) => Some(roster),
-                Address::Phone(phone) => {
-                    rows::roster_ids(self.cx.store, &phone)?.first().map(|roster| phone.roster(*roster))
-                }
+                Address::Phone(phone) => rows::default_roster(self.cx.store, &phone)?,
                 Address::Roster(_) => return Err(Refusal::InvalidData.into()),
             };
             if named.len() >= NAMED_MAX {

@@ -33,7 +33,9 @@ pub(super) fn del(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, list: Vec<
     for address in addresses {
         if is_contact(cx, own, &address)? {
             present.insert(address);
-        } else if let Some(roster) = default_roster(cx, &address)?
+        } else if let Ok(phone) = Phone::parse(&address)
+            // ID-4
+            && let Some(roster) = rows::default_roster(cx.store, &phone)?.map(|roster| roster.to_bytes())
             && is_contact(cx, own, &roster)?
         {
             present.insert(roster);
@@ -57,12 +59,6 @@ fn address(entry: UserEntry) -> Result<Bytes, Refusal> {
         Address::Phone(phone) => Ok(phone.to_bytes()),
         Address::Roster(_) => Err(Refusal::InvalidData),
     }
-}
-
-/// ID-4: of a bare number.
-fn default_roster(cx: &Cx<'_>, address: &[u8]) -> Result<Option<Bytes>, Failure> {
-    let Ok(phone) = Phone::parse(address) else { return Ok(None) };
-    Ok(rows::roster_ids(cx.store, &phone)?.first().map(|roster| phone.roster(*roster).to_bytes()))
 }
 
 pub(super) fn is_contact(cx: &Cx<'_>, own: &PhoneId, address: &[u8]) -> Result<bool, Failure> {
@@ -148,7 +144,7 @@ pub(crate) fn leave(cx: &Cx<'_>, fx: &mut Fx, home: &Phone, number: u64, mut lea
     leave.told = last.slice(prefix.len()..);
     work::keep(fx, home, number, &Work::Leave(leave));
     let holders = holders.iter().filter_map(|(key, _)| PhoneId::parse(&key.slice(prefix.len()..)).ok());
-    let instead = rows::roster_ids(cx.store, home)?.first().map(|default| home.roster(*default));
+    let instead = rows::default_roster(cx.store, home)?;
     Ok(Next::Round { task: Task::Lose { lost: own, instead }, way: holders.map(Name::Roster).collect() })
 }
 
