@@ -3,6 +3,7 @@
 mod entry;
 mod memory;
 mod pool;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,8 @@ use pool::{Ask, Pool, Search, Told};
 
 /// Entries of one listing; a directory with more is not ours to hold in memory, and the listing fails.
 pub const LISTED_MAX: usize = 1_000_000;
+/// Bytes of one listing, likewise.
+const LISTED_BYTES: usize = 256 << 20;
 /// Values of an attribute that are looked at; of those beyond nothing is known.
 const VALUES_MAX: usize = 1_000;
 /// Bytes of the longest password that is handed on.

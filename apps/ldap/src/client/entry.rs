@@ -24,6 +24,13 @@ impl Entry {
         Some(Entry { dn, attributes })
     }
 
+    /// Bytes that it takes, about.
+    pub(super) fn weight(&self) -> usize {
+        let attribute =
+            |(name, values): &(String, Vec<Vec<u8>>)| name.len() + values.iter().map(Vec::len).sum::<usize>();
+        self.dn.len() + self.attributes.iter().map(attribute).sum::<usize>()
+    }
+
     /// Names of attributes are the same in capitals.
     pub(super) fn values<'e>(&'e self, name: &str) -> impl Iterator<Item = &'e [u8]> {
         let found = self.attributes.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Mod, Scope};
+use ldap3::{Ldap, LdapError, Mod, Scope};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::entry::Entry;
-use super::{Error, Setup};
+use super::{Error, LISTED_BYTES, Setup, wire};
 
 /// Questions under way and waiting; a further one fails at once.
 const ASKED_MAX: usize = 1_024;
@@ -201,17 +201,9 @@ impl Pool {
     }
 
     async fn connect(&self, server: &str) -> Result<Ldap, Error> {
-        let Setup { tls, start_tls, timeout, .. } = &self.setup;
-        let settings = LdapConnSettings::new().set_config(tls.clone()).set_starttls(*start_tls);
-        let (connection, ldap) =
-            within(*timeout, LdapConnAsync::with_settings(settings, server)).await.map_err(away)?;
-        let server = server.to_owned();
-        tokio::spawn(async move {
-            if let Err(failure) = connection.drive().await {
-                tracing::debug!(server, %failure, "a connection to the directory has ended");
-            }
-        });
-        Ok(ldap)
+        // The library is not at work before there is a connection; what it panics at comes later.
+        let connected = timeout(self.setup.timeout, wire::connect(server, &self.setup)).await;
+        connected.map_err(|_| Error::Away("it does not answer in time".into()))?
     }
 
     /// A connection on which we are who asks.
@@ -229,14 +221,6 @@ impl Pool {
 
 fn is_shunned(failed: &Option<Instant>) -> bool {
     failed.is_some_and(|at| at.elapsed() < SHUNNED)
-}
-
-/// Whatever goes wrong while a connection is made, StartTLS refused included, another server may do better.
-fn away(error: Error) -> Error {
-    match error {
-        Error::Refused(why) => Error::Away(why),
-        other => other,
-    }
 }
 
 async fn within<T>(time: Duration, work: impl Future<Output = Result<T, LdapError>>) -> Result<T, Error> {
@@ -273,12 +257,16 @@ async fn search(ldap: &mut Ldap, search: &Search, time: Duration) -> Result<Vec<
     }
     let stream = ldap.streaming_search_with(adapters, base, *scope, filter, attributes.clone());
     let mut stream = within(time, stream).await?;
-    let mut entries = Vec::new();
+    let (mut entries, mut bytes) = (Vec::new(), 0_usize);
     while let Some(entry) = within(time, stream.next()).await? {
         if entries.len() >= *limit {
             return Err(Error::Refused(format!("more than {limit} entries below {base:?}")));
         }
         let entry = Entry::read(entry).ok_or_else(|| Error::Refused("an entry that is none".into()))?;
+        bytes = bytes.saturating_add(entry.weight());
+        if bytes > LISTED_BYTES {
+            return Err(Error::Refused(format!("more than {LISTED_BYTES} bytes below {base:?}")));
+        }
         entries.push(entry);
     }
     let result = stream.finish().await;
