@@ -5,12 +5,14 @@
 mod support;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use support::Server;
 
-const ZONE: &str = "ns.zone = \"chat.example\"\nns.listen = [\"127.0.0.1:0\"]\nns.file = \"more.zone\"";
+const ZONE: &str = "ns.zone = \"chat.example\"\nns.listen = [\"127.0.0.1:0\"]\nns.file = \"more.zone\"\n\
+                    listen.ldaps = [\"127.0.0.1:0\"]";
 
 fn served() -> Server {
     let mut server = Server::prepare(ZONE);
@@ -67,12 +69,14 @@ fn the_server_is_found_by_name_and_known_by_its_key() {
         ("_mqtt._tcp", server.mqtt().port()),
         ("_mqtts._tcp", server.mqtts().port()),
         ("_est._tcp", server.https().port()),
+        ("_ldap._tcp", server.ldap().port()),
+        ("_ldaps._tcp", server.ldaps().port()),
     ] {
         assert_eq!(dig(&server, &format!("{service}.chat.example SRV")), format!("0 0 {port} chat.example."));
         assert!(is_valid(&server, &anchor, &format!("{service}.chat.example SRV")));
     }
     assert!(dig(&server, "_mqtt._udp.chat.example SRV").ends_with(" chat.example."), "QUIC");
-    assert_eq!(dig(&server, "_ldap._tcp.chat.example SRV"), "", "nothing listens there");
+    assert_eq!(dig(&server, "_xmpp._tcp.chat.example SRV"), "", "nothing listens there");
     assert_eq!(dig(&server, "chat.example A"), "127.0.0.1");
     assert_eq!(dig(&server, "chat.example CAA"), "0 issue \";\"");
     assert_eq!(dig(&server, "_chat.chat.example TXT"), "\"v=chat1\"");
@@ -80,8 +84,7 @@ fn the_server_is_found_by_name_and_known_by_its_key() {
     assert!(https.contains("alpn=\"h2\"") && https.contains(&format!("port={}", server.https().port())), "{https}");
     assert!(remote(&server, "zone").contains("chat.example. serial"));
 
-    let known = |server: &Server| {
-        let address = server.https();
+    let known = |server: &Server, address: SocketAddr| {
         let tlsa = dig(server, &format!("_{}._tcp.chat.example TLSA", address.port()));
         let (parameters, hash) = (&tlsa[..6], tlsa[6..].replace(' ', ""));
         let address = address.to_string();
@@ -93,12 +96,13 @@ fn the_server_is_found_by_name_and_known_by_its_key() {
         assert!(said.contains("DANE TLSA 3 1 1") && said.contains("Verify return code: 0 (ok)"), "{data}: {said}");
         data
     };
-    let before = known(&server);
+    let before = known(&server, server.https());
+    assert_eq!(known(&server, server.ldaps()), before);
     // A certificate that is lost is issued anew, with a new key.
     fs::remove_file(server.home().join("certs/server.crt")).expect("removed");
     fs::remove_file(server.home().join("certs/server.key")).expect("removed");
     remote(&server, "reload");
-    assert_ne!(known(&server), before, "the zone keeps in step");
+    assert_ne!(known(&server, server.https()), before, "the zone keeps in step");
 }
 
 #[test]

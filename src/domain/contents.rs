@@ -103,6 +103,11 @@ impl Made<'_> {
                 self.put(self.zone.clone(), SHORT, RData::HTTPS(https));
                 self.known_by("_tcp", port, key)
             }
+            "ldap" => self.service("_ldap._tcp", port),
+            "ldaps" => {
+                self.service("_ldaps._tcp", port)?;
+                self.known_by("_tcp", port, key)
+            }
             // The shell is the operator's own; a listener without TLS has no key, and http nobody looks for by name.
             _ => Ok(()),
         }

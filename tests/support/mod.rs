@@ -70,7 +70,7 @@ impl Server {
         let path = self.home().join("chat.toml");
         let text = fs::read_to_string(&path).expect("its configuration");
         let mut text = text;
-        for name in ["mqtt", "mqtts", "http", "https", "quic", "ldap", "shell"] {
+        for name in ["mqtt", "mqtts", "http", "https", "quic", "ldap", "ldaps", "shell"] {
             if let Some(address) = self.addresses.get(name) {
                 let key = format!("listen.{name}");
                 let (from, to) = (entry(&key, "127.0.0.1:0"), entry(&key, &address.to_string()));
@@ -108,6 +108,11 @@ impl Server {
     /// Where its directory answers.
     pub(crate) fn ldap(&self) -> SocketAddr {
         self.address("ldap")
+    }
+
+    /// The same over TLS, where it is configured.
+    pub(crate) fn ldaps(&self) -> SocketAddr {
+        self.address("ldaps")
     }
 
     /// Where its name server answers.

@@ -8,6 +8,8 @@ mod session;
 mod show;
 mod terminal;
 
+use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +17,8 @@ use clap::Args;
 
 pub use command::{Command, Field, HELP, RoomAct};
 
-use crate::{Error, Home, Tls, Url, home};
+use crate::find::SCHEME;
+use crate::{Anchors, Error, Home, Named, Options, Stored, Tls, Url, home};
 use session::Session;
 use terminal::Terminal;
 
@@ -26,6 +29,15 @@ pub struct ConsoleArgs {
     /// times, the next is tried where one leads nowhere
     #[arg(long)]
     pub url: Vec<Url>,
+    /// Find the server by its name alone, as its signed zone says: chat.example; remembered
+    #[arg(long, conflicts_with = "url")]
+    pub server: Option<Named>,
+    /// Keys from which on answers of DNS are believed (DS or DNSKEY, as `zone ds` prints them); by default those of the root
+    #[arg(long)]
+    pub anchor: Option<PathBuf>,
+    /// Whom to ask questions of DNS, address:port; by default who is asked on this machine. He need not be trusted
+    #[arg(long)]
+    pub resolver: Option<SocketAddr>,
     /// Where the server takes files by HTTPS: https://host:port; by default at a wss address of --url, else by records
     #[arg(long)]
     pub files: Option<Url>,
@@ -71,17 +83,59 @@ pub async fn console(args: ConsoleArgs) -> Result<(), Error> {
         home.trust(&std::fs::read_to_string(ca)?)?;
     }
     let stored = home.load()?;
-    let url = match (args.url.first(), &stored) {
-        (Some(url), _) => url.clone(),
-        (None, Some(stored)) => stored.url.parse()?,
-        (None, None) => DEFAULT_URL.parse()?,
-    };
+    let place = Place::of(&args, stored.as_ref())?;
     let is_interactive = args.execute.is_empty();
-    let mut session = Session::new(args, home, url);
+    let mut session = Session::new(args, home, place);
     if let Some(stored) = stored {
         session.connect(stored).await?;
     }
     if is_interactive { interactive(&mut session).await } else { one_shot(&mut session).await }
+}
+
+/// Where the server is, as it was said last.
+#[derive(Debug, Clone)]
+enum Place {
+    At(Url),
+    Named(Named),
+}
+
+impl Place {
+    fn of(args: &ConsoleArgs, stored: Option<&Stored>) -> Result<Place, Error> {
+        let named = match (&args.server, args.url.first(), stored) {
+            (Some(named), _, _) => named.clone(),
+            (None, Some(url), _) => return Ok(Place::At(url.clone())),
+            (None, None, Some(stored)) if stored.url.starts_with(SCHEME) => stored.url.parse()?,
+            (None, None, Some(stored)) => return stored.url.parse().map(Place::At),
+            (None, None, None) => return DEFAULT_URL.parse().map(Place::At),
+        };
+        let anchors = args.anchor.as_deref().map_or(Ok(Anchors::Root), Anchors::read)?;
+        Ok(Place::Named(Named { resolver: args.resolver, anchors, ..named }))
+    }
+
+    /// To be taken up by `options`.
+    fn lead(&self, options: &mut Options) {
+        match self {
+            Place::At(url) => options.url = url.clone(),
+            Place::Named(named) => options.named = Some(named.clone()),
+        }
+    }
+
+    /// For what has to be a URL.
+    fn url(&self) -> Url {
+        match self {
+            Place::At(url) => url.clone(),
+            Place::Named(named) => named.url(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::At(url) => url.fmt(f),
+            Place::Named(named) => named.fmt(f),
+        }
+    }
 }
 
 /// The commands of `-e`, in order; the first that fails ends it.
@@ -140,11 +194,11 @@ async fn interactive(session: &mut Session) -> Result<(), Error> {
 
 /// TLS as the command line and the folder give it.
 fn tls(args: &ConsoleArgs, home: &Home) -> Result<Option<Tls>, Error> {
-    let Some(kept) = home.tls()? else { return Ok(None) };
+    let kept = home.tls()?;
     match (&args.cert, &args.key) {
-        (Some(cert), Some(key)) if kept.identity.is_none() => {
-            Ok(Some(Tls { identity: Some(home::identity(cert, key)?), ..kept }))
+        (Some(cert), Some(key)) if kept.as_ref().is_none_or(|kept| kept.identity.is_none()) => {
+            Ok(Some(Tls { identity: Some(home::identity(cert, key)?), ..kept.unwrap_or_default() }))
         }
-        _ => Ok(Some(kept)),
+        _ => Ok(kept),
     }
 }

@@ -34,6 +34,9 @@ pub enum Error {
     Busy,
     #[error("{0} is no address of a server; say mqtt://host:port, mqtts://, ws://, wss:// or quic://")]
     Url(String),
+    /// Nothing that can be trusted says where it is.
+    #[error("{name} cannot be found: {why}")]
+    Unfound { name: String, why: String },
     /// What answered opens no WebSocket for MQTT.
     #[error("no WebSocket there: {0}")]
     NoWebSocket(String),
@@ -77,7 +80,7 @@ impl Error {
             Error::Disconnected | Error::TimedOut | Error::Io(_) => true,
             // Somebody else wrote there, too many at once, or a fault of its own: it may be otherwise the next time.
             Error::Answered(code) => matches!(code, 408 | 409 | 423 | 429 | 500..),
-            Error::Tls(_) | Error::NoWebSocket(_) | Error::Malformed(_) => true,
+            Error::Tls(_) | Error::Unfound { .. } | Error::NoWebSocket(_) | Error::Malformed(_) => true,
             Error::Refused { .. } | Error::NotPublished(_) | Error::NotSubscribed(_) | Error::Unexpected(_) => false,
             Error::OtherBytes => false,
             Error::Busy | Error::Url(_) | Error::Record(_) | Error::Local(_) | Error::Sealed(_) => false,

@@ -91,7 +91,7 @@ impl Home {
     }
 
     /// Keeps a new account with its key, and the certificate that was issued for it.
-    pub fn save_account(&self, url: &Url, account: &Account, key_pem: &str) -> Result<Stored, Error> {
+    pub fn save_account(&self, url: &impl fmt::Display, account: &Account, key_pem: &str) -> Result<Stored, Error> {
         let phone_id = account.phone_id().ok_or_else(|| Error::Unexpected("a profile without roster".into()))?;
         let (client_id, token) = (account.client_id.clone(), account.token.clone());
         let stored = Stored { url: url.to_string(), client_id, token, phone_id };
@@ -185,13 +185,12 @@ impl Home {
 
     /// What this folder gives for TLS.
     pub fn tls(&self) -> Result<Option<Tls>, Error> {
-        let authority = self.folder.join(AUTHORITY);
-        if !authority.exists() {
-            return Ok(None);
-        }
-        let (cert, key) = (self.folder.join(CERTIFICATE), self.folder.join(KEY));
+        let (authority, cert, key) =
+            (self.folder.join(AUTHORITY), self.folder.join(CERTIFICATE), self.folder.join(KEY));
         let identity = if cert.exists() && key.exists() { Some(identity(&cert, &key)?) } else { None };
-        Ok(Some(Tls { ca_pem: fs::read_to_string(authority)?, identity }))
+        // A server that is found by its name is known without an authority.
+        let ca_pem = if authority.exists() { fs::read_to_string(authority)? } else { String::new() };
+        Ok((!ca_pem.is_empty() || identity.is_some()).then_some(Tls { ca_pem, identity }))
     }
 
     /// Trusts this authority from now on.

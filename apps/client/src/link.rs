@@ -1,6 +1,7 @@
 //! One connection to a server: what carries it, and the first two packets.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -8,8 +9,10 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Duration, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::ClientConfig;
 use websocket::{Carried, Role};
 
+use crate::find::{self, Way};
 use crate::mqtt::{self, ConnAck, Connect, Packet, Version};
 use crate::options::PATH;
 use crate::{Carrier, Error, Options, Tls, Url, tls};
@@ -141,10 +144,11 @@ fn unreachable_at(url: &Url, cause: std::io::Error) -> std::io::Error {
 /// The first of the server's ways that leads somewhere; if none does, why the last one does not. One that swallows everything, as
 /// networks do with UDP, has its share of the time only.
 async fn dial(options: &Options) -> Result<Box<dyn Stream>, Error> {
-    let share = options.connect_timeout / (options.others.len() as u32 + 1);
+    let ways = find::ways(options).await?;
+    let share = options.connect_timeout / ways.len().max(1) as u32;
     let mut failed = Error::TimedOut;
-    for url in std::iter::once(&options.url).chain(&options.others) {
-        match timeout(share, dial_one(url, options)).await {
+    for way in ways {
+        match timeout(share, dial_one(&way, options, share)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(why)) => failed = why,
             Err(_) => failed = Error::TimedOut,
@@ -153,34 +157,52 @@ async fn dial(options: &Options) -> Result<Box<dyn Stream>, Error> {
     Err(failed)
 }
 
-async fn dial_one(url: &Url, options: &Options) -> Result<Box<dyn Stream>, Error> {
-    let secure = || options.tls.as_ref().ok_or_else(|| Error::Tls("no authority to trust is given".into()));
+async fn dial_one(way: &Way, options: &Options, share: Duration) -> Result<Box<dyn Stream>, Error> {
+    let (url, tls) = (&way.url, options.tls.as_ref());
     match url.carrier {
-        Carrier::Tcp => Ok(Box::new(tcp(url).await?)),
-        Carrier::Tls => Ok(Box::new(encrypted(url, secure()?).await?)),
-        Carrier::WebSocket => join(Box::new(tcp(url).await?), url).await,
-        Carrier::WebSocketTls => join(Box::new(encrypted(url, secure()?).await?), url).await,
-        Carrier::Quic => Ok(Box::new(datagrams(url, secure()?, options).await?)),
+        Carrier::Tcp => Ok(Box::new(tcp(way).await?)),
+        Carrier::Tls => Ok(Box::new(encrypted(way, tls).await?)),
+        Carrier::WebSocket => join(Box::new(tcp(way).await?), url).await,
+        Carrier::WebSocketTls => join(Box::new(encrypted(way, tls).await?), url).await,
+        Carrier::Quic => Ok(Box::new(datagrams(way, options, share).await?)),
     }
 }
 
-async fn tcp(url: &Url) -> Result<TcpStream, Error> {
-    let socket = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(|cause| unreachable_at(url, cause))?;
+async fn tcp(way: &Way) -> Result<TcpStream, Error> {
+    let url = &way.url;
+    let connected = match way.addresses.is_empty() {
+        true => TcpStream::connect((url.host.as_str(), url.port)).await,
+        false => TcpStream::connect(&*way.addresses).await,
+    };
+    let socket = connected.map_err(|cause| unreachable_at(url, cause))?;
     socket.set_nodelay(true)?;
     Ok(socket)
 }
 
-async fn encrypted(url: &Url, tls: &Tls) -> Result<TlsStream<TcpStream>, Error> {
-    let connector = TlsConnector::from(tls::config(tls, url.carrier)?);
-    Ok(connector.connect(tls::server_name(url)?, tcp(url).await?).await?)
+async fn encrypted(way: &Way, tls: Option<&Tls>) -> Result<TlsStream<TcpStream>, Error> {
+    let connector = TlsConnector::from(config(way, tls)?);
+    Ok(connector.connect(tls::server_name(&way.url)?, tcp(way).await?).await?)
+}
+
+/// Whom TLS trusts on this way.
+fn config(way: &Way, tls: Option<&Tls>) -> Result<Arc<ClientConfig>, Error> {
+    match (&way.known, tls) {
+        (Some(known), tls) => tls::config_known(known.clone(), tls, way.url.carrier),
+        (None, Some(tls)) => tls::config(tls, way.url.carrier),
+        (None, None) => Err(Error::Tls("no authority to trust is given".into())),
+    }
 }
 
 /// The first address of a name that answers: others are told by silence, so each has its share of the time.
-async fn datagrams(url: &Url, tls: &Tls, options: &Options) -> Result<quic::Stream, Error> {
+async fn datagrams(way: &Way, options: &Options, share: Duration) -> Result<quic::Stream, Error> {
+    let url = &way.url;
     let silence = Duration::from_millis(u64::from(options.keep_alive.max(2)) * 1500);
-    let settings = quic::Settings::new(tls::config(tls, url.carrier)?, silence)?;
-    let addresses: Vec<_> = lookup_host((url.host.as_str(), url.port)).await?.take(ADDRESSES_MAX).collect();
-    let share = options.connect_timeout / ((options.others.len() + 1) * addresses.len().max(1)) as u32;
+    let settings = quic::Settings::new(config(way, options.tls.as_ref())?, silence)?;
+    let addresses: Vec<_> = match way.addresses.is_empty() {
+        true => lookup_host((url.host.as_str(), url.port)).await?.take(ADDRESSES_MAX).collect(),
+        false => way.addresses.iter().copied().take(ADDRESSES_MAX).collect(),
+    };
+    let share = share / addresses.len().max(1) as u32;
     let mut failed = io::Error::from(io::ErrorKind::TimedOut);
     for address in addresses {
         match timeout(share, quic::dial(address, &url.host, settings.clone())).await {
@@ -194,10 +216,10 @@ async fn datagrams(url: &Url, tls: &Tls, options: &Options) -> Result<quic::Stre
 
 /// A stream for HTTP, to where a WebSocket would be opened.
 pub(crate) async fn web(url: &Url, tls: Option<&Tls>) -> Result<Box<dyn Stream>, Error> {
-    match (url.carrier.is_secure(), tls) {
-        (false, _) => Ok(Box::new(tcp(url).await?)),
-        (true, Some(tls)) => Ok(Box::new(encrypted(url, tls).await?)),
-        (true, None) => Err(Error::Tls("no authority to trust is given".into())),
+    let way = Way::to(url);
+    match url.carrier.is_secure() {
+        false => Ok(Box::new(tcp(&way).await?)),
+        true => Ok(Box::new(encrypted(&way, tls).await?)),
     }
 }
 

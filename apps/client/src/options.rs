@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::Error;
 use crate::mqtt::Version;
+use crate::{Error, Named};
 
 /// Where a server's WebSockets carry MQTT (CON-2).
 pub(crate) const PATH: &str = "/mqtt";
@@ -153,6 +153,8 @@ pub struct Options {
     pub url: Url,
     /// Other ways to the same server, tried in this order where the one before leads nowhere.
     pub others: Vec<Url>,
+    /// In place of these: a server that is found by its name, anew for each connection.
+    pub named: Option<Named>,
     /// Where files are handed over by HTTPS; without it at the first of these that is `wss`, else by records.
     pub files: Option<Url>,
     /// A folder of the device's own in which uploads under way are remembered, so that they go on when the program was killed.
@@ -161,7 +163,7 @@ pub struct Options {
     pub client_id: String,
     /// The device's token (ID-7); none where the certificate is enough.
     pub token: Option<String>,
-    /// Needed for `mqtts`, `wss` and `quic`.
+    /// Needed for `mqtts`, `wss` and `quic`, if the server is not found by its name.
     pub tls: Option<Tls>,
     pub version: Version,
     /// How many durable items the server may have on the way to us, not yet taken from [`crate::Events`].
@@ -184,6 +186,7 @@ impl Options {
         Options {
             url,
             others: Vec::new(),
+            named: None,
             files: None,
             uploads: None,
             client_id: client_id.into(),

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
-use crate::{Carrier, Error, Tls, Url};
+use crate::find::Known;
+use crate::{Carrier, Error, Identity, Tls, Url};
 
 /// The authorities of a PEM bundle; at least one.
 pub(crate) fn roots(ca_pem: &str) -> Result<Arc<RootCertStore>, Error> {
@@ -33,12 +35,27 @@ pub(crate) fn config(tls: &Tls, carrier: Carrier) -> Result<Arc<ClientConfig>, E
 
 /// As [`config`], with authorities read before: thousands of connections share them.
 pub(crate) fn config_with(roots: Arc<RootCertStore>, tls: &Tls, carrier: Carrier) -> Result<Arc<ClientConfig>, Error> {
+    finish(builder()?.with_root_certificates(roots), tls.identity.as_ref(), carrier)
+}
+
+/// To a server whose certificate its zone tells.
+pub(crate) fn config_known(known: Arc<Known>, tls: Option<&Tls>, carrier: Carrier) -> Result<Arc<ClientConfig>, Error> {
+    let builder = builder()?.dangerous().with_custom_certificate_verifier(known);
+    finish(builder, tls.and_then(|tls| tls.identity.as_ref()), carrier)
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(Error::tls)?
-        .with_root_certificates(roots);
-    let mut config = match &tls.identity {
+    let builder = ClientConfig::builder_with_provider(provider);
+    builder.with_protocol_versions(&[&rustls::version::TLS13]).map_err(Error::tls)
+}
+
+fn finish(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    identity: Option<&Identity>,
+    carrier: Carrier,
+) -> Result<Arc<ClientConfig>, Error> {
+    let mut config = match identity {
         Some(identity) => {
             let chain = CertificateDer::pem_slice_iter(identity.cert_pem.as_bytes())
                 .collect::<Result<Vec<_>, _>>()

@@ -17,9 +17,9 @@ use proto::{Feed, History, HistoryFeed, HistoryStatus, Message, Record, Typing};
 use super::book::{Book, Target};
 use super::command::{Command, HELP};
 use super::seen::Seen;
-use super::{ConsoleArgs, show, tls};
+use super::{ConsoleArgs, Place, show, tls};
 use crate::calls::text;
-use crate::{Answer, Client, Error, Event, Events, Home, State, Stored, Url};
+use crate::{Answer, Client, Error, Event, Events, Home, State, Stored};
 use sealed::Sealing;
 
 /// Own messages remembered as sent from here; a copy of any other came from another device and is shown.
@@ -30,7 +30,7 @@ const TYPING: Duration = Duration::from_secs(10);
 pub(super) struct Session {
     pub(super) args: ConsoleArgs,
     home: Home,
-    url: Url,
+    place: Place,
     online: Option<Online>,
     book: Book,
     seen: Seen,
@@ -56,11 +56,11 @@ struct Online {
 }
 
 impl Session {
-    pub(super) fn new(args: ConsoleArgs, home: Home, url: Url) -> Session {
+    pub(super) fn new(args: ConsoleArgs, home: Home, place: Place) -> Session {
         Session {
             args,
             home,
-            url,
+            place,
             online: None,
             book: Book::default(),
             seen: Seen::default(),
@@ -89,14 +89,15 @@ impl Session {
     pub(super) fn greeting(&self) -> String {
         match &self.online {
             Some(online) => {
-                format!("connected to {} as {}; help says what can be done", self.url, online.stored.phone_id)
+                format!("connected to {} as {}; help says what can be done", self.place, online.stored.phone_id)
             }
-            None => format!("this device is not registered at {}; begin with: register PHONE", self.url),
+            None => format!("this device is not registered at {}; begin with: register PHONE", self.place),
         }
     }
 
     pub(super) async fn connect(&mut self, stored: Stored) -> Result<(), Error> {
-        let mut options = self.home.options(&stored, self.url.clone())?;
+        let mut options = self.home.options(&stored, self.place.url())?;
+        self.place.lead(&mut options);
         options.tls = tls(&self.args, &self.home)?;
         options.others = self.args.url.iter().skip(1).cloned().collect();
         options.files = self.args.files.clone();

@@ -17,7 +17,8 @@ impl Session {
     ) -> Result<Vec<String>, Error> {
         let dev_key = String::from_utf8_lossy(&crate::calls::fresh_msg_id()?).chars().take(16).collect::<String>();
         let (key, csr) = ca::request(phone).map_err(|error| Error::local(error.to_string()))?;
-        let mut options = Options::new(self.url.clone(), format!("reg_{dev_key}"));
+        let mut options = Options::new(self.place.url(), format!("reg_{dev_key}"));
+        self.place.lead(&mut options);
         options.tls = tls(&self.args, &self.home)?;
         options.others = self.args.url.iter().skip(1).cloned().collect();
         options.reconnect = false;
@@ -34,7 +35,7 @@ impl Session {
             }
         };
         client.close().await;
-        let stored = self.home.save_account(&self.url, &account, &key)?;
+        let stored = self.home.save_account(&self.place, &account, &key)?;
         let line = format!("registered as {}; kept in {}", stored.phone_id, self.home.folder().display());
         self.connect(stored).await?;
         said(line)
@@ -42,7 +43,7 @@ impl Session {
 
     pub(super) async fn me(&self) -> Result<Vec<String>, Error> {
         let profile = self.client()?.profile().await?;
-        let mut lines = vec![format!("account {} at {}", text(&profile.phone), self.url)];
+        let mut lines = vec![format!("account {} at {}", text(&profile.phone), self.place)];
         for entry in &profile.rosters {
             if let RosterEntry::Roster(roster) = entry {
                 lines.push(face(roster));

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use proto::ids::PhoneId;
 use proto::{AuthAct, Contact, Feed, Message, Profile, Record, Room, RoomType, Service};
 
-use super::Session;
+use super::{Place, Session};
 use crate::calls::text;
 use crate::sealed::is_sealed;
 use crate::{Client, Doubt, Error, News, Opened, Peer, People, Replays, Seals, fetch_list, list_url};
@@ -67,8 +67,8 @@ impl Session {
         }
         sealing.list_asked = Some(Instant::now());
         let mut addresses = self.args.crl.clone();
-        if addresses.is_empty() {
-            addresses.push(list_url(&self.url));
+        if let (true, Place::At(url)) = (addresses.is_empty(), &self.place) {
+            addresses.push(list_url(url));
         }
         let (tls, mut failed) = (self.home.tls().ok().flatten(), None);
         for address in &addresses {

@@ -1,0 +1,132 @@
+//! A client that is told nothing but the server's name, and the anchor of its zone (`zone ds`): our own name server answers.
+
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use support::{CHAT, Server};
+use tempfile::TempDir;
+
+const ZONE: &str = "ns.zone = \"chat.example\"\nns.listen = [\"127.0.0.1:0\"]\nns.file = \"more.zone\"";
+/// A digest that is no key's.
+const OTHER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// A server, and a person whose folder holds an anchor.
+struct Scene {
+    server: Server,
+    home: TempDir,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let mut server = Server::prepare(ZONE);
+        fs::write(server.home().join("more.zone"), "").expect("written");
+        server.restart();
+        let scene = Scene { server, home: tempfile::tempdir().expect("a folder") };
+        scene.anchor(&scene.server.remote("zone ds"));
+        scene
+    }
+
+    fn file(&self) -> PathBuf {
+        self.home.path().join("anchor")
+    }
+
+    fn anchor(&self, text: &str) {
+        fs::write(self.file(), text).expect("written");
+    }
+
+    /// Lays records over those of the zone.
+    fn zone(&self, records: &str) {
+        fs::write(self.server.home().join("more.zone"), records).expect("written");
+        self.server.remote("reload");
+    }
+
+    fn run(&self, more: &[&str], commands: &[&str]) -> Output {
+        let mut chat = Command::new(CHAT);
+        chat.args(["client", "--fake", "--home"]).arg(self.home.path()).args(["--resolver"]);
+        chat.arg(self.server.dns().to_string()).args(more);
+        for command in commands {
+            chat.args(["-e", command]);
+        }
+        chat.stdin(Stdio::null()).output().expect("the program runs")
+    }
+
+    /// What is shown when these commands are done.
+    fn does(&self, more: &[&str], commands: &[&str]) -> String {
+        let file = self.file().display().to_string();
+        let output = self.run(&[&["--anchor", &file], more].concat(), commands);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{commands:?}: {errors}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Why the server is not found, or not trusted.
+    fn fails(&self, more: &[&str]) -> String {
+        let file = self.file().display().to_string();
+        self.refused(&[&["--anchor", &file], more].concat())
+    }
+
+    fn refused(&self, more: &[&str]) -> String {
+        let output = self.run(more, &["me"]);
+        assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    fn register(&self) {
+        // Nothing but the name: no address, no authority.
+        let shown = self.does(&["--server", "chat.example"], &["register 38001", "name Ann"]);
+        assert!(shown.contains("registered as"), "{shown}");
+    }
+}
+
+#[test]
+fn a_device_registers_by_the_name_alone_and_comes_by_the_first_way_that_is_open() {
+    let scene = Scene::new();
+    scene.register();
+    // The name is remembered, and now there is a certificate to show: MQTT's own listeners come before the web.
+    scene.zone("@ 60 HTTPS 1 . port=1\n");
+    assert!(scene.does(&[], &["me"]).contains("chat://chat.example"));
+    scene.zone("@ 60 HTTPS 1 . port=1\n_mqtts._tcp 60 SRV 0 0 1 @\n");
+    assert!(scene.does(&[], &["me"]).contains("chat://chat.example"), "by QUIC");
+    scene.zone("_mqtts._tcp 60 SRV 0 0 0 .\n_mqtt._udp 60 SRV 0 0 0 .\n");
+    assert!(scene.does(&[], &["me"]).contains("chat://chat.example"), "by the web");
+    let closed = format!("_1._tcp 60 TLSA 3 1 1 {OTHER}\n");
+    scene.zone(&format!("{closed}@ 60 HTTPS 1 . port=1\n_mqtts._tcp 60 SRV 0 0 0 .\n_mqtt._udp 60 SRV 0 0 0 .\n"));
+    assert!(scene.fails(&[]).contains("no server at chat.example:1"));
+}
+
+#[test]
+fn the_anchor_holds_around_a_rollover_and_another_key_s_does_not() {
+    let scene = Scene::new();
+    scene.register();
+    scene.server.remote("zone roll");
+    assert!(scene.does(&[], &["me"]).contains("account"), "there are two keys, and the old one's anchor");
+    scene.anchor(&scene.server.remote("zone ds"));
+    assert!(scene.does(&[], &["me"]).contains("account"), "both");
+    scene.anchor(&format!("chat.example. DS 1 13 2 {OTHER}\n"));
+    assert!(scene.fails(&[]).contains("is not signed by the key of its anchor"));
+    scene.anchor("nonsense\n");
+    assert!(scene.fails(&[]).contains("line 1 is no anchor"));
+    let why = scene.refused(&[]);
+    assert!(why.contains("chat.example cannot be found"), "the root knows nothing of it: {why}");
+}
+
+#[test]
+fn a_listener_whose_key_is_not_the_zone_s_is_not_spoken_to() {
+    let scene = Scene::new();
+    scene.register();
+    let ports = [scene.server.mqtts(), scene.server.https()].map(|address| address.port());
+    let records = |data: &str| {
+        let tcp: String = ports.iter().map(|port| format!("_{port}._tcp 60 TLSA {data}\n")).collect();
+        format!("{tcp}_mqtt._udp 60 SRV 0 0 0 .\n")
+    };
+    scene.zone(&records(&format!("3 1 1 {OTHER}")));
+    let why = scene.fails(&[]);
+    assert!(why.contains("certificate"), "{why}");
+    scene.zone(&records(&format!("3 7 1 {OTHER}")));
+    assert!(scene.fails(&[]).contains("does not understand"));
+    scene.zone(&records(&format!("3 1 1 {OTHER}")).replace("60 TLSA", "60 TXT"));
+    assert!(scene.does(&[], &["me"]).contains("account"), "again as the server has it");
+}
