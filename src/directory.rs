@@ -11,7 +11,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
 use chat::directory::{self, Asker};
 use chat::door::Certificate;
 use chat::{Account, Chat, rows};
@@ -193,7 +192,7 @@ fn by_number(store: &dyn View, asker: Asker<'_>, number: &Phone) -> Result<Optio
 
 fn bearer(store: &dyn View, number: &Phone, password: &str) -> Result<Option<Who>, n2o::Failure> {
     let Some(phone) = directory::holder(store, number)? else { return Ok(None) };
-    let token = Bytes::copy_from_slice(password.as_bytes());
+    let token = proto::erased(password);
     let Some(device) = directory::bearer(store, now(), &phone, &token)? else { return Ok(None) };
     let Some(made) = directory::token_made(store, &phone, &device)? else { return Ok(None) };
     let account = directory::account(store, &phone)?;

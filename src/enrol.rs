@@ -19,6 +19,7 @@ use n2o::Handle;
 use proto::ids::Phone;
 use web::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use web::{HeaderMap, Reply, Routes, StatusCode, reply, status};
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 use crate::meter::Meter;
@@ -145,12 +146,12 @@ pub(crate) fn credentials(headers: &HeaderMap) -> Option<Credentials> {
     let (scheme, rest) = value.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") {
         let (client, token) = rest.trim().rsplit_once(':')?;
-        return Some(Credentials::Bearer { client: client.into(), token: token.to_owned().into() });
+        return Some(Credentials::Bearer { client: client.into(), token: proto::erased(token) });
     }
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let decoded = unarmoured(rest.as_bytes())?;
+    let decoded = Zeroizing::new(STANDARD.decode(rest.trim()).ok()?);
     let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-    Some(Credentials::Basic { user: user.into(), password: password.to_owned().into() })
+    Some(Credentials::Basic { user: user.into(), password: proto::erased(password) })
 }

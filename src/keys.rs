@@ -97,10 +97,12 @@ pub(crate) fn storage(home: &Home, first: bool) -> Result<Zeroizing<[u8; KEY_BYT
 }
 
 /// By what the listeners of QUIC know connections that they had before a restart.
-pub(crate) fn resets(home: &Home) -> Result<[u8; RESETS_BYTES], Failure> {
+pub(crate) fn resets(home: &Home) -> Result<Zeroizing<[u8; RESETS_BYTES]>, Failure> {
     let key = hmac::Key::new(hmac::HMAC_SHA256, storage(home, false)?.as_slice());
     let made = hmac::sign(&key, b"QUIC");
-    made.as_ref().try_into().map_err(|_| Failure::Refused("a hash has another length than it should".into()))
+    let made =
+        made.as_ref().try_into().map_err(|_| Failure::Refused("a hash has another length than it should".into()));
+    made.map(Zeroizing::new)
 }
 
 /// The server's certificate, issued anew when it ends soon, is another authority's or lacks a name.

@@ -13,6 +13,7 @@ use n2o::{Handle, Host, Options, Part, Ring};
 use quic::RESETS_BYTES;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
+use zeroize::Zeroizing;
 
 use crate::cli::Start;
 use crate::courier::Courier;
@@ -329,11 +330,11 @@ fn resume(store: &Disk, handle: &Handle<Chat>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn mqtt_listeners(settings: &Settings, tls: &Arc<Tls>, resets: [u8; RESETS_BYTES]) -> Vec<Listen> {
+fn mqtt_listeners(settings: &Settings, tls: &Arc<Tls>, resets: Zeroizing<[u8; RESETS_BYTES]>) -> Vec<Listen> {
     let tls = tls.clone();
     let required: TlsNow = Arc::new(move || tls.required());
     let mut listens = listeners(&settings.listen.mqtt, &settings.listen.mqtts, Kind::Tls(required.clone()));
-    let quic = |address| Listen { address, kind: Kind::Quic { tls: required.clone(), resets } };
+    let quic = |address| Listen { address, kind: Kind::Quic { tls: required.clone(), resets: resets.clone() } };
     listens.extend(reachable(&settings.listen.quic).into_iter().map(quic));
     listens
 }

@@ -81,7 +81,7 @@ impl Webhook {
             Channel::Voice => "voice",
         };
         let post = Post { phone: phone.as_str(), code: text(code), language: language.map(text), channel };
-        let json = Bytes::from(serde_json::to_vec(&post).unwrap_or_default());
+        let json: Bytes = proto::erased(serde_json::to_vec(&post).unwrap_or_default());
         for attempt in 1..=TRIES {
             match self.http.post(&self.url, &self.headers, json.clone(), ATTEMPT).await.map(|reply| reply.status) {
                 Ok(status) if status.is_success() => return WorkResult::Sent,

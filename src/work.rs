@@ -11,6 +11,7 @@ use ca::Authority;
 use ca::cms::{self, Trust};
 use chat::{Chat, FileWork, Input, Job, Output, Sender, Signature, Work, WorkError, WorkResult};
 use n2o::{Handle, Performer};
+use zeroize::Zeroizing;
 
 use crate::courier::Courier;
 use crate::failure::Failure;
@@ -207,6 +208,7 @@ impl Desk {
             }
             Work::SendCode { sender: Sender::Log, phone, code, .. } => {
                 let line = format!("{} {phone} {}\n", clock::utc(SystemTime::now()), String::from_utf8_lossy(code));
+                let line = Zeroizing::new(line);
                 match append(&self.outbox, &line) {
                     Ok(()) => WorkResult::Sent,
                     Err(failure) => broken("the outbox of codes", &failure),
@@ -214,7 +216,8 @@ impl Desk {
             }
             Work::MailCode { address, code, .. } => {
                 let (address, code) = (String::from_utf8_lossy(address), String::from_utf8_lossy(code));
-                match append(&self.outbox, &format!("{} {address} {code}\n", clock::utc(SystemTime::now()))) {
+                let line = Zeroizing::new(format!("{} {address} {code}\n", clock::utc(SystemTime::now())));
+                match append(&self.outbox, &line) {
                     Ok(()) => WorkResult::Sent,
                     Err(failure) => broken("the outbox of codes", &failure),
                 }
@@ -222,6 +225,12 @@ impl Desk {
             Work::File(work) => self.files.work(work),
             Work::Verify(signatures) => self.verify(signatures),
             Work::Issue { request, phone, device } => {
+                let taken = ca::key_of_request(request).map(|key| self.registrar.is_taken(&key, phone, device));
+                match taken {
+                    Ok(Ok(false)) => {}
+                    Err(_) | Ok(Ok(true)) => return WorkResult::Failed(WorkError::Invalid),
+                    Ok(Err(failure)) => return broken("looking for a key", &failure),
+                }
                 match self.registrar.device(request, phone.as_str(), device.as_str()) {
                     Ok(certificate) => {
                         if let Some(people) = &self.people {

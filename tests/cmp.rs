@@ -110,10 +110,14 @@ fn sec_4_ways_to_ask_with_an_invite() {
         assert!(!user.run("openssl", &["x509", "-in", "one.pem", "-noout", "-checkend", "34500000"]).status.success());
         assert_eq!(connects(&server, &user.identity("one"), &user.client_id("one")), 0, "{more}");
     }
-    // A request of PKCS#10, whose key is elsewhere; it asks for more than it gets.
+    // A request of PKCS#10, whose key is elsewhere; it asks for more than it gets. To be an authority nobody asks in vain only.
     user.key("two", P384);
+    let code = invite(&server);
+    let line = format!("-cmd p10cr {} -csr two.csr -certout two.pem", known_by(&code));
     user.openssl("req -new -key two.key -subj /CN=x -addext basicConstraints=critical,CA:TRUE -out two.csr");
-    user.gets(&format!("-cmd p10cr {} -csr two.csr -certout two.pem", known_by(&invite(&server))));
+    user.is_refused(&line);
+    user.openssl("req -new -key two.key -subj /CN=x -addext subjectAltName=DNS:evil.example -out two.csr");
+    user.gets(&line);
     assert!(user.openssl("x509 -in two.pem -noout -text").contains("CA:FALSE"));
     assert_eq!(connects(&server, &user.identity("two"), &user.client_id("two")), 0);
 

@@ -71,11 +71,7 @@ fn sec_4_id_11_curl_enrols_with_an_invite_and_renews_with_the_certificate() {
 
     for (name, key) in [("one", P256), ("two", P384), ("three", "RSA -pkeyopt rsa_keygen_bits:2048")] {
         // The request asks for more than it gets, and its digest is not the curve's.
-        user.asks(
-            name,
-            key,
-            "-sha256 -addext basicConstraints=critical,CA:TRUE -addext subjectAltName=DNS:evil.example",
-        );
+        user.asks(name, key, "-sha256 -addext keyUsage=keyCertSign -addext subjectAltName=DNS:evil.example");
         let who = format!("{PHONE}:{}", invite(&server));
         assert_eq!(user.enrols(name, "simpleenroll", &["-u", &who]), 200, "{}", user.headers());
         user.openssl(&format!("verify -x509_strict -purpose sslclient -CAfile root.pem {name}.pem"));
@@ -157,6 +153,45 @@ async fn sec_13_who_proves_nothing_uses_up_no_certificates_of_the_account_that_h
     }
     let right = format!("{}:{}", account.client_id, account.token);
     assert_eq!(user.enrols("one", "simpleenroll", &["-u", &right]), 200);
+}
+
+#[test]
+fn auth_17_g_7_a_renewal_whose_answer_was_lost_is_asked_for_again_with_the_key_in_use() {
+    let server = Server::start();
+    let user = User::of(&server);
+    for name in ["one", "two"] {
+        user.asks(name, P256, "");
+    }
+    assert_eq!(user.enrols("one", "simpleenroll", &["-u", &format!("{PHONE}:{}", invite(&server))]), 200);
+    let (device, own) = (user.client_id("one"), ["--cert", "one.pem", "--key", "one.key"]);
+    assert_eq!(connects(&server, &user.identity("one"), &device), 0);
+    assert_eq!(user.enrols("two", "simplereenroll", &own), 200, "its answer is lost");
+    let (unused, again) = (user.identity("two"), user.enrols("one", "simplereenroll", &own));
+    assert_eq!(again, 200, "the same key again");
+    for _ in 0..3 {
+        assert_eq!(connects(&server, &user.identity("one"), &device), 0, "{}", server.remote("issued"));
+    }
+    assert_eq!(connects(&server, &unused, &device), 0x8a, "never used, and ended");
+}
+
+#[test]
+fn sec_4_for_a_key_of_another_device_nothing_is_issued_and_the_invite_stays() {
+    let server = Server::start();
+    let user = User::of(&server);
+    user.asks("one", P256, "");
+    assert_eq!(user.enrols("one", "simpleenroll", &["-u", &format!("{PHONE}:{}", invite(&server))]), 200);
+    let log = server.remote("issued");
+    let other = "380670000888";
+    let who = format!("{other}:{}", server.remote(&format!("invite {other}")).trim());
+    assert_eq!(user.enrols("one", "simpleenroll", &["-u", &who]), 400);
+    assert_eq!(server.remote("issued"), log, "nothing was issued");
+    for wish in ["critical,CA:TRUE", "CA:TRUE,pathlen:3"] {
+        user.asks("two", P384, &format!("-addext basicConstraints={wish}"));
+        assert_eq!(user.enrols("two", "simpleenroll", &["-u", &who]), 400, "{wish}");
+    }
+    assert_eq!(server.remote("issued"), log, "nor for who would be an authority");
+    user.asks("two", P384, "");
+    assert_eq!(user.enrols("two", "simpleenroll", &["-u", &who]), 200, "the invite is good still");
 }
 
 #[test]

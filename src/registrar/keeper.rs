@@ -139,6 +139,15 @@ impl Registrar {
         Some((Phone::parse(&binding.phone).ok()?, DevKey::parse(&binding.dev_key).ok()?))
     }
 
+    /// A key that opens another device, or nothing any more: this one cannot have it, so nothing is issued for it (SEC-4).
+    pub(crate) fn is_taken(&self, key: &[u8], phone: &Phone, device: &DevKey) -> Result<bool, Failure> {
+        let Some(binding) = self.row::<Binding>(BINDING, key)? else { return Ok(false) };
+        let is_over = binding.ended != 0 && binding.ended <= millis(SystemTime::now());
+        let own = self.account_of(phone, device);
+        let is_own = own.is_some_and(|own| own.as_str().as_bytes() == binding.phone);
+        Ok(is_over || !is_own || device.as_str().as_bytes() != binding.dev_key)
+    }
+
     /// The account that has the device now (PROFILE-11).
     pub(crate) fn account_of(&self, phone: &Phone, device: &DevKey) -> Option<Phone> {
         chat::account_of(&*self.store.snapshot(), millis(SystemTime::now()), phone, device).ok()?

@@ -6,9 +6,11 @@ use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_parser::{
     asn1_rs::BitString,
     certification_request::X509CertificationRequest,
+    cri_attributes::ParsedCriAttribute,
+    extensions::ParsedExtension,
     oid_registry::{
         OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION, OID_PKCS1_SHA1WITHRSA,
-        OID_SHA1_WITH_RSA, OID_SIG_ED25519,
+        OID_SHA1_WITH_RSA, OID_SIG_ED25519, OID_X509_EXT_BASIC_CONSTRAINTS,
     },
     prelude::FromDer,
     public_key::{PublicKey, RSAPublicKey},
@@ -38,6 +40,9 @@ pub(crate) fn proven_key(der: &[u8]) -> Result<(SubjectPublicKeyInfo, KeyKind), 
     }
     match X509CertificationRequest::from_der(der) {
         Ok(([], request)) => {
+            if wants_authority(&request) {
+                return Err(Refusal::Authority);
+            }
             let asked = &request.certification_request_info.subject_pki;
             let is_good = !is_weak(&request.signature_algorithm) && request.verify_signature().is_ok();
             certifiable(asked, || is_good)
@@ -49,6 +54,21 @@ pub(crate) fn proven_key(der: &[u8]) -> Result<(SubjectPublicKeyInfo, KeyKind), 
             certifiable(&key, || verifies(&key, &request.algorithm, &request.signature, &request.signed))
         }
     }
+}
+
+/// Whether it asks to issue certificates itself. Other wishes are not heard; this one is refused, as in a request of CMP, and so is one that
+/// cannot be read.
+fn wants_authority(request: &X509CertificationRequest<'_>) -> bool {
+    let extensions = request.certification_request_info.iter_attributes().filter_map(|attribute| {
+        match attribute.parsed_attribute() {
+            ParsedCriAttribute::ExtensionRequest(asked) => Some(&asked.extensions),
+            _ => None,
+        }
+    });
+    extensions.flatten().any(|one| match one.parsed_extension() {
+        ParsedExtension::BasicConstraints(constraints) => constraints.ca,
+        _ => one.oid == OID_X509_EXT_BASIC_CONSTRAINTS,
+    })
 }
 
 fn certifiable(

@@ -44,8 +44,18 @@ fn sec_4_device_certificate_says_what_policy_says() {
 }
 
 #[test]
-fn sec_4_request_for_an_authority_gets_none() {
-    let asks = "-addext basicConstraints=critical,CA:TRUE -addext keyUsage=keyCertSign,cRLSign \
+fn sec_4_a_request_to_be_an_authority_is_refused() {
+    let openssl = Openssl::new();
+    for asks in ["critical,CA:TRUE", "CA:TRUE,pathlen:0", "DER:0101ff"] {
+        let csr = openssl.request(P256, &format!("-addext keyUsage=keyCertSign -addext basicConstraints={asks}"));
+        assert_eq!(refused(&csr), Refusal::Authority, "{asks}");
+    }
+    assert!(enrolled(P256, "-addext basicConstraints=critical,CA:FALSE").contains("CA:FALSE"));
+}
+
+#[test]
+fn sec_4_what_else_a_request_asks_for_is_not_heard() {
+    let asks = "-addext keyUsage=keyCertSign,cRLSign \
                 -addext subjectAltName=DNS:chat.example,URI:chat:38002/d9 -addext extendedKeyUsage=serverAuth";
     let text = enrolled(P256, asks);
 

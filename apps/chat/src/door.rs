@@ -148,7 +148,7 @@ pub enum Verdict {
 }
 
 /// Where a request came in.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Origin {
     /// An events topic (TOPIC-1) or a WebSocket frame; with the token named in the topic, if any.
     Events { token: Option<Bytes> },
@@ -156,8 +156,18 @@ pub enum Origin {
     Broadcast(Topic),
 }
 
+/// Without the token (SEC-10).
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Events { .. } => f.write_str("Events"),
+            Origin::Broadcast(topic) => f.debug_tuple("Broadcast").field(topic).finish(),
+        }
+    }
+}
+
 /// One thing for the transport to do. They come in the order in which they must be done.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Out {
     /// The connection is accepted; nothing precedes this.
     Welcome(Role),
@@ -179,13 +189,36 @@ pub enum Out {
     Close(Bye),
 }
 
+/// Without what people and the server say (SEC-10).
+impl fmt::Debug for Out {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Out::Welcome(role) => write!(f, "Welcome({role:?})"),
+            Out::Denied(why) => write!(f, "Denied({why:?})"),
+            Out::Answer { call, payload } => write!(f, "Answer({call}, {} bytes)", payload.len()),
+            Out::Done { call, verdict } => write!(f, "Done({call}, {verdict:?})"),
+            Out::Notice { payload } => write!(f, "Notice({} bytes)", payload.len()),
+            Out::Item { topic, payload, delivery } => write!(f, "Item({topic}, {delivery:?}, {} bytes)", payload.len()),
+            Out::Right { ask, granted } => write!(f, "Right({ask}, {granted})"),
+            Out::Mail { frame, number } => write!(f, "Mail({number}, {} bytes)", frame.size()),
+            Out::Close(bye) => write!(f, "Close({bye:?})"),
+        }
+    }
+}
+
 /// What a terminal is told.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Frame {
     Text(Bytes),
     Record(Bytes),
     /// A letter: as the record where the client's last frame was a record, else as text (MAILR-5).
     Letter(Arc<Delivered>),
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({} bytes)", self.size())
+    }
 }
 
 impl Frame {

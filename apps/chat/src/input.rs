@@ -20,7 +20,7 @@ use crate::protocol::search::Search;
 use crate::protocol::work::Errand;
 
 /// One letter in a process's mailbox.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Input {
     // --- to a session, from its transport (door.rs) ---
     Connect {
@@ -403,6 +403,13 @@ impl fmt::Debug for Admit {
     }
 }
 
+/// Without what it carries (SEC-10).
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Input(..)")
+    }
+}
+
 /// The profile's yes.
 #[derive(Clone)]
 pub struct Admitted {
@@ -510,7 +517,7 @@ pub enum Step {
 }
 
 /// An owner's answer, or a part of it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Answer {
     pub connection: u64,
     pub call: u64,
@@ -519,6 +526,8 @@ pub struct Answer {
     pub end: Option<Verdict>,
     pub also: Also,
 }
+
+proto::discreet!(Answer: connection, call, end);
 
 /// What an answer means for the asking session besides its records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -532,7 +541,7 @@ pub enum Also {
 }
 
 /// An entry of a feed, a message item or a notice to all members of a room: encoded once, shared by every receiving session.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Letter {
     pub feed: FeedId,
     /// Storage key of the feed.
@@ -559,8 +568,10 @@ pub struct Letter {
     pub except: Option<u64>,
 }
 
+proto::discreet!(Letter: feed, seq, id);
+
 /// A durable notice as it is shown to a device.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Notice {
     pub seq: u64,
     pub topic: Arc<str>,
@@ -573,8 +584,10 @@ pub struct Notice {
     pub event: u64,
 }
 
+proto::discreet!(Notice: seq, topic);
+
 /// Something that is not kept.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Transient {
     pub topic: Arc<str>,
     pub payload: Bytes,
@@ -587,6 +600,8 @@ pub struct Transient {
     pub of: Option<Phone>,
 }
 
+proto::discreet!(Transient: topic);
+
 impl Transient {
     pub fn new(topic: Arc<str>, payload: Bytes, except: Option<u64>) -> Transient {
         Transient { topic, payload, except, origin: None, event: 0, of: None }
@@ -594,7 +609,7 @@ impl Transient {
 }
 
 /// How slow work ended.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum WorkResult {
     /// The code is on its way (ID-11); what was to be done with a file is done.
     Sent,
@@ -609,6 +624,21 @@ pub enum WorkResult {
     /// The directory cannot be asked; what was known of an account still holds. Whom it had under the number, if that is remembered.
     AsBefore(Option<Arc<Listed>>),
     Failed(WorkError),
+}
+
+/// Without the content of files (SEC-10).
+impl fmt::Debug for WorkResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WorkResult::Failed(why) => write!(f, "Failed({why:?})"),
+            WorkResult::Sent
+            | WorkResult::Read(_)
+            | WorkResult::Verified
+            | WorkResult::Issued(_)
+            | WorkResult::Listed(_)
+            | WorkResult::AsBefore(_) => f.write_str("WorkResult(..)"),
+        }
+    }
 }
 
 /// Somebody whom the organisation's directory has, as far as an account takes it from there.

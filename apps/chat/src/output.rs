@@ -1,5 +1,6 @@
 //! What leaves the server: things for transports to do, and slow work for others.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,7 +30,7 @@ pub struct Job {
     pub work: Work,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Work {
     /// Hand a code to its provider (ID-11).
     SendCode { sender: Sender, channel: Channel, phone: Phone, code: Bytes, language: Option<Bytes> },
@@ -47,9 +48,24 @@ pub enum Work {
     Issue { request: Bytes, phone: Phone, device: DevKey },
 }
 
+/// Without codes, passwords and what people write (SEC-10).
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Work::SendCode { .. } => "SendCode",
+            Work::MailCode { .. } => "MailCode",
+            Work::File(_) => "File",
+            Work::Verify(_) => "Verify",
+            Work::Look { .. } => "Look",
+            Work::Password { .. } => "Password",
+            Work::Issue { .. } => "Issue",
+        })
+    }
+}
+
 /// What is done with files, which lie outside the store. What ends well is on the disk, but for [`FileWork::Append`]. A name in `temp` is made of hexadecimal digits,
 /// a reference as FTP-3 says.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum FileWork {
     /// Writes at `offset`, which is where the file ends; what lies beyond is cut off before. After a crash it may be gone.
     Append {
@@ -84,7 +100,7 @@ pub enum FileWork {
 }
 
 /// A detached signature (CMS, DER) and what it signs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Signature {
     pub signature: Bytes,
     pub content: Bytes,
@@ -106,7 +122,7 @@ pub enum Channel {
 }
 
 /// A push for one device, to be handed to its gateway until that has it or nobody wants it any more.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Push {
     pub gateway: Gateway,
     /// Of its row.
@@ -128,6 +144,8 @@ pub struct Push {
     pub created: u64,
     pub expires: u64,
 }
+
+proto::discreet!(Push: gateway, number, device);
 
 /// Who carries a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -159,6 +177,79 @@ impl Gateway {
             Gateway::Apns => "apns",
             Gateway::Fcm => "fcm",
             Gateway::Web => "web",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_10_nothing_that_leaves_a_process_or_comes_to_one_shows_a_secret() {
+        const SECRET: &str = "hunter2";
+        let (bytes, phone) = (|| Bytes::from(SECRET), || Phone::parse(b"38001").unwrap());
+        let device = || DevKey::parse(b"d1").unwrap();
+        let (sender, channel) = (Sender::Log, Channel::Sms);
+        let code = || Work::SendCode { sender, channel, phone: phone(), code: bytes(), language: None };
+        let port = Arc::new(Port::default());
+        let hello = crate::door::Hello {
+            client_id: bytes().slice(..0),
+            password: Some(bytes()),
+            certificate: None,
+            source: None,
+            version: 101,
+            window: 1,
+            item_max: 1,
+            acknowledges: true,
+        };
+        let asked = crate::door::Origin::Events { token: Some(bytes()) };
+        let push = Push {
+            gateway: Gateway::Apns,
+            number: 1,
+            phone: phone(),
+            device: device(),
+            client_id: Bytes::new(),
+            os: Os::Ios,
+            token: bytes(),
+            print: Bytes::new(),
+            settings: vec![Feature::new("PUSH_SETTINGS", "K", SECRET)],
+            push: bytes(),
+            feed: Bytes::new(),
+            created: 0,
+            expires: 0,
+        };
+        let enrol = crate::Enrol {
+            device: device(),
+            token: Some(bytes()),
+            certificate: None,
+            request: bytes(),
+            reply: port.clone(),
+        };
+        let outs = [
+            Out::Answer { call: 1, payload: bytes() },
+            Out::Notice { payload: bytes() },
+            Out::Item { topic: "ses/1".into(), payload: bytes(), delivery: None },
+            Out::Mail { frame: crate::door::Frame::Text(bytes()), number: 1 },
+        ];
+        let mut shown: Vec<String> = outs.iter().map(|out| format!("{out:?}")).collect();
+        shown.extend(outs.map(|out| format!("{:?}", Output::Port(port.clone(), out))));
+        shown.extend([
+            format!("{:?}", code()),
+            format!("{:?}", Output::Work(Job { from: Name::Nicks, number: 1, work: code() })),
+            format!("{:?}", Work::MailCode { address: Bytes::new(), code: bytes(), language: None }),
+            format!("{:?}", Work::Password { phone: phone(), password: bytes() }),
+            format!("{:?}", Work::File(FileWork::Append { temp: Bytes::new(), offset: 0, data: bytes() })),
+            format!("{:?}", Work::Verify(vec![Signature { signature: bytes(), content: bytes() }])),
+            format!("{:?}", crate::WorkResult::Read(bytes())),
+            format!("{push:?}"),
+            format!("{:?}", Output::Push(Box::new(push.clone()))),
+            format!("{hello:?} {asked:?} {enrol:?}"),
+            format!("{:?}", crate::Input::Request { port, call: 1, origin: asked.clone(), payload: bytes() }),
+            format!("{:?}", crate::Vault::new(&[b'h'; crate::KEY_BYTES])),
+        ]);
+        for text in shown {
+            assert!(!text.contains(SECRET) && !text.contains("104, 117, 110"), "{text}");
         }
     }
 }

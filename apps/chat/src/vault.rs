@@ -9,6 +9,7 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use bytes::Bytes;
 use proto::ids::Phone;
+use zeroize::Zeroizing;
 
 /// Bytes of every key.
 pub const KEY_BYTES: usize = 32;
@@ -24,12 +25,12 @@ pub(crate) enum Purpose {
     Session,
 }
 
-/// Seals and opens by AES-256-GCM.
+/// Seals and opens by AES-256-GCM. What the library holds of keys it erases itself; what is held here is erased as well.
 pub struct Vault {
     push: LessSafeKey,
     password: LessSafeKey,
     session: LessSafeKey,
-    signing: [u8; KEY_BYTES],
+    signing: Zeroizing<[u8; KEY_BYTES]>,
     files: hmac::Key,
     invites: hmac::Key,
 }
@@ -42,8 +43,8 @@ impl Vault {
             password: sealing(key, b"chat service password"),
             session: sealing(key, b"chat n2o session"),
             signing: derive(key, b"chat jwt signature"),
-            files: hmac::Key::new(HMAC_SHA256, &derive(key, b"chat file owner")),
-            invites: hmac::Key::new(HMAC_SHA256, &derive(key, b"chat invite")),
+            files: hmac::Key::new(HMAC_SHA256, derive(key, b"chat file owner").as_slice()),
+            invites: hmac::Key::new(HMAC_SHA256, derive(key, b"chat invite").as_slice()),
         }
     }
 
@@ -63,7 +64,7 @@ impl Vault {
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let length = self.key(purpose).open_in_place(nonce, Aad::from(owner), &mut opened).ok()?.len();
         opened.truncate(length);
-        Some(opened.into())
+        Some(proto::erased(opened))
     }
 
     /// Seed of the Ed25519 key that signs challenges (ID-12).
@@ -79,9 +80,9 @@ impl Vault {
 
     /// What the code of an invite is made of (ID-11): a secret can be proved without being sent (CMP) only to who knows it, so it follows
     /// from what is kept.
-    pub(crate) fn invite(&self, phone: &[u8], expires: u64) -> [u8; KEY_BYTES] {
+    pub(crate) fn invite(&self, phone: &[u8], expires: u64) -> Zeroizing<[u8; KEY_BYTES]> {
         let tag = hmac::sign(&self.invites, &[&expires.to_be_bytes(), phone].concat());
-        tag.as_ref().try_into().expect("HMAC with SHA-256 gives 32 bytes")
+        Zeroizing::new(tag.as_ref().try_into().expect("HMAC with SHA-256 gives 32 bytes"))
     }
 
     fn key(&self, purpose: Purpose) -> &LessSafeKey {
@@ -100,15 +101,15 @@ impl fmt::Debug for Vault {
 }
 
 fn sealing(key: &[u8; KEY_BYTES], purpose: &[u8]) -> LessSafeKey {
-    let key = UnboundKey::new(&AES_256_GCM, &derive(key, purpose)).expect("32 bytes are a key of AES-256");
+    let key = UnboundKey::new(&AES_256_GCM, derive(key, purpose).as_slice()).expect("32 bytes are a key of AES-256");
     LessSafeKey::new(key)
 }
 
-fn derive(key: &[u8; KEY_BYTES], purpose: &[u8]) -> [u8; KEY_BYTES] {
-    let mut derived = [0; KEY_BYTES];
+fn derive(key: &[u8; KEY_BYTES], purpose: &[u8]) -> Zeroizing<[u8; KEY_BYTES]> {
+    let mut derived = Zeroizing::new([0; KEY_BYTES]);
     let extracted = Salt::new(HKDF_SHA256, &[]).extract(key);
     let info = [purpose];
-    let expanded = extracted.expand(&info, HKDF_SHA256).and_then(|okm| okm.fill(&mut derived));
+    let expanded = extracted.expand(&info, HKDF_SHA256).and_then(|okm| okm.fill(derived.as_mut_slice()));
     expanded.expect("HKDF gives 255 times 32 bytes");
     derived
 }

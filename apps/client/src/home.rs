@@ -60,6 +60,12 @@ impl fmt::Debug for Stored {
     }
 }
 
+impl Drop for Stored {
+    fn drop(&mut self) {
+        drop(ca::Zeroizing::new(std::mem::take(&mut self.token)));
+    }
+}
+
 impl Home {
     /// `folder`, made if it is not there.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Home, Error> {
@@ -244,7 +250,7 @@ mod tests {
         let seals = home.seals().unwrap();
         assert!(seals.is_some(), "key and certificate are one pair");
         let account = home.load().unwrap().unwrap();
-        (fs::read_to_string(folder.join(CERTIFICATE)).unwrap(), account.client_id)
+        (fs::read_to_string(folder.join(CERTIFICATE)).unwrap(), account.client_id.clone())
     }
 
     /// Stops a replacement where the file `at` would be written: a folder stands in its place.

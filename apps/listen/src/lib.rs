@@ -46,7 +46,7 @@ pub enum Kind {
     Quic {
         tls: TlsNow,
         /// By which it knows connections of an earlier life of this server.
-        resets: [u8; ::quic::RESETS_BYTES],
+        resets: zeroize::Zeroizing<[u8; ::quic::RESETS_BYTES]>,
     },
 }
 

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use quic::{Knock, Listener, RESETS_BYTES};
+use zeroize::Zeroizing;
 
 use crate::gate::Ticket;
 use crate::{Arrival, Reception, Serve, Stream, TlsNow};
@@ -19,7 +20,7 @@ const SILENCE: Duration = Duration::from_millis(*proto::limits::KEEP_ALIVE_S.end
 /// How a port is answered.
 pub(crate) struct Port {
     pub(crate) tls: TlsNow,
-    pub(crate) resets: [u8; RESETS_BYTES],
+    pub(crate) resets: Zeroizing<[u8; RESETS_BYTES]>,
 }
 
 /// Begins to read `socket`.

@@ -3,11 +3,13 @@ use bytes::Bytes;
 use etf::{Choice, Decode, Error, Reader, Record, Term};
 
 /// Who the connection is from now on (MAILR-1): a name, or `CLIENT_ID:TOKEN`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Record)]
+#[derive(Clone, PartialEq, Eq, Default, Record)]
 #[record("N2O")]
 pub struct N2o {
     pub token: Option<Bytes>,
 }
+
+discreet!(N2o:);
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Record)]
@@ -58,13 +60,15 @@ pub struct Sub {
 }
 
 /// A letter (MAILR-2, MAILR-5).
-#[derive(Debug, Clone, PartialEq, Default, Record)]
+#[derive(Clone, PartialEq, Default, Record)]
 pub struct Pub {
     pub key: Option<Bytes>,
     pub adr: Adr,
     pub tag: Option<Bytes>,
     pub bin: Option<Bytes>,
 }
+
+discreet!(Pub: key, adr);
 
 /// Erases up to a letter (MAILR-4).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Record)]

@@ -17,6 +17,7 @@ use ldap3_proto::proto::{
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::codec::Encoder;
+use zeroize::Zeroize;
 
 use super::dn::Dn;
 use super::entry::Entry;
@@ -225,9 +226,12 @@ impl<B: Backend> Connection<B> {
     }
 
     /// RFC 4513. Whatever comes of it, who was bound before is so no more.
-    async fn bind(&mut self, id: i32, asked: LdapBindRequest) -> io::Result<Option<Ended>> {
+    async fn bind(&mut self, id: i32, mut asked: LdapBindRequest) -> io::Result<Option<Ended>> {
         self.is_nobody();
         let outcome = self.judge(&asked).await;
+        if let LdapBindCred::Simple(password) = &mut asked.cred {
+            password.zeroize();
+        }
         let failed = matches!(&outcome, Err(Refused { code: Code::InvalidCredentials, .. }));
         self.failed += u32::from(failed);
         let done = outcome.map(|bound| self.bound = bound);

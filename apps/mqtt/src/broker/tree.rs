@@ -1,6 +1,6 @@
 //! Subscriptions by their filters, level by level: a topic meets those that match it and no others.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -29,8 +29,8 @@ struct Node {
 pub(super) struct Subscribers {
     /// By the client's number.
     pub(super) each: HashMap<u64, Subscriber>,
-    /// By their name.
-    pub(super) groups: HashMap<Box<str>, Group>,
+    /// By their name, in whose order a client of several is shown what comes.
+    pub(super) groups: BTreeMap<Box<str>, Group>,
 }
 
 /// Clients that divide what comes among them (section 4.8.2).
@@ -166,7 +166,6 @@ impl Subscribers {
             group.members.retain(|(member, _)| *member != number);
             if group.members.is_empty() {
                 self.groups.remove(name);
-                shrink(&mut self.groups);
             }
         }
     }

@@ -75,7 +75,7 @@ fn check(body: &[u8], version: Version) -> Result<Checked, Bad> {
     }
     let password = match flags & PASSWORD {
         0 => None,
-        _ => Some(Bytes::copy_from_slice(reader.bytes()?)),
+        _ => Some(proto::erased(reader.bytes()?)),
     };
     if reader.is_empty() { Ok(Checked { login_at, password }) } else { Err(Bad::MALFORMED) }
 }

@@ -4,6 +4,7 @@ use bytes::{BufMut, BytesMut};
 use rumqttd::protocol::v4::V4;
 use rumqttd::protocol::v5::V5;
 use rumqttd::protocol::{Filter, Packet, Protocol, QoS};
+use zeroize::Zeroize;
 
 use super::connect::{self, BadConnect};
 use super::frame::{self, Frame, Front};
@@ -29,9 +30,12 @@ pub(crate) fn next(buffer: &mut BytesMut, version: Option<Version>, max: usize) 
         Ok(Front::Needs(bytes)) => return Next::Needs(bytes),
         Err(bad) => return Next::Bad(bad),
     };
-    let packet = buffer.split_to(frame.total);
+    let mut packet = buffer.split_to(frame.total);
     let Some(version) = version else {
-        return match connect::read(&packet, frame.header) {
+        let read = connect::read(&packet, frame.header);
+        // It has the password.
+        packet.as_mut().zeroize();
+        return match read {
             Ok(connect) => Next::Packet(Incoming::Connect(Box::new(connect))),
             Err(bad) => Next::BadConnect(bad),
         };

@@ -76,7 +76,6 @@ pub(crate) enum Incoming {
     Disconnect { reason: u8, session_expiry: Option<u32> },
 }
 
-#[derive(Debug)]
 pub(crate) struct Connect {
     pub(crate) version: Version,
     pub(crate) client_id: String,
@@ -87,6 +86,8 @@ pub(crate) struct Connect {
     pub(crate) will: Option<(LastWill, Option<LastWillProperties>)>,
     pub(crate) password: Option<Bytes>,
 }
+
+proto::discreet!(Connect: version, client_id, clean_start, keep_alive);
 
 #[derive(Debug)]
 pub(crate) struct Publish {

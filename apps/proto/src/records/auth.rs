@@ -4,7 +4,7 @@ use etf::{AtomEnum, Choice, Decode, Error, Reader, Record, Term};
 
 use super::{Feature, Stamp};
 
-#[derive(Debug, Clone, PartialEq, Default, Record)]
+#[derive(Clone, PartialEq, Default, Record)]
 #[record(also(14 = "Auth::from_v1"))]
 pub struct Auth {
     pub client_id: Option<Bytes>,
@@ -25,6 +25,8 @@ pub struct Auth {
     pub last_online: Option<u64>,
     pub r#type: Option<AuthType>,
 }
+
+discreet!(Auth: client_id, dev_key, phone, os, r#type);
 
 impl Auth {
     /// What is asked or told, whatever its form; `None` for the ignored `login` too (C-7).

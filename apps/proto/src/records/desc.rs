@@ -5,7 +5,7 @@ use etf::{Decode, Error, Reader, Record, Term};
 use super::Feature;
 
 /// One part of a message, or an attachment.
-#[derive(Debug, Clone, PartialEq, Record)]
+#[derive(Clone, PartialEq, Record)]
 #[record(also(7 = "Desc::from_v1"))]
 pub struct Desc {
     /// Unique within the message.
@@ -19,6 +19,8 @@ pub struct Desc {
     /// Properties such as size, name, duration.
     pub data: Vec<Feature>,
 }
+
+discreet!(Desc: id, mime, parentid, data);
 
 impl Default for Desc {
     fn default() -> Self {

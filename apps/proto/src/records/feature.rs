@@ -3,7 +3,7 @@ use bytes::Bytes;
 use etf::{AtomEnum, Choice, Record, Term};
 
 /// One setting. A list holds one per (group, key), the last wins (FEATURE-1).
-#[derive(Debug, Clone, PartialEq, Record)]
+#[derive(Clone, PartialEq, Record)]
 pub struct Feature {
     /// Unique in its list.
     pub id: Option<Bytes>,
@@ -11,6 +11,8 @@ pub struct Feature {
     pub value: Option<Value>,
     pub group: Option<Bytes>,
 }
+
+discreet!(Feature: group, key);
 
 impl Default for Feature {
     fn default() -> Self {
@@ -59,7 +61,7 @@ pub enum Flag {
 }
 
 /// A linked external account or credential.
-#[derive(Debug, Clone, PartialEq, Default, Record)]
+#[derive(Clone, PartialEq, Default, Record)]
 pub struct Service {
     pub id: Option<Bytes>,
     pub r#type: Option<ServiceType>,
@@ -72,6 +74,8 @@ pub struct Service {
     pub expiration: Option<u64>,
     pub status: Option<ServiceStatus>,
 }
+
+discreet!(Service: id, r#type, login, status);
 
 /// Which kind of account a Service is; `email` and `vox` are of the old text (C-7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AtomEnum)]

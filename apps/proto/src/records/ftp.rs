@@ -2,7 +2,7 @@
 use bytes::Bytes;
 use etf::{Atom, Choice, Record, Term};
 
-#[derive(Debug, Clone, PartialEq, Default, Record)]
+#[derive(Clone, PartialEq, Default, Record)]
 #[record("ftp")]
 pub struct Ftp {
     pub id: Option<Bytes>,
@@ -21,8 +21,10 @@ pub struct Ftp {
     pub options: Term,
 }
 
+discreet!(Ftp: id, size, offset, block, status);
+
 /// The server's side of [`Ftp`], the same fields.
-#[derive(Debug, Clone, PartialEq, Default, Record)]
+#[derive(Clone, PartialEq, Default, Record)]
 #[record("ftpack")]
 pub struct Ftpack {
     pub id: Option<Bytes>,
@@ -36,6 +38,8 @@ pub struct Ftpack {
     pub status: Option<FtpStatus>,
     pub options: Term,
 }
+
+discreet!(Ftpack: id, size, offset, block, status);
 
 /// `init`, `send`, `relay`, or `{event,stop}`.
 #[derive(Debug, Clone, PartialEq, Choice)]
@@ -51,7 +55,7 @@ pub struct FtpEvent {
 }
 
 /// Arity 10, without options: a type of its own, since it is answered with the arity received (C-6).
-#[derive(Debug, Clone, PartialEq, Default, Record)]
+#[derive(Clone, PartialEq, Default, Record)]
 #[record("ftp")]
 pub struct Ftp10 {
     pub id: Option<Bytes>,
@@ -65,8 +69,10 @@ pub struct Ftp10 {
     pub status: Option<FtpStatus>,
 }
 
+discreet!(Ftp10: id, size, offset, block, status);
+
 /// Arity 10 of [`Ftpack`].
-#[derive(Debug, Clone, PartialEq, Default, Record)]
+#[derive(Clone, PartialEq, Default, Record)]
 #[record("ftpack")]
 pub struct Ftpack10 {
     pub id: Option<Bytes>,
@@ -79,6 +85,8 @@ pub struct Ftpack10 {
     pub data: Option<Bytes>,
     pub status: Option<FtpStatus>,
 }
+
+discreet!(Ftpack10: id, size, offset, block, status);
 
 impl From<Ftp10> for Ftp {
     fn from(old: Ftp10) -> Self {

@@ -1,4 +1,6 @@
 //! The answer envelope `io` (IO-1 to IO-4).
+use std::fmt;
+
 use bytes::Bytes;
 use etf::{Atom, Choice, Encode, Record, Term};
 
@@ -69,7 +71,7 @@ impl Io {
 }
 
 /// First field of `io`. Anything is read, since other servers put scripts there (D-64).
-#[derive(Debug, Clone, PartialEq, Choice)]
+#[derive(Clone, PartialEq, Choice)]
 pub enum Code {
     Success(Success),
     Failure(Failure),
@@ -79,8 +81,21 @@ pub enum Code {
     Other(Term),
 }
 
+/// Without what it says, which may be a token (SEC-10).
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Code::Success(ok) => ok.fmt(f),
+            Code::Failure(error) => error.fmt(f),
+            Code::Ok2(ok) => ok.fmt(f),
+            Code::Error2(error) => error.fmt(f),
+            Code::Text(_) | Code::Other(_) => f.write_str("Code(..)"),
+        }
+    }
+}
+
 /// Second field of `io`: what the specification sends there, by type; the rest as a term.
-#[derive(Debug, Clone, PartialEq, Choice)]
+#[derive(Clone, PartialEq, Choice)]
 pub enum Data {
     /// Before `Bytes`, which would take a list of integers for a text (C-4).
     Ids(Vec<u64>),
@@ -93,6 +108,12 @@ pub enum Data {
     Success(Success),
     Failure(Failure),
     Other(Term),
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Data(..)")
+    }
 }
 
 /// `{cert,Der}`: an issued certificate (AUTH-4, AUTH-17).

@@ -5,11 +5,13 @@ use etf::{Atom, AtomEnum, Record, Term};
 use super::Muc;
 
 /// `{init,Token}`: asks for an N2O session (INIT-2).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Record)]
+#[derive(Clone, PartialEq, Eq, Default, Record)]
 #[record("init")]
 pub struct Init {
     pub token: Option<Bytes>,
 }
+
+discreet!(Init:);
 
 /// `{vnode_max,N}`: the number of events nodes (INIT-1).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Record)]
@@ -19,17 +21,21 @@ pub struct VnodeMax {
 }
 
 /// `{'Token',T}`: an N2O session token; stock browser clients keep it (IO-4).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Record)]
+#[derive(Clone, PartialEq, Eq, Default, Record)]
 pub struct Token {
     pub token: Option<Bytes>,
 }
 
+discreet!(Token:);
+
 /// `{'Auth',T}`: as [`Token`]; the server sends it empty (D-25).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Record)]
+#[derive(Clone, PartialEq, Eq, Default, Record)]
 #[record("Auth")]
 pub struct AuthToken {
     pub token: Option<Bytes>,
 }
+
+discreet!(AuthToken:);
 
 /// `{'Client',ClientId}`, within an old `ok2`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Record)]
@@ -38,20 +44,24 @@ pub struct Client {
 }
 
 /// Old form of [`super::Success`]: read, never sent (D-2).
-#[derive(Debug, Clone, PartialEq, Default, Record)]
+#[derive(Clone, PartialEq, Default, Record)]
 #[record("ok2")]
 pub struct Ok2 {
     pub code: Option<Atom>,
     pub src: Term,
 }
 
+discreet!(Ok2: code);
+
 /// Old form of [`super::Failure`]: read, never sent (D-2).
-#[derive(Debug, Clone, PartialEq, Default, Record)]
+#[derive(Clone, PartialEq, Default, Record)]
 #[record("error2")]
 pub struct Error2 {
     pub code: Option<Atom>,
     pub src: Term,
 }
+
+discreet!(Error2: code);
 
 /// Old form of [`Muc`] (C-6).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Record)]

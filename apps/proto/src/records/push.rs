@@ -3,7 +3,7 @@ use bytes::Bytes;
 use etf::{Record, Term};
 
 /// Content of a phone push (PUSH-2).
-#[derive(Debug, Clone, PartialEq, Default, Record)]
+#[derive(Clone, PartialEq, Default, Record)]
 #[record("push")]
 pub struct Push {
     /// The record it is about.
@@ -15,8 +15,10 @@ pub struct Push {
     pub sound: Option<Bytes>,
 }
 
+discreet!(Push: r#type);
+
 /// A service asks for a push to be sent (PUSH-5).
-#[derive(Debug, Clone, PartialEq, Record)]
+#[derive(Clone, PartialEq, Record)]
 #[record("pushService")]
 pub struct PushService {
     /// phone_ids.
@@ -29,6 +31,8 @@ pub struct PushService {
     pub payload: Option<Bytes>,
 }
 
+discreet!(PushService: recipients, id);
+
 impl Default for PushService {
     fn default() -> Self {
         Self { recipients: Vec::new(), id: None, ttl: Some(0), module: None, priority: None, payload: None }
@@ -36,13 +40,15 @@ impl Default for PushService {
 }
 
 /// A service asks for a publish (PUSH-6).
-#[derive(Debug, Clone, PartialEq, Record)]
+#[derive(Clone, PartialEq, Record)]
 #[record("publishService")]
 pub struct PublishService {
     pub message: Option<Bytes>,
     pub topic: Option<Bytes>,
     pub qos: Option<u64>,
 }
+
+discreet!(PublishService: topic, qos);
 
 impl Default for PublishService {
     fn default() -> Self {

@@ -5,13 +5,15 @@ use etf::{Atom, Atoms, Choice, Decode, Encode, Error, Reader, Record, Term};
 use crate::{Outcome, Refusal};
 
 /// A request done; old form of two elements without `src` (C-6).
-#[derive(Debug, Clone, PartialEq, Default, Record)]
+#[derive(Clone, PartialEq, Default, Record)]
 #[record("ok", also(2 = "Success::from_short"))]
 pub struct Success {
     pub code: Option<Label>,
     /// Detail: a binary, `{ClientId,Token}`, a list of ids, or nil.
     pub src: Term,
 }
+
+discreet!(Success: code);
 
 impl Success {
     pub fn new(outcome: Outcome, src: impl Encode) -> Self {
@@ -46,13 +48,15 @@ impl Label {
 }
 
 /// A request refused; old form of two elements without `src` (C-6).
-#[derive(Debug, Clone, PartialEq, Default, Record)]
+#[derive(Clone, PartialEq, Default, Record)]
 #[record("error", also(2 = "Failure::from_short"))]
 pub struct Failure {
     pub code: Option<Atom>,
     /// Detail: a binary, an integer, or nil.
     pub src: Term,
 }
+
+discreet!(Failure: code);
 
 impl Failure {
     pub fn new(refusal: Refusal, src: impl Encode) -> Self {
@@ -70,9 +74,11 @@ impl Failure {
 }
 
 /// Several errors at once: read, never sent (D-9).
-#[derive(Debug, Clone, PartialEq, Default, Record)]
+#[derive(Clone, PartialEq, Default, Record)]
 #[record("errors")]
 pub struct Errors {
     pub code: Vec<Bytes>,
     pub data: Term,
 }
+
+discreet!(Errors: code);

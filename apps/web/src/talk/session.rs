@@ -262,7 +262,7 @@ impl Session {
             }
             State::Inside(Role::Registering | Role::Plain) | State::Outside | State::Entering { .. } => {
                 let password = Some(token).filter(|token| !token.is_empty());
-                let password = password.map(|token| Bytes::copy_from_slice(token.as_bytes()));
+                let password = password.map(proto::erased);
                 self.enter_as(client_id.to_owned(), password, init(""), By::Token, todo);
             }
         }

@@ -24,17 +24,28 @@ pub(super) fn bind(fx: &mut Fx, device: &mut Device, certificate: &Certificate) 
     if device.key.as_ref() != Some(&key) {
         unbind(fx, device, Unbind::Forget);
     }
-    put_binding(fx, device, key.clone(), certificate.not_after);
-    device.key = Some(key);
     device.key_before = None;
-    device.key_until = certificate.not_after;
-    device.certificate = Some(certificate.der.clone());
+    take(fx, device, key, certificate);
 }
 
-/// AUTH-17: a new certificate opens the device beside the one it has, which is left its time. One that was never used goes at once.
-pub(super) fn succeed(fx: &mut Fx, device: &mut Device, certificate: &Certificate, now: u64) {
-    let key = Bytes::copy_from_slice(&certificate.key);
-    match device.key.take().filter(|present| *present != key) {
+/// AUTH-17: a new certificate opens the device beside the one it has, which is left its time. One that was never used goes at once. So it
+/// does also when the key before comes back, because the answer to the renewal was lost: then nothing is left to be superseded.
+pub(super) fn succeed(cx: &Cx<'_>, fx: &mut Fx, device: &mut Device, certificate: &Certificate) -> Result<(), Failure> {
+    let (key, now) = (Bytes::copy_from_slice(&certificate.key), cx.now.0);
+    let present = device.key.take().filter(|present| *present != key);
+    if device.key_before.as_ref() == Some(&key) {
+        if let Some(unused) = present {
+            end_binding(fx, device, unused, LONG_AGO, Why::Superseded);
+        }
+        device.key_before = None;
+        // What the authority has not read yet would count for the new certificate as well.
+        if let Some(binding) = rows::read::<Binding>(cx.store, BINDING, &key)? {
+            fx.delete(LAPSED, lapsed_key(&key, binding.ended));
+        }
+        take(fx, device, key, certificate);
+        return Ok(());
+    }
+    match present {
         Some(unused) if device.key_before.is_some() => end_binding(fx, device, unused, LONG_AGO, Why::Superseded),
         Some(present) => {
             end_binding(fx, device, present.clone(), now.saturating_add(TOKEN_OLD_MS), Why::Superseded);
@@ -42,6 +53,11 @@ pub(super) fn succeed(fx: &mut Fx, device: &mut Device, certificate: &Certificat
         }
         None => {}
     }
+    take(fx, device, key, certificate);
+    Ok(())
+}
+
+fn take(fx: &mut Fx, device: &mut Device, key: Bytes, certificate: &Certificate) {
     put_binding(fx, device, key.clone(), certificate.not_after);
     device.key = Some(key);
     device.key_until = certificate.not_after;
@@ -92,12 +108,16 @@ fn end_binding(fx: &mut Fx, device: &Device, key: Bytes, ended: u64, why: Why) {
 fn put_ended(fx: &mut Fx, key: Bytes, binding: Binding, why: Why) {
     let (at, when) = (binding.ended, later::whole(binding.until));
     // By the time as well: what the authority has read and deletes is never a later word.
-    fx.put(LAPSED, [&key[..], &at.to_be_bytes()].concat(), rows::encode(&Lapsed { at, why }));
+    fx.put(LAPSED, lapsed_key(&key, at), rows::encode(&Lapsed { at, why }));
     fx.emit(Output::Lapsed);
     fx.put(ENDED, [&rows::numbered(&binding.phone, binding.until)[..], &key].concat(), Bytes::new());
     fx.put(AGENDA, agenda::account_key(when, &binding.phone), Bytes::new());
     fx.tell(Name::Agenda, Input::Agenda { when });
     fx.put(BINDING, key, rows::encode(&binding));
+}
+
+fn lapsed_key(key: &[u8], at: u64) -> Bytes {
+    [key, &at.to_be_bytes()].concat().into()
 }
 
 /// The agenda says that certificates of ended keys are over.

@@ -98,7 +98,7 @@ pub(super) fn enrolled(
     }
 
     row.settings = settings;
-    binding::succeed(ask.fx, &mut row, issued, ask.cx.now.0);
+    binding::succeed(ask.cx, ask.fx, &mut row, issued)?;
     device::put(ask.fx, ask.phone, &own, &row);
     let answered = Io::ok_src(Outcome::Verified, row.client_id.clone());
     let payload = etf::encode(&answered.with(Cert { der: Some(issued.der.clone()) }));

@@ -3,6 +3,7 @@
 use aws_lc_rs::{constant_time, digest};
 use bytes::Bytes;
 use proto::limits::{INVITE_CHARS, TOKEN_BITS};
+use zeroize::Zeroizing;
 
 use crate::{Cx, Vault};
 
@@ -11,19 +12,25 @@ const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// ID-7: a device's token, 256 random bits in lower-case hexadecimal.
 pub(super) fn token(cx: &Cx<'_>) -> Bytes {
-    let bits: [u8; TOKEN_BITS / 8] = cx.random();
-    bits.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    let bits: Zeroizing<[u8; TOKEN_BITS / 8]> = Zeroizing::new(cx.random());
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    // As long as it will be from the start, so that no half of it is left behind by growing.
+    let mut token = String::with_capacity(TOKEN_BITS / 4);
+    token.extend(bits.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]));
+    proto::erased(token)
 }
 
 /// Section 6.2: a code of six decimal digits. Of 64 random bits no digit is noticeably likelier.
 pub(super) fn code(cx: &Cx<'_>) -> Bytes {
-    format!("{:06}", u64::from_be_bytes(cx.random()) % 1_000_000).into()
+    proto::erased(format!("{:06}", u64::from_be_bytes(cx.random()) % 1_000_000))
 }
 
 /// ID-11: an invite, 26 characters of base 32. Nobody can tell it from a random one who does not have the storage key.
 pub(super) fn invite(vault: &Vault, phone: &[u8], expires: u64) -> Bytes {
     let bytes = vault.invite(phone, expires);
-    bytes.iter().take(INVITE_CHARS).filter_map(|byte| BASE32.get(usize::from(byte % 32)).copied()).collect()
+    let mut code = Vec::with_capacity(INVITE_CHARS);
+    code.extend(bytes.iter().take(INVITE_CHARS).filter_map(|byte| BASE32.get(usize::from(byte % 32)).copied()));
+    proto::erased(code)
 }
 
 /// What is kept of a secret.
@@ -33,7 +40,7 @@ pub(super) fn hash(secret: &[u8]) -> Bytes {
 
 /// What is kept of an invite; people type it in either case.
 pub(super) fn invite_hash(code: &[u8]) -> Bytes {
-    hash(&code.to_ascii_uppercase())
+    hash(&Zeroizing::new(code.to_ascii_uppercase()))
 }
 
 /// Whether `secret` is the one of which `kept` was kept. Takes the same time wherever they differ (SEC-13).
