@@ -62,7 +62,7 @@ fn publish(id: u8, payload: &str) -> Vec<u8> {
 
 #[test]
 fn con_11_topic_13_qos_2_arrives_once_though_the_server_is_killed_at_every_step() {
-    let mut server = Server::start_with("mqtt.plain = \"any\"");
+    let mut server = Server::start();
     let (mut reader, present) = Client::connect(&server, "reader");
     assert!(!present);
     reader.send(0x82, &[&[0, 1][..], &text("t"), &[2]].concat());
@@ -107,7 +107,7 @@ fn con_11_topic_13_qos_2_arrives_once_though_the_server_is_killed_at_every_step(
 
 #[test]
 fn con_8_con_11_sessions_and_what_is_retained_outlive_a_server_that_is_stopped() {
-    let mut server = Server::start_with("mqtt.plain = \"any\"");
+    let mut server = Server::start();
     let (mut reader, _) = Client::connect(&server, "reader");
     reader.send(0x82, &[&[0, 1][..], &text("t"), &[1]].concat());
     assert_eq!(reader.packet(), [0x90, 0, 1, 1]);

@@ -122,7 +122,7 @@ fn sec_1_con_1_mosquitto_without_a_certificate_of_ours_is_refused() {
 
 #[test]
 fn con_3_mosquitto_without_tls_is_refused() {
-    let server = Server::start();
+    let server = Server::start_with("mqtt.plain = \"cert\"");
     let port = server.mqtt().port().to_string();
     for (version, code) in NOT_AUTHORISED {
         let arguments = ["-h", "127.0.0.1", "-p", &port, "-V", version, "-q", "1", "-t", "hello", "-m", "hello world"];
@@ -164,7 +164,7 @@ fn room_1_room_4_room_7_by_paho_mqtt_5_with_terms_of_an_erlang_node() {
 
 fn paho(name: &str, version: &str) {
     // Plain clients need no certificate where there is no TLS.
-    let server = Server::start_with("mqtt.plain = \"any\"");
+    let server = Server::start();
     let mut command = bounded(python(MODULES));
     let port = server.mqtt().port().to_string();
     finish_well(command.arg(script(name)).args([&port, version]).env("PYTHONDONTWRITEBYTECODE", "1"));

@@ -600,6 +600,10 @@ def limits(t):
             stream.sendall(wrong)
             assert packet(reader) == (0xE0, bytes([code])), wrong
             assert reader.read() == b""
+    # A client that takes nothing as large as CONNACK hears nothing.
+    with socket.create_connection((HOST, PORT), WAIT_S) as stream:
+        stream.sendall(b"\x10\x15\x00\x04MQTT\x05\x02\x00\x3c\x05\x27\x00\x00\x00\x02\x00\x03" + t[:3].encode())
+        assert stream.recv(16) == b""
     # What is no filter at all is told by its own code.
     with socket.create_connection((HOST, PORT), WAIT_S) as stream:
         reader = stream.makefile("rb")

@@ -57,6 +57,22 @@ fn con_3_plain_clients_may_be_off_altogether() {
 }
 
 #[test]
+fn con_12_who_takes_no_packet_as_large_as_connack_is_closed_without_a_word() {
+    let server = Server::start(settings());
+    let answer = |most: u8| {
+        let mut client = server.stream();
+        client.send(&connect(5, "x", true, 60, &[0x27, 0, 0, 0, most]));
+        client.packet()
+    };
+    assert!(answer(2).is_empty());
+    // The refusal fits, the welcome does not.
+    assert_eq!(answer(8), [0x20, 3, 0, 0x95, 0]);
+    // What goes without saying is left out where there is no room to say it.
+    assert_eq!([answer(20)[3], answer(100)[3]], [0, 0]);
+    assert!(answer(20).len() < answer(100).len());
+}
+
+#[test]
 fn con_4_an_empty_client_id_is_assigned() {
     let server = Server::start(settings());
     let mut client = server.stream();

@@ -4,9 +4,9 @@ use n2o::{Bounce, Failure};
 use proto::Record;
 use proto::ids::Phone;
 
-use crate::protocol::ftp::{self, Shelf};
+use crate::protocol::ftp::{self, Desk, Shelf};
 use crate::protocol::work::Task;
-use crate::{Call, Chat, Cx, Fx, Input, Tick, Upload};
+use crate::{Call, Chat, Cx, Fx, Input, Tick};
 
 pub struct Files {
     shelf: Shelf,
@@ -19,34 +19,31 @@ impl Files {
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
-        let shelf = &mut self.shelf;
+        let mut desk = Desk { shelf: &mut self.shelf, chat, cx, fx };
         match input {
             Input::Call(call) => {
                 let Call { who, record } = *call;
                 match record {
-                    Record::Ftp(ftp) => ftp::call(shelf, chat, cx, fx, &who, *ftp, false),
-                    Record::Ftp10(ftp) => ftp::call(shelf, chat, cx, fx, &who, (*ftp).into(), true),
+                    Record::Ftp(ftp) => desk.call(who, *ftp, false),
+                    Record::Ftp10(ftp) => desk.call(who, (*ftp).into(), true),
                     // Nothing else is routed here.
                     _ => Ok(()),
                 }
             }
-            Input::Upload(upload) => {
-                let Upload { who, ftp, step } = *upload;
-                ftp::step(shelf, chat, cx, fx, &who, ftp, step)
-            }
+            Input::Upload(upload) => desk.step(*upload),
             Input::Errand(errand) => {
                 if let Task::Abandon { upto } = errand.task {
-                    ftp::abandon(shelf, chat, cx, fx, upto)?;
+                    desk.abandon(upto)?;
                 }
-                errand.go_on(fx);
+                errand.go_on(desk.fx);
                 Ok(())
             }
-            Input::Worked { job, result } => ftp::worked(shelf, chat, cx, fx, job, result),
+            Input::Worked { job, result } => desk.worked(job, result),
             Input::Resume => {
-                ftp::watch(shelf, cx, fx);
+                ftp::watch(desk.shelf, cx, desk.fx);
                 Ok(())
             }
-            Input::Tick(Tick::FilesDue) => ftp::look(shelf, cx, fx),
+            Input::Tick(Tick::FilesDue) => ftp::look(desk.shelf, cx, desk.fx),
             // Meant for other kinds of process.
             _ => Ok(()),
         }

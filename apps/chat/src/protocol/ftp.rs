@@ -17,12 +17,12 @@ use crate::effects::answer;
 use crate::input::{Step, WorkError, WorkResult};
 use crate::output::{FileWork, Job, Output, Work};
 use crate::rows::Transfer;
-use crate::{Chat, Cx, Fx, Name, Who};
+use crate::{Chat, Cx, Fx, Name, Upload, Who};
 
 pub(crate) use refers::{check, enter, leave};
 pub(crate) use shelf::Shelf;
 use shelf::{Asker, Doing, Ended};
-pub(crate) use unused::{abandon, has_any, look, watch};
+pub(crate) use unused::{has_any, look, watch};
 
 /// Characters of a name, which is a label only (FTP-8).
 const NAME_CHARS: usize = 255;
@@ -33,116 +33,102 @@ const INIT: &[u8] = b"init";
 const SEND: &[u8] = b"send";
 const RECV: &[u8] = b"recv";
 
-/// One request, and what it is judged by.
-struct Turn<'a, 'c> {
-    shelf: &'a mut Shelf,
-    chat: &'a Chat,
-    cx: &'a Cx<'c>,
-    fx: &'a mut Fx,
+/// An account's files at work: what a step may change, and what it is judged by.
+pub(crate) struct Desk<'a, 'c> {
+    pub(crate) shelf: &'a mut Shelf,
+    pub(crate) chat: &'a Chat,
+    pub(crate) cx: &'a Cx<'c>,
+    pub(crate) fx: &'a mut Fx,
+}
+
+/// One request there.
+struct Turn<'t, 'a, 'c> {
+    desk: &'t mut Desk<'a, 'c>,
     asker: Asker,
 }
 
-/// FTP-1 to FTP-9, by status; `old` when it came with ten fields.
-pub(crate) fn call(
-    shelf: &mut Shelf,
-    chat: &Chat,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    ftp: Ftp,
-    old: bool,
-) -> Result<(), Failure> {
-    let (mut turn, data) = Turn::new(shelf, chat, cx, fx, who, ftp, old);
-    match turn.asker.ftp.status.clone() {
-        Some(FtpStatus::Text(status)) if status == INIT => turn.init(false),
-        // FTP-5
-        Some(FtpStatus::Event(_)) => {
-            turn.asker.ftp.status = Some(FtpStatus::Text(Bytes::from_static(INIT)));
-            turn.init(true)
-        }
-        Some(FtpStatus::Text(status)) if status == SEND => turn.send(data, false),
-        Some(FtpStatus::Text(status)) if status == RECV => turn.recv(),
-        // FTP-9
-        Some(FtpStatus::Text(_)) | None => {
-            turn.answer(vec![Ftpack::default()]);
-            Ok(())
+impl<'a, 'c> Desk<'a, 'c> {
+    /// FTP-1 to FTP-9, by status; `old` when it came with ten fields.
+    pub(crate) fn call(&mut self, who: Who, ftp: Ftp, old: bool) -> Result<(), Failure> {
+        let (mut turn, data) = self.turn(who, ftp, old);
+        match turn.asker.ftp.status.clone() {
+            Some(FtpStatus::Text(status)) if status == INIT => turn.init(false),
+            // FTP-5
+            Some(FtpStatus::Event(_)) => {
+                turn.asker.ftp.status = Some(FtpStatus::Text(Bytes::from_static(INIT)));
+                turn.init(true)
+            }
+            Some(FtpStatus::Text(status)) if status == SEND => turn.send(data, false),
+            Some(FtpStatus::Text(status)) if status == RECV => turn.recv(),
+            // FTP-9
+            Some(FtpStatus::Text(_)) | None => {
+                turn.answer(vec![Ftpack::default()]);
+                Ok(())
+            }
         }
     }
-}
 
-/// The same from the web, where a request says more than a record can.
-pub(crate) fn step(
-    shelf: &mut Shelf,
-    chat: &Chat,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    who: &Who,
-    ftp: Ftp,
-    step: Step,
-) -> Result<(), Failure> {
-    let (mut turn, data) = Turn::new(shelf, chat, cx, fx, who, ftp, false);
-    match step {
-        Step::More => turn.send(data, true),
-        Step::Drop => turn.give_up(),
-    }
-}
-
-/// Slow work has ended.
-pub(crate) fn worked(
-    shelf: &mut Shelf,
-    chat: &Chat,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    job: u64,
-    result: WorkResult,
-) -> Result<(), Failure> {
-    // What is removed nobody waits for.
-    let (asker, ended) = match shelf.jobs.remove(&job) {
-        Some(Doing::Sync { key, era, upto }) => {
-            let is_done = matches!(result, WorkResult::Sent);
-            return upload::synced(shelf, chat, cx, fx, key, era, upto, is_done);
+    /// The same from the web, where a request says more than a record can.
+    pub(crate) fn step(&mut self, upload: Upload) -> Result<(), Failure> {
+        let Upload { who, ftp, step } = upload;
+        let (mut turn, data) = self.turn(who, ftp, false);
+        match step {
+            Step::More => turn.send(data, true),
+            Step::Drop => turn.give_up(),
         }
-        Some(Doing::For(asker, ended)) => (asker, ended),
-        None => return Ok(()),
-    };
-    let mut turn = Turn { shelf, chat, cx, fx, asker: *asker };
-    match (ended, result) {
-        (Ended::Write(piece), result) => turn.written(piece, result),
-        (Ended::Hash(key), WorkResult::Read(digest)) => turn.hashed(key, digest),
-        (Ended::Keep(key), WorkResult::Sent) => turn.kept(key),
-        (Ended::Read { size }, WorkResult::Read(data)) => {
-            let block = Some(data.len() as u64);
-            let ack = Ftpack { size: Some(size), block, data: Some(data), ..turn.blank() };
-            turn.answer(vec![ack]);
-            Ok(())
-        }
-        // The bytes that were sent are not there any more: it begins anew.
-        (Ended::Hash(key) | Ended::Keep(key), WorkResult::Failed(WorkError::Invalid)) => turn.lost(key),
-        (Ended::Read { .. }, WorkResult::Failed(WorkError::Invalid)) => turn.refuse(0, Refusal::NotFound),
-        (Ended::Hash(_) | Ended::Keep(_) | Ended::Read { .. }, _) => turn.refuse(0, Refusal::Internal),
     }
-}
 
-impl<'a, 'c> Turn<'a, 'c> {
     /// The request without its bytes, and these.
-    fn new(
-        shelf: &'a mut Shelf,
-        chat: &'a Chat,
-        cx: &'a Cx<'c>,
-        fx: &'a mut Fx,
-        who: &Who,
-        mut ftp: Ftp,
-        old: bool,
-    ) -> (Turn<'a, 'c>, Bytes) {
+    fn turn(&mut self, who: Who, mut ftp: Ftp, old: bool) -> (Turn<'_, 'a, 'c>, Bytes) {
         let data = ftp.data.take().unwrap_or_default();
         ftp.filename = ftp.filename.as_deref().map(label);
-        (Turn { shelf, chat, cx, fx, asker: Asker { who: who.clone(), ftp, old } }, data)
+        (Turn { desk: self, asker: Asker { who, ftp, old } }, data)
     }
 
+    /// Slow work has ended.
+    pub(crate) fn worked(&mut self, job: u64, result: WorkResult) -> Result<(), Failure> {
+        // What is removed nobody waits for.
+        let (asker, ended) = match self.shelf.jobs.remove(&job) {
+            Some(Doing::Sync { key, era, upto }) => {
+                let is_done = matches!(result, WorkResult::Sent);
+                return self.synced(key, era, upto, is_done);
+            }
+            Some(Doing::For(asker, ended)) => (asker, ended),
+            None => return Ok(()),
+        };
+        let mut turn = Turn { desk: self, asker: *asker };
+        match (ended, result) {
+            (Ended::Write(piece), result) => turn.written(piece, result),
+            (Ended::Hash(key), WorkResult::Read(digest)) => turn.hashed(key, digest),
+            (Ended::Keep(key), WorkResult::Sent) => turn.kept(key),
+            (Ended::Read { size }, WorkResult::Read(data)) => {
+                let block = Some(data.len() as u64);
+                let ack = Ftpack { size: Some(size), block, data: Some(data), ..turn.blank() };
+                turn.answer(vec![ack]);
+                Ok(())
+            }
+            // The bytes that were sent are not there any more: it begins anew.
+            (Ended::Hash(key) | Ended::Keep(key), WorkResult::Failed(WorkError::Invalid)) => turn.lost(key),
+            (Ended::Read { .. }, WorkResult::Failed(WorkError::Invalid)) => turn.refuse(0, Refusal::NotFound),
+            (Ended::Hash(_) | Ended::Keep(_) | Ended::Read { .. }, _) => turn.refuse(0, Refusal::Internal),
+        }
+    }
+
+    /// Has something done on the disk.
+    fn work(&mut self, work: FileWork, doing: Doing) -> Result<(), Failure> {
+        let number = self.cx.id()?;
+        self.shelf.jobs.insert(number, doing);
+        let from = Name::Files(self.shelf.phone.clone());
+        self.fx.emit(Output::Work(Job { from, number, work: Work::File(work) }));
+        Ok(())
+    }
+}
+
+impl Turn<'_, '_, '_> {
     /// FTP-6: a piece of a file, for whoever may have it (FTP-7).
     fn recv(&mut self) -> Result<(), Failure> {
         let reference = self.asker.ftp.filename.clone().unwrap_or_default();
-        let stored = refers::fetchable(self.cx, &self.asker.who, &reference)?;
+        let stored = refers::fetchable(self.desk.cx, &self.asker.who, &reference)?;
         let Some(stored) = stored else { return self.refuse(0, Refusal::NotFound) };
         let offset = self.asker.ftp.offset.unwrap_or(0);
         let length = self.asker.ftp.block.unwrap_or(CHUNK).min(CHUNK);
@@ -153,7 +139,7 @@ impl<'a, 'c> Turn<'a, 'c> {
             return Ok(());
         }
         let doing = Doing::For(Box::new(self.asker.clone()), Ended::Read { size: stored.size });
-        work(self.shelf, self.cx, self.fx, FileWork::Read { reference, offset, length }, doing)
+        self.desk.work(FileWork::Read { reference, offset, length }, doing)
     }
 
     /// How far a transfer is.
@@ -220,17 +206,8 @@ impl<'a, 'c> Turn<'a, 'c> {
             false => bytes_of(&ack),
         };
         let records = acks.into_iter().map(encoded).collect();
-        answer(self.fx, &self.asker.who, records);
+        answer(self.desk.fx, &self.asker.who, records);
     }
-}
-
-/// Has something done on the disk.
-fn work(shelf: &mut Shelf, cx: &Cx<'_>, fx: &mut Fx, work: FileWork, doing: Doing) -> Result<(), Failure> {
-    let number = cx.id()?;
-    shelf.jobs.insert(number, doing);
-    let from = Name::Files(shelf.phone.clone());
-    fx.emit(Output::Work(Job { from, number, work: Work::File(work) }));
-    Ok(())
 }
 
 /// FTP-8: a name is a label: no path, nothing that moves a cursor.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -36,7 +36,7 @@ pub struct StalledArgs {
     #[arg(long, default_value_t = 1000)]
     pub messages: u32,
     /// A second, for all readers together
-    #[arg(long, default_value_t = 8000.0)]
+    #[arg(long, default_value_t = 10_000.0)]
     pub rate: f64,
     /// Pairs of others, who read
     #[arg(long, default_value_t = 20)]
@@ -45,13 +45,20 @@ pub struct StalledArgs {
     #[arg(long, default_value_t = 400.0)]
     pub others_rate: f64,
     /// Seconds of rest before memory is read
-    #[arg(long, default_value_t = 15.0)]
+    #[arg(long, default_value_t = 8.0)]
     pub settle: f64,
 }
 
 pub(super) async fn run(args: BenchArgs, stalled: StalledArgs) -> Result<(), Error> {
     let server = args.server()?.ok_or_else(|| Error::local("stalled needs the server's process: --pid"))?;
+    let begun = Instant::now();
     let mut others = accounts::pairs(&args, (stalled.pairs + stalled.readers) * 2).await?;
+    let time = f64::from(stalled.messages + stalled.messages.div_ceil(WARM_UP)) * stalled.readers as f64 / stalled.rate;
+    let seconds = time + 3.0 * stalled.settle;
+    eprintln!(
+        "accounts are there after {:.0} s; now {seconds:.0} s of messages and rest ...",
+        begun.elapsed().as_secs_f64()
+    );
     let actors = others.split_off(stalled.pairs * 2);
     let (route, settings) = (args.route()?, stalled.clone());
     let seen = on_a_thread(move || measure(&settings, &route, server, &actors, &others)).await?;

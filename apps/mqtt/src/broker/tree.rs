@@ -10,7 +10,7 @@ use crate::message::Message;
 use crate::packet::Qos;
 
 /// Levels of a filter; one with more is refused. A topic may have more: no walk is deeper than the filters are.
-pub(crate) const LEVELS_MAX: usize = 128;
+pub(crate) const LEVELS_MAX: usize = 256;
 
 #[derive(Debug, Default)]
 pub(super) struct Tree {

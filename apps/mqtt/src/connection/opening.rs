@@ -50,6 +50,9 @@ pub(super) async fn open<S: Stream>(
         }
         Err(code) => return deny(socket, told, code).await,
     };
+    if greeting.welcome(&shared.settings, false).is_none() {
+        return deny(socket, told, reason::PACKET_TOO_LARGE).await;
+    }
     match enter(greeting, print, shared).await {
         Ok(entered) => Some(entered.welcome(socket, rest, shared)),
         Err(code) => deny(socket, told, code).await,
@@ -107,7 +110,7 @@ impl Told {
     }
 }
 
-/// CONNACK with a reason, in words too if the client takes so much ([MQTT-3.2.2-19]), then the end.
+/// CONNACK with a reason, in words too if the client takes so much ([MQTT-3.2.2-19]), or without a word if it takes none, then the end.
 async fn deny<S: Stream>(mut socket: Socket<S>, told: Told, code: u8) -> Option<Live<S>> {
     let mut bytes = BytesMut::new();
     let words =
@@ -116,6 +119,9 @@ async fn deny<S: Stream>(mut socket: Socket<S>, told: Told, code: u8) -> Option<
     if bytes.len() > told.packet_max {
         bytes.clear();
         write::connack(&mut bytes, told.version, false, code, Some(ConnAckProperties::default()));
+        if bytes.len() > told.packet_max {
+            bytes.clear();
+        }
     }
     let said = async {
         let _ = poll_fn(|cx| socket.poll_write(&mut bytes, cx)).await;
@@ -192,8 +198,7 @@ impl Entered {
         let mut session = Session::new(&greeting, shared.settings.receive_max);
         let mut todo = Todo::default();
         let resumed = free.as_mut().and_then(|free| free.resumed.take());
-        let known = greeting.properties(&shared.settings);
-        write::connack(&mut todo.bytes, greeting.limits.version, resumed.is_some(), reason::SUCCESS, Some(known));
+        todo.bytes = greeting.welcome(&shared.settings, resumed.is_some()).unwrap_or_default();
         if let (Some(resumed), Some(free)) = (resumed, &mut free) {
             session.resume(resumed.kept, Instant::now(), &mut todo);
             free.link = resumed.link;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use chat::door::{Certificate, Hello};
 use proto::ids::{BadId, ClientId, ClientKind};
 use proto::topic::Topic;
@@ -10,7 +10,7 @@ use rumqttd::protocol::ConnAckProperties;
 
 use super::outflow::Limits;
 use crate::message::Will;
-use crate::packet::{Connect, Version, reason};
+use crate::packet::{Connect, Version, reason, write};
 use crate::rights::{Act, Rights};
 use crate::settings::{Plain, Settings};
 
@@ -206,6 +206,24 @@ impl Greeting {
         let id = Some(&self.client_id)
             .filter(|id| self.asks_response && self.kind != Kind::Client && !id.contains(['/', '+', '#']));
         id.map(|id| format!("response/{id}"))
+    }
+
+    /// CONNACK of who is let in. `None`: it is larger than the client takes ([MQTT-3.1.2-24]).
+    pub(crate) fn welcome(&self, settings: &Settings, present: bool) -> Option<BytesMut> {
+        let known = self.properties(settings);
+        let brief = ConnAckProperties {
+            retain_available: known.retain_available.filter(|said| *said == 0),
+            wildcard_subscription_available: None,
+            shared_subscription_available: known.shared_subscription_available.filter(|said| *said == 0),
+            response_information: None,
+            ..known.clone()
+        };
+        // Left out they mean that it is available.
+        [known, brief].into_iter().find_map(|known| {
+            let mut out = BytesMut::new();
+            write::connack(&mut out, self.limits.version, present, reason::SUCCESS, Some(known));
+            (out.len() <= self.limits.packet_max as usize).then_some(out)
+        })
     }
 
     /// CON-4: what a 5.0 client is told.

@@ -20,7 +20,7 @@ pub(crate) use greet::{Greeting, Kind};
 
 use crate::broker::Options;
 use crate::message::Message;
-use crate::packet::{Bad, Incoming, Qos, Version, reason, write};
+use crate::packet::{Bad, Incoming, Qos, Version, frame, reason, write};
 use crate::rights::{Act, Rights};
 use free::Free;
 use inflow::{Inflow, Route};
@@ -136,6 +136,9 @@ impl Session {
             Incoming::Publish(publish) => return self.publish(publish, todo),
             Incoming::Subscribe(subscribe) => return self.subscribe(subscribe, todo),
             Incoming::Unsubscribe { id, filters } => self.unsubscribe(id, &filters, todo),
+            Incoming::PubAck { id } if !self.outflow.takes(id, frame::PUBACK) => self.broken(Bad::PROTOCOL, todo),
+            Incoming::PubRec { id, .. } if !self.outflow.takes(id, frame::PUBREC) => self.broken(Bad::PROTOCOL, todo),
+            Incoming::PubComp { id } if !self.outflow.takes(id, frame::PUBCOMP) => self.broken(Bad::PROTOCOL, todo),
             Incoming::PubAck { id } => {
                 let delivery = self.outflow.acknowledged(id, self.limits, &mut todo.bytes);
                 todo.asks.extend(delivery.map(Ask::Confirm));

@@ -177,6 +177,17 @@ impl Outflow {
         }
     }
 
+    /// False: what was sent under this identifier is acknowledged by another kind of packet ([MQTT-4.3.2-1], [MQTT-4.3.3-1]). What is not
+    /// known any more may be acknowledged again.
+    pub(crate) fn takes(&self, id: u16, kind: u8) -> bool {
+        let mut known = self.sent.iter().filter(|sent| sent.id == id);
+        known.all(|Sent { state, .. }| match kind {
+            frame::PUBACK => state.is(Qos::One),
+            frame::PUBREC => !state.is(Qos::One),
+            _ => matches!(state, State::Released(_)),
+        })
+    }
+
     /// PUBACK: the durable item that it confirms, if it was one.
     pub(crate) fn acknowledged(&mut self, id: u16, limits: Limits, out: &mut BytesMut) -> Option<u64> {
         let delivery = match self.remove(id, |state| state.is(Qos::One))?.state {

@@ -550,6 +550,25 @@ fn a_client_that_has_room_for_aliases_hears_a_topic_once() {
 }
 
 #[test]
+fn con_12_who_acknowledges_a_message_by_the_packet_of_another_qos_is_closed() {
+    let sent = |qos| {
+        let mut session = session(Version::V5, "x");
+        deliver(&mut session, delivered("a", qos));
+        session
+    };
+    let (puback, pubrec) = (|| Incoming::PubAck { id: 1 }, || Incoming::PubRec { id: 1, reason: 0 });
+    let pubcomp = || Incoming::PubComp { id: 1 };
+    for (qos, packet) in [(Qos::One, pubrec()), (Qos::One, pubcomp()), (Qos::Two, puback()), (Qos::Two, pubcomp())] {
+        assert_eq!(&feed(&mut sent(qos), packet).bytes[..], [0xE0, 1, 0x82], "{qos:?}");
+    }
+    // What is done with may be acknowledged again.
+    let (mut one, mut two) = (sent(Qos::One), sent(Qos::Two));
+    assert!([puback(), puback()].into_iter().all(|packet| feed(&mut one, packet).end.is_none()));
+    let course = [pubrec(), pubrec(), pubcomp(), pubcomp()];
+    assert!(course.into_iter().all(|packet| feed(&mut two, packet).end.is_none()));
+}
+
+#[test]
 fn con_11_a_resumed_session_sends_again_what_was_not_acknowledged() {
     let mut first = session(Version::V5, "x");
     for qos in [Qos::One, Qos::Two, Qos::Two] {

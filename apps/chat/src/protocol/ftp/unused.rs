@@ -5,11 +5,11 @@ use kvs::Span;
 use n2o::Failure;
 use proto::ids::Phone;
 
-use super::upload::{TRANSFERS_MAX, break_off};
-use super::{Shelf, refers};
+use super::upload::TRANSFERS_MAX;
+use super::{Desk, Shelf, refers};
 use crate::output::{FileWork, Job, Work};
 use crate::rows::{self, Held, STORED, STORED_OF, Stored, TRANSFER, Transfer, UNUSED};
-use crate::{Chat, Cx, Fx, Input, Name, Output, Tick};
+use crate::{Cx, Fx, Input, Name, Output, Tick};
 
 /// Unfinished transfers live so long, and files without a message.
 pub(super) const DAY_MS: u64 = 24 * 3600 * 1000;
@@ -88,25 +88,28 @@ pub(crate) fn has_any(cx: &Cx<'_>, phone: &Phone, upto: u64) -> Result<bool, Fai
     Ok(!transfers(cx, phone, upto)?.is_empty() || !files(cx, phone, upto)?.is_empty())
 }
 
-/// PROFILE-8: the account is no more, and some of what it has here is its no longer; what whoever has the key now has uploaded stays. A file
-/// to which messages of others refer stays for them; the others go at the next looks, without the day that an uploader has for the message.
-pub(crate) fn abandon(shelf: &mut Shelf, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, upto: u64) -> Result<(), Failure> {
-    for (key, row) in transfers(cx, &shelf.phone, upto)? {
-        // One that is about to have its name is forgotten when it has.
-        if !shelf.is_ending(&key) {
-            break_off(shelf, chat, cx, fx, &key)?;
-            fx.delete(TRANSFER, key);
-            forget(shelf, fx, &row);
+impl Desk<'_, '_> {
+    /// PROFILE-8: the account is no more, and some of what it has here is its no longer; what whoever has the key now has uploaded stays. A
+    /// file to which messages of others refer stays for them; the others go at the next looks, without the day that an uploader has for the
+    /// message.
+    pub(crate) fn abandon(&mut self, upto: u64) -> Result<(), Failure> {
+        for (key, row) in transfers(self.cx, &self.shelf.phone, upto)? {
+            // One that is about to have its name is forgotten when it has.
+            if !self.shelf.is_ending(&key) {
+                self.break_off(&key)?;
+                self.fx.delete(TRANSFER, key);
+                forget(self.shelf, self.fx, &row);
+            }
         }
+        for (key, held) in files(self.cx, &self.shelf.phone, upto)? {
+            self.shelf.used -= held.size.min(self.shelf.used);
+            self.shelf.files = self.shelf.files.saturating_sub(1);
+            self.fx.put(UNUSED, key.clone(), rows::encode(&0_u64));
+            self.fx.delete(STORED_OF, key);
+        }
+        watch(self.shelf, self.cx, self.fx);
+        Ok(())
     }
-    for (key, held) in files(cx, &shelf.phone, upto)? {
-        shelf.used -= held.size.min(shelf.used);
-        shelf.files = shelf.files.saturating_sub(1);
-        fx.put(UNUSED, key.clone(), rows::encode(&0_u64));
-        fx.delete(STORED_OF, key);
-    }
-    watch(shelf, cx, fx);
-    Ok(())
 }
 
 fn transfers(cx: &Cx<'_>, phone: &Phone, upto: u64) -> Result<Vec<(Bytes, Transfer)>, Failure> {

@@ -6,12 +6,11 @@ use n2o::Failure;
 use proto::Refusal;
 use proto::records::FtpStatus;
 
-use super::shelf::{Doing, Ended, Piece, Shelf};
-use super::{CHUNK, INIT, SEND, Turn, unused, watch, work};
+use super::shelf::{Doing, Ended, Piece};
+use super::{CHUNK, Desk, INIT, SEND, Turn, unused, watch};
 use crate::input::{WorkError, WorkResult};
 use crate::output::FileWork;
 use crate::rows::{self, Held, STORED, STORED_OF, Stored, TRANSFER, Transfer, UNUSED};
-use crate::{Chat, Cx, Fx};
 
 /// Running and finished transfers of an account that are remembered; a further one is refused with `limit`.
 pub(super) const TRANSFERS_MAX: usize = 64;
@@ -25,29 +24,29 @@ const ALL_FLYING_MAX: usize = 32;
 /// Where nobody waits for it, so many bytes are brought to the disk at once.
 const SYNC_BYTES: u64 = 8 << 20;
 
-impl Turn<'_, '_> {
+impl Turn<'_, '_, '_> {
     /// FTP-1, FTP-4: opens a transfer or goes on with it; with `block=0` it only says how far it is.
     pub(super) fn init(&mut self, only_asks: bool) -> Result<(), Failure> {
         let Some(key) = self.key() else { return self.refuse(0, Refusal::InvalidData) };
         let only_asks = only_asks || self.asker.ftp.block == Some(0);
         let block = if only_asks { 0 } else { CHUNK };
         let size = self.asker.ftp.size.unwrap_or(0);
-        let row: Option<Transfer> = rows::read(self.cx.store, TRANSFER, &key)?;
+        let row: Option<Transfer> = rows::read(self.desk.cx.store, TRANSFER, &key)?;
         // Of another size it is another file.
-        let row = row.filter(|row| only_asks || row.size == size || self.shelf.is_busy(&key));
+        let row = row.filter(|row| only_asks || row.size == size || self.desk.shelf.is_busy(&key));
         match row {
             Some(row) if row.reference.is_some() => {
                 let done = self.done(&row, INIT);
                 self.answer(vec![done]);
                 Ok(())
             }
-            Some(row) if self.shelf.is_ending(&key) => self.tell(&row, row.have, block),
+            Some(row) if self.desk.shelf.is_ending(&key) => self.tell(&row, row.have, block),
             // What is still flying is waited for: the answer is the truth then.
-            Some(row) if self.shelf.is_busy(&key) => {
+            Some(row) if self.desk.shelf.is_busy(&key) => {
                 let asker = self.asker.clone();
-                let flow = self.shelf.flow(&key, &row);
+                let flow = self.desk.shelf.flow(&key, &row);
                 flow.waiting.push_back((flow.have, asker, Some(block)));
-                sync(self.shelf, self.cx, self.fx, &key, &row)
+                self.desk.sync(&key, &row)
             }
             // It was whole when the server ended. The web has no other way than to ask.
             Some(row) if row.have == row.size && (!only_asks || self.asker.who.beside.is_some()) => {
@@ -57,8 +56,8 @@ impl Turn<'_, '_> {
             Some(row) => {
                 let have = if self.asker.ftp.offset.unwrap_or(0) > row.have { 0 } else { row.have };
                 let row = Transfer { have, name: self.asker.ftp.filename.clone().unwrap_or_default(), ..row };
-                self.shelf.flows.remove(&key);
-                self.fx.put(TRANSFER, key, rows::encode(&row));
+                self.desk.shelf.flows.remove(&key);
+                self.desk.fx.put(TRANSFER, key, rows::encode(&row));
                 self.tell(&row, have, CHUNK)
             }
             None if only_asks => self.tell(&Transfer { size, ..Transfer::default() }, 0, 0),
@@ -67,33 +66,33 @@ impl Turn<'_, '_> {
     }
 
     fn begin(&mut self, key: Bytes, size: u64) -> Result<(), Failure> {
-        let settings = &self.chat.settings;
-        let earlier: Option<Transfer> = rows::read(self.cx.store, TRANSFER, &key)?;
+        let settings = &self.desk.chat.settings;
+        let earlier: Option<Transfer> = rows::read(self.desk.cx.store, TRANSFER, &key)?;
         let freed = earlier.as_ref().filter(|row| row.reference.is_none()).map_or(0, |row| row.size);
-        let prefix = rows::owned(&self.shelf.phone, b"");
-        let running = self.cx.store.scan(TRANSFER, &Span::prefix(prefix).limit(TRANSFERS_MAX))?.len();
+        let prefix = rows::owned(&self.desk.shelf.phone, b"");
+        let running = self.desk.cx.store.scan(TRANSFER, &Span::prefix(prefix).limit(TRANSFERS_MAX))?.len();
         let refusal = match () {
             () if size == 0 => Some(Refusal::InvalidData),
             () if size > settings.file_max => Some(Refusal::TooLarge),
             () if earlier.is_none() && running >= TRANSFERS_MAX => Some(Refusal::Limit),
-            () if self.shelf.files >= FILES_MAX => Some(Refusal::Limit),
-            () if (self.shelf.used - freed).saturating_add(size) > settings.file_quota => Some(Refusal::Limit),
+            () if self.desk.shelf.files >= FILES_MAX => Some(Refusal::Limit),
+            () if (self.desk.shelf.used - freed).saturating_add(size) > settings.file_quota => Some(Refusal::Limit),
             () => None,
         };
         if let Some(refusal) = refusal {
             return self.refuse(0, refusal);
         }
         if let Some(earlier) = earlier {
-            self.shelf.flows.remove(&key);
-            unused::forget(self.shelf, self.fx, &earlier);
+            self.desk.shelf.flows.remove(&key);
+            unused::forget(self.desk.shelf, self.desk.fx, &earlier);
         }
-        let temp: String = self.cx.random::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let temp: String = self.desk.cx.random::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
         let name = self.asker.ftp.filename.clone().unwrap_or_default();
-        let (began, number) = (self.cx.now.0, self.cx.id()?);
+        let (began, number) = (self.desk.cx.now.0, self.desk.cx.id()?);
         let row = Transfer { name, size, temp: temp.into(), began, number, ..Transfer::default() };
-        self.shelf.used += size;
-        self.fx.put(TRANSFER, key, rows::encode(&row));
-        watch(self.shelf, self.cx, self.fx);
+        self.desk.shelf.used += size;
+        self.desk.fx.put(TRANSFER, key, rows::encode(&row));
+        watch(self.desk.shelf, self.desk.cx, self.desk.fx);
         self.tell(&row, 0, CHUNK)
     }
 
@@ -101,7 +100,7 @@ impl Turn<'_, '_> {
     /// answer before it sends the piece behind.
     pub(super) fn send(&mut self, data: Bytes, more: bool) -> Result<(), Failure> {
         let Some(key) = self.key() else { return self.refuse(0, Refusal::InvalidData) };
-        let Some(row) = rows::read::<Transfer>(self.cx.store, TRANSFER, &key)? else {
+        let Some(row) = rows::read::<Transfer>(self.desk.cx.store, TRANSFER, &key)? else {
             return self.refuse(0, Refusal::NotFound);
         };
         if row.reference.is_some() {
@@ -109,11 +108,11 @@ impl Turn<'_, '_> {
             self.answer(vec![done, stop]);
             return Ok(());
         }
-        if self.shelf.is_ending(&key) {
+        if self.desk.shelf.is_ending(&key) {
             return self.tell(&row, row.have, CHUNK);
         }
-        let (flying, all) = (self.shelf.flying(Some(&key)), self.shelf.flying(None));
-        let flow = self.shelf.flow(&key, &row);
+        let (flying, all) = (self.desk.shelf.flying(Some(&key)), self.desk.shelf.flying(None));
+        let flow = self.desk.shelf.flow(&key, &row);
         let have = flow.have;
         if self.asker.ftp.offset != Some(have) || flying >= FLYING_MAX || all >= ALL_FLYING_MAX {
             return self.tell(&row, have, CHUNK);
@@ -126,25 +125,19 @@ impl Turn<'_, '_> {
         flow.have += length;
         let piece = Piece { key, era: flow.era, upto: flow.have, more };
         let asker = Box::new(self.asker.clone());
-        work(
-            self.shelf,
-            self.cx,
-            self.fx,
-            FileWork::Append { temp: row.temp, offset: have, data },
-            Doing::For(asker, Ended::Write(piece)),
-        )
+        self.desk.work(FileWork::Append { temp: row.temp, offset: have, data }, Doing::For(asker, Ended::Write(piece)))
     }
 
     /// A piece is in the file, not yet on the disk.
     pub(super) fn written(&mut self, piece: Piece, result: WorkResult) -> Result<(), Failure> {
         let Piece { key, era, upto, more } = piece;
-        let Some(row) = rows::read::<Transfer>(self.cx.store, TRANSFER, &key)? else {
+        let Some(row) = rows::read::<Transfer>(self.desk.cx.store, TRANSFER, &key)? else {
             return self.refuse(0, Refusal::NotFound);
         };
         let asker = self.asker.clone();
-        let Some(flow) = self.shelf.flow_of(&key, era) else {
+        let Some(flow) = self.desk.shelf.flow_of(&key, era) else {
             // It has broken off meanwhile.
-            let have = self.shelf.flow(&key, &row).have;
+            let have = self.desk.shelf.flow(&key, &row).have;
             return self.tell(&row, have, CHUNK);
         };
         match result {
@@ -153,10 +146,10 @@ impl Turn<'_, '_> {
                 if more && upto < row.size {
                     let is_due = !flow.waiting.is_empty() || upto - flow.synced >= SYNC_BYTES;
                     self.tell(&row, upto, CHUNK)?;
-                    return if is_due { sync(self.shelf, self.cx, self.fx, &key, &row) } else { Ok(()) };
+                    return if is_due { self.desk.sync(&key, &row) } else { Ok(()) };
                 }
                 flow.waiting.push_back((upto, asker, None));
-                sync(self.shelf, self.cx, self.fx, &key, &row)
+                self.desk.sync(&key, &row)
             }
             WorkResult::Failed(WorkError::Invalid) => self.lost(key),
             WorkResult::Failed(_)
@@ -165,7 +158,7 @@ impl Turn<'_, '_> {
             | WorkResult::Issued(_)
             | WorkResult::Listed(_)
             | WorkResult::AsBefore(_) => {
-                break_off(self.shelf, self.chat, self.cx, self.fx, &key)?;
+                self.desk.break_off(&key)?;
                 self.refuse(row.have, Refusal::Internal)
             }
         }
@@ -182,32 +175,20 @@ impl Turn<'_, '_> {
 
     /// FTP-3: all bytes are there; what they are is found out, and then the file is given its name.
     fn finish(&mut self, key: Bytes, row: Transfer) -> Result<(), Failure> {
-        self.shelf.flows.remove(&key);
+        self.desk.shelf.flows.remove(&key);
         let asker = Box::new(self.asker.clone());
         match row.digest {
-            None => work(
-                self.shelf,
-                self.cx,
-                self.fx,
-                FileWork::Hash { temp: row.temp },
-                Doing::For(asker, Ended::Hash(key)),
-            ),
+            None => self.desk.work(FileWork::Hash { temp: row.temp }, Doing::For(asker, Ended::Hash(key))),
             Some(digest) => {
                 let reference = self.reference(&digest);
-                work(
-                    self.shelf,
-                    self.cx,
-                    self.fx,
-                    FileWork::Keep { temp: row.temp, reference },
-                    Doing::For(asker, Ended::Keep(key)),
-                )
+                self.desk.work(FileWork::Keep { temp: row.temp, reference }, Doing::For(asker, Ended::Keep(key)))
             }
         }
     }
 
     pub(super) fn hashed(&mut self, key: Bytes, digest: Bytes) -> Result<(), Failure> {
         let row = Transfer { digest: Some(digest), ..self.row(&key)? };
-        self.fx.put(TRANSFER, key.clone(), rows::encode(&row));
+        self.desk.fx.put(TRANSFER, key.clone(), rows::encode(&row));
         self.finish(key, row)
     }
 
@@ -216,17 +197,17 @@ impl Turn<'_, '_> {
         let row = self.row(&key)?;
         let reference = self.reference(row.digest.as_deref().unwrap_or_default());
         let row = Transfer { reference: Some(reference.clone()), ..row };
-        self.fx.put(TRANSFER, key, rows::encode(&row));
-        let own = rows::owned(&self.shelf.phone, &reference);
-        match self.cx.store.get(STORED_OF, &own)? {
-            Some(_) => self.shelf.used -= row.size.min(self.shelf.used),
-            None => self.shelf.files += 1,
+        self.desk.fx.put(TRANSFER, key, rows::encode(&row));
+        let own = rows::owned(&self.desk.shelf.phone, &reference);
+        match self.desk.cx.store.get(STORED_OF, &own)? {
+            Some(_) => self.desk.shelf.used -= row.size.min(self.desk.shelf.used),
+            None => self.desk.shelf.files += 1,
         }
-        let stored = Stored { owner: self.shelf.phone.to_bytes(), size: row.size, going: 0 };
-        self.fx.put(STORED, reference, rows::encode(&stored));
-        self.fx.put(STORED_OF, own.clone(), rows::encode(&Held { size: row.size, number: row.number }));
-        self.fx.put(UNUSED, own, rows::encode(&self.cx.now.0));
-        watch(self.shelf, self.cx, self.fx);
+        let stored = Stored { owner: self.desk.shelf.phone.to_bytes(), size: row.size, going: 0 };
+        self.desk.fx.put(STORED, reference, rows::encode(&stored));
+        self.desk.fx.put(STORED_OF, own.clone(), rows::encode(&Held { size: row.size, number: row.number }));
+        self.desk.fx.put(UNUSED, own, rows::encode(&self.desk.cx.now.0));
+        watch(self.desk.shelf, self.desk.cx, self.desk.fx);
         match &self.asker.ftp.status {
             Some(FtpStatus::Text(status)) if status == INIT => {
                 let done = self.done(&row, INIT);
@@ -242,95 +223,87 @@ impl Turn<'_, '_> {
 
     /// What was sent is not there any more: it begins anew.
     pub(super) fn lost(&mut self, key: Bytes) -> Result<(), Failure> {
-        break_off(self.shelf, self.chat, self.cx, self.fx, &key)?;
+        self.desk.break_off(&key)?;
         let row = Transfer { have: 0, digest: None, ..self.row(&key)? };
-        self.fx.put(TRANSFER, key, rows::encode(&row));
+        self.desk.fx.put(TRANSFER, key, rows::encode(&row));
         self.tell(&row, 0, CHUNK)
     }
 
     /// The sender gives a transfer up. One that has its file is only forgotten.
     pub(super) fn give_up(&mut self) -> Result<(), Failure> {
         let Some(key) = self.key() else { return self.refuse(0, Refusal::InvalidData) };
-        let Some(row) = rows::read::<Transfer>(self.cx.store, TRANSFER, &key)? else {
+        let Some(row) = rows::read::<Transfer>(self.desk.cx.store, TRANSFER, &key)? else {
             return self.refuse(0, Refusal::NotFound);
         };
-        if self.shelf.is_ending(&key) {
+        if self.desk.shelf.is_ending(&key) {
             return self.refuse(row.have, Refusal::AlreadyPresent);
         }
-        break_off(self.shelf, self.chat, self.cx, self.fx, &key)?;
-        self.fx.delete(TRANSFER, key);
-        unused::forget(self.shelf, self.fx, &row);
+        self.desk.break_off(&key)?;
+        self.desk.fx.delete(TRANSFER, key);
+        unused::forget(self.desk.shelf, self.desk.fx, &row);
         self.tell(&row, 0, 0)
     }
 
     fn row(&self, key: &Bytes) -> Result<Transfer, Failure> {
-        let row = rows::read(self.cx.store, TRANSFER, key)?;
+        let row = rows::read(self.desk.cx.store, TRANSFER, key)?;
         row.ok_or_else(|| Failure::new("a transfer is gone while it is worked at"))
     }
 
     fn key(&self) -> Option<Bytes> {
         let id = self.asker.ftp.id.as_deref().filter(|id| (1..=ID_BYTES).contains(&id.len()))?;
-        Some(rows::owned(&self.shelf.phone, id))
+        Some(rows::owned(&self.desk.shelf.phone, id))
     }
 
     fn reference(&self, digest: &[u8]) -> Bytes {
-        format!("{}/{}", self.chat.vault.file_owner(&self.shelf.phone), hex(digest)).into()
+        format!("{}/{}", self.desk.chat.vault.file_owner(&self.desk.shelf.phone), hex(digest)).into()
     }
 }
 
-/// So much of a transfer is on the disk: whoever waited for it is answered.
-#[expect(clippy::too_many_arguments, reason = "a step, and what has ended")]
-pub(super) fn synced(
-    shelf: &mut Shelf,
-    chat: &Chat,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    key: Bytes,
-    era: u64,
-    upto: u64,
-    is_done: bool,
-) -> Result<(), Failure> {
-    let Some(flow) = shelf.flow_of(&key, era) else { return Ok(()) };
-    let Some(row) = rows::read::<Transfer>(cx.store, TRANSFER, &key)? else { return Ok(()) };
-    if !is_done {
-        return break_off(shelf, chat, cx, fx, &key);
-    }
-    flow.syncing = false;
-    flow.synced = upto;
-    let mut ready = Vec::new();
-    while flow.waiting.front().is_some_and(|(at, ..)| *at <= upto) {
-        ready.extend(flow.waiting.pop_front());
-    }
-    let is_due = !flow.waiting.is_empty() || flow.written - flow.synced >= SYNC_BYTES;
-    let row = Transfer { have: upto, ..row };
-    fx.put(TRANSFER, key.clone(), rows::encode(&row));
-    for (at, asker, asks) in ready {
-        Turn { shelf, chat, cx, fx, asker }.acknowledge(&key, &row, at, asks)?;
-    }
-    if is_due { sync(shelf, cx, fx, &key, &row) } else { Ok(()) }
-}
-
-/// Brings to the disk what is written, unless that is under way; then it is done again at its end.
-fn sync(shelf: &mut Shelf, cx: &Cx<'_>, fx: &mut Fx, key: &Bytes, row: &Transfer) -> Result<(), Failure> {
-    let flow = shelf.flows.get_mut(key).filter(|flow| !flow.syncing && flow.written > flow.synced);
-    let Some(flow) = flow else { return Ok(()) };
-    flow.syncing = true;
-    let doing = Doing::Sync { key: key.clone(), era: flow.era, upto: flow.written };
-    work(shelf, cx, fx, FileWork::Sync { temp: row.temp.clone() }, doing)
-}
-
-/// What was not on the disk is as if it had not been sent; whoever waits for it hears how much is there.
-pub(super) fn break_off(shelf: &mut Shelf, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, key: &Bytes) -> Result<(), Failure> {
-    let Some(flow) = shelf.flows.remove(key) else { return Ok(()) };
-    let row: Transfer = rows::read(cx.store, TRANSFER, key)?.unwrap_or_default();
-    for (_, asker, asks) in flow.waiting {
-        let mut turn = Turn { shelf, chat, cx, fx, asker };
-        match asks {
-            Some(block) => turn.tell(&row, row.have, block)?,
-            None => turn.refuse(row.have, Refusal::Internal)?,
+impl Desk<'_, '_> {
+    /// So much of a transfer is on the disk: whoever waited for it is answered.
+    pub(super) fn synced(&mut self, key: Bytes, era: u64, upto: u64, is_done: bool) -> Result<(), Failure> {
+        let Some(flow) = self.shelf.flow_of(&key, era) else { return Ok(()) };
+        let Some(row) = rows::read::<Transfer>(self.cx.store, TRANSFER, &key)? else { return Ok(()) };
+        if !is_done {
+            return self.break_off(&key);
         }
+        flow.syncing = false;
+        flow.synced = upto;
+        let mut ready = Vec::new();
+        while flow.waiting.front().is_some_and(|(at, ..)| *at <= upto) {
+            ready.extend(flow.waiting.pop_front());
+        }
+        let is_due = !flow.waiting.is_empty() || flow.written - flow.synced >= SYNC_BYTES;
+        let row = Transfer { have: upto, ..row };
+        self.fx.put(TRANSFER, key.clone(), rows::encode(&row));
+        for (at, asker, asks) in ready {
+            Turn { desk: self, asker }.acknowledge(&key, &row, at, asks)?;
+        }
+        if is_due { self.sync(&key, &row) } else { Ok(()) }
     }
-    Ok(())
+
+    /// Brings to the disk what is written, unless that is under way; then it is done again at its end.
+    fn sync(&mut self, key: &Bytes, row: &Transfer) -> Result<(), Failure> {
+        let flow = self.shelf.flows.get_mut(key).filter(|flow| !flow.syncing && flow.written > flow.synced);
+        let Some(flow) = flow else { return Ok(()) };
+        flow.syncing = true;
+        let doing = Doing::Sync { key: key.clone(), era: flow.era, upto: flow.written };
+        self.work(FileWork::Sync { temp: row.temp.clone() }, doing)
+    }
+
+    /// What was not on the disk is as if it had not been sent; whoever waits for it hears how much is there.
+    pub(super) fn break_off(&mut self, key: &Bytes) -> Result<(), Failure> {
+        let Some(flow) = self.shelf.flows.remove(key) else { return Ok(()) };
+        let row: Transfer = rows::read(self.cx.store, TRANSFER, key)?.unwrap_or_default();
+        for (_, asker, asks) in flow.waiting {
+            let mut turn = Turn { desk: self, asker };
+            match asks {
+                Some(block) => turn.tell(&row, row.have, block)?,
+                None => turn.refuse(row.have, Refusal::Internal)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
