@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Remote(Remote),
     /// Issue a certificate with its key, for a client or a service
     Certify(Certify),
+    /// People and rooms as a file (LDIF), of a running server
+    Ldif(Ldif),
     /// Register, find friends, write and read
     Client(Box<client::ConsoleArgs>),
     /// Put load on a server and measure it
@@ -91,4 +93,37 @@ pub(crate) struct Certify {
     /// Where NAME.crt and NAME.key go [default: certs in the server's folder]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ldif {
+    #[command(subcommand)]
+    pub(crate) way: LdifWay,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LdifWay {
+    /// Write all entries
+    Export {
+        /// Where to [default: this terminal]
+        file: Option<String>,
+        #[command(flatten)]
+        server: Reached,
+    },
+    /// Add, change and remove people as a file says; each record as a whole, those that are refused are told by their lines
+    Import {
+        file: String,
+        #[command(flatten)]
+        server: Reached,
+    },
+}
+
+/// A running server, here or elsewhere.
+#[derive(Debug, Args)]
+pub(crate) struct Reached {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Where its shell listens, if not on this machine
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) address: Option<String>,
 }

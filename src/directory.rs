@@ -6,6 +6,7 @@
 
 mod entries;
 mod write;
+mod ldif;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -34,13 +35,14 @@ const FAILED_MAX: u32 = 20;
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// The entries of the chat.
+#[derive(Clone)]
 pub(crate) struct Directory {
     names: Names,
     store: Arc<Disk>,
     handle: Handle<Chat>,
     registrar: Arc<Registrar>,
     limits: bool,
-    failed: Meter<IpAddr>,
+    failed: Arc<Meter<IpAddr>>,
 }
 
 /// Who asks.
@@ -69,26 +71,32 @@ pub(crate) enum Proof {
 }
 
 impl Directory {
-    /// Serves where the configuration says; `plain` and `secure` are what this machine can have of the addresses for it.
-    pub(crate) fn start(
+    pub(crate) fn new(
         settings: &Settings,
-        tls: &Arc<Tls>,
         store: Arc<Disk>,
         handle: Handle<Chat>,
         registrar: Arc<Registrar>,
+    ) -> Result<Directory, Failure> {
+        let names = Names::below(settings.base().map_err(Failure::Ldap)?);
+        let failed = Arc::new(Meter::new(FAILED_MAX, HOUR));
+        Ok(Directory { names, store, handle, registrar, limits: settings.limits, failed })
+    }
+
+    /// Serves where the configuration says; `plain` and `secure` are what this machine can have of the addresses for it.
+    pub(crate) fn serve(
+        &self,
+        settings: &Settings,
+        tls: &Arc<Tls>,
         plain: Vec<SocketAddr>,
         secure: Vec<SocketAddr>,
     ) -> Result<Option<Server>, Failure> {
         if plain.is_empty() && secure.is_empty() {
             return Ok(None);
         }
-        let names = Names::below(settings.base().map_err(Failure::Ldap)?);
-        let failed = Meter::new(FAILED_MAX, HOUR);
-        let directory = Directory { names, store, handle, registrar, limits: settings.limits, failed };
         let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get()).min(THREADS_MAX);
         let options = Options { plain, secure, threads, anonymous: settings.ldap.anonymous, ..Options::default() };
         let tls = tls.clone();
-        let server = Server::start(options, Some(Arc::new(move || tls.asked())), directory);
+        let server = Server::start(options, Some(Arc::new(move || tls.asked())), self.clone());
         server.map(Some).map_err(|failure| Failure::Ldap(format!("cannot listen on {failure}")))
     }
 
@@ -163,6 +171,53 @@ impl Directory {
         Ok(self.people(found).collect())
     }
 
+    fn named(&self, asker: Asker<'_>, name: &Dn) -> Result<Option<Entry>, Refused> {
+        if let Some(entry) = self.names.fixed().into_iter().find(|entry| entry.dn == *name) {
+            return Ok(Some(entry));
+        }
+        let store = self.store.snapshot();
+        if let Some(number) = self.names.person(name) {
+            let person = by_number(&*store, asker, &number).map_err(broken)?;
+            return Ok(person.map(|person| self.names.person_entry(&person)));
+        }
+        let Some(room) = self.names.room(name) else { return Ok(None) };
+        let room = directory::room(&*store, asker, &room).map_err(broken)?;
+        Ok(room.map(|room| self.names.room_entry(&room)))
+    }
+
+    /// What is always there, then people, then rooms; a place is which of these, and the last key.
+    fn slice(&self, asker: Asker<'_>, base: &Dn, from: &[u8], count: usize) -> Result<Slice, Refused> {
+        let (mut people, mut rooms) = (base.is_within(&self.names.people), base.is_within(&self.names.rooms));
+        if base.depth() > self.names.people.depth() {
+            let entries: Vec<Entry> = self.named(asker, base)?.into_iter().collect();
+            return Ok(Slice { looked: 1, entries, next: None });
+        }
+        if *base == self.names.base {
+            (people, rooms) = (true, true);
+        }
+        let store = self.store.snapshot();
+        let place = |which: u8, key: &[u8]| Some([&[which], key].concat());
+        match from.split_first() {
+            None => {
+                let next = if people { place(b'p', b"") } else { place(b'r', b"").filter(|_| rooms) };
+                Ok(Slice { looked: 1, entries: self.names.fixed().into(), next })
+            }
+            Some((b'p', key)) => {
+                let part = directory::people(&*store, asker, key, count).map_err(broken)?;
+                let next = match &part.next {
+                    Some(key) => place(b'p', key),
+                    None => place(b'r', b"").filter(|_| rooms),
+                };
+                Ok(Slice { entries: self.people(part.list).collect(), next, looked: part.looked })
+            }
+            Some((_, key)) => {
+                let part = directory::rooms(&*store, asker, key, count).map_err(broken)?;
+                let entries = part.list.iter().map(|room| self.names.room_entry(room)).collect();
+                Ok(Slice { entries, next: part.next.and_then(|key| place(b'r', &key)), looked: part.looked })
+            }
+        }
+    }
+
     fn people(&self, found: Vec<directory::Person>) -> impl Iterator<Item = Entry> {
         found.into_iter().map(|person| self.names.person_entry(&person))
     }
@@ -229,54 +284,15 @@ impl Backend for Directory {
     }
 
     fn entry(&self, who: Option<&Who>, name: &Dn) -> Result<Option<Entry>, Refused> {
-        if let Some(entry) = self.names.fixed().into_iter().find(|entry| entry.dn == *name) {
-            return Ok(Some(entry));
-        }
-        let store = self.store.snapshot();
-        if let Some(number) = self.names.person(name) {
-            let person = by_number(&*store, asker(who), &number).map_err(broken)?;
-            return Ok(person.map(|person| self.names.person_entry(&person)));
-        }
-        let Some(room) = self.names.room(name) else { return Ok(None) };
-        let room = directory::room(&*store, asker(who), &room).map_err(broken)?;
-        Ok(room.map(|room| self.names.room_entry(&room)))
+        self.named(asker(who), name)
     }
 
     fn find(&self, who: Option<&Who>, kind: &Kind, value: &[u8]) -> Result<Vec<Entry>, Refused> {
         self.found(&*self.store.snapshot(), asker(who), kind, value).map_err(broken)
     }
 
-    /// What is always there, then people, then rooms; a place is which of these, and the last key.
     fn scan(&self, who: Option<&Who>, base: &Dn, from: &[u8], count: usize) -> Result<Slice, Refused> {
-        let (mut people, mut rooms) = (base.is_within(&self.names.people), base.is_within(&self.names.rooms));
-        if base.depth() > self.names.people.depth() {
-            let entries: Vec<Entry> = self.entry(who, base)?.into_iter().collect();
-            return Ok(Slice { looked: 1, entries, next: None });
-        }
-        if *base == self.names.base {
-            (people, rooms) = (true, true);
-        }
-        let store = self.store.snapshot();
-        let place = |which: u8, key: &[u8]| Some([&[which], key].concat());
-        match from.split_first() {
-            None => {
-                let next = if people { place(b'p', b"") } else { place(b'r', b"").filter(|_| rooms) };
-                Ok(Slice { looked: 1, entries: self.names.fixed().into(), next })
-            }
-            Some((b'p', key)) => {
-                let part = directory::people(&*store, asker(who), key, count).map_err(broken)?;
-                let next = match &part.next {
-                    Some(key) => place(b'p', key),
-                    None => place(b'r', b"").filter(|_| rooms),
-                };
-                Ok(Slice { entries: self.people(part.list).collect(), next, looked: part.looked })
-            }
-            Some((_, key)) => {
-                let part = directory::rooms(&*store, asker(who), key, count).map_err(broken)?;
-                let entries = part.list.iter().map(|room| self.names.room_entry(room)).collect();
-                Ok(Slice { entries, next: part.next.and_then(|key| place(b'r', &key)), looked: part.looked })
-            }
-        }
+        self.slice(asker(who), base, from, count)
     }
 
     async fn bind(&self, shown: Shown<'_>, from: IpAddr) -> Result<Bound<Who>, Refused> {

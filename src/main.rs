@@ -61,6 +61,7 @@ fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Remote(remote) => remote::run(&remote),
         Command::Certify(certify) => keys::certify(&certify),
+        Command::Ldif(ldif) => remote::ldif_file(&ldif.way),
         Command::Client(console) => Ok(actix_rt::System::new().block_on(client::console(*console))?),
         Command::Bench(bench) => Ok(actix_rt::System::new().block_on(client::bench(*bench))?),
     }

@@ -65,7 +65,7 @@ impl People {
                 surname: from.surname.clone(),
                 display: from.display.clone(),
                 certificate: from.certificate.clone(),
-                member: "member".into(),
+                member: from.member.clone(),
             },
             timeout: ANSWER,
             connections: CONNECTIONS,

@@ -163,13 +163,15 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
     let Listeners { mqtt, mqtts, http, https, quic, .. } = &settings.listen;
     let mut addresses = named(&[("mqtt", mqtt), ("mqtts", mqtts), ("quic", quic)], front.addresses());
     addresses.extend(named(&[("http", http), ("https", https)], web.addresses()));
-    let directory = inside.directory(settings)?;
+    let book = inside.directory(settings)?;
+    let (plain, secure) = (reachable(&settings.listen.ldap), reachable(&settings.listen.ldaps));
+    let directory = book.serve(settings, &inside.tls, plain, secure)?;
     let found: &[SocketAddr] = directory.as_ref().map_or(&[], ldap::server::Server::addresses);
     addresses.extend(named(&[("ldap", &settings.listen.ldap), ("ldaps", &settings.listen.ldaps)], found));
     let dns = reachable(&settings.ns.listen);
     let domain = Domain::start(home, settings, origin, &inside.tls, &addresses, dns)?.map(Arc::new);
     addresses.extend(domain.iter().flat_map(|domain| domain.addresses()));
-    let shell = Arc::new(inside.shell(home, &front, &web, domain.clone(), stop));
+    let shell = Arc::new(inside.shell(home, &front, &web, domain.clone(), book, stop));
     for listener in shells {
         addresses.push(("shell", listener.local_addr().map_err(Failure::file(home.path()))?));
         actix_rt::spawn(remote::listen(listener, shell.clone()));
@@ -238,10 +240,8 @@ impl Inside {
         Ok((Inside { registrar, tls, store, files, courier, handle }, Vault::new(&key)))
     }
 
-    fn directory(&self, settings: &Settings) -> Result<Option<ldap::server::Server>, Failure> {
-        let (plain, secure) = (reachable(&settings.listen.ldap), reachable(&settings.listen.ldaps));
-        let (store, handle, registrar) = (self.store.clone(), self.handle.clone(), self.registrar.clone());
-        Directory::start(settings, &self.tls, store, handle, registrar, plain, secure)
+    fn directory(&self, settings: &Settings) -> Result<Directory, Failure> {
+        Directory::new(settings, self.store.clone(), self.handle.clone(), self.registrar.clone())
     }
 
     /// Whom all listeners have in common.
@@ -264,6 +264,7 @@ impl Inside {
         front: &Arc<Front>,
         web: &Arc<web::Front>,
         domain: Option<Arc<Domain>>,
+        directory: Directory,
         stop: Arc<Notify>,
     ) -> remote::Shell {
         remote::Shell {
@@ -276,6 +277,7 @@ impl Inside {
             tls: self.tls.clone(),
             courier: self.courier.clone(),
             domain,
+            directory,
             stop,
             started: Instant::now(),
         }

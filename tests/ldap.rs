@@ -3,6 +3,10 @@
 #![allow(clippy::indexing_slicing, reason = "a test may fail")]
 
 mod support;
+#[path = "ldap/access.rs"]
+mod access;
+#[path = "ldap/files.rs"]
+mod files;
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chat::Port;
-use chat::directory::Asker;
+use chat::directory::{self, Asker, Person};
 use chat::door::{Certificate, Gone, Hello, Origin, Out, Session, Verdict};
 use kvs::Store;
 use ldap::server::{Change, ChangeKind, Code, Dn, Entry, Refused, kind};
 use proto::Refusal;
-use proto::ids::Phone;
+use proto::ids::{Nick, Phone};
 use proto::records::{Code as Said, Io, Profile, ProfileStatus, Roster, RosterStatus};
 
 use super::{Directory, broken, by_number};
@@ -27,10 +27,16 @@ const VERSION: u32 = 101;
 
 /// What is to be different of an account's default roster.
 #[derive(Debug, Default, PartialEq)]
-struct Face {
-    names: Option<Bytes>,
-    surnames: Option<Bytes>,
-    nick: Option<Bytes>,
+pub(super) struct Face {
+    pub(super) names: Option<Bytes>,
+    pub(super) surnames: Option<Bytes>,
+    pub(super) nick: Option<Bytes>,
+}
+
+impl Face {
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Face::default()
+    }
 }
 
 impl Directory {
@@ -41,14 +47,18 @@ impl Directory {
         if by_number(&*self.store.snapshot(), Asker::Operator, &number).map_err(broken)?.is_some() {
             return Err(Refused::new(Code::EntryAlreadyExists, ""));
         }
+        self.check(&number, &face)?;
         let mut clerk = Clerk::enter(self).await?;
         clerk.profile(&number, ProfileStatus::Create).await?;
-        clerk.face(&number, face).await
+        let Err(refused) = clerk.face(&number, face).await else { return Ok(()) };
+        // All that the entry says, or nothing: somebody else may have taken the nick meanwhile.
+        clerk.profile(&number, ProfileStatus::Remove).await?;
+        Err(refused)
     }
 
     /// ROSTER-6, 7.
     pub(super) async fn change(&self, name: &Dn, changes: Vec<Change>) -> Result<(), Refused> {
-        let number = self.known(name)?;
+        let (number, person) = self.known(name)?;
         let mut face = Face::default();
         for change in changes {
             let Change { operation, modification } = change;
@@ -69,12 +79,39 @@ impl Directory {
                 }
             }
         }
-        Clerk::enter(self).await?.face(&number, face).await
+        self.set(&number, &person, face).await
+    }
+
+    /// All that is different, or nothing.
+    pub(super) async fn set(&self, number: &Phone, person: &Person, face: Face) -> Result<(), Refused> {
+        let before = |new: &Option<Bytes>, old: &Option<Bytes>| new.as_ref().map(|_| old.clone().unwrap_or_default());
+        self.check(number, &face)?;
+        let (names, surnames) = (before(&face.names, &person.names), before(&face.surnames, &person.surnames));
+        let mut clerk = Clerk::enter(self).await?;
+        let Err(refused) = clerk.face(number, face).await else { return Ok(()) };
+        clerk.face(number, Face { names, surnames, nick: None }).await?;
+        Err(refused)
+    }
+
+    /// Whether the chat would take it now.
+    fn check(&self, number: &Phone, face: &Face) -> Result<(), Refused> {
+        if !directory::may_be_called(face.names.as_ref(), face.surnames.as_ref()) {
+            return Err(Refused::new(Code::InvalidAttributeSyntax, "givenName, sn: too short, too long or no name"));
+        }
+        let Some(nick) = &face.nick else { return Ok(()) };
+        if Nick::parse(nick).is_err() {
+            return Err(Refused::new(Code::InvalidAttributeSyntax, "uid: no nick"));
+        }
+        let holder = directory::by_nick(&*self.store.snapshot(), Asker::Operator, nick).map_err(broken)?;
+        match holder.is_some_and(|holder| holder.number != *number) {
+            true => Err(Refused::new(Code::ConstraintViolation, "uid: the nick is another's")),
+            false => Ok(()),
+        }
     }
 
     /// PROFILE-8.
     pub(super) async fn end(&self, name: &Dn) -> Result<(), Refused> {
-        let number = self.known(name)?;
+        let (number, _) = self.known(name)?;
         Clerk::enter(self).await?.profile(&number, ProfileStatus::Remove).await
     }
 
@@ -86,18 +123,18 @@ impl Directory {
         })
     }
 
-    fn known(&self, name: &Dn) -> Result<Phone, Refused> {
+    fn known(&self, name: &Dn) -> Result<(Phone, Person), Refused> {
         let number = self.number(name)?;
         match by_number(&*self.store.snapshot(), Asker::Operator, &number).map_err(broken)? {
-            Some(_) => Ok(number),
+            Some(person) => Ok((number, person)),
             None => Err(Refused::new(Code::NoSuchObject, "")),
         }
     }
 }
 
 /// What an entry says of a person. The common name is made of the others, so what it says beyond them is not kept.
-fn new_face(entry: &Entry, number: &Phone) -> Result<Face, Refused> {
-    let mut face = Face::default();
+pub(super) fn new_face(entry: &Entry, number: &Phone) -> Result<Face, Refused> {
+    let (mut face, mut whole) = (Face::default(), None);
     let mut is_person = false;
     for own in &entry.attributes {
         let first = own.values.first().map(|value| Bytes::copy_from_slice(value));
@@ -106,7 +143,8 @@ fn new_face(entry: &Entry, number: &Phone) -> Result<Face, Refused> {
                 let is = |class: &Vec<u8>| class.eq_ignore_ascii_case(b"inetOrgPerson");
                 is_person = own.values.iter().any(is);
             }
-            "cn" | "displayName" => {}
+            "cn" => whole = first,
+            "displayName" => {}
             "givenName" => face.names = first,
             "sn" => face.surnames = first,
             "uid" => {
@@ -127,10 +165,20 @@ fn new_face(entry: &Entry, number: &Phone) -> Result<Face, Refused> {
             other => return Err(unwilling(&format!("{other} is the person's own to say"))),
         }
     }
+    if is_stand_in(&face, whole.as_deref(), number) {
+        face.surnames = None;
+    }
     match is_person {
         true => Ok(face),
         false => Err(Refused::new(Code::ObjectClassViolation, "objectClass: inetOrgPerson")),
     }
+}
+
+/// Every person of LDAP has a surname: whoever has none is shown with another name in its place, which is all that the common name has.
+fn is_stand_in(face: &Face, whole: Option<&[u8]>, number: &Phone) -> bool {
+    let Some(surname) = face.surnames.as_deref() else { return false };
+    let others = [face.names.as_deref(), face.nick.as_deref(), Some(number.as_str().as_bytes())];
+    whole == Some(surname) && others.contains(&Some(surname))
 }
 
 fn unwilling(why: &str) -> Refused {

@@ -35,6 +35,9 @@ impl People {
             return Ok(());
         }
         let by_dn: HashMap<String, &Person> = everybody.iter().map(|person| (folded(&person.dn), person)).collect();
+        // Groups may have their members by a key (memberUid of posixGroup) instead of by name.
+        let keys = everybody.iter().flat_map(|person| person.keys.iter().map(move |key| (&key[..], person)));
+        let by_key: HashMap<&str, &Person> = keys.collect();
         for group in &self.groups {
             let Some(members) = self.directory.members(&group.dn).await? else {
                 // It may be that we may not see it any more: its room stays as it is.
@@ -42,7 +45,8 @@ impl People {
                 groups.numbers.remove(&group.room);
                 continue;
             };
-            let people = members.iter().filter_map(|dn| by_dn.get(&folded(dn)));
+            let people =
+                members.iter().filter_map(|value| by_dn.get(&folded(value)).or_else(|| by_key.get(&value[..])));
             let keys = people.flat_map(|person| &person.keys);
             let numbers = keys.filter_map(|key| Phone::parse(key.as_bytes()).ok()).collect();
             groups.numbers.insert(group.room.clone(), numbers);

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{ANSWER_MAX, DONE};
+use super::{ANSWER_MAX, DONE, file};
 use crate::cli::Remote;
 use crate::failure::Failure;
 use crate::home::Home;
@@ -35,6 +35,11 @@ impl Target {
         Target { home: home.clone(), address: None }
     }
 
+    /// That one, or one elsewhere.
+    pub(crate) fn new(home: Home, address: Option<String>) -> Target {
+        Target { home, address }
+    }
+
     fn address(&self) -> Result<String, Failure> {
         let here = || self.home.address("shell").map(|address: SocketAddr| local(address).to_string());
         // Where nothing is said of it, why: none may run, or its folder may be another user's.
@@ -53,7 +58,7 @@ fn local(address: SocketAddr) -> SocketAddr {
 
 /// `chat remote`.
 pub(crate) fn run(remote: &Remote) -> Result<(), Failure> {
-    let target = Target { home: remote.place.home()?, address: remote.address.clone() };
+    let target = Target::new(remote.place.home()?, remote.address.clone());
     match &remote.execute {
         Some(command) => once(&target, command),
         None => converse(&target),
@@ -62,8 +67,17 @@ pub(crate) fn run(remote: &Remote) -> Result<(), Failure> {
 
 /// Runs one command and prints its answer.
 pub(crate) fn once(target: &Target, command: &str) -> Result<(), Failure> {
-    say(&actix_rt::System::new().block_on(ask(target, command))?);
+    say(&actix_rt::System::new().block_on(answer(target, command))?);
     Ok(())
+}
+
+/// Files are on this side; all else is done on the other.
+async fn answer(target: &Target, command: &str) -> Result<String, Failure> {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    match file::ldif(target, &words).await {
+        Some(done) => done,
+        None => ask(target, command).await,
+    }
 }
 
 /// A request (DER) signed by the authority of the server that runs here; the certificate, PEM.
@@ -84,7 +98,7 @@ fn converse(target: &Target) -> Result<(), Failure> {
             Ok(line) => {
                 // A line that is not remembered is still run.
                 let _ = editor.add_history_entry(line.as_str());
-                match system.block_on(ask(target, &line)) {
+                match system.block_on(answer(target, &line)) {
                     Ok(answer) => say(&answer),
                     Err(failure) => say(&failure.to_string()),
                 }
@@ -101,7 +115,7 @@ fn refused(error: ReadlineError) -> Failure {
 }
 
 /// Connects, asks, and takes the whole answer.
-async fn ask(target: &Target, command: &str) -> Result<String, Failure> {
+pub(super) async fn ask(target: &Target, command: &str) -> Result<String, Failure> {
     let address = target.address()?;
     let config = config(&target.home)?;
     let lost = |source| Failure::Unreachable { address: address.clone(), source };

@@ -8,7 +8,7 @@ use chat::{Command, Input, Name, Port};
 use proto::ids::Phone;
 
 use super::server::Shell;
-use super::{authority, look, pushes, records, tree};
+use super::{authority, ldif, look, pushes, records, tree};
 use crate::clock;
 use crate::domain::Domain;
 use crate::registrar::Kind;
@@ -35,6 +35,8 @@ push ledger [N]               what became of the latest pushes, the latest last
 push test CLIENT              try a push with a device
 push key                      by which apps subscribe to Web Push
 reload                        read the sections [tls], [ns] and [push] of the configuration and their files again
+ldif export [FILE]            people and rooms, to this terminal or into a file here
+ldif import FILE              add, change and remove people as a file here says
 zone [ds | roll | switch]     the signed zone; what the zone above is to have; a new key; it signs from now on
 drain                         end all connections and take no new ones
 stop                          end the server
@@ -85,6 +87,8 @@ pub(super) async fn run(shell: &Shell, line: &str) -> Result<String, String> {
                 .map_err(|failure| format!("certificates are reloaded; [push] is as before: {failure}"))?;
             Ok("reloaded: counts from the next connection on".into())
         }
+        ["ldif", "part", from] => ldif::part(shell, from),
+        ["ldif", "take", before, records] => ldif::take(shell, before, records).await,
         ["zone"] => domain(shell).map(Domain::look),
         ["zone", "ds"] => domain(shell).map(Domain::ds),
         ["zone", "roll"] => domain(shell)?.roll().map_err(|failure| failure.to_string()),

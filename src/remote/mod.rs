@@ -2,7 +2,9 @@
 
 mod authority;
 mod client;
+mod file;
 mod command;
+mod ldif;
 mod look;
 mod notation;
 mod pushes;
@@ -11,6 +13,7 @@ mod server;
 mod tree;
 
 pub(crate) use client::{Target, once, run, sign};
+pub(crate) use file::ldif_file;
 pub(crate) use server::{Shell, bind, listen};
 
 /// Bytes of a command.

@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{ANSWER_MAX, COMMAND_MAX, DONE, REFUSED, command};
 use crate::courier::Courier;
+use crate::directory::Directory;
 use crate::domain::Domain;
 use crate::failure::Failure;
 use crate::home::Home;
@@ -42,6 +43,7 @@ pub(crate) struct Shell {
     pub(crate) tls: Arc<Tls>,
     pub(crate) courier: Arc<Courier>,
     pub(crate) domain: Option<Arc<Domain>>,
+    pub(crate) directory: Directory,
     pub(crate) stop: Arc<Notify>,
     pub(crate) started: Instant,
 }

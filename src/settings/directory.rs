@@ -30,6 +30,7 @@ pub(crate) struct Directory {
     pub(crate) surname: String,
     pub(crate) display: String,
     pub(crate) certificate: String,
+    pub(crate) member: String,
     pub(crate) restrict: bool,
     pub(crate) groups: BTreeMap<String, String>,
     pub(crate) owner: String,
@@ -52,6 +53,7 @@ impl Default for Directory {
             surname: "sn".into(),
             display: "displayName".into(),
             certificate: String::new(),
+            member: "member".into(),
             restrict: false,
             groups: BTreeMap::new(),
             owner: "directory".into(),
@@ -123,6 +125,9 @@ impl Directory {
             .all(|name| name.is_empty() || is_attribute(name))
         {
             return wrong("given, surname, display, certificate: names of attributes");
+        }
+        if !is_attribute(&self.member) {
+            return wrong("member: the name of an attribute");
         }
         self.owner()?;
         self.groups()?;

@@ -150,6 +150,14 @@ impl Slapd {
         self.folder.path().join("root.crt")
     }
 
+    /// Whether a file has entries that it could take: it looks at their names, values and classes, and keeps nothing.
+    pub(crate) fn takes(&self, file: &Path) {
+        let mut add = Command::new(SLAPADD);
+        add.arg("-u").arg("-f").arg(self.folder.path().join("slapd.conf")).arg("-l").arg(file);
+        let said = add.output().expect("slapadd runs: .ci/run installs slapd");
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    }
+
     /// Changes entries, as LDIF says it.
     pub(crate) fn modify(&self, ldif: &str) {
         let mut modify = Command::new("ldapmodify");

@@ -15,7 +15,7 @@ use crate::beside::Shown;
 use crate::door::Certificate;
 use crate::protocol::auth::is_device;
 use crate::protocol::presence::{self, Audience};
-use crate::protocol::profile;
+use crate::protocol::{profile, roster};
 use crate::rows::{
     self, DEVICE, Device, EMAIL, IN_ROOM, KEYS, Keys, MEMBER, Membership, NICK, NICK_OF, PROFILE, RELATION, ROOM,
     ROSTER, Relation, RoomRow,
@@ -67,6 +67,11 @@ pub struct Gathering {
     /// Milliseconds.
     pub created: u64,
     pub updated: u64,
+}
+
+/// Whether somebody can be called so (ROSTER-6); nothing is the same as before.
+pub fn may_be_called(names: Option<&Bytes>, surnames: Option<&Bytes>) -> bool {
+    roster::check(Roster { names: names.cloned(), surnames: surnames.cloned(), ..Roster::default() }).is_ok()
 }
 
 /// Some of many, and the key beyond which the next ones are.

@@ -59,7 +59,7 @@ pub struct Attributes {
     /// A text from which both are taken where the directory has neither.
     pub display: String,
     pub certificate: String,
-    /// Of a group: DNs of its members.
+    /// Of a group: its members, by their DNs or by a key.
     pub member: String,
 }
 
@@ -219,7 +219,7 @@ impl Directory {
         Ok(None)
     }
 
-    /// DNs of the members of a group, all of them; `None`: there is no such group.
+    /// The members of a group, all of them, as the directory names them; `None`: there is no such group.
     ///
     /// # Errors
     /// The directory could not be asked, refused, or has more than [`LISTED_MAX`].

@@ -122,6 +122,11 @@ pub fn kind(description: &str) -> Option<&'static Kind> {
 }
 
 impl Kind {
+    /// Whether this is one of its values.
+    pub(super) fn has(&self, value: &[u8]) -> bool {
+        self.rule.normal(value).is_some_and(|value| !value.is_empty())
+    }
+
     fn is_called(&self, name: &str) -> bool {
         let is = |own: &str| !own.is_empty() && own.eq_ignore_ascii_case(name);
         is(self.name) || is(self.also) || self.oid == name
