@@ -125,7 +125,9 @@ impl App for Chat {
             Input::Search(search) => Some(effects::failed(search.who())),
             Input::Seek(seek) => Some(effects::failed(seek.who())),
             Input::Starred(news) => news.who.as_ref().map(effects::failed),
-            Input::Reading(reading) => reading.who().map(effects::failed),
+            Input::Reading(reading) => Some(reading.bounce()),
+            // It goes on without: what is due to the device waits for this.
+            Input::Show { session, connection } => Some(effects::unshown(session, *connection)),
             Input::Refresh(refresh) => Some(effects::failed(&refresh.who)),
             Input::Found(founding) => Some(effects::failed(&founding.who)),
             Input::Confirm(confirming) => Some(effects::failed(&confirming.who)),
@@ -161,7 +163,6 @@ impl App for Chat {
             | Input::Left { .. }
             | Input::Answer(_)
             | Input::Shown { .. }
-            | Input::Show { .. }
             | Input::Telling(_)
             | Input::Stuck { .. }
             | Input::Resume

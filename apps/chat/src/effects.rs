@@ -25,7 +25,8 @@ pub(crate) fn done(outcome: Outcome) -> Bytes {
     etf::encode(&Io::ok(outcome))
 }
 
-/// Ends a call with these records.
+/// Ends a call with these records. A call that a notice of its own answers (G-8) ends behind that: what an owner sends reaches a session
+/// in the order in which it was sent, so the session has the notice by then, and answers no later call before it has shown it (G-5).
 pub(crate) fn answer(fx: &mut Fx, who: &Who, records: Vec<Bytes>) {
     answer_also(fx, who, records, Also::Nothing);
 }
@@ -56,6 +57,11 @@ pub(crate) fn failed(who: &Who) -> Bounce<Chat> {
     Bounce::Tell(Name::Session(who.session.clone()), failed)
 }
 
+/// What a session is told that waits for its account's Profile in vain (CON-6): what is due to the device waits for it.
+pub(crate) fn unshown(session: &Arc<str>, connection: u64) -> Bounce<Chat> {
+    Bounce::Tell(Name::Session(session.clone()), Input::Shown { connection, records: Vec::new(), done: true })
+}
+
 /// Ends a call, with something for the session to do besides.
 pub(crate) fn answer_also(fx: &mut Fx, who: &Who, records: Vec<Bytes>, also: Also) {
     if let Some(port) = &who.beside {
@@ -80,7 +86,7 @@ pub(crate) enum Seen {
     ByNobody,
     /// This connection has had the same record as its answer.
     By(u64),
-    /// This connection and call: it gets the notice on the topic, behind what its call answers.
+    /// This connection and call: it gets the notice on the topic, behind what its call answers and before what the next one does.
     After(u64, u64),
 }
 

@@ -423,7 +423,7 @@ pub struct Admitted {
     pub renewed: Option<Bytes>,
     /// DLV-12: it was away for too long; what was due to it is forgotten.
     pub fresh: bool,
-    /// DLV-13: acknowledge by PUBACK instead of the Ack record.
+    /// DLV-13: it acknowledges by PUBACK instead of the Ack record.
     pub puback: bool,
     /// When the certificate that opened it ends (AUTH-13).
     pub until: Option<u64>,
@@ -536,6 +536,8 @@ pub enum Also {
     Nothing,
     /// HISTORY-3: letters of the feed up to `id` that were sent on this connection count as acknowledged.
     Read { key: Bytes, id: u64 },
+    /// AUTH-11, DLV-13: from here on the device acknowledges letters by PUBACK, or by the Ack record.
+    Acknowledge { puback: bool },
     /// AUTH-6: close after the answer.
     Close(Bye),
 }

@@ -65,6 +65,9 @@ pub const ROSTER: Table = Table("roster");
 /// folded nick → phone_id, and phone_id → nick as shown (ID-17). Writer: nicks.
 pub const NICK: Table = Table("nick");
 pub const NICK_OF: Table = Table("nick_of");
+/// phone_id → when its nick has changed last; writer: nicks. phone → when what its devices and services show of their keys has; writer:
+/// profile. A LastSync asks (PROFILE-1).
+pub const RENEWED: Table = Table("renewed");
 /// phone_id/address → [`Entry`] of the phone book (ROSTER-4). Writer: roster.
 pub const BOOK: Table = Table("book");
 /// phone_id/time, address → empty: what has gone from the phone book, and when, for PROFILE-1. Writer: roster.
@@ -190,6 +193,7 @@ pub const TABLES: &[Table] = &[
     ROSTER,
     NICK,
     NICK_OF,
+    RENEWED,
     BOOK,
     GONE,
     WANTED,
@@ -494,7 +498,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Default, Record)]
 pub struct Relation {
     pub status: Option<ContactStatus>,
-    /// State before a ban (FRIEND-4).
+    /// State before a ban (FRIEND-4); `internal`: of another state, what it falls back to (FRIEND-10).
     pub before: Option<ContactStatus>,
     pub settings: Vec<Feature>,
     pub created: u64,

@@ -259,6 +259,11 @@ impl Link {
         self.port.number()
     }
 
+    /// What is due to its device is still being looked for.
+    fn is_loading(&self) -> bool {
+        self.queue.is_none() && self.device.is_some() && self.account.is_some()
+    }
+
     fn emit(&self, fx: &mut Fx, out: Out) {
         fx.emit(Output::Port(self.port.clone(), out));
     }

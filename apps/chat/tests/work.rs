@@ -12,8 +12,11 @@ use proto::ids::PhoneId;
 use proto::records::{ContactStatus, Roster};
 use scene::{Hello, Simulated, Stage};
 
-/// Moments of a course of events at which it is interrupted: turns of the simulated server.
-const MOMENTS: usize = 60;
+/// Moments of a course of events at which it is interrupted, under one seed: all of the first, and of the last, and so many of the
+/// others.
+const FIRST: usize = 12;
+const LAST: usize = 24;
+const OTHERS: usize = 24;
 const EVENTS: &str = "events/1//api/anon//";
 
 fn seeds() -> std::ops::Range<u64> {
@@ -114,6 +117,23 @@ impl Town {
         self.stage.advance(30_000).expect("works");
     }
 
+    /// Asks, and says how many turns of the simulated server it takes until all of it is done.
+    fn course(mut self, text: &str) -> usize {
+        self.ask("380300001", text);
+        let (mut began, mut turns) = (false, 0);
+        loop {
+            let is_busy =
+                !self.view().scan(WORK, &Span::prefix(Bytes::new())).expect("memory does not fail").is_empty();
+            if began && !is_busy {
+                return turns;
+            }
+            began |= is_busy;
+            self.stage.sim.run(1);
+            turns += 1;
+            assert!(turns < 100_000, "the work has no end");
+        }
+    }
+
     fn view(&self) -> Box<dyn View> {
         self.stage.sim.store().snapshot()
     }
@@ -170,11 +190,17 @@ impl Town {
     }
 }
 
-/// Interrupts one request at every moment, under every seed; `check` says what may have come of it.
+/// Interrupts one request at moments of all its course, under every seed; `check` says what may have come of it.
 fn at_every_moment(text: impl Fn(&Town) -> String, check: impl Fn(&Town) -> Result<bool, String>) {
     let (mut done, mut undone) = (0, 0);
     for seed in seeds() {
-        for moment in (0..MOMENTS).filter(|moment| *moment < 12 || moment % 5 == seed as usize % 5) {
+        let town = Town::new(seed);
+        let whole = text(&town);
+        let course = town.course(&whole);
+        let step = course / OTHERS + 1;
+        for moment in (0..course)
+            .filter(|moment| *moment < FIRST || moment + LAST >= course || moment % step == seed as usize % step)
+        {
             let mut town = Town::new(seed);
             let text = text(&town);
             town.interrupted(&text, moment);

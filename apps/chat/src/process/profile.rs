@@ -80,8 +80,10 @@ impl Profile {
                 Ok(())
             }
             Input::Errand(errand) => {
-                if let Task::Moved(moved) = &errand.task {
-                    profile::keep_told(cx, fx, &self.phone, &errand, moved)?;
+                match &errand.task {
+                    Task::Moved(moved) => profile::keep_told(cx, fx, &self.phone, &errand, moved)?,
+                    Task::Lose { upto, .. } => roster::keep_told(cx, fx, &self.phone, errand.work, upto)?,
+                    _ => {}
                 }
                 errand.go_on(fx);
                 Ok(())

@@ -15,7 +15,9 @@ pub(crate) use count::{add_up, booked, has_place, related, unanswered};
 use super::history::Reach;
 use super::{presence, service};
 use crate::Cx;
-use crate::rows::{self, BOOK, Device, Entry, KEYS, Keys, NICK_OF, READER, RELATION, ROSTER, Reader, Relation};
+use crate::rows::{
+    self, BOOK, Device, Entry, KEYS, Keys, NICK_OF, READER, RELATION, RENEWED, ROSTER, Reader, Relation,
+};
 
 /// What the rows of a roster say of one address.
 #[derive(Debug, Clone)]
@@ -89,8 +91,9 @@ impl Known {
         if self.is_told(Some(since)) || !self.is_told(None) {
             return Ok(self.is_told(Some(since)));
         }
+        let Some(peer) = self.peer() else { return Ok(false) };
         let roster: Option<Roster> = rows::read(cx.store, ROSTER, &self.address)?;
-        Ok(roster.and_then(|row| row.update) > Some(since))
+        Ok(roster.and_then(|row| row.update).max(renewed(cx, &peer)?) > Some(since))
     }
 
     pub(crate) fn peer(&self) -> Option<PhoneId> {
@@ -164,7 +167,7 @@ pub(crate) fn seen(
     let roster: Roster = rows::read(cx.store, ROSTER, &address)?.unwrap_or_default();
     let update = updated(relation, entry).max(match status {
         ContactStatus::Deleted => 0,
-        _ => roster.update.unwrap_or(0),
+        _ => roster.update.max(renewed(cx, peer)?).unwrap_or(0),
     });
     let shown = peer.phone() == own.phone() || presence::lets_see_reading(&profile);
     Ok(Contact {
@@ -226,6 +229,12 @@ pub(crate) fn gone_since(address: Bytes, update: u64) -> Contact {
 
 fn updated(relation: Option<&Relation>, entry: Option<&Entry>) -> u64 {
     relation.map_or(0, |row| row.update).max(entry.map_or(0, |row| row.update))
+}
+
+/// When a roster's nick or keys have changed last: neither is the roster's own.
+fn renewed(cx: &Cx<'_>, peer: &PhoneId) -> Result<Option<u64>, Failure> {
+    let nick = rows::read(cx.store, RENEWED, peer.as_str().as_bytes())?;
+    Ok(nick.max(rows::read(cx.store, RENEWED, peer.phone().as_str().as_bytes())?))
 }
 
 /// What a roster is called by `own`, for people to read.

@@ -82,8 +82,9 @@ fn retag(
         return Ok(());
     }
     fx.put(STAR, rows::numbered(own.as_str().as_bytes(), number), rows::encode(&kept));
+    effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &shown, None, Seen::after(who))?;
     effects::answer(fx, who, Vec::new());
-    Ok(effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &shown, None, Seen::after(who))?)
+    Ok(())
 }
 
 /// FAV-5: by its own number, or by that of its message. The copy goes first.
@@ -127,9 +128,10 @@ fn begin(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, star: Star) -> Resu
     let owner = own.as_str().as_bytes();
     fx.put(STAR, rows::numbered(owner, number), rows::encode(&kept));
     fx.put(STAR_OF, rows::numbered(owner, message), rows::encode(&number));
-    effects::answer(fx, who, Vec::new());
     let shown = list::shown(cx, own, number, &kept, Some(copy), Some(StarStatus::Add))?;
-    effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &shown, None, Seen::after(who))
+    effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &shown, None, Seen::after(who))?;
+    effects::answer(fx, who, Vec::new());
+    Ok(())
 }
 
 /// FAV-5, FAV-6: the copy is gone, so is the star.
@@ -142,14 +144,11 @@ fn end(cx: &Cx<'_>, fx: &mut Fx, who: Option<&Who>, own: &PhoneId, star: Star) -
         }
         return Ok(());
     };
-    let seen = match who {
-        Some(who) => {
-            effects::answer(fx, who, Vec::new());
-            Seen::after(who)
-        }
-        None => Seen::ByNobody,
-    };
-    forget(cx, fx, own, number, &kept, seen)
+    forget(cx, fx, own, number, &kept, who.map(Seen::after).unwrap_or_default())?;
+    if let Some(who) = who {
+        effects::answer(fx, who, Vec::new());
+    }
+    Ok(())
 }
 
 /// Erases the rows of a star that has no copy, and says so.

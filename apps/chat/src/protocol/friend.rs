@@ -75,8 +75,8 @@ impl Pair<'_, '_> {
             return Err(Refusal::Limit.into());
         }
         self.set(Some(ContactStatus::Request), Some(ContactStatus::Authorization))?;
-        self.reply(Vec::new());
         self.tell_both()?;
+        self.reply(Vec::new());
         self.wake(push::Kind::Request)
     }
 
@@ -102,8 +102,9 @@ impl Pair<'_, '_> {
     fn befriend(&mut self) -> Result<(), Halt> {
         self.has_room()?;
         self.set(Some(ContactStatus::Friend), Some(ContactStatus::Friend))?;
+        self.tell_friends()?;
         self.reply(Vec::new());
-        self.tell_friends()
+        Ok(())
     }
 
     fn befriend_and(&mut self, io: Io) -> Result<(), Halt> {
@@ -129,10 +130,13 @@ impl Pair<'_, '_> {
             (None, _) => return Err(self.no_state()?.into()),
             (Some(ContactStatus::Banned), Some(ContactStatus::Ban)) => self.set(None, Some(ContactStatus::Ban))?,
             (Some(ContactStatus::Internal), _) => return Err(Refusal::InvalidData.into()),
-            (Some(_), _) => self.set(None, None)?,
+            (Some(_), _) => {
+                let (own, theirs) = self.fallen();
+                self.set(own, theirs)?;
+            }
         }
-        self.reply(Vec::new());
         self.tell_both()?;
+        self.reply(Vec::new());
         self.end_presence(were_friends);
         Ok(())
     }
@@ -180,8 +184,8 @@ impl Pair<'_, '_> {
             (Some(_), _) => return Err(Refusal::InvalidData.into()),
         };
         self.set(own, theirs)?;
-        self.reply(Vec::new());
         self.tell_both()?;
+        self.reply(Vec::new());
         // Who comes back as anything else has seen nothing of the other since the ban.
         if self.are_friends() {
             self.presence(true);
@@ -201,9 +205,10 @@ impl Pair<'_, '_> {
         }
         self.own.relation.update = self.cx.now.0;
         self.keep()?;
-        self.reply(Vec::new());
         let (own, other) = (self.own.clone(), self.other.clone());
-        self.tell(&own, &other)
+        self.tell(&own, &other)?;
+        self.reply(Vec::new());
+        Ok(())
     }
 
     /// FRIEND-9: the requester is not told.
@@ -218,9 +223,10 @@ impl Pair<'_, '_> {
         }
         let theirs = self.other.relation.status;
         self.set(Some(ContactStatus::Ignore), theirs)?;
-        self.reply(Vec::new());
         let (own, other) = (self.own.clone(), self.other.clone());
-        self.tell(&own, &other)
+        self.tell(&own, &other)?;
+        self.reply(Vec::new());
+        Ok(())
     }
 }
 

@@ -29,9 +29,9 @@ pub(crate) fn loc(
     }
     let roster = who.account.as_ref().and_then(|account| account.default_roster()).ok_or(Refusal::PermissionDenied)?;
 
-    effects::answer(fx, who, Vec::new());
     let [before_last, last] = *told;
     if chat.settings.limits && cx.now.0 < before_last.saturating_add(SECOND_MS) {
+        effects::answer(fx, who, Vec::new());
         return Ok(());
     }
     *told = [last, cx.now.0];
@@ -40,6 +40,7 @@ pub(crate) fn loc(
         presence::tell_location(cx, fx, &roster, payload.clone())?;
     }
     show(fx, own, &effects::ses(cx, &roster)?, payload, None);
+    effects::answer(fx, who, Vec::new());
     Ok(())
 }
 

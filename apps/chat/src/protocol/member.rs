@@ -103,7 +103,6 @@ fn patch_self(act: &mut Act<'_, '_>, own: &Side, asked: Member) -> Result<(), Ha
     act.put_member(own, &after)?;
     let hears_itself = says_shown && (act.row()?.room.r#type != Some(RoomType::Channel) || has_staff(act, own)?);
     let records = if says_shown && !hears_itself { vec![etf::encode(&brief)] } else { Vec::new() };
-    act.answer(records);
     if !private.settings.is_empty() {
         let seen = act.seen_after();
         notify(act.fx, act.cx, own.who.phone(), &ses(act.cx, &own.who)?, &private, None, seen)?;
@@ -114,6 +113,7 @@ fn patch_self(act: &mut Act<'_, '_>, own: &Side, asked: Member) -> Result<(), Ha
         act.tell_fellows(seq, &brief, seen)?;
         act.put_row()?;
     }
+    act.answer(records);
     Ok(())
 }
 
@@ -205,8 +205,9 @@ fn set_role(act: &mut Act<'_, '_>, own: &Side, target: &Side, role: MemberStatus
         return Err(Refusal::Limit.into());
     }
     if role == MemberStatus::Owner {
+        hand_over(act, own, target)?;
         act.answer(Vec::new());
-        return hand_over(act, own, target);
+        return Ok(());
     }
     let member = act.set_role(target, role)?;
     tell(act, &show::face(act.cx, member)?)?;
@@ -228,10 +229,10 @@ pub(super) fn hand_over(act: &mut Act<'_, '_>, own: &Side, heir: &Side) -> Resul
 
 /// "→ room", as the answer.
 fn tell(act: &mut Act<'_, '_>, record: &Member) -> Result<(), Halt> {
-    act.answer(Vec::new());
     let seq = act.cx.id()?;
     let seen = act.seen_after();
     act.tell_room(seq, record, None, seen)?;
+    act.answer(Vec::new());
     Ok(act.put_row()?)
 }
 

@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use n2o::Failure;
+use n2o::{Bounce, Failure};
 use proto::ids::{PhoneId, RoomId};
 use proto::records::{Contact, ContactStatus, MessageLink, Room, Roster};
 
 use super::contact::Known;
 use super::roster::{Frame, Parts, gone};
 use super::{contact, favorite, room};
-use crate::{Cx, Fx, Input, Name, Who, effects, names, rows};
+use crate::{Chat, Cx, Fx, Input, Name, Who, effects, names, rows};
 
 /// Contacts read in one step.
 const STEP: usize = 128;
@@ -116,11 +116,11 @@ impl Reading {
         Ok(())
     }
 
-    /// Whose call it answers.
-    pub(crate) fn who(&self) -> Option<&Who> {
+    /// What whoever is answered is told when it fails.
+    pub(crate) fn bounce(&self) -> Bounce<Chat> {
         match &self.to {
-            To::Caller(who) => Some(who),
-            To::Connection { .. } => None,
+            To::Caller(who) => effects::failed(who),
+            To::Connection { session, connection } => effects::unshown(session, *connection),
         }
     }
 

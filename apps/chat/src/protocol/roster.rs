@@ -15,7 +15,7 @@ use proto::records::{Contact, Io, Roster, RosterId, RosterStatus};
 use proto::{Outcome, Refusal, text};
 
 pub(crate) use book::{arrived, registered, renumber};
-pub(crate) use leave::{errand, forget, leave};
+pub(crate) use leave::{errand, forget, keep_told, leave};
 pub(crate) use nick::{claim, claim_first, index, nick, unname, wanted};
 pub(crate) use parts::{Frame, PART_BYTES, Parts};
 
@@ -168,8 +168,8 @@ fn patch(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, wanted: Roster, sta
     if is_renamed(&row, &after) {
         search::renamed(fx, own);
     }
-    effects::answer(fx, who, Vec::new());
     effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &brief, None, Seen::after(who))?;
+    effects::answer(fx, who, Vec::new());
     match face(cx, own, &row, &after, &brief)? {
         Some(face) => Ok(presence::tell_face(cx, fx, own, &face)?),
         None => Ok(()),

@@ -42,8 +42,9 @@ pub(crate) enum Task {
     /// The same, and these of its stars: number, feed, number of the message. To the conversations that keep the copies, then to
     /// the roster.
     Unstar { own: PhoneId, stars: Vec<(u64, Bytes, u64)> },
-    /// Who has `lost` in its phone book keeps the number, or the roster that stands for it now. To the roster that has it.
-    Lose { lost: PhoneId, instead: Option<PhoneId> },
+    /// Who has `lost` in its phone book keeps the number, or the roster that stands for it now. To the rosters that have it, up to this
+    /// one, and home.
+    Lose { lost: PhoneId, instead: Option<PhoneId>, upto: Bytes },
     /// PROFILE-6: the default roster has this address. To the roster.
     Mail { address: Bytes },
     /// These addresses are free, as far as they are the account's. To the index of names.
@@ -111,7 +112,7 @@ pub(crate) fn step(
     };
     let next = match work {
         Work::Forget(forget) => roster::forget(cx, &forget)?,
-        Work::Leave(leave) => roster::leave(cx, fx, home, number, leave)?,
+        Work::Leave(leave) => roster::leave(cx, home, number, leave)?,
         Work::Found(found) => profile::found(chat, cx, fx, home, who.as_deref(), found)?,
         Work::Confirm(confirm) => profile::confirmed(cx, fx, home, &confirm)?,
         Work::Persona(persona) => person::apply(cx, home, &persona)?,

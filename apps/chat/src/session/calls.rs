@@ -124,11 +124,15 @@ impl Session {
             let Some(first) = link.calls.open.front_mut() else {
                 return Ok(());
             };
-            let (call, end) = (first.call, first.end);
+            let (call, end, by_notice) = (first.call, first.end, first.is_answered_by_notice());
             for payload in std::mem::take(&mut first.records) {
                 link.answer_out(fx, call, payload);
             }
             let Some(verdict) = end else { break };
+            if by_notice && link.is_loading() {
+                // It is due to the device, whose queue comes as a whole; later answers wait for it (G-5).
+                break;
+            }
             let Some(ended) = link.calls.open.pop_front() else {
                 break;
             };
@@ -149,6 +153,7 @@ impl Session {
             match ended.also {
                 Also::Nothing => {}
                 Also::Read { key, id } => link.read_up_to(&self.client, cx, fx, &key, id)?,
+                Also::Acknowledge { puback } => link.puback = link.hello.acknowledges && puback,
                 Also::Close(bye) => return self.close_after(cx, fx, bye),
             }
         }
@@ -230,6 +235,11 @@ impl Calls {
 impl Open {
     fn new(call: u64, stage: Stage) -> Open {
         Open { call, stage, records: Vec::new(), end: None, patient: false, also: Also::Nothing, behind: Vec::new() }
+    }
+
+    /// What its client waits for is a notice (G-8).
+    fn is_answered_by_notice(&self) -> bool {
+        self.behind.iter().any(|behind| matches!(behind, Behind::Notice(_)))
     }
 
     /// Whether a later call may begin beside this one: it has ended, or both belong to conversations.

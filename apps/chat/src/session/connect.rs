@@ -106,7 +106,7 @@ impl Session {
         link.role = admitted.role;
         link.birth = admitted.birth;
         link.fresh = admitted.fresh;
-        link.puback = link.hello.acknowledges && (admitted.puback || chat.settings.puback);
+        link.puback = link.hello.acknowledges && admitted.puback;
         let Some(account) = admitted.account else {
             return self.open_registering(chat, cx, fx, link);
         };

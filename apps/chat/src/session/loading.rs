@@ -53,7 +53,8 @@ impl Session {
         match loading.step(cx)? {
             true => {
                 link.queue = Some(loading.queue);
-                link.pump(&client, cx, fx)
+                link.pump(&client, cx, fx)?;
+                self.release(cx, fx)
             }
             false => {
                 link.loading = Some(loading);

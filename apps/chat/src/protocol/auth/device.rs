@@ -14,7 +14,7 @@ use super::proof;
 use super::standing::Listing;
 use crate::door::{Bye, Certificate};
 use crate::protocol::contact;
-use crate::rows::{self, DEVICE, Device, KEYS, Keys, PROFILE, ROSTER, STANDING, WANTED};
+use crate::rows::{self, DEVICE, Device, KEYS, Keys, PROFILE, RENEWED, ROSTER, STANDING, WANTED};
 use crate::{Account, Chat, Cx, Fx, Group, Input, Name, Who};
 
 /// Session rows of one account; AUTH-4 refuses a further one. Connected at once may be 20 (section 11).
@@ -168,6 +168,7 @@ pub(crate) fn end_all(
     }
     super::push::mark(cx, fx, phone, &[])?;
     fx.delete(KEYS, phone.to_bytes());
+    fx.delete(RENEWED, phone.to_bytes());
     fx.delete(STANDING, phone.to_bytes());
     Ok(devices.into_iter().map(|device| device.client_id).collect())
 }

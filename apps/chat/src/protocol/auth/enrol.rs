@@ -15,7 +15,7 @@ use crate::door::{Certificate, Out, Role};
 use crate::effects::{self, Seen, answer};
 use crate::output::{Output, Work};
 use crate::protocol::{contact, presence, service};
-use crate::rows::{self, Device};
+use crate::rows::{self, Device, RENEWED};
 use crate::{Chat, Cx, Enrol, Fx, Port, Who, names};
 
 /// The session of those who have none; what is sent to it finds nobody.
@@ -146,6 +146,7 @@ fn tell(
     services: &[Service],
 ) -> Result<Vec<(PhoneId, Contact)>, Failure> {
     device::keep_keys(cx, fx, phone, devices)?;
+    fx.put(RENEWED, phone.to_bytes(), rows::encode(&cx.now.0));
     let mut keys = contact::certificates(devices);
     keys.extend(service::certificates(services));
     let mut told = Vec::new();

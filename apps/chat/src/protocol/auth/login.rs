@@ -63,7 +63,7 @@ pub(crate) fn admit(
         Err(denied) => refuse(fx, admit, denied),
         Ok(Proved::Guest) => tell(fx, admit, admitted(admit, Role::Registering)),
         Ok(_) if is_full(cx, phone, &admit.device)? => refuse(fx, admit, Denied::TooMany),
-        Ok(Proved::Device { token }) => return enter(cx, fx, phone, admit, row, token),
+        Ok(Proved::Device { token }) => return enter(chat, cx, fx, phone, admit, row, token),
         Ok(Proved::Named(certificate)) => return bind(chat, cx, fx, phone, admit, row, &certificate).map(Some),
     }
     Ok(None)
@@ -101,6 +101,7 @@ fn is_full(cx: &Cx<'_>, phone: &Phone, device: &DevKey) -> Result<bool, Failure>
 
 /// AUTH-5: the device comes in; a token that is older than a day is renewed.
 fn enter(
+    chat: &Chat,
     cx: &Cx<'_>,
     fx: &mut Fx,
     phone: &Phone,
@@ -133,7 +134,7 @@ fn enter(
             birth: row.birth,
             fresh,
             renewed,
-            puback: puback(&row),
+            puback: puback(chat, &row),
             until,
             ..admitted(admit, Role::Device)
         },
@@ -224,7 +225,7 @@ fn bind(
         row.birth = cx.id()?;
     }
     device::put(fx, phone, &admit.device, &row);
-    let (birth, puback) = (row.birth, puback(&row));
+    let (birth, puback) = (row.birth, puback(chat, &row));
     let rosters = opened.rosters.iter().map(|(id, _)| id.roster()).collect();
     let account = device::changed(cx, fx, phone, rosters, &devices)?;
     let until = Some(certificate.not_after);
@@ -233,9 +234,13 @@ fn bind(
     Ok(account)
 }
 
-/// DLV-13: what this device wants, whatever the deployment does.
-fn puback(row: &Device) -> bool {
-    feature::value(&row.settings, AUTH_DATA, b"ACK_MODE") == Some(b"puback")
+/// DLV-13: what this device wants, else what the deployment does.
+pub(super) fn puback(chat: &Chat, row: &Device) -> bool {
+    match feature::value(&row.settings, AUTH_DATA, b"ACK_MODE") {
+        Some(b"puback") => true,
+        Some(b"record") => false,
+        Some(_) | None => chat.settings.puback,
+    }
 }
 
 fn admitted(admit: &Admit, role: Role) -> Admitted {

@@ -9,6 +9,7 @@ use proto::{Outcome, Refusal};
 
 use super::binding::Unbind;
 use super::device;
+use super::login::puback;
 use super::register::given;
 use super::{Ask, Halt, enrol};
 use crate::door::Bye;
@@ -121,7 +122,8 @@ pub(super) fn update(ask: &mut Ask<'_>, auth: Auth) -> Result<(), Halt> {
     row.os = auth.os.or(row.os);
 
     let default = ask.who.account.as_ref().and_then(|account| account.default_roster());
-    answer(ask.fx, ask.who, vec![etf::encode(&device::shown(&row, default.as_ref(), AuthAct::Update))]);
+    let shown = etf::encode(&device::shown(&row, default.as_ref(), AuthAct::Update));
+    answer_also(ask.fx, ask.who, vec![shown], Also::Acknowledge { puback: puback(ask.chat, &row) });
     if row != before {
         device::put(ask.fx, ask.phone, &own, &row);
     }

@@ -37,8 +37,9 @@ pub(crate) fn tag(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, tag: Tag) 
         TagStatus::Create | TagStatus::Edit => put(fx, own, &wanted),
         TagStatus::Remove => remove(cx, fx, own, std::slice::from_ref(&wanted))?,
     }
+    effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &shown, None, Seen::after(who))?;
     effects::answer(fx, who, Vec::new());
-    Ok(effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &shown, None, Seen::after(who))?)
+    Ok(())
 }
 
 /// ROSTER-6: tags that are given are made or recoloured, one with status `remove` goes, the others stay. True when that changes any.

@@ -60,12 +60,21 @@ impl Pair<'_, '_> {
             if relation.status.is_none() {
                 relation.created = now;
             }
-            if !matches!(status, Some(ContactStatus::Ban | ContactStatus::Banned)) {
-                relation.before = None;
-            }
+            relation.before = match (status, relation.status) {
+                (Some(ContactStatus::Ban | ContactStatus::Banned), _) => relation.before,
+                (None | Some(ContactStatus::Internal), _) => None,
+                (Some(_), Some(ContactStatus::Internal)) => relation.status,
+                (Some(_), _) => internal(relation.before),
+            };
             (relation.status, relation.update) = (status, now);
         }
         self.keep()
+    }
+
+    /// FRIEND-10: what either side falls back to when nothing is between them any more. What the phone book has is internal without a
+    /// state; whom a first message made a contact (P2P_FROM) stays one.
+    pub(super) fn fallen(&self) -> (State, State) {
+        (internal(self.own.relation.before), internal(self.other.relation.before))
     }
 
     pub(super) fn keep(&mut self) -> Result<(), Failure> {
@@ -142,4 +151,9 @@ impl Pair<'_, '_> {
             self.fx.tell(Name::Profile(own.who.phone().clone()), Input::Friends(Box::new(news)));
         }
     }
+}
+
+/// The state, if it is that of a contact who is no friend.
+pub(super) fn internal(state: State) -> State {
+    state.filter(|state| *state == ContactStatus::Internal)
 }

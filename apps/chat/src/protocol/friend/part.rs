@@ -6,6 +6,7 @@ use proto::records::ContactStatus;
 use proto::topic::Topic;
 
 use super::Pair;
+use super::pair::internal;
 use crate::effects::{self, Seen, contact_merge};
 use crate::process::conversation::{Conversation, Side};
 use crate::protocol::work::{Errand, Task};
@@ -54,13 +55,13 @@ fn forget(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, own: &Phone
     let theirs = match (status, other.relation.status) {
         (_, Some(ContactStatus::Ban)) => other.relation.status,
         (ContactStatus::Internal, theirs) => theirs,
-        (_, _) => None,
+        (_, _) => internal(other.relation.before),
     };
     set(conversation, cx, fx, &own.who, None)?;
     gone(cx, fx, &effects::ses(cx, &own.who)?, &own.who, &other.who, seen)?;
     if theirs != other.relation.status {
         set(conversation, cx, fx, &other.who, theirs)?;
-        gone(cx, fx, &effects::ses(cx, &other.who)?, &other.who, &own.who, Seen::ByNobody)?;
+        fallen(conversation, cx, fx, &other.who)?;
     }
     if status == ContactStatus::Friend {
         for (own, other) in [(&own, &other), (&other, &own)] {
@@ -157,6 +158,15 @@ fn set(
     let Some(side) = conversation.side(who) else { return Ok(()) };
     let relation = Relation { status, before: None, update: cx.now.0, ..side.relation.clone() };
     conversation.put_relation(cx, fx, who, relation)
+}
+
+/// Tells `own` what is left of the other: nothing, or who is in its phone book or wrote to it (FRIEND-10).
+fn fallen(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Failure> {
+    let Some((own, other)) = pair(conversation, own) else { return Ok(()) };
+    match (Pair { conversation, cx, fx, who: None, own: own.clone(), other: other.clone() }.tell(&own, &other)) {
+        Ok(()) | Err(Halt::Refused(_)) => Ok(()),
+        Err(Halt::Failed(failure)) => Err(failure),
+    }
 }
 
 /// Tells `own` that the other is no contact any more.

@@ -37,9 +37,9 @@ pub(super) fn add(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt>
     ftp::enter(turn.fx, &turn.conversation.key, id, &shown);
     cdr::enter(turn, id, &stored, call);
     let seq = change(turn.conversation, turn.cx, turn.fx, id, row, shown.status)?;
-    turn.answer(Vec::new());
     let shown = history::whole(turn.conversation, turn.cx, shown)?;
     turn.conversation.post(turn.fx, &shown, seq, id, rows::encode(&shown), Some(turn.who));
+    turn.answer(Vec::new());
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::Who;
 use crate::effects::{Seen, contact_merge, notify, ses};
 use crate::protocol::{contact, fleeting, ftp, push};
-use crate::rows::{self, DUPLICATE, MESSAGE, Reader, Sent};
+use crate::rows::{self, BOOK, DUPLICATE, Entry, MESSAGE, Reader, Sent};
 
 /// MESSAGE-1: number it, keep it once, make it due to every device of both sides, acknowledge, show it. MESSAGE-4: the same for one
 /// that is announced.
@@ -113,7 +113,7 @@ fn check_room(turn: &mut Turn<'_, '_>) -> Result<(), Halt> {
     let Turn { conversation, cx, fx, .. } = turn;
     for side in conversation.sides().iter().filter(|side| side.relation.status.is_none()) {
         let other = conversation.other(side).who.to_bytes();
-        let is_contact = cx.store.get(rows::BOOK, &rows::pair_key(&side.who, &other))?.is_some();
+        let is_contact = cx.store.get(BOOK, &rows::pair_key(&side.who, &other))?.is_some();
         if !is_contact && !contact::has_place(cx, fx, &side.who, 1)? {
             return Err(Refusal::Limit.into());
         }
@@ -132,7 +132,8 @@ fn acquaint(turn: &mut Turn<'_, '_>) -> Result<(), Halt> {
         let mut relation = side.relation.clone();
         relation.status = Some(ContactStatus::Internal);
         (relation.created, relation.update) = (cx.now.0, cx.now.0);
-        let news: Contact = contact::seen(cx, &side.who, &other, Some(&relation), None)?;
+        let entry: Option<Entry> = rows::read(cx.store, BOOK, &rows::pair_key(&side.who, other.as_str().as_bytes()))?;
+        let news: Contact = contact::seen(cx, &side.who, &other, Some(&relation), entry.as_ref())?;
         let merge = contact_merge(&side.who, other.as_str().as_bytes());
         notify(fx, cx, side.who.phone(), &ses(cx, &side.who)?, &news, merge, Seen::ByNobody)?;
         conversation.put_relation(cx, fx, &side.who, relation)?;

@@ -119,10 +119,10 @@ pub(super) fn patch(act: &mut Act<'_, '_>, asked: records::Room) -> Result<(), H
     if let Some(row) = &mut act.room_mut()?.row {
         row.room = after;
     }
-    act.answer(Vec::new());
     let seq = act.cx.id()?;
     let seen = act.seen_after();
     act.tell_room(seq, &brief, patch_merge(), seen)?;
+    act.answer(Vec::new());
     act.put_row()?;
     for (action, happened) in [(Action::Renamed, renamed), (Action::Avatar, pictured)] {
         if happened {
@@ -145,7 +145,8 @@ pub(super) fn mute(act: &mut Act<'_, '_>, status: RoomStatus) -> Result<(), Halt
         return Ok(());
     }
     act.put_member(&own, &member)?;
-    act.answer(Vec::new());
     let seen = act.seen_after();
-    Ok(notify(act.fx, act.cx, own.who.phone(), &ses(act.cx, &own.who)?, &news, None, seen)?)
+    notify(act.fx, act.cx, own.who.phone(), &ses(act.cx, &own.who)?, &news, None, seen)?;
+    act.answer(Vec::new());
+    Ok(())
 }

@@ -14,7 +14,7 @@ use crate::protocol::work::{self, Errand, Next, ROUND, Task, between};
 use crate::protocol::{Halt, contact, ftp, profile};
 use crate::rows::{
     self, BOOK, CURSOR, DEVICE, EMAIL, Favorite, Forget, GONE, Leave, MESSAGE, NICK_OF, NOTICE, PROFILE, READER,
-    RELATION, Relation, STAR, STAR_OF, TAG, TALLY, WANTED, Work,
+    RELATION, RENEWED, Relation, STAR, STAR_OF, TAG, TALLY, WANTED, Work,
 };
 use crate::{Cx, Fx, Name, Who};
 
@@ -92,7 +92,7 @@ pub(crate) fn forget(cx: &Cx<'_>, forget: &Forget) -> Result<Next, Failure> {
 }
 
 /// ROSTER-8: whatever is left of a roster that is no more, a round at a time. Those who had it in their phone book come last.
-pub(crate) fn leave(cx: &Cx<'_>, fx: &mut Fx, home: &Phone, number: u64, mut leave: Leave) -> Result<Next, Failure> {
+pub(crate) fn leave(cx: &Cx<'_>, home: &Phone, number: u64, leave: Leave) -> Result<Next, Failure> {
     let own = parse(&leave.roster)?;
     let round = |way| {
         let task = Task::Leave { own: own.clone(), account: leave.account != 0 };
@@ -121,8 +121,10 @@ pub(crate) fn leave(cx: &Cx<'_>, fx: &mut Fx, home: &Phone, number: u64, mut lea
             return round(vec![Name::Roster(own.clone())]);
         }
     }
-    if cx.store.get(NICK_OF, own.as_str().as_bytes())?.is_some() {
-        return round(vec![Name::Nicks]);
+    for table in [NICK_OF, RENEWED] {
+        if cx.store.get(table, own.as_str().as_bytes())?.is_some() {
+            return round(vec![Name::Nicks]);
+        }
     }
     if let Some(client) = queued(cx, &leave.clients)? {
         return Ok(Next::Round { task: Task::Unqueue, way: vec![Name::session(&client)] });
@@ -141,11 +143,20 @@ pub(crate) fn leave(cx: &Cx<'_>, fx: &mut Fx, home: &Phone, number: u64, mut lea
     let prefix = rows::path(&[home.as_str().as_bytes(), b""]);
     let holders = cx.store.scan(WANTED, &rows::beyond(&prefix, &leave.told).limit(ROUND))?;
     let Some((last, _)) = holders.last() else { return Ok(Next::Done(Vec::new())) };
-    leave.told = last.slice(prefix.len()..);
-    work::keep(fx, home, number, &Work::Leave(leave));
+    let upto = last.slice(prefix.len()..);
     let holders = holders.iter().filter_map(|(key, _)| PhoneId::parse(&key.slice(prefix.len()..)).ok());
     let instead = rows::default_roster(cx.store, home)?;
-    Ok(Next::Round { task: Task::Lose { lost: own, instead }, way: holders.map(Name::Roster).collect() })
+    // Home last: only then they count as told.
+    let way = std::iter::once(Name::Profile(home.clone())).chain(holders.map(Name::Roster)).collect();
+    Ok(Next::Round { task: Task::Lose { lost: own, instead, upto }, way })
+}
+
+/// A round of holders is over.
+pub(crate) fn keep_told(cx: &Cx<'_>, fx: &mut Fx, home: &Phone, number: u64, upto: &Bytes) -> Result<(), Failure> {
+    if let Some(Work::Leave(leave)) = work::read(cx.store, home, number)? {
+        work::keep(fx, home, number, &Work::Leave(Leave { told: upto.clone(), ..leave }));
+    }
+    Ok(())
 }
 
 /// Some of its stars, whose copies go first.
@@ -223,7 +234,7 @@ pub(crate) fn errand(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, errand: &Errand) -
             }
             Ok(())
         }
-        Task::Lose { lost, instead } => book::lose(cx, fx, own, lost, instead.as_ref()),
+        Task::Lose { lost, instead, .. } => book::lose(cx, fx, own, lost, instead.as_ref()),
         Task::Mail { address } => super::set_email(cx, fx, own, address),
         Task::Persona { face, .. } => super::set_face(cx, fx, own, face),
         Task::Moved(moved) => profile::tell_book(cx, fx, own, moved),

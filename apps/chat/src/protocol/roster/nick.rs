@@ -10,7 +10,7 @@ use proto::records::{Contact, Index, Roster, RosterId, RosterStatus};
 use super::{Halt, named};
 use crate::effects::{self, Seen};
 use crate::protocol::{link, presence, settle, work};
-use crate::rows::{Found, NICK, NICK_OF, Work};
+use crate::rows::{self, Found, NICK, NICK_OF, RENEWED, Work};
 use crate::{Cx, Founding, Fx, Who};
 
 /// ROSTER-7: takes a nick, or with an empty one gives it back.
@@ -28,8 +28,8 @@ pub(crate) fn nick(cx: &Cx<'_>, fx: &mut Fx, who: &Who, roster: Roster) -> Resul
         effects::answer(fx, who, vec![etf::encode(&brief)]);
         return Ok(());
     }
-    effects::answer(fx, who, Vec::new());
     effects::notify(fx, cx, own.phone(), &effects::ses(cx, &own)?, &brief, None, Seen::after(who))?;
+    effects::answer(fx, who, Vec::new());
     let face = Contact { phone_id: Some(own.to_bytes()), nick: brief.nick, update: brief.update, ..Contact::default() };
     Ok(presence::tell_face(cx, fx, &own, &face)?)
 }
@@ -81,9 +81,11 @@ pub(crate) fn claim_first(cx: &Cx<'_>, fx: &mut Fx, founding: &Founding) -> Resu
 /// ROSTER-8: the nick of a roster that is no more is free.
 pub(crate) fn unname(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Failure> {
     match take(cx, fx, own, None) {
-        Ok(_) | Err(Halt::Refused(_)) => Ok(()),
-        Err(Halt::Failed(failure)) => Err(failure),
+        Ok(_) | Err(Halt::Refused(_)) => {}
+        Err(Halt::Failed(failure)) => return Err(failure),
     }
+    fx.delete(RENEWED, own.to_bytes());
+    Ok(())
 }
 
 pub(crate) fn wanted(nick: &Bytes) -> Result<Option<Nick>, Refusal> {
@@ -115,5 +117,6 @@ fn take(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, wanted: Option<&Nick>) -> Resul
         }
         None => fx.delete(NICK_OF, key),
     }
+    fx.put(RENEWED, own.to_bytes(), rows::encode(&cx.now.0));
     Ok(true)
 }
