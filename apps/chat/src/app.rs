@@ -188,7 +188,7 @@ impl App for Chat {
             | Input::Unstar { .. }
             | Input::Wake { .. }
             | Input::WakeMembers
-            | Input::Push { .. }
+            | Input::Push
             | Input::PushDead { .. }
             | Input::Unclaim { .. }
             | Input::PushTaken { .. }

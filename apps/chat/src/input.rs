@@ -227,12 +227,8 @@ pub enum Input {
     Wake {
         feed: Bytes,
     },
-    /// A service pushes this record to every device that has a push token (PUSH-5). To the profile.
-    Push {
-        push: Bytes,
-        /// Seconds; 0: as long as others.
-        ttl: u64,
-    },
+    /// A service pushes something to every device that has a push token (PUSH-5); rows say what. To the profile.
+    Push,
     /// A gateway says that this push token of a device is dead (PUSH-7). To the profile.
     PushDead {
         device: DevKey,

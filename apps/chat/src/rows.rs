@@ -44,6 +44,10 @@ pub const WAKEABLE: Table = Table("wakeable");
 /// phone NUL feed NUL number → [`Wake`]: what to tell those who are away, of which the latest will do. Writer: whoever queues it (keys
 /// cannot meet); remover: profile.
 pub const WAKE: Table = Table("wake");
+/// feed of a room → number of the first message that its members who are away are still to be told of. Writer: conversation.
+pub const ROUND: Table = Table("round");
+/// phone NUL number → [`Asked`]: what services push (PUSH-5). Writer: the session of the service (keys cannot meet); remover: profile.
+pub const ASKED: Table = Table("asked");
 /// gateway NUL number → [`Outgoing`] push. Writer: profile; remover: whoever hands it to its gateway.
 pub const OUTGOING: Table = Table("outgoing");
 /// client id → [`Pending`] registration. Writer: the profile of the phone it names.
@@ -177,6 +181,8 @@ pub const TABLES: &[Table] = &[
     ALIAS,
     WAKEABLE,
     WAKE,
+    ROUND,
+    ASKED,
     OUTGOING,
     DEVICE,
     KEYS,
@@ -406,6 +412,13 @@ pub struct Wake {
     /// The push's type, and the record that it is about.
     pub kind: Bytes,
     pub model: Bytes,
+}
+
+/// What a service pushes to an account (PUSH-5): the record, and how long it is tried, seconds; 0: as long as others.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Asked {
+    pub push: Bytes,
+    pub ttl: u64,
 }
 
 /// A push that has been decided, for one device. Its token is where the device keeps it.

@@ -186,7 +186,7 @@ impl Session {
             | Input::Unstar { .. }
             | Input::Wake { .. }
             | Input::WakeMembers
-            | Input::Push { .. }
+            | Input::Push
             | Input::PushDead { .. }
             | Input::PushTaken { .. }
             | Input::Erase { .. }

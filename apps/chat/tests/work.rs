@@ -2,11 +2,12 @@
 //! it has been done, though nobody of the account has connected, or it was never begun.
 
 use bytes::Bytes;
-use chat_core::Name;
+use chat_core::door::Out;
 use chat_core::rows::{
-    self, BOOK, Held, IN_ROOM, Leave, NICK, NICK_OF, NOTICE, PROFILE, READER, RELATION, ROSTER, Relation, STORED,
-    STORED_OF, Stored, TRANSFER, Transfer, WANTED, WORK, Work,
+    self, ASKED, BOOK, Held, IN_ROOM, Leave, NICK, NICK_OF, NOTICE, PROFILE, READER, RELATION, ROSTER, Relation,
+    STORED, STORED_OF, Stored, TRANSFER, Transfer, WANTED, WORK, Work,
 };
+use chat_core::{Name, Output};
 use kvs::{Span, Store, View};
 use proto::ids::PhoneId;
 use proto::records::{ContactStatus, Roster};
@@ -457,4 +458,36 @@ fn section_11_ten_thousand_contacts_and_no_more_whoever_adds_them() {
     let parts: Vec<usize> =
         came.iter().filter(|got| got.topic.starts_with("actions/")).map(|got| got.payload.len()).collect();
     assert!(parts.len() > 1 && parts.iter().all(|bytes| *bytes <= 256 * 1024 + 4096), "{parts:?}");
+}
+
+/// What a service was told is pushed (PUSH-5) is kept by then: the server loses power as soon as the answer has left.
+#[test]
+fn push_5_what_was_answered_is_pushed_after_a_crash() {
+    for seed in seeds() {
+        let mut town = Town::new(seed);
+        town.say("380300001", "Auth{type=push push=\"token\" os=ios}");
+        let hello = Hello {
+            client_id: "sys_news".to_owned(),
+            password: Some(scene::SERVICE_SECRET.into()),
+            ..Hello::default()
+        };
+        assert_eq!(town.stage.connect("news", &hello), Ok(0));
+        town.stage.take("news").expect("comes");
+        town.stage.sim.take_outputs();
+        let own = town.first();
+        town.ask("news", &format!("pushService{{recipients=[\"{own}\"] payload=\"hello\"}}"));
+        let answered = |stage: &Simulated| {
+            let is_answer = |out: &Output| matches!(out, Output::Port(_, Out::Answer { .. }));
+            stage.sim.outputs().iter().any(is_answer)
+        };
+        while !answered(&town.stage) {
+            town.stage.sim.run(1);
+        }
+        town.stage.crash().expect("starts again");
+        town.stage.settle().expect("works");
+        let pushes = town.stage.pushes("emqttd_380300001_d").expect("an outbox");
+        assert!(!pushes.is_empty(), "CHAT_SEED={seed}: it is lost");
+        let left = town.view().scan(ASKED, &Span::prefix(Bytes::new())).expect("memory does not fail");
+        assert!(left.is_empty(), "CHAT_SEED={seed}: it goes on");
+    }
 }

@@ -82,7 +82,7 @@ pub use play::{live_file, play_file, records_file, sim_file};
 pub use script::{Scene, read};
 pub use sim::Simulated;
 pub use socket::{Frames, Heard};
-pub use stage::{Codes, Entry, Got, Hello, LOGGED, Opening, Pushed, Row, SERVICE_HASH, Stage, Victim};
+pub use stage::{Codes, Entry, Got, Hello, LOGGED, Opening, Pushed, Row, SERVICE_HASH, SERVICE_SECRET, Stage, Victim};
 
 /// Calls the macro `$scenes` with a name and a file of `tests/scenes` for each: one list for all who play them.
 #[macro_export]

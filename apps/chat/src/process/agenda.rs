@@ -25,7 +25,7 @@ pub struct Agenda {
     /// Where a look that takes several steps goes on.
     at: Option<Bytes>,
     /// Where the look at what was left to be pushed goes on.
-    left: Option<Bytes>,
+    left: Option<push::Left>,
     /// Where the look at what circles had to hand out goes on.
     circles: Option<Bytes>,
 }
@@ -35,7 +35,7 @@ impl Agenda {
     pub fn load(cx: &Cx<'_>, fx: &mut Fx) -> Result<Agenda, Failure> {
         let mut agenda = Agenda::default();
         agenda.look(cx, fx)?;
-        (agenda.left, agenda.circles) = (Some(Bytes::from_static(b"\0")), Some(Bytes::new()));
+        (agenda.left, agenda.circles) = (Some(push::Left::ALL), Some(Bytes::new()));
         agenda.resume(cx, fx)?;
         Ok(agenda)
     }
@@ -83,8 +83,8 @@ impl Agenda {
 
     /// PUSH-1, MAILR-3: some more of what the server that ended had still to tell.
     fn resume(&mut self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
-        if let Some(from) = self.left.take() {
-            self.left = push::resume(cx, fx, from)?;
+        if let Some(left) = self.left.take() {
+            self.left = push::resume(cx, fx, left)?;
         }
         if let Some(from) = self.circles.take() {
             self.circles = circle::resume(cx, fx, from)?;

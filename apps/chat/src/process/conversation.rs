@@ -81,7 +81,7 @@ impl Conversation {
             parties,
             fleeting,
             typed: HashMap::new(),
-            rounds: Rounds::default(),
+            rounds: Rounds::load(cx, fx, feed)?,
         };
         favorite::go_on(&conversation, cx, fx)?;
         Ok(conversation)

@@ -56,6 +56,9 @@ impl Profile {
         if !work::left(cx.store, phone)?.is_empty() {
             fx.tell(Name::Profile(phone.clone()), Input::Resume);
         }
+        if push::was_asked(cx, phone)? {
+            fx.tell(Name::Profile(phone.clone()), Input::Push);
+        }
         Ok(Profile {
             phone: phone.clone(),
             waiting: Waiting::load(cx, fx, phone)?,
@@ -96,7 +99,7 @@ impl Profile {
                 None => auth::worked(&self.phone, &mut self.waiting, chat, cx, fx, job, result),
             },
             Input::Wake { feed } => self.wakes.wake(chat, cx, fx, &self.phone, feed),
-            Input::Push { push, ttl } => push::tell_all(chat, cx, fx, &self.phone, &push, ttl),
+            Input::Push => push::asked(chat, cx, fx, &self.phone),
             Input::PushDead { device, print } => auth::push_dead(cx, fx, &self.phone, &device, &print),
             Input::Tick(Tick::WakeDue) => self.wakes.due(chat, cx, fx, &self.phone),
             Input::PushTaken { device, print } => auth::push_taken(cx, fx, &self.phone, &device, &print),

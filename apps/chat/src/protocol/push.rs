@@ -12,18 +12,19 @@ mod outgoing;
 mod body;
 
 use bytes::Bytes;
+use kvs::Table;
 use n2o::Failure;
-use proto::ids::{Phone, PhoneId};
+use proto::ids::{FeedId, Phone, PhoneId};
 use proto::records::{Feature, Room, RoomType};
 
 pub(crate) use body::{PAYLOAD_BYTES, TYPE_BYTES};
-pub(crate) use outgoing::tell_all;
 pub use outgoing::{Waiting, trial, waiting};
+pub(crate) use outgoing::{ask, asked, was_asked};
 pub(crate) use rounds::Rounds;
 pub(crate) use wakes::Wakes;
 
 use super::feature;
-use crate::rows::{self, WAKE, WAKEABLE, Wake, Wakeable};
+use crate::rows::{self, ASKED, ROUND, WAKE, WAKEABLE, Wake, Wakeable};
 use crate::{Cx, Fx, Group, Input, Name};
 
 /// Rows that are looked at in one step when the server starts.
@@ -125,18 +126,46 @@ fn parts(key: &Bytes) -> Option<(Phone, Bytes)> {
     Some((Phone::parse(head.get(..end)?).ok()?, key.slice(end + 1..head.len())))
 }
 
-/// What was left to tell when the server ended, from this key on: the profiles concerned are loaded, and find it. Gives the key to go on
-/// from.
-pub(crate) fn resume(cx: &Cx<'_>, fx: &mut Fx, from: Bytes) -> Result<Option<Bytes>, Failure> {
-    let rows = cx.store.scan(WAKE, &kvs::Span::range(from, Bytes::from_static(b"\xff")).limit(RESUMED))?;
-    let mut last = None;
+/// Where the look for what was left to push goes on: the table, and the key.
+#[derive(Debug, Clone)]
+pub(crate) struct Left {
+    table: Table,
+    from: Bytes,
+}
+
+impl Left {
+    pub(crate) const ALL: Left = Left { table: WAKE, from: Bytes::from_static(b"\0") };
+}
+
+/// What was left to push when the server ended: those concerned are loaded, and find it. Says where to go on.
+pub(crate) fn resume(cx: &Cx<'_>, fx: &mut Fx, left: Left) -> Result<Option<Left>, Failure> {
+    let Left { table, from } = left;
+    let rows = cx.store.scan(table, &kvs::Span::range(from, Bytes::from_static(b"\xff")).limit(RESUMED))?;
+    let mut last: Option<&[u8]> = None;
     for (key, _) in &rows {
-        let Some(parts) = parts(key) else { continue };
-        if last.as_ref() != Some(&parts) {
-            fx.tell(Name::Profile(parts.0.clone()), Input::Wake { feed: parts.1.clone() });
-            last = Some(parts);
+        // Behind the head of a key comes the number.
+        let head = key.get(..key.len().saturating_sub(9)).filter(|_| table != ROUND);
+        if head.is_none() || last != head {
+            concerned(table, key).into_iter().for_each(|(name, input)| fx.tell(name, input));
+            last = head;
         }
     }
-    let next = |(key, _): &(Bytes, Bytes)| [key, &b"\0"[..]].concat().into();
-    Ok(rows.last().filter(|_| rows.len() == RESUMED).map(next))
+    if let Some((key, _)) = rows.last().filter(|_| rows.len() == RESUMED) {
+        return Ok(Some(Left { table, from: [key, &b"\0"[..]].concat().into() }));
+    }
+    let next = [WAKE, ROUND, ASKED].into_iter().skip_while(|one| *one != table).nth(1);
+    Ok(next.map(|table| Left { table, ..Left::ALL }))
+}
+
+/// Whose row it is. A profile that is loaded finds all that it has still to tell.
+fn concerned(table: Table, key: &Bytes) -> Option<(Name, Input)> {
+    if table == ROUND {
+        return Some((Name::Conversation(FeedId::from_key(key).ok()?), Input::WakeMembers));
+    }
+    let phone = Phone::parse(key.split(|byte| *byte == 0).next()?).ok()?;
+    if table == ASKED {
+        return Some((Name::Profile(phone), Input::Push));
+    }
+    let (_, feed) = parts(key)?;
+    Some((Name::Profile(phone), Input::Wake { feed }))
 }

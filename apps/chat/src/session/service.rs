@@ -12,8 +12,9 @@ use proto::{Outcome, Refusal};
 use super::Session;
 use crate::door::Verdict;
 use crate::effects::{done, refused};
-use crate::protocol::push::{PAYLOAD_BYTES, TYPE_BYTES};
-use crate::{Chat, Cx, Fx, Input, Name, names};
+use crate::protocol::push::{self, PAYLOAD_BYTES, TYPE_BYTES};
+use crate::rows::Asked;
+use crate::{Chat, Cx, Fx, names};
 
 /// Recipients of one push of a service.
 const RECIPIENTS_MAX: usize = 500;
@@ -29,12 +30,8 @@ impl Session {
     ) -> Result<(), Failure> {
         let answer = match (recipients(asked), payload(asked)) {
             (Ok(recipients), Ok(push)) => {
-                for phone in recipients {
-                    fx.tell(
-                        Name::Profile(phone),
-                        Input::Push { push: push.clone(), ttl: asked.ttl.unwrap_or_default() },
-                    );
-                }
+                let asked = Asked { push, ttl: asked.ttl.unwrap_or_default() };
+                recipients.into_iter().try_for_each(|phone| push::ask(cx, fx, phone, &asked))?;
                 done(Outcome::Push)
             }
             (Err(refusal), _) | (_, Err(refusal)) => refused(refusal),

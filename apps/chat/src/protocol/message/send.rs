@@ -167,7 +167,7 @@ pub(super) fn wake(turn: &mut Turn<'_, '_>, kept: &Message, row: Bytes) -> Resul
         return Ok(());
     }
     if let FeedId::Room(_) = &conversation.feed {
-        conversation.rounds.posted(cx, fx, &conversation.feed, &own.who, &kept.mentioned, row);
+        conversation.rounds.posted(cx, fx, &conversation.feed, &own.who, kept, row);
         return Ok(());
     }
     let other = conversation.other(own);

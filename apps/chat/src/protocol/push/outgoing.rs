@@ -9,8 +9,8 @@ use proto::records::Push as Record;
 use super::Kind;
 use crate::output::{Gateway, Output, Push};
 use crate::protocol::auth::{self, Away};
-use crate::rows::{self, DEVICE, Device, OUTGOING, Outgoing};
-use crate::{Chat, Cx, Fx, Vault};
+use crate::rows::{self, ASKED, Asked, DEVICE, Device, OUTGOING, Outgoing, WAKEABLE};
+use crate::{Chat, Cx, Fx, Input, Name, Vault};
 
 /// Who is told of it later knows of it anyway.
 const LIFE_MS: u64 = 24 * 60 * 60 * 1000;
@@ -18,6 +18,9 @@ const LIFE_MS: u64 = 24 * 60 * 60 * 1000;
 const CALLING_MS: u64 = 60 * 1000;
 /// A service wants no push to live longer.
 const SERVICE_MS: u64 = 28 * LIFE_MS;
+
+/// Pushes of services that are looked at in one step.
+const STEP: usize = 32;
 
 /// How long a push of this type is tried, milliseconds.
 pub(super) fn life(kind: &[u8]) -> u64 {
@@ -28,18 +31,33 @@ pub(super) fn is_calling(kind: &[u8]) -> bool {
     kind == Kind::Calling.text().as_bytes()
 }
 
-/// PUSH-5: to every device, connected or not.
-pub(crate) fn tell_all(
-    chat: &Chat,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    own: &Phone,
-    push: &Bytes,
-    ttl: u64,
-) -> Result<(), Failure> {
-    let life = if ttl == 0 { LIFE_MS } else { ttl.saturating_mul(1000).min(SERVICE_MS) };
-    for device in auth::reachable(chat, cx, own)? {
-        put(cx, fx, own, device, Bytes::new(), push.clone(), life)?;
+/// PUSH-5: a service pushes this to the account. It is kept in the batch that answers it, if one of the devices has a push token.
+pub(crate) fn ask(cx: &Cx<'_>, fx: &mut Fx, to: Phone, asked: &Asked) -> Result<(), Failure> {
+    if cx.store.get(WAKEABLE, to.as_str().as_bytes())?.is_some() {
+        fx.put(ASKED, rows::numbered(to.as_str().as_bytes(), cx.id()?), rows::encode(asked));
+        fx.tell(Name::Profile(to), Input::Push);
+    }
+    Ok(())
+}
+
+/// Whether something that was asked for is left from before.
+pub(crate) fn was_asked(cx: &Cx<'_>, own: &Phone) -> Result<bool, Failure> {
+    Ok(!cx.store.scan(ASKED, &rows::numbers(own.as_str().as_bytes(), 0, u64::MAX).limit(1))?.is_empty())
+}
+
+/// The profile's part: to every device, connected or not.
+pub(crate) fn asked(chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, own: &Phone) -> Result<(), Failure> {
+    let found = cx.store.scan(ASKED, &rows::numbers(own.as_str().as_bytes(), 0, u64::MAX).limit(STEP))?;
+    for (key, row) in &found {
+        let Asked { push, ttl } = rows::decode(row)?;
+        let life = if ttl == 0 { LIFE_MS } else { ttl.saturating_mul(1000).min(SERVICE_MS) };
+        for device in auth::reachable(chat, cx, own)? {
+            put(cx, fx, own, device, Bytes::new(), push.clone(), life)?;
+        }
+        fx.delete(ASKED, key.clone());
+    }
+    if found.len() == STEP {
+        fx.tell(Name::Profile(own.clone()), Input::Push);
     }
     Ok(())
 }
