@@ -3,26 +3,37 @@
 //! It is made anew when certificates are looked at, and when the operator says so; only what has changed is signed again.
 
 mod contents;
+mod given;
 
 use std::fmt::Write;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ns::Keys;
+use chat::directory::{self, Published};
+use kvs::{Disk, Store};
 use ns::record::Name;
+use ns::{Contents, Keys, Zone};
 
 use crate::clock;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::settings::{Origin, Settings};
 use crate::tls::Tls;
+use given::{Given, Made};
 
 /// Threads for each address; the chat needs the machine as well.
 const THREADS_MAX: usize = 4;
 /// Like answers to one network in a second: a resolver remembers what it was told.
 const LIKE_ANSWERS: u32 = 50;
+
+/// How often it is looked what accounts publish.
+const FOLLOW: Duration = Duration::from_secs(30);
+/// Accounts that publish; those beyond do not.
+const PUBLISHED_MAX: usize = 100_000;
 
 pub(crate) struct Domain {
     home: Home,
@@ -31,6 +42,7 @@ pub(crate) struct Domain {
     zone: Name,
     /// What listens where.
     listeners: Vec<(&'static str, SocketAddr)>,
+    store: Arc<Disk>,
     server: ns::Server,
     state: Mutex<State>,
 }
@@ -39,6 +51,9 @@ pub(crate) struct Domain {
 struct State {
     keys: Keys,
     serial: u32,
+    given: Given,
+    /// Stands for what accounts had published.
+    people: u64,
 }
 
 impl Domain {
@@ -50,15 +65,23 @@ impl Domain {
         tls: &Arc<Tls>,
         listeners: &[(&'static str, SocketAddr)],
         listen: Vec<SocketAddr>,
-    ) -> Result<Option<Domain>, Failure> {
+        store: &Arc<Disk>,
+    ) -> Result<Option<Arc<Domain>>, Failure> {
         let Some(zone) = settings.ns.origin() else { return Ok(None) };
-        let state = State { keys: keys(home, settings)?, serial: serial(home) };
-        let contents = contents::contents(home, settings, &zone, tls.key(), listeners)?;
-        let first = ns::compile(&contents, &state.keys, state.serial, now(), None).map_err(flaw)?;
-        let first = first.ok_or_else(|| Failure::Zone("nothing was signed".into()))?;
-        let state = State { serial: first.serial(), ..state };
+        let (keys, serial) = (keys(home, settings)?, serial(home));
+        let mut bare = contents::contents(settings, &zone, tls.key(), listeners)?;
+        let people = published(store)?;
+        bare.records.extend(contents::people(&zone, &people)?);
+        let make = |contents: &Contents| compile(contents, &keys, serial, None);
+        let Made { made, given, refused } = Given::last(home).over(home, settings, &bare, make)?;
+        if let Some(why) = refused {
+            tracing::error!(%why, "the zone goes on with the operator's records as they were last good");
+        }
+        let first = made.ok_or_else(|| Failure::Zone("nothing was signed".into()))?;
+        given.keep(home)?;
+        let state = State { keys, serial: first.serial(), given, people: stand_in(&people) };
         state.keep_serial(home)?;
-        let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get()).min(THREADS_MAX);
+        let threads = thread::available_parallelism().map_or(1, |cores| cores.get()).min(THREADS_MAX);
         let options = ns::Options {
             listen,
             threads,
@@ -67,30 +90,53 @@ impl Domain {
         };
         let server = ns::Server::start(&options, first)
             .map_err(|failure| Failure::Zone(format!("cannot listen on {:?}: {failure}", settings.ns.listen)))?;
-        Ok(Some(Domain {
+        let domain = Arc::new(Domain {
             home: home.clone(),
             origin: origin.clone(),
             tls: tls.clone(),
             zone,
             listeners: listeners.to_vec(),
+            store: store.clone(),
             server,
             state: Mutex::new(state),
-        }))
+        });
+        let own = Arc::downgrade(&domain);
+        let follow = move || {
+            while let Some(domain) = own.upgrade() {
+                if let Err(failure) = domain.follow() {
+                    tracing::error!(%failure, "the certificates of accounts in the zone stay as they were");
+                }
+                drop(domain);
+                thread::sleep(FOLLOW);
+            }
+        };
+        thread::Builder::new().name("zone".into()).spawn(follow).map_err(flaw)?;
+        Ok(Some(domain))
+    }
+
+    /// Whether accounts allow other certificates than before, or have others, is looked at all the time.
+    fn follow(&self) -> Result<(), Failure> {
+        let people = stand_in(&published(&self.store)?);
+        let mut state = self.state();
+        if people == state.people {
+            return Ok(());
+        }
+        let keys = copy(&state.keys)?;
+        // What is wrong with the operator's file was told when it was looked at.
+        self.publish(&mut state, keys).map(drop)
     }
 
     pub(crate) fn addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
         self.server.addresses().iter().map(|address| ("dns", *address))
     }
 
-    /// Reads configuration and file again; forgets keys whose time is over; signs what has changed and what ends soon. If anything is wrong
-    /// all stays as it was.
+    /// Reads configuration and file again; forgets keys whose time is over; signs what has changed and what ends soon. If the file is wrong
+    /// its records stay as they were, and that is said: the keys of listeners and the signatures do not wait for it.
     pub(crate) fn reload(&self) -> Result<(), Failure> {
         let mut state = self.state();
         let mut keys = copy(&state.keys)?;
-        if keys.prune(now()) {
-            self.keep_keys(&mut state, keys)?;
-        }
-        self.publish(&mut state)
+        keys.prune(now());
+        self.publish(&mut state, keys)?.map_or(Ok(()), Err)
     }
 
     /// Begins a rollover.
@@ -98,8 +144,7 @@ impl Domain {
         let mut state = self.state();
         let mut keys = copy(&state.keys)?;
         let tag = keys.roll(now()).map_err(flaw)?.tag;
-        self.keep_keys(&mut state, keys)?;
-        self.publish(&mut state)?;
+        self.publish(&mut state, keys)?;
         Ok(format!(
             "key {tag} is shown. Have the zone above take what `zone ds` prints (CDS and CDNSKEY say the same); when it has, `zone switch`"
         ))
@@ -110,8 +155,7 @@ impl Domain {
         let mut state = self.state();
         let mut keys = copy(&state.keys)?;
         keys.switch(now()).map_err(flaw)?;
-        self.keep_keys(&mut state, keys)?;
-        self.publish(&mut state)?;
+        self.publish(&mut state, keys)?;
         Ok("the new key signs. The zone above may forget the old one, which is shown for two days yet".into())
     }
 
@@ -139,26 +183,47 @@ impl Domain {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep_keys(&self, state: &mut State, keys: Keys) -> Result<(), Failure> {
-        ca::files::write_secret(self.home.zone_keys(), keys.to_text().as_bytes())?;
-        state.keys = keys;
-        Ok(())
-    }
-
-    /// The number is kept before anybody sees it, so that it never comes again.
-    fn publish(&self, state: &mut State) -> Result<(), Failure> {
+    /// What wants keys that are not shown fails before they count. Keys and number are kept before anybody sees them, so that the number never
+    /// comes again. What is returned is why the operator's file does not count.
+    fn publish(&self, state: &mut State, keys: Keys) -> Result<Option<Failure>, Failure> {
         let settings = self.origin.load()?;
-        let contents = contents::contents(&self.home, &settings, &self.zone, self.tls.key(), &self.listeners)?;
+        let mut bare = contents::contents(&settings, &self.zone, self.tls.key(), &self.listeners)?;
+        let people = published(&self.store)?;
+        bare.records.extend(contents::people(&self.zone, &people)?);
         let before = self.server.zone();
-        let next = ns::compile(&contents, &state.keys, state.serial, now(), Some(&before)).map_err(flaw)?;
-        if let Some(zone) = next {
+        let make = |contents: &Contents| compile(contents, &keys, state.serial, Some(&before));
+        let Made { made, given, refused } = state.given.over(&self.home, &settings, &bare, make)?;
+        if *keys.to_text() != *state.keys.to_text() {
+            ca::files::write_secret(self.home.zone_keys(), keys.to_text().as_bytes())?;
+        }
+        state.keys = keys;
+        if given != state.given {
+            given.keep(&self.home)?;
+            state.given = given;
+        }
+        state.people = stand_in(&people);
+        if let Some(zone) = made {
             state.serial = zone.serial();
             state.keep_serial(&self.home)?;
             tracing::info!(zone = %self.zone, serial = state.serial, "published the zone");
             self.server.publish(zone);
         }
-        Ok(())
+        Ok(refused)
     }
+}
+
+fn published(store: &Disk) -> Result<Vec<Published>, Failure> {
+    directory::published(&*store.snapshot(), PUBLISHED_MAX).map_err(flaw)
+}
+
+fn stand_in(people: &[Published]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    people.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn compile(contents: &Contents, keys: &Keys, serial: u32, before: Option<&Zone>) -> Result<Option<Zone>, Failure> {
+    ns::compile(contents, keys, serial, now(), before).map_err(flaw)
 }
 
 impl State {

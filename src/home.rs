@@ -127,6 +127,11 @@ impl Home {
         self.zone().join("keys")
     }
 
+    /// The operator's records, as they were last good.
+    pub(crate) fn zone_records(&self) -> PathBuf {
+        self.zone().join("records")
+    }
+
     /// The number that the zone was last published with.
     pub(crate) fn zone_serial(&self) -> PathBuf {
         self.zone().join("serial")

@@ -169,7 +169,7 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
     let found: &[SocketAddr] = directory.as_ref().map_or(&[], ldap::server::Server::addresses);
     addresses.extend(named(&[("ldap", &settings.listen.ldap), ("ldaps", &settings.listen.ldaps)], found));
     let dns = reachable(&settings.ns.listen);
-    let domain = Domain::start(home, settings, origin, &inside.tls, &addresses, dns)?.map(Arc::new);
+    let domain = Domain::start(home, settings, origin, &inside.tls, &addresses, dns, &inside.store)?;
     addresses.extend(domain.iter().flat_map(|domain| domain.addresses()));
     let shell = Arc::new(inside.shell(home, &front, &web, domain.clone(), book, stop));
     for listener in shells {
@@ -398,7 +398,7 @@ async fn renew(running: &Running, mut hangups: Signal) {
             Err(failure) => tracing::error!(%failure, "cannot reload certificates; those before stay"),
         }
         if let Some(Err(failure)) = running.domain.as_ref().map(|domain| domain.reload()) {
-            tracing::error!(%failure, "cannot make the zone anew; the one before stays");
+            tracing::error!(%failure, "the zone goes on without what is wrong");
         }
         if told && let Err(failure) = running.courier.reload() {
             tracing::error!(%failure, "cannot reload the gateways of pushes; those before stay");

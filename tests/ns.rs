@@ -8,9 +8,13 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use support::Server;
+use proto::records::{Feature, Profile, ProfileStatus, Value};
+use support::{Server, account};
 
+/// For what has to come.
+const PATIENCE: Duration = Duration::from_secs(120);
 const ZONE: &str = "ns.zone = \"chat.example\"\nns.listen = [\"127.0.0.1:0\"]\nns.file = \"more.zone\"\n\
                     listen.ldaps = [\"127.0.0.1:0\"]";
 
@@ -122,6 +126,73 @@ fn the_operator_s_records_are_in_the_zone_and_a_bad_file_leaves_it_as_it_was() {
     remote(&server, "reload");
     assert_eq!(dig(&server, "www.chat.example A"), "192.0.2.83");
     assert!(is_valid(&server, &anchor, "chat.example MX"));
+}
+
+#[test]
+fn a_bad_file_holds_up_neither_keys_nor_certificates_nor_a_start() {
+    let mut server = served();
+    let file = server.home().join("more.zone");
+    let tlsa = |server: &Server| dig(server, &format!("_{}._tcp.chat.example TLSA", server.https().port()));
+    let before = tlsa(&server);
+    fs::write(&file, "www 60 A 192.0.2.81\nx 60 A here\n").expect("written");
+    fs::remove_file(server.home().join("certs/server.crt")).expect("removed");
+    fs::remove_file(server.home().join("certs/server.key")).expect("removed");
+    assert!(refused(&server, "reload").contains("more.zone"));
+    assert_ne!(tlsa(&server), before, "listeners show the new key already");
+    remote(&server, "zone roll");
+    assert_eq!(remote(&server, "zone ds").lines().count(), 2);
+    assert_eq!(dig(&server, "chat.example DNSKEY").lines().count(), 2, "what is kept is shown");
+    server.terminate();
+    server.restart();
+    assert_eq!(dig(&server, "www.chat.example A"), "192.0.2.80", "as it was last good");
+    assert!(server.log().contains("more.zone"));
+    fs::write(&file, "www 60 A 192.0.2.82\n").expect("written");
+    remote(&server, "reload");
+    assert_eq!(dig(&server, "www.chat.example A"), "192.0.2.82");
+}
+
+#[test]
+fn certificates_of_who_allows_it_are_in_the_zone_until_they_are_taken_back() {
+    let server = served();
+    let anchor = remote(&server, "zone ds");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (_key, csr) = ca::request("38001").expect("a request");
+    let (client, certificate) = runtime.block_on(async {
+        let account = account::register(&server, "38001", Some(&csr)).await;
+        (account::connect(&server, &account).await.0, account.certificate.expect("a certificate"))
+    });
+    let allow = |value: &'static str| {
+        let feature = Feature {
+            id: Some("1".into()),
+            key: Some("CERTIFICATES".into()),
+            value: Some(Value::Text(value.into())),
+            group: Some("PRIVACY".into()),
+        };
+        let profile = Profile { settings: vec![feature], status: Some(ProfileStatus::Patch), ..Profile::default() };
+        runtime.block_on(client.call(profile)).expect("patched");
+        remote(&server, "reload");
+    };
+    // RFC 8162: the first 28 bytes of the SHA-256 of 38001.
+    let hash = said("sh", &["-c", "printf 38001 | sha256sum | cut -c 1-56"]);
+    let question = format!("{}._smimecert.chat.example SMIMEA", hash.trim());
+    let found = || dig(&server, &question).replace(' ', "");
+    remote(&server, "reload");
+    assert_eq!(found(), "", "nobody has allowed it");
+    allow("everyone");
+    let hex: String = certificate.iter().map(|byte| format!("{byte:02X}")).collect();
+    assert_eq!(found(), format!("300{hex}"));
+    assert!(is_valid(&server, &anchor, &question));
+    allow("nobody");
+    assert_eq!(found(), "");
+    allow("everyone");
+    assert_eq!(found(), format!("300{hex}"));
+
+    let serial = ca::subject(&certificate).expect("a certificate").serial;
+    remote(&server, &format!("revoke {}", serial.iter().map(|byte| format!("{byte:02x}")).collect::<String>()));
+    let end = Instant::now() + PATIENCE;
+    while !found().is_empty() {
+        assert!(Instant::now() < end, "it is looked at every half minute");
+    }
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use chat::directory::Published;
 use ns::Contents;
 use ns::record::rdata::svcb::{Alpn, SvcParamKey, SvcParamValue};
 use ns::record::rdata::tlsa::{CertUsage, Matching, Selector};
-use ns::record::rdata::{A, AAAA, CAA, HTTPS, NS, SOA, SRV, SVCB, TLSA, TXT};
+use ns::record::rdata::{A, AAAA, CAA, HTTPS, NS, SMIMEA, SOA, SRV, SVCB, TLSA, TXT};
 use ns::record::{Name, RData, Record};
 
 use crate::failure::Failure;
@@ -22,12 +25,15 @@ const RETRY: i32 = 600;
 const EXPIRE: i32 = 5 * 24 * 3600;
 /// Bytes of the operator's file.
 const FILE_MAX: u64 = 64 << 20;
+/// Bytes of the hash of an address's part before the @ by which it is named.
+const LOCAL_BYTES: usize = 28;
+/// Bytes of certificates of one account; further ones are left out.
+const CERTIFICATES_MAX: usize = 24 << 10;
 /// The version in the names of topics.
 const PROTOCOL: &str = "v=chat1";
 
 /// `key` is the SHA-256 of the public key that listeners with TLS show.
 pub(super) fn contents(
-    home: &Home,
     settings: &Settings,
     zone: &Name,
     key: [u8; 32],
@@ -40,11 +46,52 @@ pub(super) fn contents(
     for (name, address) in listeners.iter().filter(|(_, address)| is_seen(address)) {
         made.listener(name, address.port(), key)?;
     }
-    let mut contents = Contents { origin: zone.clone(), records: made.records };
-    if !settings.ns.file.is_empty() {
-        contents.lay_over(file(home, &settings.ns.file, zone)?);
+    Ok(Contents { origin: zone.clone(), records: made.records })
+}
+
+/// Certificates of accounts that allow it, where mail programs look for those of an address (RFC 8162).
+pub(super) fn people(zone: &Name, all: &[Published]) -> Result<Vec<Record>, Failure> {
+    let mut made = Made { zone, records: Vec::new() };
+    for person in all {
+        for local in &person.names {
+            let hash = digest(&SHA256, local);
+            let label: String = hash.as_ref().iter().take(LOCAL_BYTES).map(|byte| format!("{byte:02x}")).collect();
+            let name = made.name(&format!("{label}._smimecert"))?;
+            let mut room = CERTIFICATES_MAX;
+            for der in &person.certificates {
+                let Some(rest) = room.checked_sub(der.len()) else { break };
+                room = rest;
+                let data = SMIMEA::new(CertUsage::DaneEe, Selector::Full, Matching::Raw, der.to_vec());
+                made.put(name.clone(), SHORT, RData::SMIMEA(data));
+            }
+        }
     }
-    Ok(contents)
+    Ok(made.records)
+}
+
+/// What the operator adds, as it is in his file.
+pub(super) fn given(home: &Home, settings: &Settings) -> Result<String, Failure> {
+    let Some(file) = path(home, settings) else { return Ok(String::new()) };
+    let length = fs::metadata(&file).map_err(|why| refused(settings, &why))?.len();
+    if length > FILE_MAX {
+        return Err(refused(settings, &"the file is too large"));
+    }
+    fs::read_to_string(&file).map_err(|why| refused(settings, &why))
+}
+
+/// The records of it.
+pub(super) fn records(home: &Home, settings: &Settings, zone: &Name, text: &str) -> Result<Vec<Record>, Failure> {
+    let Some(file) = path(home, settings) else { return Ok(Vec::new()) };
+    ns::import(text, &file, zone).map_err(|why| refused(settings, &why))
+}
+
+fn path(home: &Home, settings: &Settings) -> Option<PathBuf> {
+    let name = &settings.ns.file;
+    (!name.is_empty()).then(|| home.path().join(name))
+}
+
+fn refused(settings: &Settings, why: &dyn std::fmt::Display) -> Failure {
+    Failure::Refused(format!("ns.file: {}: {why}", settings.ns.file))
 }
 
 struct Made<'z> {
@@ -125,15 +172,4 @@ impl Made<'_> {
         self.put(self.name(&format!("_{port}.{transport}"))?, SHORT, RData::TLSA(data));
         Ok(())
     }
-}
-
-fn file(home: &Home, path: &str, zone: &Name) -> Result<Vec<Record>, Failure> {
-    let refused = |why: &dyn std::fmt::Display| Failure::Refused(format!("ns.file: {path}: {why}"));
-    let file = home.path().join(path);
-    let length = fs::metadata(&file).map_err(|why| refused(&why))?.len();
-    if length > FILE_MAX {
-        return Err(refused(&"the file is too large"));
-    }
-    let text = fs::read_to_string(&file).map_err(|why| refused(&why))?;
-    ns::import(&text, &file, zone).map_err(|why| refused(&why))
 }

@@ -182,6 +182,37 @@ fn shown(store: &dyn View, asker: Asker<'_>, phone: &Phone, row: &Profile) -> Re
     }))
 }
 
+/// What the world may have of an account that allows it (PRIVACY, CERTIFICATES).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Published {
+    /// Its number, and its nick if it has one.
+    pub names: Vec<Bytes>,
+    /// Of its devices, DER (SEC-9).
+    pub certificates: Vec<Bytes>,
+}
+
+/// All that allow it, in the order of their keys; the first so many.
+pub fn published(store: &dyn View, most: usize) -> Result<Vec<Published>, Failure> {
+    let mut found = Vec::new();
+    rows::each(store, PROFILE, b"", |key, row| {
+        let profile: Profile = rows::decode(row)?;
+        if found.len() < most
+            && presence::publishes_certificates(&profile.settings)
+            && let Ok(phone) = Phone::parse(key)
+            && let Some(person) = shown(store, Asker::Operator, &phone, &profile)?
+            && !person.certificates.is_empty()
+        {
+            let number = Bytes::copy_from_slice(person.number.as_str().as_bytes());
+            found.push(Published {
+                names: [number].into_iter().chain(person.nick).collect(),
+                certificates: person.certificates,
+            });
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 /// SEARCHABLE (FEATURE-2), and who has banned whom.
 fn may_find(store: &dyn View, asker: Asker<'_>, roster: &PhoneId, profile: &Profile) -> Result<bool, Failure> {
     let audience = presence::searchable(&profile.settings);

@@ -7,44 +7,140 @@ use hickory_proto::serialize::txt::{ParseError, Parser};
 
 use crate::contents::Flaw;
 
+/// Seconds for which others remember a record that does not say, in a file that does not say.
+const TTL: u32 = 3600;
+
 /// Reads `text`, which came from `path`; files that it includes lie beside that one.
 ///
 /// # Errors
 /// Says what is wrong, and about where.
 pub fn import(text: &str, path: &Path, origin: &Name) -> Result<Vec<Record>, Flaw> {
-    let text = &spelt_out(text, origin);
-    let parse = |text: &str| Parser::new(text.to_owned(), Some(path.to_owned()), Some(origin.clone())).parse();
+    let text = &spelt_out(text, origin)?;
+    let parse = |text: &str| {
+        let text = format!("$TTL {TTL}\n{text}");
+        Parser::new(text, Some(path.to_owned()), Some(origin.clone())).parse()
+    };
     match parse(text) {
         Ok((_, sets)) => Ok(sets.values().flat_map(|set| set.records_without_rrsigs().cloned()).collect()),
         Err(why) => Err(Flaw::File { line: line_of(text, parse), why: why.to_string() }),
     }
 }
 
-/// The parser knows `@`, the zone's name, at the beginning of a line only: elsewhere it is written out.
-fn spelt_out(text: &str, origin: &Name) -> String {
-    let mut origin = origin.to_ascii();
-    let mut out = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        if let Some(named) = line.strip_prefix("$ORIGIN") {
-            origin = named.split_whitespace().next().map_or(origin, |name| format!("{}.", name.trim_end_matches('.')));
-        }
-        let (mut quoted, mut before) = (false, ' ');
-        let mut rest = line.chars().peekable();
-        while let Some(each) = rest.next() {
-            let ends = rest.peek().is_none_or(|next| next.is_whitespace() || matches!(next, ')' | ';'));
-            match each {
-                ';' if !quoted && before != '\\' => {
-                    out.extend([each].into_iter().chain(rest.by_ref()));
-                    break;
-                }
-                '@' if !quoted && ends && (before.is_whitespace() || before == '(') => out.push_str(&origin),
-                _ => out.push(each),
+/// The text as the parser reads it right. It knows `@`, the zone's name, at the beginning of a line only; in a list neither quotes nor
+/// comments; and escapes by numbers otherwise than everybody (RFC 1035, 5.1). So the name is written out, a list stands on one line without
+/// its brackets, and an escape is what it means. Lines keep their numbers.
+fn spelt_out(text: &str, origin: &Name) -> Result<String, Flaw> {
+    let mut speller = Speller { out: String::with_capacity(text.len()), line: 1, depth: 0, owed: 0, quoted: false };
+    let mut origin = origin_of(text).unwrap_or_else(|| origin.to_ascii());
+    let (mut rest, mut before) = (text, '\n');
+    while let Some(each) = rest.chars().next() {
+        let after = rest.get(each.len_utf8()..).unwrap_or_default();
+        let ends = after.chars().next().is_none_or(|next| next.is_whitespace() || matches!(next, '(' | ')' | ';'));
+        let begins = before.is_whitespace() || before == '(';
+        rest = match each {
+            '\\' => speller.escape(after)?,
+            ';' if !speller.quoted => speller.comment(rest),
+            '@' if !speller.quoted && begins && ends => {
+                speller.out.push_str(&origin);
+                after
             }
-            quoted ^= each == '"' && before != '\\';
-            before = each;
+            _ => {
+                speller.push(each);
+                after
+            }
+        };
+        if each == '\n'
+            && let Some(named) = origin_of(after)
+        {
+            origin = named;
+        }
+        before = each;
+    }
+    Ok(speller.end())
+}
+
+/// What a line sets as the name to which others are relative.
+fn origin_of(line: &str) -> Option<String> {
+    let named = line.lines().next()?.strip_prefix("$ORIGIN")?;
+    named.split_whitespace().next().map(|name| format!("{}.", name.trim_end_matches('.')))
+}
+
+struct Speller {
+    out: String,
+    line: usize,
+    /// Lists within lists.
+    depth: usize,
+    /// Ends of lines in this list, made up for behind it.
+    owed: usize,
+    quoted: bool,
+}
+
+impl Speller {
+    fn push(&mut self, each: char) {
+        self.line += usize::from(each == '\n');
+        match each {
+            '"' => self.quoted = !self.quoted,
+            '(' if !self.quoted => {
+                self.depth += 1;
+                return self.out.push(' ');
+            }
+            ')' if !self.quoted && self.depth > 0 => {
+                self.depth -= 1;
+                return self.out.push(' ');
+            }
+            '\n' if self.depth > 0 && !self.quoted => {
+                self.owed += 1;
+                return self.out.push(' ');
+            }
+            _ => {}
+        }
+        self.out.push(each);
+        if each == '\n' && !self.quoted {
+            self.out.extend(std::iter::repeat_n('\n', std::mem::take(&mut self.owed)));
         }
     }
-    out
+
+    /// Goes on at the end of the line.
+    fn comment<'t>(&mut self, rest: &'t str) -> &'t str {
+        let (comment, rest) = rest.split_at(rest.find('\n').unwrap_or(rest.len()));
+        if self.depth == 0 {
+            self.out.push_str(comment);
+        }
+        rest
+    }
+
+    /// Goes on behind it; what the parser could not take is refused.
+    fn escape<'t>(&mut self, rest: &'t str) -> Result<&'t str, Flaw> {
+        let Some(first) = rest.chars().next() else {
+            self.out.push('\\');
+            return Ok(rest);
+        };
+        if !first.is_ascii_digit() {
+            self.out.extend(['\\', first]);
+            self.line += usize::from(first == '\n');
+            return Ok(rest.get(first.len_utf8()..).unwrap_or_default());
+        }
+        let number: String = rest.chars().take(3).collect();
+        let meant = number.parse::<u8>().ok().filter(|_| number.len() == 3).map(char::from);
+        match meant {
+            Some(meant @ ('"' | '\\')) if self.quoted => self.out.extend(['\\', meant]),
+            Some(meant @ ' '..='~') if self.quoted => self.out.push(meant),
+            Some(meant) if meant.is_ascii_alphanumeric() || matches!(meant, '-' | '_') => self.out.push(meant),
+            Some(_) | None => {
+                let why = format!("\\{number} stands for nothing that can be kept here");
+                return Err(Flaw::File { line: self.line, why });
+            }
+        }
+        Ok(rest.get(number.len()..).unwrap_or_default())
+    }
+
+    fn end(mut self) -> String {
+        if self.depth > 0 {
+            // It is the parser that says so.
+            self.out.push('(');
+        }
+        self.out
+    }
 }
 
 /// The parser does not say where it stopped: the first line with which it cannot go on, or where the record of that line begins.
@@ -56,6 +152,8 @@ fn line_of<T>(text: &str, parse: impl Fn(&str) -> Result<T, ParseError>) -> usiz
 
 #[cfg(test)]
 mod tests {
+    use hickory_proto::rr::RData;
+
     use super::*;
 
     fn read(text: &str) -> Result<Vec<Record>, Flaw> {
@@ -74,7 +172,30 @@ mod tests {
         let name = &Name::from_ascii("chat.example.").unwrap();
         let text = "@ MX 10 @ ; @ here\nx TXT \"a @ b\" @\n$ORIGIN sub\ny CNAME @\nme@x A 1.2.3.4\n";
         let written = "chat.example. MX 10 chat.example. ; @ here\nx TXT \"a @ b\" chat.example.\n$ORIGIN sub\ny CNAME sub.\nme@x A 1.2.3.4\n";
-        assert_eq!(spelt_out(text, name), written);
+        assert_eq!(spelt_out(text, name).unwrap(), written);
+    }
+
+    /// What the record of this name says, as master files say it.
+    fn said(text: &str) -> Vec<String> {
+        read(text).unwrap().iter().map(|record| format!("{} {}", record.name, record.data)).collect()
+    }
+
+    #[test]
+    fn lists_have_quotes_and_comments_and_escapes_mean_what_they_mean() {
+        let strings = |text: &str| match read(text).unwrap().first().map(|record| record.data.clone()) {
+            Some(RData::TXT(text)) => text.txt_data.iter().map(|part| part.to_vec()).collect::<Vec<_>>(),
+            other => panic!("{text}: {other:?}"),
+        };
+        let key = "e TXT ( \"v=DKIM1; k=rsa; \" ; \"first\"\n  \"p=abc (1)\" ) ; ( end\n";
+        assert_eq!(strings(key), [&b"v=DKIM1; k=rsa; "[..], b"p=abc (1)"]);
+        assert_eq!(strings("e TXT ( \"a; \" \"b\" )\n"), [&b"a; "[..], b"b"]);
+        assert_eq!(strings("d TXT \"\\065 \\034x\\092\"\n"), [&b"A \"x\\"[..]]);
+        assert!(said("e CAA ( 0 issue \"le.org\" )\n")[0].contains("0 issue \"le.org\""));
+        assert_eq!(said("n\\065x A ( 192.0.2.1 )\n"), ["nax.chat.example. 192.0.2.1"]);
+        let told = |text: &str| read(text).unwrap_err().to_string();
+        assert!(told("a A 192.0.2.1\nb TXT (\n \"\\200\" )\n").contains("line 3"));
+        assert!(told("a\\046b A 192.0.2.1\n").contains("line 1") && told("a TXT \"\\9\"\n").contains("line 1"));
+        assert!(told("a TXT ( \"b\"\n\"c\" )\nb A nowhere\n").contains("line 3"));
     }
 
     #[test]

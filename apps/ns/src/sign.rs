@@ -1,5 +1,7 @@
 //! Signatures over sets of records (RRSIG, RFC 4034).
 
+use std::ops::Range;
+
 use crate::keys::Key;
 use crate::kind;
 use crate::name;
@@ -24,7 +26,11 @@ impl Signer<'_> {
     /// The signatures of `set` by `keys`, if they are not good for some time yet. `before` is what was published under this name and type.
     pub(crate) fn fresh(&self, owner: &[u8], set: &Set, keys: &[&Key], before: Option<&Set>) -> Fresh {
         if let Some(before) = before.filter(|before| before.records == set.records) {
-            let good = |key: &&Key| signatures(before).any(|(tag, end)| tag == key.tag && end > self.now + RENEW);
+            // One whose time has not come was made when the clock was wrong.
+            let good = |key: &&Key| {
+                signatures(before)
+                    .any(|(tag, times)| tag == key.tag && times.start <= self.now && times.end > self.now + RENEW)
+            };
             if keys.iter().all(good) && signatures(before).count() == keys.len() {
                 return Fresh::Same(before.signatures.clone());
             }
@@ -66,11 +72,12 @@ pub(crate) enum Fresh {
     Failed,
 }
 
-/// The tags of the keys that signed a set, and when each signature ends.
-pub(crate) fn signatures(set: &Set) -> impl Iterator<Item = (u16, u32)> {
+/// The tags of the keys that signed a set, and from when to when each signature holds.
+pub(crate) fn signatures(set: &Set) -> impl Iterator<Item = (u16, Range<u32>)> {
     set.signatures.data().filter_map(|data| {
         let end = u32::from_be_bytes(*data.get(8..12)?.first_chunk()?);
+        let begin = u32::from_be_bytes(*data.get(12..16)?.first_chunk()?);
         let tag = u16::from_be_bytes(*data.get(16..18)?.first_chunk()?);
-        Some((tag, end))
+        Some((tag, begin..end))
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::transfer;
 
 /// Connections at a time; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 256;
-/// Connections of one address at a time; further ones are closed.
+/// Connections of one host at a time, which of IPv6 has a whole network; further ones are closed.
 const PER_ADDRESS_MAX: usize = 16;
 /// Questions on one connection; then it is closed.
 const QUESTIONS_MAX: usize = 1000;
@@ -30,7 +30,7 @@ const IDLE: Duration = Duration::from_secs(10);
 const TAKE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How many connections each address has.
+/// How many connections each host has.
 #[derive(Default)]
 struct Guests(Mutex<HashMap<IpAddr, usize>>);
 
@@ -119,8 +119,17 @@ fn refused(question: &[u8]) -> Vec<u8> {
     head.iter().flat_map(|number| number.to_be_bytes()).chain(query.question.iter().copied()).collect()
 }
 
+/// Who has one address of IPv6 has its network.
+fn host(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(own) => Ipv6Addr::from_bits(own.to_bits() >> 64 << 64).into(),
+        own @ IpAddr::V4(_) => own,
+    }
+}
+
 impl Guests {
     fn enter(&self, address: IpAddr) -> bool {
+        let address = host(address);
         let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = guests.entry(address).or_default();
         let has_room = *number < PER_ADDRESS_MAX;
@@ -129,6 +138,7 @@ impl Guests {
     }
 
     fn leave(&self, address: IpAddr) {
+        let address = host(address);
         let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(number) = guests.get_mut(&address) {
             *number = number.saturating_sub(1);

@@ -89,7 +89,7 @@ pub fn compile(
     for set in apex.filter(|set| set.kind == kind::SOA) {
         sign_one(&signer, &origin, set, &active, None)?;
     }
-    zone.expires = zone.all_sets().flat_map(signatures).map(|(_, end)| end).min().unwrap_or(now);
+    zone.expires = zone.all_sets().flat_map(signatures).map(|(_, times)| times.end).min().unwrap_or(now);
     Ok(Some(zone))
 }
 

@@ -207,4 +207,6 @@ fn only_what_changed_is_signed_again() {
     let week = now() + 8 * 24 * 3600;
     let anew = ns::compile(&support::contents(""), &place.keys, 1, week, Some(&old)).unwrap().unwrap();
     assert!(anew.expires() > week + 13 * 24 * 3600, "signatures that end soon are made anew");
+    let right = ns::compile(&support::contents(""), &place.keys, 1, now(), Some(&anew)).unwrap();
+    assert!(right.is_some_and(|zone| zone.expires() < anew.expires()), "as are those of a clock that was ahead");
 }

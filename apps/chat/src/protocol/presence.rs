@@ -182,6 +182,11 @@ pub(crate) fn searchable(features: &[Feature]) -> Audience {
     Audience::of(features, b"SEARCHABLE", Audience::Everyone)
 }
 
+/// CERTIFICATES: whether the world may have those of the account's devices, by its number and its nick.
+pub(crate) fn publishes_certificates(features: &[Feature]) -> bool {
+    Audience::of(features, b"CERTIFICATES", Audience::Nobody) == Audience::Everyone
+}
+
 /// Whether ROSTER-4 may find the account.
 pub(crate) fn is_searchable(cx: &Cx<'_>, phone: &Phone) -> Result<bool, Failure> {
     Ok(searchable(&profile(cx, phone)?.settings) != Audience::Nobody)
