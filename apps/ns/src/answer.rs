@@ -106,6 +106,9 @@ enum Verdict {
 
 /// No recursion: what is not in the zone is refused.
 fn verdict(zone: &Zone, query: &Query<'_>, via: Via) -> Verdict {
+    if query.signed.is_some() {
+        return Verdict::Refuse(Code::NotKnown);
+    }
     if query.edns.is_some_and(|edns| edns.version != 0) {
         return Verdict::Refuse(Code::BadVersion);
     }

@@ -14,6 +14,7 @@ pub(crate) const NSEC3: u16 = 50;
 pub(crate) const NSEC3PARAM: u16 = 51;
 pub(crate) const CDS: u16 = 59;
 pub(crate) const CDNSKEY: u16 = 60;
+pub(crate) const TSIG: u16 = 250;
 pub(crate) const IXFR: u16 = 251;
 pub(crate) const AXFR: u16 = 252;
 pub(crate) const ANY: u16 = 255;

@@ -25,6 +25,16 @@ pub(crate) struct Query<'p> {
     /// As it was asked, with type and class: it goes back so.
     pub(crate) question: &'p [u8],
     pub(crate) edns: Option<Edns>,
+    pub(crate) signed: Option<Signed<'p>>,
+}
+
+/// By which key a question is signed (TSIG, RFC 8945). This server shares keys with nobody, so it is only told that it knows none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Signed<'p> {
+    pub(crate) key: &'p [u8],
+    pub(crate) algorithm: &'p [u8],
+    /// When, and by how much clocks may differ.
+    pub(crate) time: &'p [u8],
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -71,8 +81,8 @@ pub(crate) fn read(packet: &[u8]) -> Result<Query<'_>, Unread> {
         return Err(malformed);
     }
     let (name, kind, class, question) = reader.question().ok_or(malformed)?;
-    let edns = reader.edns(answers + authorities, additional).ok_or(malformed)?;
-    Ok(Query { id, flags, name, kind, class, question, edns })
+    let (edns, signed) = reader.additional(answers + authorities, additional).ok_or(malformed)?;
+    Ok(Query { id, flags, name, kind, class, question, edns, signed })
 }
 
 impl<'p> Reader<'p> {
@@ -103,14 +113,20 @@ impl<'p> Reader<'p> {
         Some((name.to_ascii_lowercase(), kind, class, self.packet.get(begin..self.at)?))
     }
 
-    /// What the records behind say of EDNS; `None` if they are none.
-    fn edns(&mut self, others: u16, additional: u16) -> Option<Option<Edns>> {
+    /// What the records behind say of EDNS, and of who asks; `None` if they are none.
+    fn additional(&mut self, others: u16, additional: u16) -> Option<(Option<Edns>, Option<Signed<'p>>)> {
         for _ in 0..others {
             self.record()?;
         }
-        let mut found = None;
-        for _ in 0..additional {
+        let (mut found, mut signed) = (None, None);
+        for left in (0..additional).rev() {
+            let begin = self.at;
             let (is_root, kind, size, ttl) = self.record()?;
+            if kind == kind::TSIG {
+                // It is the last.
+                signed = Some(Reader { packet: self.packet, at: begin }.signed().filter(|_| left == 0)?);
+                continue;
+            }
             if kind != kind::OPT {
                 continue;
             }
@@ -120,7 +136,28 @@ impl<'p> Reader<'p> {
             let [_, version, flags, _] = ttl;
             found = Some(Edns { size, version, dnssec: flags & 0x80 != 0 });
         }
-        (self.at == self.packet.len()).then_some(found)
+        (self.at == self.packet.len()).then_some((found, signed))
+    }
+
+    /// Names in it are whole (RFC 8945, 4.2).
+    fn signed(mut self) -> Option<Signed<'p>> {
+        let key = self.whole()?;
+        let (_kind, class, _ttl, length) = (self.number()?, self.number()?, self.take(4)?, self.number()?);
+        let end = self.at + usize::from(length);
+        let (algorithm, time) = (self.whole()?, self.take(8)?);
+        let hash = self.number()?;
+        self.take(hash.into())?;
+        let (_id, _error, more) = (self.number()?, self.number()?, self.number()?);
+        self.take(more.into())?;
+        (class == kind::ANY && self.at == end).then_some(Signed { key, algorithm, time })
+    }
+
+    fn whole(&mut self) -> Option<&'p [u8]> {
+        let begin = self.at;
+        while let Some(length @ 1..) = self.take(1)?.first().copied() {
+            self.take(usize::from(length)).filter(|_| length <= 63)?;
+        }
+        self.packet.get(begin..self.at).filter(|name| name.len() <= NAME_MAX)
     }
 
     /// Whether its owner is the root, its type, class and lifetime. Names are passed over: a pointer ends one, and is not followed.

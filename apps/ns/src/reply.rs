@@ -10,6 +10,7 @@ pub(crate) const UDP_MAX: u16 = 1232;
 /// Bytes that every asker takes.
 pub(crate) const UDP_MIN: u16 = 512;
 const OPT_BYTES: usize = 11;
+const BAD_KEY: u16 = 17;
 /// A pointer to a name earlier in the packet.
 const POINTER: u16 = 0xC000;
 
@@ -20,6 +21,8 @@ pub(crate) enum Code {
     NoName = 3,
     Unknown = 4,
     Refused = 5,
+    /// The question is signed by a key that is not known here.
+    NotKnown = 9,
     BadVersion = 16,
 }
 
@@ -112,6 +115,7 @@ impl<'a> Reply<'a> {
             self.flags |= TC;
         }
         self.opt();
+        self.no_key(limit);
         let flags = QR | self.query.flags & (OPCODE | RD) | self.flags | self.code as u16 & 0xF;
         let [answers, authorities, additional] = self.counts;
         let header = [self.query.id, flags, 1, answers, authorities, additional];
@@ -128,6 +132,25 @@ impl<'a> Reply<'a> {
         self.out.extend(UDP_MAX.to_be_bytes());
         let [_, extended] = (self.code as u16 >> 4).to_be_bytes();
         self.out.extend([extended, 0, if edns.dnssec { 0x80 } else { 0 }, 0, 0, 0]);
+        self.counts[2] += 1;
+    }
+
+    /// The signature comes back empty (BADKEY, RFC 8945, 5.2.1), if there is room.
+    fn no_key(&mut self, limit: usize) {
+        let Some(signed) = self.query.signed.filter(|_| self.code == Code::NotKnown) else { return };
+        let data =
+            [signed.algorithm, signed.time, &[0, 0], &self.query.id.to_be_bytes(), &BAD_KEY.to_be_bytes(), &[0, 0]];
+        let data = data.concat();
+        if self.out.len() + signed.key.len() + 10 + data.len() > limit {
+            return;
+        }
+        self.out.extend(signed.key);
+        self.out.extend(kind::TSIG.to_be_bytes());
+        self.out.extend(kind::ANY.to_be_bytes());
+        self.out.extend([0; 4]);
+        // Two names and a few numbers.
+        self.out.extend(u16::try_from(data.len()).unwrap_or_default().to_be_bytes());
+        self.out.extend(data);
         self.counts[2] += 1;
     }
 

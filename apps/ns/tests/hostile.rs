@@ -22,12 +22,20 @@ fn question(name: &str, kind: u16) -> Vec<u8> {
     packet
 }
 
+/// The same, signed by a key that nobody knows (TSIG).
+fn signed(mut packet: Vec<u8>) -> Vec<u8> {
+    packet[11] += 1;
+    packet.extend(b"\x03key\0\0\xfa\0\xff\0\0\0\0\0\x1d\x0bhmac-sha256\0\0\0\0\0\0\x01\x01\x2c\0\0\x12\x34\0\0\0\0");
+    packet
+}
+
 fn questions() -> Vec<Vec<u8>> {
     let names = ["chat.example", "WWW.chat.example", "alias.chat.example", "x.y.wild.chat.example", "b.c.chat.example"];
     let others = ["no.chat.example", "a.sub.chat.example", "loop.chat.example", "big.chat.example", "other.example"];
     let kinds = [1, 2, 5, 6, 16, 28, 43, 46, 47, 48, 50, 249, 250, 251, 252, 255, 65535];
     let all = names.into_iter().chain(others);
-    all.flat_map(|name| kinds.map(|kind| question(name, kind))).collect()
+    let plain = all.flat_map(|name| kinds.map(|kind| question(name, kind)));
+    plain.flat_map(|packet| [signed(packet.clone()), packet]).collect()
 }
 
 #[test]

@@ -158,6 +158,19 @@ fn who_is_no_secondary_copies_nothing() {
 }
 
 #[test]
+fn who_signs_by_a_key_that_is_not_known_is_told_so() {
+    let place = Place::copied("");
+    for question in ["chat.example SOA", "+tcp chat.example SOA", "chat.example AXFR"] {
+        let said =
+            place.dig(&format!("-y hmac-sha256:nobody:c2VjcmV0 +noall +comments +answer +additional {question}"));
+        let is_told = said.contains("NOTAUTH") || said.contains("Transfer failed");
+        assert!(is_told && !said.contains("hostmaster"), "{question}: {said}");
+    }
+    let said = place.dig("-y hmac-sha256:nobody:c2VjcmV0 chat.example SOA");
+    assert!(said.contains("NOTAUTH") && said.contains("BADKEY"), "{said}");
+}
+
+#[test]
 fn a_rollover_is_valid_by_the_old_anchor_and_the_new_at_every_step() {
     let mut place = Place::new(Algorithm::EcdsaP256, "", Vec::new());
     let valid = |place: &Place, anchor: &str| {
