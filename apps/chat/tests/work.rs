@@ -49,7 +49,11 @@ impl Town {
                 town.say("380300001", &format!("Friend{{phone_id=\"{own}\" friend_id=\"{friend}\" status=request}}"));
                 town.say(&phone, &format!("Friend{{friend_id=\"{own}\" status=confirm}}"));
             }
-            let list = town.rosters.iter().map(|own| format!("Contact{{phone_id=\"{own}\"}}")).collect::<Vec<_>>();
+            let list = town
+                .rosters
+                .iter()
+                .map(|own| format!("Contact{{phone_id=\"{own}\" names=\"Ann\"}}"))
+                .collect::<Vec<_>>();
             town.say(&phone, &format!("Roster{{userlist=[{}] status=add}}", list.join(" ")));
             town.friends.push(friend);
         }
