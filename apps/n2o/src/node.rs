@@ -42,6 +42,8 @@ pub(crate) struct Node<A: App> {
 
     pub(crate) slots: Slots<A>,
     pub(crate) run: VecDeque<u32>,
+    /// Those that go on with what they told themselves, in the next drain.
+    goes_on: VecDeque<u32>,
     pub(crate) members: AHashMap<A::Group, BTreeSet<u32>>,
     pub(crate) timers: Timers<A::Input>,
 
@@ -90,6 +92,7 @@ impl<A: App> Node<A> {
             now: Time::default(),
             slots: Slots::new(),
             run: VecDeque::new(),
+            goes_on: VecDeque::new(),
             members: AHashMap::new(),
             timers: Timers::new(),
             fx: Effects::default(),
@@ -111,6 +114,7 @@ impl<A: App> Node<A> {
     /// Takes what came in, steps what can run, hands over what that sent. Outputs are at the gate afterwards.
     pub(crate) fn drain(&mut self, now: Time, limits: Limits) {
         self.now = self.now.max(now);
+        self.go_on();
         self.take(limits.items);
         self.fire();
         let mut left = limits.inputs;
@@ -120,6 +124,17 @@ impl<A: App> Node<A> {
         }
         self.hand_over();
         self.sweep();
+    }
+
+    /// Long work comes in steps, each a letter of its process to itself. Between two of them come the sockets and what other threads have
+    /// sent, so that nobody waits for more than one.
+    fn go_on(&mut self) {
+        for id in self.goes_on.drain(..) {
+            if let Some(slot) = self.slots.get_mut(id) {
+                slot.goes_on = false;
+                self.run.push_back(id);
+            }
+        }
     }
 
     fn take(&mut self, most: usize) {
@@ -143,11 +158,16 @@ impl<A: App> Node<A> {
         let id = self.slots.of(entry, self.now);
         if let Some(slot) = self.slots.get_mut(id) {
             slot.mailbox.push_back(letter);
-            if slot.is_runnable() {
-                slot.queued = true;
-                self.run.push_back(id);
-            }
+            self.queue(id);
         }
+    }
+
+    /// Gives it a turn, if it has something to do and none is coming yet.
+    fn queue(&mut self, id: u32) {
+        let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.is_runnable()) else { return };
+        slot.queued = true;
+        let queue = if slot.goes_on { &mut self.goes_on } else { &mut self.run };
+        queue.push_back(id);
     }
 
     /// Puts an input into the mailbox of every member here.
@@ -159,7 +179,8 @@ impl<A: App> Node<A> {
                 slot.mailbox.push_back(Letter::new(copy(&input)));
                 if slot.is_runnable() {
                     slot.queued = true;
-                    self.run.push_back(*id);
+                    let queue = if slot.goes_on { &mut self.goes_on } else { &mut self.run };
+                    queue.push_back(*id);
                 }
             }
         }
@@ -202,11 +223,8 @@ impl<A: App> Node<A> {
         if let Some(slot) = self.slots.get_mut(id) {
             slot.active = self.now;
             slot.queued = false;
-            if slot.is_runnable() {
-                slot.queued = true;
-                self.run.push_back(id);
-            }
         }
+        self.queue(id);
         used
     }
 
@@ -250,8 +268,7 @@ impl<A: App> Node<A> {
         let Some(slot) = self.slots.get_mut(id) else { return };
         slot.stopping = false;
         if slot.is_runnable() {
-            slot.queued = true;
-            self.run.push_back(id);
+            self.queue(id);
         } else if !slot.queued && self.net.registry.release(&slot.entry) {
             self.slots.remove(id);
         }
@@ -308,7 +325,7 @@ impl<A: App> Node<A> {
 
     /// Whether a drain would step something of what was taken already.
     pub(crate) fn has_work(&self) -> bool {
-        !self.run.is_empty()
+        !self.run.is_empty() || !self.goes_on.is_empty()
     }
 
     /// Whether it must wait for the disk before it can step anything.

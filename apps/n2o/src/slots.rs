@@ -19,6 +19,8 @@ pub(crate) struct Slot<A: App> {
     pub(crate) mailbox: VecDeque<Letter<A::Input>>,
     /// It is in the run queue.
     pub(crate) queued: bool,
+    /// It told itself something, which it is to do after the others had their turn.
+    pub(crate) goes_on: bool,
     /// It asked to end; steps no more before the commit has ended it.
     pub(crate) stopping: bool,
     /// When it last had something to do.
@@ -85,6 +87,7 @@ impl<A: App> Slots<A> {
             process: None,
             mailbox: VecDeque::new(),
             queued: false,
+            goes_on: false,
             stopping: false,
             active: now,
             life: self.new_life(),

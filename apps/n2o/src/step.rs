@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tracing::{debug, error};
 
 use crate::commit::{NOBODY, Step, Void};
-use crate::effects::{GROUPS_MAX, Letter, Membership, TIMERS_MAX};
+use crate::effects::{GROUPS_MAX, Letter, Membership, Post, TIMERS_MAX};
 use crate::node::Node;
 use crate::registry::State;
 use crate::slots::Slot;
@@ -75,6 +75,8 @@ impl<A: App> Node<A> {
         if !self.fx.writes.is_empty() {
             self.ahead.write(self.steps.len(), id, &mut self.fx.writes);
         }
+        let own = |post: &Post<A>| matches!(post, Post::Tell { name, .. } if *name == slot.entry.name);
+        slot.goes_on |= self.fx.posts.iter().skip(mark).any(own);
         slot.timers += self.fx.timers.len();
         for (at, input) in self.fx.timers.drain(..) {
             self.timers.set(at, id, slot.life, input);

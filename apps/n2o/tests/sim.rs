@@ -160,6 +160,17 @@ fn one_with_much_to_do_does_not_keep_the_others_waiting() {
 }
 
 #[test]
+fn who_goes_on_by_letters_to_itself_lets_others_in_between() {
+    for mut sim in sims(1) {
+        let again = |then: Input| Input::Tell(name("anna"), Box::new(then));
+        tell(&mut sim, "anna", (0..20).fold(Input::Say(20), |then, _| again(then)));
+        sim.run(1);
+        tell(&mut sim, "ben", Input::Say(0));
+        assert_eq!(said(&mut sim), ["ben: 0", "anna: 20"]);
+    }
+}
+
+#[test]
 fn inputs_from_one_to_another_keep_their_order() {
     for mut sim in sims(4) {
         for n in 0..300 {

@@ -14,10 +14,10 @@ use super::roster::{Frame, Parts, gone};
 use super::{contact, favorite, room};
 use crate::{Chat, Cx, Fx, Input, Name, Who, effects, names, rows};
 
-/// Contacts read in one step.
-const STEP: usize = 128;
+/// Contacts read in one step, at about ten microseconds each.
+const STEP: usize = 64;
 /// A room, with the members it lists, costs as much to read as so many contacts.
-const ROOM_COST: usize = 16;
+const ROOM_COST: usize = 8;
 
 /// An answer that is being read.
 #[derive(Debug, Clone)]

@@ -6,9 +6,11 @@
 //! A row that is here is what every snapshot sees that is not older than the one which read it. Whoever writes takes the rows out first, and
 //! until all of the batch can be seen none comes in beside them; after that none that was read before it.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ahash::{AHashMap, RandomState};
+use ahash::RandomState;
 use bytes::Bytes;
 
 use crate::{Batch, Table};
@@ -33,8 +35,8 @@ pub(super) struct Recent {
 #[derive(Default)]
 struct Shard {
     /// By the hash of table and key: of two rows that share one, the later is kept.
-    new: AHashMap<u64, Row>,
-    old: AHashMap<u64, Row>,
+    new: Rows,
+    old: Rows,
     /// Of the new ones.
     bytes: usize,
     /// Batches with rows of this part that are being written.
@@ -42,6 +44,12 @@ struct Shard {
     /// From this snapshot on, all that were written are seen.
     written: Seqno,
 }
+
+type Rows = HashMap<u64, Row, BuildHasherDefault<Hashed>>;
+
+/// Keys are hashes already.
+#[derive(Default)]
+struct Hashed(u64);
 
 struct Row {
     table: Table,
@@ -72,9 +80,7 @@ impl Recent {
         read: impl FnOnce() -> Result<Option<Bytes>, E>,
     ) -> Result<Option<Bytes>, E> {
         let hash = self.hash(table, key);
-        if let Some(value) =
-            self.shard(hash).get(hash, table, key).filter(|row| row.since <= at).map(|row| row.value.clone())
-        {
+        if let Some(value) = self.shard(hash).get(hash, at, table, key) {
             return Ok(Some(value));
         }
         let found = read()?;
@@ -101,7 +107,8 @@ impl Recent {
 
     #[expect(clippy::indexing_slicing, reason = "a remainder is less than what divides")]
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
-        self.shards[hash as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+        // Bits that a shard's own table does not choose its places by: neither the lowest nor the highest.
+        self.shards[(hash >> 40) as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,13 +124,15 @@ impl<F: Fn() -> Seqno> Drop for Writing<'_, F> {
 }
 
 impl Shard {
-    fn get(&mut self, hash: u64, table: Table, key: &[u8]) -> Option<&Row> {
-        if !self.new.contains_key(&hash)
-            && let Some(row) = self.old.remove(&hash)
-        {
-            self.put(hash, row);
+    fn get(&mut self, hash: u64, at: Seqno, table: Table, key: &[u8]) -> Option<Bytes> {
+        let value = |row: &Row| row.is(at, table, key).then(|| row.value.clone());
+        if let Some(row) = self.new.get(&hash) {
+            return value(row);
         }
-        self.new.get(&hash).filter(|row| row.table == table && row.key == key)
+        let row = self.old.remove(&hash)?;
+        let value = value(&row);
+        self.put(hash, row);
+        value
     }
 
     /// What the snapshot `at` has read, unless something was written here since.
@@ -152,8 +161,27 @@ impl Shard {
 }
 
 impl Row {
+    /// Whether it is the row of this key as the snapshot `at` sees it.
+    fn is(&self, at: Seqno, table: Table, key: &[u8]) -> bool {
+        self.since <= at && self.table == table && self.key == key
+    }
+
     fn bytes(&self) -> usize {
         self.key.len() + self.value.len() + OVERHEAD
+    }
+}
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.0.rotate_left(8) ^ u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -214,7 +242,7 @@ mod tests {
                 .unwrap();
         }
         let kept: usize = (0..SHARDS as u64)
-            .map(|shard| recent.shard(shard))
+            .map(|shard| recent.shard(shard << 40))
             .map(|shard| shard.bytes + shard.old.values().map(Row::bytes).sum::<usize>())
             .sum();
         assert!(kept <= BYTES, "{kept}");

@@ -24,6 +24,8 @@ pub(super) struct NodeActor<A: App> {
     node: Node<A>,
     shared: Arc<Shared<A>>,
     outputs: Vec<A::Output>,
+    /// The next drain is arranged: it comes after the other tasks of this thread.
+    goes_on: bool,
     /// The next look at the clock that is arranged.
     alarm: Option<(Time, SpawnHandle)>,
 }
@@ -50,14 +52,18 @@ impl<A: App> Handler<Wake> for NodeActor<A> {
 
 impl<A: App> NodeActor<A> {
     pub(super) fn new(node: Node<A>, shared: Arc<Shared<A>>) -> Self {
-        Self { node, shared, outputs: Vec::new(), alarm: None }
+        Self { node, shared, outputs: Vec::new(), goes_on: false, alarm: None }
     }
 
     fn run(&mut self, ctx: &mut Context<Self>) {
         self.node.drain(wall_clock(), LIMITS);
         self.release();
-        if self.node.has_work() && !self.node.is_blocked() {
-            ctx.spawn(tokio::task::yield_now().into_actor(self).map(|_, actor, ctx| actor.run(ctx)));
+        if self.node.has_work() && !self.node.is_blocked() && !self.goes_on {
+            self.goes_on = true;
+            ctx.spawn(tokio::task::yield_now().into_actor(self).map(|_, actor, ctx| {
+                actor.goes_on = false;
+                actor.run(ctx);
+            }));
         }
         self.set_alarm(ctx);
         if self.shared.net.closed.load(Ordering::Acquire) {

@@ -17,8 +17,8 @@ use crate::{Account, Cx, Fx, Group, Input, Name, Transient};
 
 /// Friends that a connecting device is told of (PRESENCE-5); of the others PROFILE-1 tells.
 const ONLINE_TOLD: usize = 200;
-/// Relations looked at in one step.
-const STEP: usize = 256;
+/// Relations looked at in one step: it is to take less time than others notice.
+const STEP: usize = 64;
 
 /// News of presence that are being told: an account has up to 10,000 friends, so its profile goes on by letters to itself. Those who
 /// are told of two changes are told of them in order, since what began earlier stays ahead.
@@ -84,12 +84,13 @@ impl Telling {
         let Some(own) = self.rosters.last().cloned() else { return Ok(()) };
         let prefix = rows::pair_key(&own, b"");
         let page = cx.store.scan(RELATION, &rows::beyond(&prefix, &self.at).limit(STEP))?;
+        let shown = self.shown(&own);
         for (key, row) in &page {
             let relation: Relation = rows::decode(row)?;
             if relation.status == Some(ContactStatus::Friend)
-                && let Ok(friend) = PhoneId::parse(&key.slice(prefix.len()..))
+                && let Ok(friend) = PhoneId::parse(key.get(prefix.len()..).unwrap_or_default())
             {
-                self.tell(cx, fx, &own, &friend)?;
+                self.tell(cx, fx, &friend, shown.as_ref())?;
             }
         }
         match page.last() {
@@ -111,14 +112,26 @@ impl Telling {
         Ok(())
     }
 
-    fn tell(&mut self, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, friend: &PhoneId) -> Result<(), Failure> {
+    /// What all friends of this roster are told, made once.
+    fn shown(&self, own: &PhoneId) -> Option<Arc<Transient>> {
+        let What::Changed { news, event, .. } = &self.what else { return None };
+        let topic = Topic::Ac(own.clone()).to_string().into();
+        Some(Arc::new(Transient { event: *event, ..Transient::new(topic, news.payload(own), news.except()) }))
+    }
+
+    fn tell(
+        &mut self,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        friend: &PhoneId,
+        shown: Option<&Arc<Transient>>,
+    ) -> Result<(), Failure> {
         match &mut self.what {
-            What::Changed { news, told, event, .. } => {
-                if told.replace(friend.phone().clone()).as_ref() != Some(friend.phone()) {
-                    let topic = Topic::Ac(own.clone()).to_string().into();
-                    let told = Transient::new(topic, news.payload(own), news.except());
-                    let told = Transient { event: *event, ..told };
-                    fx.publish(Group::Account(friend.phone().clone()), Input::Transient(told.into()));
+            What::Changed { told, .. } => {
+                if told.replace(friend.phone().clone()).as_ref() != Some(friend.phone())
+                    && let Some(shown) = shown
+                {
+                    fx.publish(Group::Account(friend.phone().clone()), Input::Transient(Arc::clone(shown)));
                 }
             }
             What::There { session, left } => {

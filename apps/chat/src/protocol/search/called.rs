@@ -14,8 +14,8 @@ use super::wanted::Wanted;
 use crate::protocol::contact::{self, Known};
 use crate::{Cx, Fx, Group, Input};
 
-/// Contacts read in one step, each some three reads.
-const SLICE: usize = 128;
+/// Contacts read in one step, each some three reads: it is to take less time than others notice.
+const SLICE: usize = 32;
 /// Names compared in one step.
 const COMPARED: usize = 4096;
 
@@ -43,7 +43,8 @@ pub(crate) fn renamed(fx: &mut Fx, roster: &PhoneId) {
 }
 
 impl Called {
-    /// Own contacts beyond `after` that are meant, up to `most`, and where to go on; none, and the same place, while they are being read.
+    /// Own contacts beyond `after` that are meant, up to `most`, and where to go on: those who have been read. Whoever finds enough among them
+    /// reads no further.
     pub(super) fn find(
         &mut self,
         cx: &Cx<'_>,
@@ -62,10 +63,7 @@ impl Called {
                 self.read = Read::Upto(Bytes::new());
                 return Ok((Vec::new(), Some(after)));
             }
-            Read::Upto(upto) => {
-                self.read = self.read_on(cx, own, &upto)?;
-                return Ok((Vec::new(), Some(after)));
-            }
+            Read::Upto(upto) => self.read = self.read_on(cx, own, &upto)?,
             Read::All => self.read = Read::All,
         }
         let mut found = Vec::new();
@@ -81,7 +79,11 @@ impl Called {
                 found.extend(contact::known(cx, own, &Bytes::copy_from_slice(address))?);
             }
         }
-        Ok((found, None))
+        Ok(match &self.read {
+            Read::All => (found, None),
+            Read::Upto(upto) => (found, Some(upto.clone().max(after))),
+            Read::Nothing => (found, Some(after)),
+        })
     }
 
     fn read_on(&mut self, cx: &Cx<'_>, own: &PhoneId, upto: &[u8]) -> Result<Read, Failure> {
