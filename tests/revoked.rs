@@ -4,15 +4,19 @@
 
 mod support;
 
+use std::io::{Read, Write};
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use client::{Account, Client, Enrolment, Identity, Options, Url};
 use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, HandshakeKind};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned};
 use support::Server;
-use support::wire::{Stream, certified, config, connect_with, dial, greet, packet};
+use support::carrier::{join, tcp, with_protocol};
+use support::wire::{Stream, certified, config, connect, connect_with, dial, greet, packet};
+use tungstenite::{Message, WebSocket};
 
 const BANNED: u8 = 0x8a;
 const ADMINISTRATIVE: u8 = 0x98;
@@ -204,6 +208,47 @@ fn sec_2_id_10_whoever_shows_a_revoked_certificate_is_closed_at_once_and_stays_o
     assert_eq!(code(&server, &held, "emqttd_380670000009_d1"), 0);
     verified(&server, &ann.cert_pem, true);
     verified(&server, &bystander.cert_pem, false);
+}
+
+/// All that comes by a WebSocket, until it has been closed.
+fn rest<S: Read + Write>(socket: &mut WebSocket<S>) -> Vec<u8> {
+    let mut came = Vec::new();
+    while let Ok(message) = socket.read() {
+        if let Message::Binary(bytes) = message {
+            came.extend_from_slice(&bytes);
+        }
+    }
+    came
+}
+
+/// The reason of the DISCONNECT with which these packets end.
+fn last_reason(mut bytes: &[u8]) -> Option<u8> {
+    let last = std::iter::from_fn(|| packet(&mut bytes)).last();
+    last.filter(|(kind, _)| *kind == 0xe0).and_then(|(_, body)| body.first().copied())
+}
+
+#[test]
+fn sec_2_con_2_who_came_by_websocket_is_closed_as_well_and_no_ticket_lets_him_in_again() {
+    let server = Server::start();
+    let phone = "380670000001";
+    let config = with_protocol(&shown(&server, &certified(&server, &[phone])), b"http/1.1");
+    let connected = || {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let tls = ClientConnection::new(config.clone(), name).expect("a client");
+        StreamOwned::new(tls, tcp(server.https()).expect("it listens"))
+    };
+    let protocol = "Sec-WebSocket-Protocol: mqtt\r\n";
+    let mut live = join(connected(), "/mqtt", protocol).expect("it opens");
+    live.send(Message::binary(connect(5, &format!("emqttd_{phone}_d1")))).expect("CONNECT");
+    let first = live.read().expect("CONNACK").into_data();
+    assert_eq!((first[0], first[3]), (0x20, 0));
+    server.remote(&format!("revoke {} keyCompromise", serial(&server, phone)));
+    assert_eq!(last_reason(&rest(&mut live)), Some(ADMINISTRATIVE));
+
+    let mut again = connected();
+    let refused = join(&mut again, "/mqtt", protocol).map(drop).expect_err("not again").to_string();
+    assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
+    assert_eq!(again.conn.handshake_kind(), Some(HandshakeKind::Resumed));
 }
 
 #[test]
