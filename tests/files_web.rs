@@ -401,6 +401,46 @@ async fn ftp_2_two_who_write_one_transfer_do_not_mix() {
     assert!(whole.body == ones);
 }
 
+/// The same, both at once and many pieces each: what is whole in the end is what one of them has sent.
+#[tokio::test]
+async fn ftp_2_many_pieces_of_two_senders_do_not_mix() {
+    let server = Server::start();
+    let ann = register(&server, "38001", None).await;
+    let curl = Curl::of(&server, Some(&ann));
+    let size = 12 * CHUNK + 1000;
+    for _ in 0..3 {
+        let place = curl.begin(size);
+        let send = |byte: u8| {
+            let mut stream = TcpStream::connect(server.http()).expect("it listens");
+            stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+            let head = format!(
+                "PATCH {place} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {}:{}\r\nTus-Resumable: 1.0.0\r\n\
+                 Upload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\nContent-Length: {size}\r\n\r\n",
+                ann.client_id, ann.token
+            );
+            std::thread::spawn(move || {
+                // It may be refused before it has said all, and then hears nothing.
+                let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&vec![byte; size]));
+                let mut said = Vec::new();
+                let _ = stream.read_to_end(&mut said);
+                said.starts_with(b"HTTP/1.1 204 ").then_some(byte)
+            })
+        };
+        let senders = [send(1), send(2)];
+        let taken: Vec<u8> = senders.into_iter().filter_map(|one| one.join().expect("it ends")).collect();
+        let at = curl.tus(&place, &["-I"]);
+        match taken[..] {
+            [byte] => {
+                let whole = curl.run(&format!("/ftp/{}", at.header("upload-reference")), &[]);
+                assert!(whole.body == vec![byte; size], "it is not what its sender has sent");
+            }
+            // Each has ended the other's.
+            [] => assert_ne!(at.header("upload-offset"), size.to_string()),
+            _ => panic!("both have sent the whole"),
+        }
+    }
+}
+
 /// Our client is killed in the middle of a sealed file and of a plain one, by HTTPS and by records; its next run goes on with the bytes that
 /// are there, under the same key, and forgets all about it in the end.
 #[tokio::test]

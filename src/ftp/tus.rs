@@ -13,7 +13,7 @@ use chat::Step;
 use chat::beside::Beside;
 use etf::Term;
 use proto::limits::FTP_CHUNK_BYTES;
-use proto::records::Ftpack;
+use proto::records::{Ftp, Ftpack};
 use tokio::time::{Instant, timeout_at};
 use web::header::{CONTENT_LOCATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use web::{Arriving, Coming, HeaderMap, Reply, StatusCode, status};
@@ -81,7 +81,9 @@ async fn creating(depot: &Arc<Depot>, asked: &mut Arriving) -> Reply {
     };
     let mut reply = match is_piece(&asked.headers) {
         true => {
-            let taken = Upload { beside: &mut beside, place: &place, id: &id, at: 0, size }.run(&mut asked.body).await;
+            let taken = Upload { beside: &mut beside, place: &place, id: &id, at: 0, size, has_begun: false }
+                .run(&mut asked.body)
+                .await;
             // It has been made, whatever has come of its bytes.
             let transfer = match taken {
                 Ok(transfer) => transfer,
@@ -152,7 +154,7 @@ async fn patching(depot: &Arc<Depot>, asked: &mut Arriving) -> Reply {
     if asked.body.length().is_some_and(|length| length > transfer.size - transfer.have) {
         return refused(StatusCode::PAYLOAD_TOO_LARGE);
     }
-    let upload = Upload { beside: &mut beside, place: &place, id, at: offset, size: transfer.size };
+    let upload = Upload { beside: &mut beside, place: &place, id, at: offset, size: transfer.size, has_begun: false };
     match upload.run(&mut asked.body).await {
         Ok(transfer) => told(StatusCode::NO_CONTENT, &transfer),
         Err(code) => refused(code),
@@ -217,6 +219,8 @@ struct Upload<'a> {
     id: &'a str,
     at: u64,
     size: u64,
+    /// The transfer takes its pieces alone.
+    has_begun: bool,
 }
 
 impl Upload<'_> {
@@ -265,6 +269,12 @@ impl Upload<'_> {
             self.taken(number, end).await?;
         }
         self.place.turn().await;
+        if !self.has_begun {
+            let begin = Ftp { offset: Some(self.at), ..step("send", self.id) };
+            let number = self.beside.step(begin, Step::Begin).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+            self.hear(number).await?;
+            self.has_begun = true;
+        }
         let mut send = step("send", self.id);
         (send.offset, send.block) = (Some(self.at), Some(data.len() as u64));
         self.at += data.len() as u64;
@@ -274,10 +284,17 @@ impl Upload<'_> {
         Ok(())
     }
 
-    /// Whoever finds another place than his own has met another sender.
     async fn taken(&mut self, number: u64, end: u64) -> Result<(), StatusCode> {
-        let ack = answer(self.beside, number).await?;
+        let ack = self.hear(number).await?;
         if ack.offset == Some(end) { Ok(()) } else { Err(StatusCode::CONFLICT) }
+    }
+
+    /// Whoever is not at the transfer's place, or alone there, has met another sender.
+    async fn hear(&mut self, number: u64) -> Result<Ftpack, StatusCode> {
+        answer(self.beside, number).await.map_err(|code| match code {
+            StatusCode::LOCKED => StatusCode::CONFLICT,
+            other => other,
+        })
     }
 }
 

@@ -506,6 +506,8 @@ pub struct Upload {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
+    /// From this place on its pieces are taken, and nobody else's.
+    Begin,
     /// FTP-2, and more follows: the answer need not wait for the disk.
     More,
     /// The transfer is given up.

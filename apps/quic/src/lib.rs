@@ -12,6 +12,9 @@
 //! - **A connection may wander** from one address to another, and stays with its thread: one socket reads for all of a port.
 //! - **A server that begins anew says so.** It cannot know the connections of its life before, but it knows by its key that it had them:
 //!   whoever goes on talking is told at once to come again, and need not wait until the silence is long enough.
+//! - **What waits between the port's loop and a connection** quinn does not bound: datagrams that have been read and whose connection's thread
+//!   has not run since. From outside it is bounded by what a peer may send unread (half a mebibyte, and a connection that is not acknowledged
+//!   sends less and less), by the number of connections, and by how long a ring thread may take for a step: no step waits for anything.
 //! - **Addresses prove themselves.** Up to [`UNPROVEN_MAX`] handshakes may be under way with addresses that have not shown that they hear
 //!   us; beyond, clients are asked to come again with a token (Retry). Nothing is counted against an address before it has.
 

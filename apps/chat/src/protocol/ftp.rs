@@ -73,6 +73,7 @@ impl<'a, 'c> Desk<'a, 'c> {
         let Upload { who, ftp, step } = upload;
         let (mut turn, data) = self.turn(who, ftp, false);
         match step {
+            Step::Begin => turn.begin_writing(),
             Step::More => turn.send(data, true),
             Step::Drop => turn.give_up(),
         }

@@ -29,7 +29,7 @@ struct Slots {
 }
 
 enum Slot {
-    Live { signal: Arc<Signal>, heirs: Vec<Waker> },
+    Live { signal: Arc<Signal>, heirs: Vec<Waker>, owner: Arc<str> },
     Kept { session: Box<Resumable>, until: Instant, will: Option<(Message, Instant)> },
 }
 
@@ -54,6 +54,21 @@ impl Resumable {
     }
 }
 
+/// Who wants a client id.
+pub(crate) struct Claimant<'a> {
+    pub(crate) id: &'a Arc<str>,
+    /// As its certificate says; nobody else gets the id while a session has it.
+    pub(crate) owner: &'a Arc<str>,
+    /// A new session.
+    pub(crate) clean: bool,
+    /// Seconds that the session is kept after its connection, if not told otherwise.
+    pub(crate) expiry: u32,
+}
+
+/// The id is another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Anothers;
+
 /// The right to a client id, until it is released.
 pub(crate) struct Claim {
     pub(crate) shelf: Arc<Shelf>,
@@ -68,18 +83,15 @@ pub(super) struct Ended {
 }
 
 impl Broker {
-    /// Ready when no other connection has this id any more; the older one is told to leave (CON-7). The session is kept for `expiry` seconds
-    /// after its connection, if not told otherwise.
+    /// Ready when no other connection has this id any more; the older one is told to leave (CON-7).
     pub(crate) fn poll_claim(
         &self,
-        id: &Arc<str>,
-        clean: bool,
-        expiry: u32,
+        asked: &Claimant<'_>,
         signal: &Arc<Signal>,
         cx: &mut Context<'_>,
-    ) -> Poll<Claim> {
+    ) -> Poll<Result<Claim, Anothers>> {
         let mut ended = Ended::default();
-        let claim = self.clients.poll_claim(&self.book, id, clean, expiry, signal, &mut ended, cx);
+        let claim = self.clients.poll_claim(&self.book, asked, signal, &mut ended, cx);
         self.finish(ended);
         claim
     }
@@ -96,24 +108,26 @@ impl Broker {
 }
 
 impl Clients {
-    #[expect(clippy::too_many_arguments, reason = "what the broker has, and what it was asked")]
     fn poll_claim(
         &self,
         book: &Arc<Book>,
-        id: &Arc<str>,
-        clean: bool,
-        expiry: u32,
+        asked: &Claimant<'_>,
         signal: &Arc<Signal>,
         ended: &mut Ended,
         cx: &mut Context<'_>,
-    ) -> Poll<Claim> {
+    ) -> Poll<Result<Claim, Anothers>> {
+        let Claimant { id, owner, clean, expiry } = *asked;
         let mut slots = self.lock();
-        if let Some(Slot::Live { signal, heirs }) = slots.by_id.get_mut(id) {
+        if slots.by_id.get(id).is_some_and(|slot| !slot.is_open_to(owner, Instant::now())) {
+            return Poll::Ready(Err(Anothers));
+        }
+        if let Some(Slot::Live { signal, heirs, .. }) = slots.by_id.get_mut(id) {
             heirs.push(cx.waker().clone());
             signal.take_over();
             return Poll::Pending;
         }
-        let before = slots.by_id.insert(id.clone(), Slot::Live { signal: signal.clone(), heirs: Vec::new() });
+        let live = Slot::Live { signal: signal.clone(), heirs: Vec::new(), owner: owner.clone() };
+        let before = slots.by_id.insert(id.clone(), live);
         let mut resumed = None;
         let mut had_row = false;
         if let Some(Slot::Kept { session, will, .. }) = before {
@@ -128,18 +142,19 @@ impl Clients {
                 }
             }
         }
-        let new = || Arc::new(Shelf::new(book.number(), book.clone()));
+        let new = || Arc::new(Shelf::new(book.number(), owner.clone(), book.clone()));
         let shelf = resumed.as_ref().map_or_else(new, |session| session.shelf.clone());
         shelf.set_lasting(expiry > 0);
         if shelf.lasts() {
-            let row = rows::Session { number: shelf.number, expiry: expiry.into(), ..rows::Session::default() };
+            let (number, owner) = (shelf.number, rows::bytes(owner));
+            let row = rows::Session { number, expiry: expiry.into(), owner, ..rows::Session::default() };
             book.put(SESSION, rows::bytes(id), &row);
             shelf.hurry();
         } else if had_row {
             book.delete(SESSION, rows::bytes(id));
             shelf.hurry();
         }
-        Poll::Ready(Claim { shelf, resumed })
+        Poll::Ready(Ok(Claim { shelf, resumed }))
     }
 
     fn release(
@@ -222,6 +237,16 @@ impl Clients {
     }
 }
 
+impl Slot {
+    /// CON-7, CON-11: an id is of whoever has a session by it. One that is over is nobody's.
+    fn is_open_to(&self, who: &Arc<str>, now: Instant) -> bool {
+        match self {
+            Slot::Live { owner, .. } => owner == who,
+            Slot::Kept { session, until, .. } => session.shelf.owner == *who || *until <= now,
+        }
+    }
+}
+
 impl Slots {
     fn keep(&mut self, id: Arc<str>, session: Box<Resumable>, until: Instant, will: Option<(Message, Instant)>) {
         self.kept += 1;
@@ -239,6 +264,7 @@ fn put(book: &Book, id: &str, shelf: &Shelf, until: Instant, will: Option<&(Mess
         until: Some(clock.time(until)),
         will: will.map(|(message, _)| Letter::of(message, clock)),
         will_at: will.map_or(0, |(_, at)| clock.time(*at)),
+        owner: rows::bytes(&shelf.owner),
     };
     book.put(SESSION, rows::bytes(id), &row);
 }

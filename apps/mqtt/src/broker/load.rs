@@ -67,7 +67,7 @@ impl Broker {
     }
 
     fn found(self: &Arc<Broker>, number: u64, found: Found, letters: &HashMap<u64, Arc<Message>>, clock: Clock) {
-        let shelf = Arc::new(Shelf::new(number, self.book.clone()));
+        let shelf = Arc::new(Shelf::new(number, rows::shared(&found.row.owner), self.book.clone()));
         shelf.set_lasting(true);
         let link = Link::found(self.clone(), shelf.clone(), found.subscriptions);
         let mut kept = Kept::found(link.filters(), found.unreleased.iter().map(|(id, _)| *id).collect());

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 use std::time::Instant;
 
 pub(crate) use book::{Book, Durable, Unkept};
-pub(crate) use clients::Resumable;
+pub(crate) use clients::{Anothers, Claimant, Resumable};
 use clients::{Clients, Ended};
 pub(crate) use link::Link;
 pub(crate) use mailbox::Overrun;
@@ -78,7 +78,7 @@ impl Broker {
     /// What a client is known by that has no session.
     #[cfg(any(test, feature = "hostile"))]
     pub(crate) fn shelf(&self, number: u64) -> Arc<Shelf> {
-        Arc::new(Shelf::new(number, self.book.clone()))
+        Arc::new(Shelf::new(number, "".into(), self.book.clone()))
     }
 
     fn shares(&self, message: &Arc<Message>, publisher: u64) -> Vec<Share> {

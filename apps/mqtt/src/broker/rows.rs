@@ -40,6 +40,8 @@ pub(super) struct Session {
     /// A will that waits, and until when.
     pub(super) will: Option<Letter>,
     pub(super) will_at: u64,
+    /// Whose it is.
+    pub(super) owner: Bytes,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Record)]

@@ -14,6 +14,8 @@ use crate::message::{Delivered, Message};
 pub(crate) struct Shelf {
     /// The session's; by it the broker also knows whose a message is.
     pub(super) number: u64,
+    /// Whose session it is: what its certificate says, nothing where it has none.
+    pub(super) owner: Arc<str>,
     pub(super) book: Arc<Book>,
     /// The session outlives its connection, and so the server.
     lasts: AtomicBool,
@@ -28,8 +30,8 @@ impl std::fmt::Debug for Shelf {
 }
 
 impl Shelf {
-    pub(super) fn new(number: u64, book: Arc<Book>) -> Shelf {
-        Shelf { number, book, lasts: AtomicBool::new(false), hurries: AtomicBool::new(false) }
+    pub(super) fn new(number: u64, owner: Arc<str>, book: Arc<Book>) -> Shelf {
+        Shelf { number, owner, book, lasts: AtomicBool::new(false), hurries: AtomicBool::new(false) }
     }
 
     pub(crate) fn number(&self) -> u64 {

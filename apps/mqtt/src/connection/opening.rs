@@ -13,6 +13,7 @@ use tokio::time::{Duration, timeout};
 use super::Stream;
 use super::live::{Free, Live};
 use super::socket::Socket;
+use crate::broker::{Anothers, Claimant};
 use crate::packet::{self, Bad, BadConnect, Connect, Incoming, Next, Version, reason, write};
 use crate::session::greet::{self, Greeting};
 use crate::session::{Session, Todo, denied_code};
@@ -159,7 +160,7 @@ async fn enter(mut greeting: Greeting, print: Option<u128>, shared: &Arc<Shared>
     };
     let free = match greeting.free {
         false => None,
-        true => Some(Box::new(claim(&mut greeting, &seat, shared).await)),
+        true => Some(Box::new(claim(&mut greeting, &seat, shared).await?)),
     };
     Ok(Entered { greeting, seat, chat, free, outs })
 }
@@ -176,12 +177,12 @@ async fn welcomed(port: &Port) -> Result<Vec<Out>, u8> {
     }
 }
 
-async fn claim(greeting: &mut Greeting, seat: &Seat, shared: &Arc<Shared>) -> Free {
-    let broker = &shared.broker;
-    let claim =
-        poll_fn(|cx| broker.poll_claim(&greeting.client_id, greeting.clean_start, greeting.expiry, &seat.signal, cx))
-            .await;
-    Free {
+async fn claim(greeting: &mut Greeting, seat: &Seat, shared: &Arc<Shared>) -> Result<Free, u8> {
+    let (broker, Greeting { client_id: id, owner, clean_start, expiry, .. }) = (&shared.broker, &*greeting);
+    let claimant = Claimant { id, owner, clean: *clean_start, expiry: *expiry };
+    let claim = poll_fn(|cx| broker.poll_claim(&claimant, &seat.signal, cx)).await;
+    let claim = claim.map_err(|Anothers| reason::NOT_AUTHORIZED)?;
+    Ok(Free {
         id: greeting.client_id.clone(),
         unreleased: broker.unreleased(claim.shelf.clone()),
         shelf: claim.shelf,
@@ -189,7 +190,7 @@ async fn claim(greeting: &mut Greeting, seat: &Seat, shared: &Arc<Shared>) -> Fr
         link: None,
         will: greeting.will.take(),
         expiry: greeting.expiry,
-    }
+    })
 }
 
 impl Entered {

@@ -47,6 +47,8 @@ pub(crate) struct Greeting {
     pub(crate) limits: Limits,
     /// For the chat; plain clients have none.
     pub(crate) hello: Option<Hello>,
+    /// Whose the session is, of a plain client: what its certificate is called, the same when it has been renewed.
+    pub(crate) owner: Arc<str>,
     pub(crate) clean_start: bool,
     /// Seconds that a plain client's or service's session outlives its connection.
     pub(crate) expiry: u32,
@@ -99,6 +101,7 @@ pub(crate) fn greet(
     if kind == Kind::Client && will_is_retained(&connect) {
         return Err(reason::RETAIN_NOT_SUPPORTED);
     }
+    let owner = certificate.as_deref().filter(|_| kind == Kind::Plain).map_or_else(String::new, owner);
     let hello = (kind != Kind::Plain).then(|| Hello {
         client_id: Bytes::copy_from_slice(client_id.as_bytes()),
         password: connect.password.clone().filter(|password| !password.is_empty()),
@@ -115,6 +118,7 @@ pub(crate) fn greet(
         assigned,
         limits,
         hello,
+        owner: owner.into(),
         clean_start: connect.clean_start || kind == Kind::Client,
         expiry: if kind == Kind::Client { 0 } else { expiry_asked.min(SESSION_EXPIRY_MAX) },
         expiry_asked,
@@ -136,6 +140,13 @@ fn kind(client_id: &str) -> Result<Kind, u8> {
         ClientKind::Sys => Kind::Service,
         ClientKind::Plain => Kind::Plain,
     })
+}
+
+fn owner(certificate: &Certificate) -> String {
+    match certificate.names.as_slice() {
+        [] => certificate.key.iter().map(|byte| format!("{byte:02x}")).collect(),
+        names => names.join("\n"),
+    }
 }
 
 /// CON-3, the row "other or empty".

@@ -96,6 +96,25 @@ impl Turn<'_, '_, '_> {
         self.tell(&row, 0, CHUNK)
     }
 
+    /// The web says by this that it goes on at a place. Whoever wrote there before writes no more.
+    pub(super) fn begin_writing(&mut self) -> Result<(), Failure> {
+        let Some(key) = self.key() else { return self.refuse(0, Refusal::InvalidData) };
+        let Some(row) = rows::read::<Transfer>(self.desk.cx.store, TRANSFER, &key)? else {
+            return self.refuse(0, Refusal::NotFound);
+        };
+        if row.reference.is_some() || self.desk.shelf.is_ending(&key) {
+            return self.refuse(row.have, Refusal::AlreadyPresent);
+        }
+        let writer = self.asker.who.connection;
+        let flow = self.desk.shelf.flow(&key, &row);
+        let have = flow.have;
+        if self.asker.ftp.offset != Some(have) {
+            return self.refuse(have, Refusal::AlreadyPresent);
+        }
+        flow.writer = Some(writer);
+        self.tell(&row, have, CHUNK)
+    }
+
     /// FTP-2: the next bytes. Others than the next are not taken, so that a repeated chunk is harmless. A sender need not wait for the
     /// answer before it sends the piece behind.
     pub(super) fn send(&mut self, data: Bytes, more: bool) -> Result<(), Failure> {
@@ -103,6 +122,9 @@ impl Turn<'_, '_, '_> {
         let Some(row) = rows::read::<Transfer>(self.desk.cx.store, TRANSFER, &key)? else {
             return self.refuse(0, Refusal::NotFound);
         };
+        if more && (row.reference.is_some() || self.desk.shelf.is_ending(&key)) {
+            return self.refuse(row.have, Refusal::AlreadyPresent);
+        }
         if row.reference.is_some() {
             let (done, stop) = (self.done(&row, SEND), self.stop(&row));
             self.answer(vec![done, stop]);
@@ -112,17 +134,26 @@ impl Turn<'_, '_, '_> {
             return self.tell(&row, row.have, CHUNK);
         }
         let (flying, all) = (self.desk.shelf.flying(Some(&key)), self.desk.shelf.flying(None));
+        let writer = self.asker.who.connection;
         let flow = self.desk.shelf.flow(&key, &row);
         let have = flow.have;
-        if self.asker.ftp.offset != Some(have) || flying >= FLYING_MAX || all >= ALL_FLYING_MAX {
-            return self.tell(&row, have, CHUNK);
+        // By records whoever has the next piece is the next writer, when nothing of another's is on its way.
+        let is_writer = flow.writer == Some(writer) || (!more && (flow.writer.is_none() || have == flow.synced));
+        let is_next = is_writer && self.asker.ftp.offset == Some(have);
+        if !is_next || flying >= FLYING_MAX || all >= ALL_FLYING_MAX {
+            if !more {
+                return self.tell(&row, have, CHUNK);
+            }
+            // What it has sent ahead would leave a gap, which another may have filled.
+            flow.writer = flow.writer.filter(|other| *other != writer);
+            return self.refuse(have, Refusal::AlreadyPresent);
         }
         let length = data.len() as u64;
         let fits = (1..=CHUNK).contains(&length) && have + length <= row.size;
         if !fits || self.asker.ftp.block != Some(length) {
             return self.refuse(have, Refusal::InvalidData);
         }
-        flow.have += length;
+        (flow.writer, flow.have) = (Some(writer), flow.have + length);
         let piece = Piece { key, era: flow.era, upto: flow.have, more };
         let asker = Box::new(self.asker.clone());
         self.desk.work(FileWork::Append { temp: row.temp, offset: have, data }, Doing::For(asker, Ended::Write(piece)))

@@ -31,8 +31,13 @@ impl Run {
     }
 
     fn claim(&self, id: &str, clean: bool, expiry: u32) -> clients::Claim {
+        self.claim_of("", id, clean, expiry).unwrap_or_else(|_| panic!("{id} is another's"))
+    }
+
+    fn claim_of(&self, owner: &str, id: &str, clean: bool, expiry: u32) -> Result<clients::Claim, clients::Anothers> {
         let mut cx = Context::from_waker(Waker::noop());
-        match self.broker.poll_claim(&id.into(), clean, expiry, &Arc::new(Signal::default()), &mut cx) {
+        let claimant = clients::Claimant { id: &id.into(), owner: &owner.into(), clean, expiry };
+        match self.broker.poll_claim(&claimant, &Arc::new(Signal::default()), &mut cx) {
             Poll::Ready(claim) => claim,
             Poll::Pending => panic!("{id} is taken"),
         }
@@ -64,6 +69,24 @@ fn store() -> Arc<Memory> {
 
 fn is_empty(store: &Memory) -> bool {
     rows::TABLES.iter().all(|table| store.scan(*table, &Span::prefix("")).unwrap().is_empty())
+}
+
+#[test]
+fn con_7_con_11_a_session_is_of_whose_certificate_has_opened_it_after_a_restart_too() {
+    let store = store();
+    let run = Run::on(&store);
+    let shelf = run.claim_of("alice", "door", false, 60).expect("nobody's before").shelf;
+    let mut link = Link::open(run.broker.clone(), shelf.clone());
+    link.subscribe(&"a".into(), options(Qos::One), false);
+    let is_refused = |run: &Run| {
+        let others = ["bob", ""].into_iter().flat_map(|owner| [(owner, false), (owner, true)]);
+        others.into_iter().all(|(owner, clean)| run.claim_of(owner, "door", clean, 60).is_err())
+    };
+    assert!(is_refused(&run), "while it is there");
+    run.dies();
+    let run = Run::on(&store);
+    assert!(is_refused(&run), "while it is away");
+    assert!(run.claim_of("alice", "door", false, 60).expect("her own").resumed.is_some());
 }
 
 #[test]
