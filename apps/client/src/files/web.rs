@@ -211,6 +211,8 @@ async fn ask(http: &mut SendRequest<Sent>, asked: Request<Sent>) -> Result<Respo
     match answer.status() {
         code if code.is_success() => Ok(answer),
         StatusCode::UNAUTHORIZED => Err(Error::NotAccepted(0x86)),
+        // An earlier connection's bytes are still coming in: it asks again where the transfer is.
+        StatusCode::CONFLICT => Err(Error::Disconnected),
         StatusCode::NOT_FOUND => refused("not_found"),
         StatusCode::PAYLOAD_TOO_LARGE => refused("too_large"),
         StatusCode::INSUFFICIENT_STORAGE => refused("limit"),
