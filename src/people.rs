@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use chat::{Listed, WorkError, WorkResult};
+use kvs::Disk;
 use ldap::client::{self, Attributes, Directory, Person};
 use proto::ids::Phone;
 use rustls::ClientConfig;
@@ -20,7 +21,8 @@ use zeroize::Zeroizing;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::settings::{self, Settings};
-use certificates::Unpublished;
+use certificates::Waiting;
+pub(crate) use certificates::{TABLES, Unpublished};
 use groups::Group;
 
 /// A server has this long to answer; callers of the chat wait five seconds in all.
@@ -36,7 +38,8 @@ pub(crate) struct People {
     seen: PathBuf,
     keep: Duration,
     sync: Duration,
-    unpublished: Option<Unpublished>,
+    /// Certificates, where the configuration says that they are written.
+    unpublished: Option<Waiting>,
     groups: Vec<Group>,
     /// The account that owns their rooms.
     owner: Phone,
@@ -45,12 +48,14 @@ pub(crate) struct People {
 
 impl People {
     /// `None` when the configuration names no server.
-    pub(crate) fn new(home: &Home, settings: &Settings) -> Result<Option<Arc<People>>, Failure> {
+    pub(crate) fn new(home: &Home, settings: &Settings, store: Arc<Disk>) -> Result<Option<Arc<People>>, Failure> {
         let from = &settings.directory;
         if from.servers.is_empty() {
             return Ok(None);
         }
         let keep = Duration::from_secs(from.keep);
+        let failed = |source| Failure::Store { path: home.store(), source };
+        let unpublished = (!from.certificate.is_empty()).then(|| Waiting::new(store));
         let setup = client::Setup {
             servers: from.servers.clone(),
             start_tls: from.start_tls,
@@ -79,7 +84,7 @@ impl People {
             sync: Duration::from_secs(from.sync),
             groups: from.groups().map_err(Failure::Refused)?.into_iter().map(|(room, dn)| Group { room, dn }).collect(),
             owner: from.owner().map_err(Failure::Refused)?,
-            unpublished: (!from.certificate.is_empty()).then(Unpublished::default),
+            unpublished: unpublished.transpose().map_err(failed)?,
             runtime: tokio::runtime::Handle::current(),
         })))
     }

@@ -224,7 +224,7 @@ impl Inside {
 
         let (vault, own) = (Vault::new(&key), Arc::new(Vault::new(&key)));
         let courier = Courier::new(home, settings, origin, store.clone(), own)?;
-        let people = People::new(home, settings)?;
+        let people = People::new(home, settings, store.clone())?;
         let outside = Outside { webhook: Webhook::new(home, settings)?, people: people.clone() };
         let files = Arc::new(Files::new(home.files()));
         let (outputs, worker) =

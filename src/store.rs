@@ -11,7 +11,7 @@ use kvs::{Batch, Disk, Span, Store, Table};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::registrar;
-use crate::{courier, enrol};
+use crate::{courier, enrol, people};
 
 /// How rows and keys are laid out. It rises when a release lays them out differently.
 pub(crate) const SCHEMA: u64 = 4;
@@ -58,7 +58,7 @@ pub(crate) fn open(home: &Home) -> Result<Arc<Disk>, Failure> {
 
 /// All there are.
 pub(crate) fn tables() -> impl Iterator<Item = Table> {
-    let parts = [chat::rows::TABLES, mqtt::TABLES, registrar::TABLES, enrol::TABLES, courier::TABLES];
+    let parts = [chat::rows::TABLES, mqtt::TABLES, registrar::TABLES, enrol::TABLES, courier::TABLES, people::TABLES];
     parts.into_iter().flatten().copied().chain([META])
 }
 

@@ -262,3 +262,35 @@ fn certificates_that_devices_are_given_are_written_to_their_people() {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+#[test]
+fn a_certificate_that_the_directory_does_not_take_waits_and_a_crash_loses_none() {
+    let slapd = Slapd::start();
+    // Who asks for the chat may not write numbers.
+    let mut server = usual(&slapd, "directory.certificate = \"telephoneNumber\"");
+    let (_key, csr) = ca::request("device").expect("a request");
+    run(async {
+        let client = registering(&server, "ann").await;
+        client.register(ANN, "d1", Enrolment::Code, None).await.expect("begun");
+        client.verify("ann's own", Some(&csr)).await.expect("registered");
+        client.close().await;
+    });
+    let until = |what: &str, is: &dyn Fn() -> bool| {
+        let since = Instant::now();
+        while !is() {
+            assert!(since.elapsed() < PATIENCE, "{what}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    until("it is refused", &|| server.log().contains("does not take a certificate"));
+    assert!(server.remote("list unpublished").contains(ANN));
+    server.kill();
+    let file = server.home().join("chat.toml");
+    let text = fs::read_to_string(&file).expect("its configuration");
+    let (before, after) = ("certificate = \"telephoneNumber\"", "certificate = \"userCertificate;binary\"");
+    assert!(text.contains(before));
+    server.configure(&text.replace(before, after));
+    server.restart();
+    until("it is written", &|| slapd.shown("ann", "userCertificate").contains("userCertificate;binary:: "));
+    until("it waits no more", &|| !server.remote("list unpublished").contains(ANN));
+}

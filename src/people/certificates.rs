@@ -1,53 +1,200 @@
 //! Certificates that devices have been given are written to their person's entry, where mail programs look for them.
+//!
+//! Each is a row from before its device has it until the directory has it, so none is lost when the program ends.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use etf::Record;
+use kvs::{Batch, Disk, Span, Store, Table};
+use ldap::client::Error;
 use proto::ids::Phone;
+use tokio::sync::Notify;
 
 use super::People;
+use crate::registrar::{millis, print_of};
 
-/// Certificates that wait for a directory that does not take them now; beyond, the oldest are given up.
-const WAITING_MAX: usize = 1_000;
+/// When, print of the certificate → [`Unpublished`]. Added by whoever issues it; removed by who writes it into the directory.
+pub(crate) const UNPUBLISHED: Table = Table("unpublished");
 
-/// Those that are still to be written.
-#[derive(Default)]
-pub(super) struct Unpublished(Mutex<VecDeque<(Phone, Bytes)>>);
+pub(crate) const TABLES: &[Table] = &[UNPUBLISHED];
+
+/// Certificates that wait; beyond, the oldest are given up.
+const WAITING_MAX: usize = 10_000;
+/// And what the directory has not taken for so long.
+const WAITING_MS: u64 = 30 * 86_400 * 1_000;
+/// Rows that are read at once.
+const PART: usize = 100;
+/// Before the next try, twice as long after each; rows that are refused wait by themselves.
+const FIRST: Duration = Duration::from_secs(5);
+const LAST: Duration = Duration::from_secs(60 * 60);
+
+/// A certificate, DER, and the account that it is of.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Record)]
+pub(crate) struct Unpublished {
+    pub(crate) account: Bytes,
+    pub(crate) certificate: Bytes,
+}
+
+/// What wakes whoever writes them, and how many wait.
+pub(super) struct Waiting {
+    store: Arc<Disk>,
+    more: Notify,
+    count: AtomicUsize,
+}
+
+/// When a row that was refused is tried again, and how often it was.
+type Refused = HashMap<Bytes, (u32, Instant)>;
+
+impl Waiting {
+    pub(super) fn new(store: Arc<Disk>) -> Result<Waiting, kvs::Error> {
+        let count = AtomicUsize::new(store.scan(UNPUBLISHED, &Span::prefix("").limit(WAITING_MAX))?.len());
+        Ok(Waiting { store, more: Notify::new(), count })
+    }
+
+    /// It is on the disk when this returns.
+    fn keep(&self, account: &Phone, certificate: &Bytes) -> Result<(), kvs::Error> {
+        let Ok(subject) = ca::subject(certificate) else { return Ok(()) };
+        if self.count.load(Ordering::Acquire) >= WAITING_MAX {
+            for (key, _) in self.store.scan(UNPUBLISHED, &Span::prefix("").limit(1))? {
+                tracing::error!("too many certificates wait for the directory: the oldest is given up");
+                self.done(key)?;
+            }
+        }
+        let now = millis(SystemTime::now()).to_be_bytes();
+        let key = [&now[..], &print_of(&subject.issuer, &subject.serial).to_be_bytes()].concat();
+        let row = Unpublished { account: account.to_bytes(), certificate: certificate.clone() };
+        let mut batch = Batch::default();
+        batch.put(UNPUBLISHED, key, etf::encode(&row));
+        self.store.apply(&batch)?;
+        self.count.fetch_add(1, Ordering::AcqRel);
+        self.store.flush().map(drop)
+    }
+
+    /// Lost with the next crash, it is done once more.
+    fn done(&self, key: Bytes) -> Result<(), kvs::Error> {
+        let mut batch = Batch::default();
+        batch.delete(UNPUBLISHED, key);
+        self.store.apply(&batch)?;
+        // More were there than counted at the start: then none is.
+        let _ = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| count.checked_sub(1));
+        Ok(())
+    }
+}
 
 impl People {
-    /// Soon, if that is configured. Whoever was given the certificate does not wait for it.
-    pub(crate) fn publish(self: &Arc<People>, phone: &Phone, certificate: &Bytes) {
-        if self.unpublished.is_some() {
-            let (people, phone, certificate) = (self.clone(), phone.clone(), certificate.clone());
-            self.runtime.spawn(async move { people.publish_now(phone, certificate).await });
+    /// Soon, if that is configured. Whoever was given the certificate does not wait for the directory.
+    pub(crate) fn publish(&self, account: &Phone, certificate: &Bytes) {
+        let Some(waiting) = &self.unpublished else { return };
+        match waiting.keep(account, certificate) {
+            Ok(()) => waiting.more.notify_one(),
+            Err(failure) => tracing::error!(%failure, "cannot keep a certificate for the directory"),
         }
     }
 
-    async fn publish_now(&self, phone: Phone, certificate: Bytes) {
+    /// Writes them for as long as the server runs, those first that an earlier run has left.
+    pub(super) fn publish_all(self: &Arc<People>) {
+        let people = self.clone();
+        if people.unpublished.is_none() {
+            return;
+        }
+        self.runtime.spawn(async move {
+            let mut refused = Refused::new();
+            let mut failures = 0;
+            loop {
+                let Some(waiting) = &people.unpublished else { return };
+                let pause = match people.publish_now(waiting, &mut refused).await {
+                    Ok(()) => {
+                        failures = 0;
+                        let next = refused.values().map(|(_, at)| at.saturating_duration_since(Instant::now())).min();
+                        next.unwrap_or(LAST).clamp(FIRST, LAST)
+                    }
+                    Err(failure) => {
+                        tracing::warn!(%failure, "cannot write certificates into the directory; it is tried again");
+                        failures += 1;
+                        pause(failures)
+                    }
+                };
+                // A new one says nothing of those that could not be written.
+                match failures {
+                    0 => drop(tokio::time::timeout(pause, waiting.more.notified()).await),
+                    _ => tokio::time::sleep(pause).await,
+                }
+            }
+        });
+    }
+
+    /// All that are due; an error where the directory cannot be asked at all.
+    async fn publish_now(&self, waiting: &Waiting, refused: &mut Refused) -> Result<(), n2o::Failure> {
+        let mut after = Bytes::new();
+        loop {
+            let span = Span::range(after, Bytes::from_static(&[0xff; 25])).limit(PART);
+            let part = waiting.store.scan(UNPUBLISHED, &span).map_err(n2o::Failure::new)?;
+            for (key, row) in &part {
+                if refused.get(key).is_some_and(|(_, at)| *at > Instant::now()) {
+                    continue;
+                }
+                let written = match etf::decode::<Unpublished>(row) {
+                    Ok(row) => self.write(waiting, &row).await?,
+                    Err(_) => Ok(()),
+                };
+                let Err(why) = written else {
+                    refused.remove(key);
+                    waiting.done(key.clone()).map_err(n2o::Failure::new)?;
+                    continue;
+                };
+                if is_old(key) {
+                    tracing::error!(why, "the directory has not taken a certificate for too long: it is given up");
+                    refused.remove(key);
+                    waiting.done(key.clone()).map_err(n2o::Failure::new)?;
+                    continue;
+                }
+                let tries = refused.get(key).map_or(0, |(tries, _)| *tries) + 1;
+                tracing::warn!(why, tries, "the directory does not take a certificate; it is tried again");
+                refused.insert(key.clone(), (tries, Instant::now() + pause(tries)));
+            }
+            let Some((last, _)) = part.last().filter(|_| part.len() == PART) else { return Ok(()) };
+            after = [last, &[0][..]].concat().into();
+        }
+    }
+
+    /// Whether the directory has it now, or why not this one; whom it does not know has no entry to be written to.
+    async fn write(&self, waiting: &Waiting, row: &Unpublished) -> Result<Result<(), String>, n2o::Failure> {
+        let Ok(account) = Phone::parse(&row.account) else { return Ok(Ok(())) };
+        let number = chat::directory::number(&*waiting.store.snapshot(), &account)?;
         let published = async {
-            match self.find(&phone).await? {
-                Some(person) => self.directory.publish(&person.dn, &certificate).await,
+            match self.find(&number).await? {
+                Some(person) => self.directory.publish(&person.dn, &row.certificate).await,
                 None => Ok(()),
             }
         };
-        let Err(failure) = published.await else { return };
-        tracing::warn!(%failure, "cannot write a certificate into the directory; it is tried again");
-        if let Some(Unpublished(waiting)) = &self.unpublished {
-            let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            if waiting.len() >= WAITING_MAX {
-                waiting.pop_front();
-            }
-            waiting.push_back((phone, certificate));
+        match published.await {
+            Ok(()) => Ok(Ok(())),
+            Err(Error::Refused(why)) => Ok(Err(why)),
+            Err(failure @ (Error::Away(_) | Error::Busy)) => Err(n2o::Failure::new(failure)),
         }
     }
+}
 
-    /// Those that were not taken before.
-    pub(super) async fn publish_again(&self) {
-        let Some(Unpublished(waiting)) = &self.unpublished else { return };
-        let again = std::mem::take(&mut *waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        for (phone, certificate) in again {
-            self.publish_now(phone, certificate).await;
-        }
+fn pause(tries: u32) -> Duration {
+    FIRST.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(LAST)
+}
+
+fn is_old(key: &[u8]) -> bool {
+    let since = key.first_chunk().map_or(0, |since| u64::from_be_bytes(*since));
+    millis(SystemTime::now()).saturating_sub(since) > WAITING_MS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_become_rare_and_do_not_end() {
+        assert_eq!((pause(1), pause(2), pause(20), pause(u32::MAX)), (FIRST, 2 * FIRST, LAST, LAST));
+        assert!(is_old(&[0; 24]) && !is_old(&[0xff; 24]));
     }
 }

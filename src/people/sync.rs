@@ -20,6 +20,7 @@ const REST: Duration = Duration::from_millis(20);
 impl People {
     /// Looks for as long as the server runs.
     pub(crate) fn watch(self: &Arc<People>, store: Arc<Disk>, handle: Handle<Chat>) {
+        self.publish_all();
         let people = self.clone();
         self.runtime.spawn(async move {
             let (mut version, mut groups) = (None, Groups::default());
@@ -74,7 +75,6 @@ impl People {
             tracing::error!(%failure, "cannot read who has an account");
         }
         self.note_contact();
-        self.publish_again().await;
         Ok(version)
     }
 

@@ -9,6 +9,7 @@ use kvs::{Span, Store, Table};
 use super::notation;
 use crate::courier;
 use crate::enrol::{Granted, Transaction};
+use crate::people::Unpublished;
 use crate::registrar::{Issuance, Revocation};
 use crate::store;
 
@@ -55,6 +56,7 @@ fn find(name: &str) -> Result<Table, String> {
 fn catalogue() -> Vec<Entry> {
     let rows = [
         Entry::of::<Device>(),
+        Entry::of::<Unpublished>(),
         Entry::of::<rows::Binding>(),
         Entry::of::<Pending>(),
         Entry::of::<rows::Tries>(),

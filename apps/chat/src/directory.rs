@@ -93,6 +93,11 @@ pub fn holder(store: &dyn View, number: &Phone) -> Result<Option<Phone>, Failure
     names::holder(store, number)
 }
 
+/// By which number the world knows an account.
+pub fn number(store: &dyn View, account: &Phone) -> Result<Phone, Failure> {
+    names::number(store, account)
+}
+
 /// Which device of an account has this token (ID-7).
 pub fn bearer(store: &dyn View, now: u64, account: &Phone, token: &Bytes) -> Result<Option<DevKey>, Failure> {
     let prefix = rows::path(&[account.as_str().as_bytes(), b""]);

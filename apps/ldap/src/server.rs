@@ -12,7 +12,6 @@ mod filter;
 mod entry;
 mod schema;
 mod dn;
-mod memory;
 pub mod ldif;
 
 use std::net::{IpAddr, SocketAddr};
@@ -27,7 +26,6 @@ pub use ldap3_proto::proto::{
     LdapFilter, LdapModify as Change, LdapModifyType as ChangeKind, LdapResultCode as Code, LdapSearchScope as Scope,
 };
 pub use listen::Server;
-pub use memory::Memory;
 pub use schema::{Kind, Rule, kind};
 
 /// Asked for at each handshake, so that a new certificate needs no restart.

@@ -1,4 +1,8 @@
-//! One connection: requests in their order, who is asking, and the answers.
+//! One connection: requests in their order, and what has come and goes out.
+
+mod bind;
+mod entries;
+mod answer;
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,22 +12,16 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
-use ldap3_proto::LdapCodec;
-use ldap3_proto::control::LdapControl;
-use ldap3_proto::proto::{
-    LdapAddRequest, LdapBindCred, LdapBindRequest, LdapBindResponse, LdapCompareRequest, LdapExtendedRequest,
-    LdapExtendedResponse, LdapMsg, LdapOp, LdapResult,
-};
+use ldap3_proto::proto::{LdapMsg, LdapOp};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_util::codec::Encoder;
-use zeroize::Zeroize;
 
-use super::dn::Dn;
 use super::entry::Entry;
 use super::frame::{self, MESSAGE_MAX, Taken};
 use super::search::Page;
-use super::{Attribute, Backend, Bound, Code, Limits, Options, Refused, Shown, kind, root};
+use super::{Backend, Bound, Code, Limits, Options, Refused, root};
+use answer::ended;
+pub(super) use answer::result;
 
 /// Requests that wait while another is answered; with so many, no more are read.
 const WAITING_MAX: usize = 32;
@@ -37,10 +35,6 @@ const TAKE: Duration = Duration::from_secs(30);
 const NOBODY: Duration = Duration::from_secs(60);
 /// Binds that prove nothing, and requests that do not decode; then the connection is closed.
 const FAILED_MAX: u32 = 5;
-/// Attributes of an entry that is added, and changes of one.
-const CHANGES_MAX: usize = 100;
-/// Unsolicited: the connection is about to end (RFC 4511 section 4.4.1).
-const NOTICE: &str = "1.3.6.1.4.1.1466.20036";
 
 /// What a connection runs on.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -225,199 +219,6 @@ impl<B: Backend> Connection<B> {
         Ok(None)
     }
 
-    /// RFC 4513. Whatever comes of it, who was bound before is so no more.
-    async fn bind(&mut self, id: i32, mut asked: LdapBindRequest) -> io::Result<Option<Ended>> {
-        self.is_nobody();
-        let outcome = self.judge(&asked).await;
-        if let LdapBindCred::Simple(password) = &mut asked.cred {
-            password.zeroize();
-        }
-        let failed = matches!(&outcome, Err(Refused { code: Code::InvalidCredentials, .. }));
-        self.failed += u32::from(failed);
-        let done = outcome.map(|bound| self.bound = bound);
-        let answer = LdapBindResponse { res: ended(done), saslcreds: None };
-        self.say(id, LdapOp::BindResponse(answer), Vec::new())?;
-        Ok((self.failed >= FAILED_MAX).then_some(Ended::Closed))
-    }
-
-    /// `None`: nobody in particular.
-    async fn judge(&self, asked: &LdapBindRequest) -> Result<Option<Bound<B::Who>>, Refused> {
-        if asked.version != 3 {
-            return Err(Refused::new(Code::ProtocolError, "version 3 only"));
-        }
-        match &asked.cred {
-            LdapBindCred::Simple(password) if password.is_empty() && asked.dn.is_empty() => Ok(None),
-            // A program that forgot to ask for the password would think that it was right (RFC 4513 section 5.1.2).
-            LdapBindCred::Simple(password) if password.is_empty() => {
-                Err(Refused::new(Code::UnwillingToPerform, "without a password"))
-            }
-            LdapBindCred::Simple(_) if self.tls.is_none() => {
-                Err(Refused::new(Code::ConfidentialityRequired, "passwords over TLS only"))
-            }
-            LdapBindCred::Simple(password) => {
-                let name = Dn::parse(&asked.dn).map_err(|why| Refused::new(Code::InvalidDNSyntax, why.to_string()))?;
-                let shown = Shown::Password { name: &name, password };
-                self.shared.backend.bind(shown, self.from).await.map(Some)
-            }
-            LdapBindCred::SASL(asked) if asked.mechanism == "EXTERNAL" => {
-                let certificate = self.tls.as_ref().and_then(Option::as_ref);
-                let certificate = certificate.ok_or_else(|| {
-                    Refused::new(Code::InappropriateAuthentication, "the client has shown no certificate")
-                })?;
-                let bound = self.shared.backend.bind(Shown::Certificate(certificate), self.from).await?;
-                match is_himself(&asked.credentials, &bound.name) {
-                    true => Ok(Some(bound)),
-                    false => Err(Refused::new(Code::InvalidCredentials, "nobody speaks for another")),
-                }
-            }
-            LdapBindCred::SASL(_) | LdapBindCred::Unsupported => {
-                Err(Refused::new(Code::AuthMethodNotSupported, "simple, or SASL EXTERNAL"))
-            }
-        }
-    }
-
-    fn compare(&self, asked: &LdapCompareRequest) -> Result<bool, Refused> {
-        let name = Dn::parse(&asked.dn).map_err(|why| Refused::new(Code::InvalidDNSyntax, why.to_string()))?;
-        let unknown = || Refused::new(Code::UndefinedAttributeType, asked.atype.clone());
-        let kind = kind(&asked.atype).ok_or_else(unknown)?;
-        let entry = if name.depth() == 0 {
-            self.root()
-        } else if name == root::subschema_name() {
-            root::subschema()
-        } else {
-            self.may_read()?;
-            let found = self.shared.backend.entry(self.who(), &name)?;
-            found.ok_or_else(|| Refused::new(Code::NoSuchObject, ""))?
-        };
-        let mut values = entry.values(kind).peekable();
-        if values.peek().is_none() {
-            return Err(Refused::new(Code::NoSuchAttribute, ""));
-        }
-        let wanted = kind.rule.normal(&asked.val);
-        let wanted = wanted.ok_or_else(|| Refused::new(Code::InvalidAttributeSyntax, ""))?;
-        Ok(values.any(|(own, value)| own.rule.normal(value).as_ref() == Some(&wanted)))
-    }
-
-    async fn add(&self, asked: LdapAddRequest) -> Result<(), Refused> {
-        let who = self.writer()?;
-        let name = Dn::parse(&asked.dn).map_err(|why| Refused::new(Code::InvalidDNSyntax, why.to_string()))?;
-        if asked.attributes.len() > CHANGES_MAX {
-            return Err(Refused::new(Code::AdminLimitExceeded, "too many attributes"));
-        }
-        let mut entry = Entry { dn: name, attributes: Vec::new() };
-        for own in asked.attributes {
-            let kind = kind(&own.atype).ok_or_else(|| Refused::new(Code::UndefinedAttributeType, own.atype.clone()))?;
-            check_values(kind, &own.vals)?;
-            if own.vals.is_empty() {
-                return Err(Refused::new(Code::InvalidAttributeSyntax, own.atype));
-            }
-            entry.attributes.push(Attribute { kind, values: own.vals });
-        }
-        self.shared.backend.add(who, entry).await
-    }
-
-    async fn modify(&self, name: &str, changes: Vec<super::Change>) -> Result<(), Refused> {
-        let who = self.writer()?;
-        let name = Dn::parse(name).map_err(|why| Refused::new(Code::InvalidDNSyntax, why.to_string()))?;
-        if changes.len() > CHANGES_MAX {
-            return Err(Refused::new(Code::AdminLimitExceeded, "too many changes"));
-        }
-        for change in &changes {
-            let named = &change.modification.atype;
-            let kind = kind(named).ok_or_else(|| Refused::new(Code::UndefinedAttributeType, named.clone()))?;
-            check_values(kind, &change.modification.vals)?;
-        }
-        self.shared.backend.modify(who, &name, changes).await
-    }
-
-    async fn remove(&self, name: &str) -> Result<(), Refused> {
-        let who = self.writer()?;
-        let name = Dn::parse(name).map_err(|why| Refused::new(Code::InvalidDNSyntax, why.to_string()))?;
-        self.shared.backend.remove(who, &name).await
-    }
-
-    fn extended(&mut self, id: i32, asked: &LdapExtendedRequest) -> io::Result<Option<Ended>> {
-        let mut answer =
-            LdapExtendedResponse { res: result(Code::Success, String::new(), None), name: None, value: None };
-        let mut ended = None;
-        match &asked.name[..] {
-            root::WHO_AM_I => {
-                let name = self.bound.as_ref().map(|bound| format!("dn:{}", bound.name)).unwrap_or_default();
-                answer.value = Some(name.into_bytes());
-            }
-            root::START_TLS => {
-                answer.name = Some(root::START_TLS.to_owned());
-                if self.tls.is_some() {
-                    answer.res = result(Code::OperationsError, "TLS is there already".into(), None);
-                } else if !self.shared.offers_tls {
-                    answer.res = result(Code::ProtocolError, "there is no TLS here".into(), None);
-                } else if !self.waiting.is_empty() || !self.bytes.is_empty() {
-                    // Somebody on the way might have put them there, to be read as if they had come by TLS.
-                    answer.res =
-                        result(Code::OperationsError, "something came behind the request for TLS".into(), None);
-                    ended = Some(Ended::Closed);
-                } else {
-                    ended = Some(Ended::StartTls);
-                }
-            }
-            _ => answer.res = result(Code::ProtocolError, "no such request".into(), None),
-        }
-        self.say(id, LdapOp::ExtendedResponse(answer), Vec::new())?;
-        Ok(ended)
-    }
-
-    /// A request that does not decode is answered by its kind, where that is known.
-    fn flawed(&mut self, id: i32, tag: u8) -> io::Result<Option<Ended>> {
-        let flaw = result(Code::ProtocolError, "the request does not decode".into(), None);
-        let answer = match tag {
-            0x60 => LdapOp::BindResponse(LdapBindResponse { res: flaw, saslcreds: None }),
-            0x63 => LdapOp::SearchResultDone(flaw),
-            0x66 => LdapOp::ModifyResponse(flaw),
-            0x68 => LdapOp::AddResponse(flaw),
-            0x4a => LdapOp::DelResponse(flaw),
-            0x6c => LdapOp::ModifyDNResponse(flaw),
-            0x6e => LdapOp::CompareResult(flaw),
-            0x77 => LdapOp::ExtendedResponse(LdapExtendedResponse { res: flaw, name: None, value: None }),
-            _ => return self.notice(Code::ProtocolError, "no request of LDAP"),
-        };
-        if tag == 0x60 {
-            self.is_nobody();
-        }
-        self.failed += 1;
-        self.say(id, answer, Vec::new())?;
-        Ok((self.failed >= FAILED_MAX).then_some(Ended::Closed))
-    }
-
-    fn refuse(&mut self, id: i32, op: &LdapOp, refused: Refused) -> io::Result<()> {
-        let why = result(refused.code, refused.why, None);
-        let answer = match op {
-            LdapOp::BindRequest(_) => {
-                self.is_nobody();
-                LdapOp::BindResponse(LdapBindResponse { res: why, saslcreds: None })
-            }
-            LdapOp::SearchRequest(_) => LdapOp::SearchResultDone(why),
-            LdapOp::ModifyRequest(_) => LdapOp::ModifyResponse(why),
-            LdapOp::AddRequest(_) => LdapOp::AddResponse(why),
-            LdapOp::DelRequest(_) => LdapOp::DelResponse(why),
-            LdapOp::ModifyDNRequest(_) => LdapOp::ModifyDNResponse(why),
-            LdapOp::CompareRequest(_) => LdapOp::CompareResult(why),
-            _ => LdapOp::ExtendedResponse(LdapExtendedResponse { res: why, name: None, value: None }),
-        };
-        self.say(id, answer, Vec::new())
-    }
-
-    /// The last that is said.
-    fn notice(&mut self, code: Code, why: &str) -> io::Result<Option<Ended>> {
-        let res = result(code, why.to_owned(), None);
-        let notice = LdapExtendedResponse { res, name: Some(NOTICE.to_owned()), value: None };
-        self.say(0, LdapOp::ExtendedResponse(notice), Vec::new())?;
-        Ok(Some(Ended::Closed))
-    }
-
-    pub(super) fn say(&mut self, id: i32, op: LdapOp, controls: Vec<LdapControl>) -> io::Result<()> {
-        LdapCodec::default().encode(LdapMsg::new_with_ctrls(id, op, controls), &mut self.out)
-    }
-
     async fn flush(&mut self, stream: &mut impl Duplex) -> io::Result<()> {
         if self.out.is_empty() {
             return Ok(());
@@ -488,14 +289,6 @@ impl<B: Backend> Connection<B> {
         }
     }
 
-    fn writer(&self) -> Result<&B::Who, Refused> {
-        let bound = self.bound.as_ref().ok_or_else(|| Refused::new(Code::StrongerAuthRequired, "say who you are"))?;
-        match bound.is_admin {
-            true => Ok(&bound.who),
-            false => Err(Refused::new(Code::InsufficentAccessRights, "administrators only")),
-        }
-    }
-
     pub(super) fn own_limits(&self) -> Limits {
         match self.bound.as_ref().is_some_and(|bound| bound.is_admin) {
             true => self.shared.options.own_limits,
@@ -511,35 +304,4 @@ impl<B: Backend> Connection<B> {
         self.number += 1;
         self.number
     }
-}
-
-/// An authorization identity (RFC 4513 section 5.2.1.8) that is empty or one's own.
-fn is_himself(asked: &[u8], own: &Dn) -> bool {
-    match std::str::from_utf8(asked) {
-        Ok("") => true,
-        Ok(text) => text.strip_prefix("dn:").and_then(|name| Dn::parse(name).ok()).as_ref() == Some(own),
-        Err(_) => false,
-    }
-}
-
-fn check_values(kind: &super::Kind, values: &[Vec<u8>]) -> Result<(), Refused> {
-    if kind.operational {
-        return Err(Refused::new(Code::ConstraintViolation, format!("{} is the server's", kind.name)));
-    }
-    match values.iter().all(|value| kind.rule.normal(value).is_some_and(|value| !value.is_empty())) {
-        true => Ok(()),
-        false => Err(Refused::new(Code::InvalidAttributeSyntax, kind.name)),
-    }
-}
-
-fn ended(done: Result<(), Refused>) -> LdapResult {
-    match done {
-        Ok(()) => result(Code::Success, String::new(), None),
-        Err(Refused { code, why }) => result(code, why, None),
-    }
-}
-
-pub(super) fn result(code: Code, message: String, matched: Option<Dn>) -> LdapResult {
-    let matcheddn = matched.map(|name| name.to_string()).unwrap_or_default();
-    LdapResult { code, matcheddn, message, referral: Vec::new() }
 }

@@ -2,11 +2,14 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
+mod memory;
+
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use ldap::server::{Dn, Entry, Memory, Options, Server, TlsNow};
+use ldap::server::{Dn, Entry, Options, Server, TlsNow};
+use memory::Memory;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;

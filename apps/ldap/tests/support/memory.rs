@@ -1,18 +1,16 @@
-//! Entries in memory: a directory of its own for as long as the program runs.
+//! Entries in memory: a directory of its own for as long as a test runs. Passwords are as they were given: nothing for a server.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use super::dn::Dn;
-use super::entry::{Attribute, Entry};
-use super::{Backend, Bound, Change, ChangeKind, Code, Kind, Refused, Shown, Slice, kind};
+use ldap::server::{Attribute, Backend, Bound, Change, ChangeKind, Code, Dn, Entry, Kind, Refused, Shown, Slice, kind};
 
 /// Types by whose values entries are found at once.
 const INDEXED: &[&str] = &["uid", "telephoneNumber", "mail", "cn"];
 
 /// The administrator is whoever has this name; all others are their entries, with a `userPassword` that nobody is shown.
-pub struct Memory {
+pub(crate) struct Memory {
     base: Dn,
     admin: Dn,
     entries: RwLock<Entries>,
@@ -27,13 +25,13 @@ struct Entries {
 }
 
 impl Memory {
-    pub fn new(base: Dn, admin: Dn) -> Memory {
+    pub(crate) fn new(base: Dn, admin: Dn) -> Memory {
         Memory { base, admin, entries: RwLock::default() }
     }
 
     /// # Errors
     /// There is one of that name, or none above it.
-    pub fn put(&self, entry: Entry) -> Result<(), Refused> {
+    pub(crate) fn put(&self, entry: Entry) -> Result<(), Refused> {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let has_parent = entry.dn.parent().is_some_and(|parent| entries.all.contains_key(&parent.path()));
         if !entry.dn.is_within(&self.base) || entry.dn != self.base && !has_parent {
