@@ -17,7 +17,7 @@ use chat::door::Source;
 use chat::{Chat, Vault};
 use n2o::Handle;
 use proto::ids::Phone;
-use web::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use web::header::{CACHE_CONTROL, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use web::{HeaderMap, Reply, Routes, StatusCode, reply, status};
 use zeroize::Zeroizing;
 
@@ -36,6 +36,8 @@ const FAILED_MAX: u32 = 20;
 const ISSUED_MAX: u32 = 60;
 /// Questions to the responder, of one address in a minute.
 const ASKED_MAX: u32 = 600;
+/// How long a proxy may keep the revocation list.
+const LIST_KEPT: Duration = Duration::from_secs(5 * 60);
 
 pub(crate) struct Office {
     pub(crate) registrar: Arc<Registrar>,
@@ -44,6 +46,13 @@ pub(crate) struct Office {
     failed: Meter<Source>,
     issued: Meter<Phone>,
     asked: Meter<Source>,
+}
+
+/// An answer that is the same for everybody for this long.
+fn kept_for(time: Duration, mut reply: Reply) -> Reply {
+    let kept = HeaderValue::from_str(&format!("public, max-age={}", time.as_secs()));
+    reply.headers_mut().extend(kept.map(|kept| (CACHE_CONTROL, kept)));
+    reply
 }
 
 impl Office {
@@ -64,7 +73,7 @@ impl Office {
         let own = office();
         routes.get("/ca.crl", move |_| {
             let list = own.registrar.list();
-            async move { reply(StatusCode::OK, "application/pkix-crl", list) }
+            async move { kept_for(LIST_KEPT, reply(StatusCode::OK, "application/pkix-crl", list)) }
         });
         let own = office();
         routes.get("/ca.crt", move |_| {

@@ -322,6 +322,9 @@ fn sec_4_what_is_no_good_request_is_refused_and_uses_up_nothing() {
     // By its own word it is a mebibyte, and not read at all.
     let long = ["-u", &who, "--http1.1", "-H", "content-length: 1048576"];
     assert_eq!(user.enrols("good", "simpleenroll", &long), 413);
+    // By HTTP/2 it is heard out: a stream that is reset takes the answer with it.
+    fs::write(user.path("long.b64"), vec![b'A'; 1 << 20]).expect("written");
+    assert_eq!(user.enrols("long", "simpleenroll", &["-u", &who, "--http2"]), 413);
     // Not without TLS.
     let plain = user.run(
         "curl",

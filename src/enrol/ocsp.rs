@@ -1,14 +1,16 @@
 //! OCSP over HTTP (RFC 6960 appendix A): POST, and GET with the request in the path.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use ca::ocsp::{REQUEST_MAX, respond};
+use ca::ocsp::{GOOD_FOR, REQUEST_MAX, respond};
 use web::{Asked, Reply, Routes, StatusCode, reply, status};
 
-use super::{Office, unarmoured};
+use super::{Office, kept_for, unarmoured};
 
 const PATH: &str = "/ocsp/";
+/// What is between a client and here may keep an answer for half of the time it is good (RFC 5019 section 6.2).
+const ANSWER_KEPT: Duration = Duration::from_secs(GOOD_FOR.as_secs() / 2);
 
 pub(super) fn open(office: Arc<Office>, routes: &mut Routes) {
     for path in ["/ocsp", PATH] {
@@ -38,7 +40,7 @@ impl Office {
             })
         };
         let answer = respond(&registrar.authority, request, SystemTime::now(), known);
-        reply(StatusCode::OK, "application/ocsp-response", answer)
+        kept_for(ANSWER_KEPT, reply(StatusCode::OK, "application/ocsp-response", answer))
     }
 }
 

@@ -16,7 +16,7 @@ pub const REQUEST_MAX: usize = 8 * 1024;
 /// Certificates of one request; beyond, it is malformed.
 const ASKED_MAX: usize = 16;
 /// How long an answer may be kept and believed.
-const GOOD_FOR: Duration = Duration::from_secs(60 * 60);
+pub const GOOD_FOR: Duration = Duration::from_secs(60 * 60);
 /// Bytes of a nonce (RFC 9654).
 const NONCE_MAX: usize = 128;
 

@@ -5,7 +5,7 @@ use std::{fmt, fs};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, Error, Identity, Options, People, Seals, Tls, Url};
+use crate::{Account, Error, Identity, Options, People, Replays, Seals, Tls, Url};
 
 const ACCOUNT: &str = "account.json";
 const KEY: &str = "device.key";
@@ -14,14 +14,15 @@ const AUTHORITY: &str = "ca.crt";
 const KEYS: &str = "keys.json";
 /// Those of further authorities have a number before the dot.
 const REVOKED: [&str; 2] = ["ca", ".crl"];
+const SEEN: &str = "seen";
 const UPLOADS: &str = "uploads";
 /// What is about to take the place of files that belong together.
 const NEXT: &str = "next.json";
 
 /// `account.json` (0600), and where there are: `device.key` (0600), `device.crt`, `ca.crt`; `keys.json`, the keys that people were seen
-/// to have; `ca.crl`, `ca1.crl` and so on, what the authorities have taken back; `uploads`, files on their way to the server, with the
-/// keys of those that are sealed (0600). A key and its certificate, and the account that they are of, are replaced together: `next.json`
-/// (0600) has the new ones until all of them are in place, whenever the program was stopped.
+/// to have; `seen` (0600), which sealed messages were; `ca.crl`, `ca1.crl` and so on, what the authorities have taken back; `uploads`,
+/// files on their way to the server, with the keys of those that are sealed (0600). A key and its certificate, and the account that they
+/// are of, are replaced together: `next.json` (0600) has the new ones until all of them are in place, whenever the program was stopped.
 #[derive(Debug, Clone)]
 pub struct Home {
     folder: PathBuf,
@@ -156,6 +157,11 @@ impl Home {
         }
         let known = serde_json::from_slice(&fs::read(&path)?);
         known.map(People::remembered).map_err(|error| Error::local(format!("{}: {error}", path.display())))
+    }
+
+    /// The sealed messages that were seen.
+    pub fn replays(&self) -> Result<Replays, Error> {
+        Replays::kept_in(&self.folder.join(SEEN))
     }
 
     /// The lists that were last known of what the authorities have taken back, DER.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use ca::Authority;
 use ca::cms::{self, Fault};
-use client::{Doubt, Opened, People, Replays, Seals, file_key, file_part, private};
+use client::{Doubt, Found, Opened, People, Replays, Seals, file_key, file_part, private};
 use etf::Term;
 use proto::{Desc, Feature, Mark, Message, MessageLink, Service, ServiceType, Several};
 
@@ -322,6 +322,57 @@ fn sec_6_what_comes_again_as_another_or_as_it_was_before_an_edit_is_noticed() {
     assert_eq!(note(&Message { id: Some(99), ..first.clone() }), Err(Doubt::Replayed));
     assert_eq!(note(&edited), Ok(()));
     assert_eq!(note(&first), Err(Doubt::Outdated));
+}
+
+#[test]
+fn sec_6_what_was_seen_is_known_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("seen");
+    let found = |time: u64| Found {
+        message: Message::default(),
+        key: [0; 32],
+        time: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(time)),
+    };
+    let outer = |msg_id: &'static str, id: u64| Message { id: Some(id), ..message(msg_id, "") };
+    let restarted = || Replays::kept_in(&path).unwrap();
+
+    let mut seen = restarted();
+    assert_eq!(seen.note(&outer("m1", 1), &found(100)), Ok(()));
+    assert_eq!(seen.note(&outer("m1", 1), &found(200)), Ok(()), "edited");
+    assert_eq!(seen.note(&outer("m2", 2), &found(150)), Ok(()));
+    for _ in 0..2 {
+        let mut seen = restarted();
+        assert_eq!(seen.note(&outer("m1", 9), &found(200)), Err(Doubt::Replayed));
+        assert_eq!(seen.note(&outer("m1", 1), &found(100)), Err(Doubt::Outdated));
+        assert_eq!(seen.note(&outer("m2", 3), &found(150)), Err(Doubt::Replayed));
+        assert!(seen.take_failure().is_none());
+    }
+    // A line that a crash has cut costs that line.
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.trim_end().strip_suffix("150").unwrap()).unwrap();
+    let mut seen = restarted();
+    assert_eq!(seen.note(&outer("m1", 9), &found(200)), Err(Doubt::Replayed));
+    assert_eq!(seen.note(&outer("m3", 3), &found(150)), Ok(()));
+    assert_eq!(restarted().note(&outer("m3", 4), &found(150)), Err(Doubt::Replayed));
+    std::fs::write(&path, vec![b'x'; 5 << 20]).unwrap();
+    assert!(Replays::kept_in(&path).is_err(), "not ours");
+}
+
+#[test]
+fn sec_6_only_the_latest_are_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("seen");
+    let found = Found { message: Message::default(), key: [0; 32], time: None };
+    let outer = |id: u64| Message { id: Some(id), msg_id: Some(format!("m{id}").into()), ..message("m", "") };
+    let mut seen = Replays::kept_in(&path).unwrap();
+    (0..25_000).for_each(|id| assert_eq!(seen.note(&outer(id), &found), Ok(())));
+    assert!(std::fs::read_to_string(&path).unwrap().lines().count() < 20_010);
+    let mut seen = Replays::kept_in(&path).unwrap();
+    let again = |id: u64| Message { id: Some(1), ..outer(id) };
+    assert_eq!(seen.note(&again(24_999), &found), Err(Doubt::Replayed));
+    assert_eq!(seen.note(&again(15_001), &found), Err(Doubt::Replayed));
+    assert_eq!(seen.note(&again(14_999), &found), Ok(()), "forgotten");
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 10_001);
 }
 
 #[test]

@@ -88,9 +88,19 @@ impl Subscription {
         // A name and a password in it would be sent to nobody, and mislead whoever reads the ledger.
         let authority = url.authority().filter(|authority| is_http && !authority.as_str().contains('@'))?;
         let host = authority.host().trim_end_matches('.').to_ascii_lowercase();
-        let origin = format!("{}://{}", url.scheme_str()?, authority.as_str().to_ascii_lowercase());
+        let origin = origin(&url)?;
         Some(Place { origin, host, theirs: decoded(&keys.p256dh)?, auth: decoded(&keys.auth)?, url })
     }
+}
+
+/// As it is compared (RFC 6454 section 6.2): a port that goes without saying is not said.
+fn origin(url: &Uri) -> Option<String> {
+    let (scheme, host) = (url.scheme_str()?, url.host()?.to_ascii_lowercase());
+    let usual = if scheme == "https" { 443 } else { 80 };
+    Some(match url.port_u16().filter(|port| *port != usual) {
+        Some(port) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{host}"),
+    })
 }
 
 /// Both alphabets are in use, with padding and without.
@@ -268,6 +278,9 @@ mod tests {
         let hosts = ["https://Push.example.org:1/a", "https://push.EXAMPLE.org:2/b", "https://push.example.org./c"];
         assert!(hosts.iter().all(|endpoint| of(endpoint).host == "push.example.org"));
         assert_eq!(of("HTTPS://Push.example.org:8443/A").origin, "https://push.example.org:8443");
+        assert_eq!(of("https://Push.example.org:443/a").origin, "https://push.example.org");
+        assert_eq!(of("https://[2001:db8::1]:443/a").origin, "https://[2001:db8::1]");
+        assert_eq!(of("https://push.example.org:80/a").origin, "https://push.example.org:80");
         let (busy, host) = (Mutex::default(), "push.example.org");
         let turns: Vec<_> = (0..HOST_MAX).map(|_| Turn::take(&busy, host).unwrap()).collect();
         assert!(Turn::take(&busy, host).is_none() && Turn::take(&busy, "other.example.org").is_some());

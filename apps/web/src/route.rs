@@ -10,7 +10,7 @@ use chat::door::{Certificate, Source};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
+use hyper::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use hyper_util::rt::TokioIo;
 use listen::Ticket;
 use tokio::time::{Instant, timeout_at};
@@ -23,7 +23,7 @@ use crate::websocket::{self as handshake, Origins, Socket};
 /// A body has to be there in this time.
 const BODY: Duration = Duration::from_secs(30);
 /// Bytes of a refused request that are listened to, and for how long.
-const HEARD_MAX: u64 = 64 << 10;
+const HEARD_MAX: u64 = 2 << 20;
 const HEARD_TIME: Duration = Duration::from_secs(2);
 
 /// Who asks: the connection that a request came by.
@@ -301,12 +301,18 @@ fn covers(pattern: &str, path: &str) -> bool {
 
 impl Route {
     async fn answer(&self, request: Request<Incoming>, peer: Arc<Peer>) -> Reply {
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
         match &self.handler {
-            Handler::Whole(body_max, handler) => match read(&headers, body, *body_max).await {
+            Handler::Whole(body_max, handler) => match read(&headers, &mut body, *body_max).await {
                 Ok(body) => handler(Asked { method, uri, headers, body, peer }).await,
-                Err(refused) => status(refused),
+                Err(refused) => {
+                    // A stream of HTTP/2 that is reset while its body comes takes the answer with it at some clients; HTTP/1.1 closes.
+                    if parts.version == Version::HTTP_2 {
+                        Coming(body).hear_out().await;
+                    }
+                    status(refused)
+                }
             },
             Handler::Streamed(handler) => handler(Arriving { method, uri, headers, body: Coming(body), peer }).await,
         }
@@ -314,7 +320,7 @@ impl Route {
 }
 
 /// What is too long by its own word is not read at all.
-async fn read(headers: &HeaderMap, body: Incoming, max: usize) -> Result<Bytes, StatusCode> {
+async fn read(headers: &HeaderMap, body: &mut Incoming, max: usize) -> Result<Bytes, StatusCode> {
     let said = number(headers, &CONTENT_LENGTH);
     if said.is_some_and(|said| said > max) {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);

@@ -106,7 +106,11 @@ impl Session {
         let profile = client.profile().await?;
         self.book = Book::of(&stored.phone_id, &profile);
         self.online = Some(Online { client, events, stored });
-        self.begin_sealing(&profile).await?;
+        if let Some(why) = self.begin_sealing(&profile).await?
+            && self.expects_sealing()?
+        {
+            self.notes.push_back(format!("! nothing can be sealed: this device has no certificate: {why}"));
+        }
         Ok(())
     }
 

@@ -80,23 +80,17 @@ impl Connection {
     pub(crate) async fn request(&mut self) -> Request {
         let (first, body) = self.frame().await.expect("a packet");
         assert_eq!(first >> 4, 3, "a PUBLISH");
-        let mut bytes = vec![first];
-        let mut length = body.len();
+        published(first, body)
+    }
+
+    /// The next PUBLISH of a client that may leave instead.
+    pub(crate) async fn next_request(&mut self) -> Option<Request> {
         loop {
-            bytes.push((length & 0x7f) as u8 | if length > 0x7f { 0x80 } else { 0 });
-            length >>= 7;
-            if length == 0 {
-                break;
+            match self.frame().await {
+                Some((first, body)) if first >> 4 == 3 => return Some(published(first, body)),
+                Some((first, _)) if first >> 4 != 14 => {}
+                _ => return None,
             }
-        }
-        bytes.extend(body);
-        match mqtt::decode(&bytes, Version::V5, usize::MAX).unwrap() {
-            Some((Packet::Publish(publish), _)) => Request {
-                topic: publish.topic.to_owned(),
-                id: publish.id,
-                record: etf::decode(publish.payload).unwrap(),
-            },
-            other => panic!("{other:?}"),
         }
     }
 
@@ -130,6 +124,26 @@ impl Connection {
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).await.unwrap();
+    }
+}
+
+/// A PUBLISH, from its first byte and what is behind its length.
+fn published(first: u8, body: Vec<u8>) -> Request {
+    let mut bytes = vec![first];
+    let mut length = body.len();
+    loop {
+        bytes.push((length & 0x7f) as u8 | if length > 0x7f { 0x80 } else { 0 });
+        length >>= 7;
+        if length == 0 {
+            break;
+        }
+    }
+    bytes.extend(body);
+    match mqtt::decode(&bytes, Version::V5, usize::MAX).unwrap() {
+        Some((Packet::Publish(publish), _)) => {
+            Request { topic: publish.topic.to_owned(), id: publish.id, record: etf::decode(publish.payload).unwrap() }
+        }
+        other => panic!("{other:?}"),
     }
 }
 

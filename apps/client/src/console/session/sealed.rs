@@ -33,17 +33,19 @@ pub(super) struct Sealing {
 }
 
 impl Session {
-    /// A device without a certificate asks for one first (AUTH-17): others can seal for it then.
-    pub(super) async fn begin_sealing(&mut self, profile: &Profile) -> Result<(), Error> {
-        if self.home.seals()?.is_none() && self.enrol().await.is_err() {
-            return Ok(());
+    /// A device without a certificate asks for one first (AUTH-17): others can seal for it then. Why there is none to be had.
+    pub(super) async fn begin_sealing(&mut self, profile: &Profile) -> Result<Option<Error>, Error> {
+        if self.home.seals()?.is_none()
+            && let Err(error) = self.enrol().await
+        {
+            return Ok(Some(error));
         }
-        let Some(seals) = self.home.seals()? else { return Ok(()) };
+        let Some(seals) = self.home.seals()? else { return Ok(None) };
         let people = self.home.people()?;
         self.sealing = Some(Sealing {
             seals,
             people,
-            replays: Replays::default(),
+            replays: self.home.replays()?,
             rooms: BTreeMap::new(),
             asked: BTreeMap::new(),
             list_asked: None,
@@ -56,7 +58,26 @@ impl Session {
         for peer in Peer::all(profile) {
             self.note_contact(&peer.contact);
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Whether it is the person's wish: an authority is pinned, and plain text is not asked for.
+    pub(super) fn expects_sealing(&self) -> Result<bool, Error> {
+        Ok(!self.args.plain && super::tls(&self.args, &self.home)?.is_some())
+    }
+
+    /// Before something is sent. A server that gives no certificate reads nothing for that.
+    async fn need_sealing(&mut self) -> Result<(), Error> {
+        if self.sealing.is_some() || !self.expects_sealing()? {
+            return Ok(());
+        }
+        let profile = self.client()?.profile().await?;
+        match self.begin_sealing(&profile).await? {
+            Some(why) => Err(Error::local(format!(
+                "this device has no certificate: {why}; chat client --plain sends in the clear"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// SEC-6: what the authority has taken back. Where it cannot be learnt, that is said once, and what is known holds.
@@ -153,6 +174,7 @@ impl Session {
 
     /// The message sealed for everybody in its feed; in the clear, and that is said, where somebody has no key.
     pub(super) async fn sealed(&mut self, message: Message) -> Result<Message, Error> {
+        self.need_sealing().await?;
         if self.args.plain || !self.sealing.as_ref().is_some_and(|sealing| sealing.seals.can_judge()) {
             return Ok(message);
         }
@@ -268,14 +290,18 @@ impl Session {
             };
         };
         let phone = message.from.as_deref().and_then(phone_of).unwrap_or_default();
-        match sealing.open(message, &phone) {
+        let judged = match sealing.open(message, &phone) {
             Opened::Plain => (message.clone(), String::new()),
             Opened::Genuine(found) => match sealing.replays.note(message, &found) {
                 Ok(()) => (with(Some(found.message)), " (sealed, verified)".into()),
                 Err(doubt) => (with(None), unverifiable(&doubt)),
             },
             Opened::Unverifiable(doubt, content) => (with(content.map(|content| *content)), unverifiable(&doubt)),
+        };
+        if let Some(error) = sealing.replays.take_failure() {
+            self.notes.push_back(format!("! that a message was seen could not be kept: {error}"));
         }
+        judged
     }
 
     /// What two people compare to know that nobody is in between.
