@@ -79,8 +79,13 @@ fn sec_4_id_11_curl_enrols_with_an_invite_and_renews_with_the_certificate() {
         assert!(text.contains(&format!("Subject: CN = {PHONE}")) && text.contains("CA:FALSE"), "{text}");
         assert!(!text.contains("evil") && !text.contains("whatever"));
         assert_eq!(connects(&server, &user.identity(name), &user.client_id(name)), 0, "{key}");
-        // Used once.
+        // Used once; who lost the answer is the same device by another.
+        let device = user.client_id(name);
         assert_eq!(user.enrols(name, "simpleenroll", &["-u", &who]), 401);
+        let who = format!("{PHONE}:{}", invite(&server));
+        assert_eq!(user.enrols(name, "simpleenroll", &["-u", &who]), 200, "{}", user.headers());
+        assert_eq!(user.client_id(name), device);
+        assert_eq!(connects(&server, &user.identity(name), &device), 0, "{key}");
     }
 
     user.asks("next", P256, "");

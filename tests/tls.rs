@@ -7,12 +7,13 @@ mod support;
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::{ErrorKind, Read};
 use std::process::{Command, Stdio};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use client::{Account, Client, Enrolment, Identity, Options, Registered, Url};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::{NamedGroup, ProtocolVersion};
+use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 use support::Server;
 use support::wire::{Stream, certified, greet, issued, open, packet};
 
@@ -79,6 +80,37 @@ fn sec_1_sec_2_without_a_client_s_certificate_of_ours_there_is_no_connection() {
     }
     let mut stream = open(&server, Some(&certified(&server, &["380670000001"])), aws_lc_rs::default_provider());
     assert_eq!(greet(&mut stream, 5, "reg_tls").expect("CONNACK")[1], 0);
+}
+
+#[test]
+fn sec_1_a_certificate_of_ours_that_is_over_or_has_not_begun_makes_no_connection() {
+    let server = Server::start();
+    let file = |name: &str| fs::read_to_string(server.home().join("ca").join(name)).expect("a file");
+    let own = ca::Authority::load(&file("root.crt"), &file("root.key")).expect("the server's own authority");
+    let (now, day, minute) = (SystemTime::now(), Duration::from_secs(86_400), Duration::from_secs(60));
+    let made = |at| issued(own.client("380670000001", at).expect("issued"));
+    // What is issued is good for 397 days, beginning 5 minutes before.
+    let over = made(now - 397 * day - minute);
+    let early = made(now + day);
+    for (what, shown) in [("over since a minute", over), ("good from tomorrow on", early)] {
+        let mut silent = open(&server, Some(&shown), aws_lc_rs::default_provider());
+        silent.sock.set_read_timeout(Some(minute)).expect("a time limit");
+        let why = silent.read(&mut [0; 1]).expect_err(what);
+        let why = why.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        // TLS has one word for both.
+        assert_eq!(why, Some(&rustls::Error::AlertReceived(AlertDescription::CertificateExpired)), "{what}");
+        for (level, client_id) in [(5, "reg_tls"), (4, "reg_tls"), (5, "emqttd_380670000001_phone"), (5, "lamp")] {
+            let mut stream = open(&server, Some(&shown), aws_lc_rs::default_provider());
+            stream.sock.set_read_timeout(Some(minute)).expect("a time limit");
+            let error = greet(&mut stream, level, client_id).expect_err(what);
+            assert_ne!(error.kind(), ErrorKind::WouldBlock, "{what}: {client_id} is not closed");
+        }
+    }
+    // It is the time and nothing else: what is over in a day, and what has begun a minute ago, is taken.
+    for good in [made(now - 396 * day), made(now + 4 * minute)] {
+        let mut stream = open(&server, Some(&good), aws_lc_rs::default_provider());
+        assert_eq!(greet(&mut stream, 5, "reg_tls").expect("CONNACK")[1], 0);
+    }
 }
 
 #[test]
