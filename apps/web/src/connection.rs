@@ -31,6 +31,8 @@ const HEAD: Duration = Duration::from_secs(10);
 const STREAMS_MAX: u32 = 32;
 /// Answers that wait for the peer, in bytes for each of them.
 const UNSENT_MAX: usize = 64 << 10;
+/// Bytes of a body that may have come before they are read; of all bodies of a connection twice as many.
+const UNREAD_MAX: u32 = 512 << 10;
 /// A connection of HTTP/2 without a request in this time is closed when all is answered, or when for as long nothing of it is taken.
 const IDLE: Duration = Duration::from_secs(60);
 /// It is asked whether it lives, and has so long to say so.
@@ -108,6 +110,8 @@ async fn streams<A, F>(
         .max_header_list_size(HEAD_MAX as u32)
         .max_concurrent_streams(STREAMS_MAX)
         .max_send_buf_size(UNSENT_MAX)
+        .initial_stream_window_size(UNREAD_MAX)
+        .initial_connection_window_size(2 * UNREAD_MAX)
         .keep_alive_interval(ALIVE)
         .keep_alive_timeout(ALIVE)
         .serve_connection(TokioIo::new(Stalling::new(stream)), service);

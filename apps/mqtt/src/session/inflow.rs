@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use chat::CALLS_MAX;
+use chat::{CALLS_MAX, UNFINISHED_MAX};
 use proto::topic::ReplyForm;
 
 use super::outflow::Limits;
@@ -38,6 +38,8 @@ struct Pending {
     id: u16,
     qos: Qos,
     route: Arc<Route>,
+    /// Bytes of a call that is at work.
+    size: usize,
     /// Set when it may be acknowledged, with this reason.
     done: Option<u8>,
     /// An answer of the transport's own, sent in its turn.
@@ -65,7 +67,8 @@ pub(crate) enum Arrival {
 impl Inflow {
     /// No further request may be taken before one ends.
     pub(crate) fn is_full(&self) -> bool {
-        self.pending.len() >= CALLS_MAX
+        let at_work = || self.pending.iter().map(|pending| pending.size).sum::<usize>();
+        self.pending.len() >= CALLS_MAX || at_work() >= UNFINISHED_MAX
     }
 
     pub(crate) fn arrival(&self, id: u16, qos: Qos, version: Version, receive_max: u16) -> Arrival {
@@ -83,17 +86,17 @@ impl Inflow {
         if unfinished >= allowed { Arrival::TooMany } else { Arrival::New }
     }
 
-    /// A call of the chat; returns its number.
-    pub(crate) fn call(&mut self, id: u16, qos: Qos, route: Arc<Route>) -> u64 {
+    /// A call of the chat, of `size` bytes; returns its number.
+    pub(crate) fn call(&mut self, id: u16, qos: Qos, route: Arc<Route>, size: usize) -> u64 {
         let call = self.next_call;
         self.next_call += 1;
-        self.push(Pending { call: Some(call), id, qos, route, done: None, answer: None });
+        self.push(Pending { call: Some(call), id, qos, route, size, done: None, answer: None });
         call
     }
 
     /// A PUBLISH that needs no chat: acknowledged with `code` when all before it are.
     pub(crate) fn settled(&mut self, id: u16, qos: Qos, route: Arc<Route>, code: u8, answer: Option<Bytes>) {
-        self.push(Pending { call: None, id, qos, route, done: Some(code), answer });
+        self.push(Pending { call: None, id, qos, route, size: 0, done: Some(code), answer });
     }
 
     fn push(&mut self, pending: Pending) {
@@ -112,6 +115,7 @@ impl Inflow {
     pub(crate) fn done(&mut self, call: u64, code: u8) {
         if let Some(pending) = self.pending.iter_mut().find(|pending| pending.call == Some(call)) {
             pending.done = Some(code);
+            pending.size = 0;
         }
     }
 

@@ -68,7 +68,7 @@ impl Session {
                 topic @ (Topic::Devices(_) | Topic::Contacts(_) | Topic::Private(_) | Topic::Room(_)),
                 Kind::Client | Kind::Service,
             ) => {
-                let call = self.inflow.call(publish.id, publish.qos, self.route.clone());
+                let call = self.inflow.call(publish.id, publish.qos, self.route.clone(), publish.payload.len());
                 todo.asks.push_back(Ask::Request { call, origin: Origin::Broadcast(topic), payload: publish.payload });
             }
             // Written by the server only, unknown, or not for this kind of client (TOPIC-8).
@@ -97,7 +97,7 @@ impl Session {
             return self.inflow.settled(publish.id, publish.qos, route, reason::SUCCESS, Some(answer));
         }
         let origin = Origin::Events { token: route.token.clone() };
-        let call = self.inflow.call(publish.id, publish.qos, route);
+        let call = self.inflow.call(publish.id, publish.qos, route, publish.payload.len());
         todo.asks.push_back(Ask::Request { call, origin, payload: publish.payload });
     }
 

@@ -746,6 +746,22 @@ fn a_client_that_acknowledges_nothing_is_closed_at_a_bound() {
     assert_eq!(ended, Some(outflow::WAITING_MAX + 1));
 }
 
+#[test]
+fn ftp_2_pieces_that_are_at_work_hold_a_mebibyte_and_the_next_one_waits() {
+    static PIECE: [u8; 256 << 10] = [0; 256 << 10];
+    let mut session = session(Version::V5, ME);
+    let piece = |id| publish(Qos::One, id, REQUESTS, &PIECE);
+    for id in 1..=4 {
+        assert_eq!(calls(&feed(&mut session, piece(id))), [u64::from(id) - 1]);
+    }
+    let mut todo = Todo::default();
+    assert!(matches!(session.packet(piece(5), &mut todo), Taken::Later(_)));
+    // One that has ended makes room, though an earlier one keeps its acknowledgement back.
+    out(&mut session, done(1));
+    assert_eq!(calls(&feed(&mut session, piece(5))), [4]);
+    assert!(matches!(session.packet(piece(6), &mut todo), Taken::Later(_)));
+}
+
 proptest! {
     /// Whatever a client and a chat do, acknowledgements are never more than the publishes they belong to.
     #[test]

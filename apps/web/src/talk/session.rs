@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use chat::door::{self, Bye, Denied, Out, Role};
-use chat::{Asked, CALLS_MAX};
+use chat::{Asked, CALLS_MAX, UNFINISHED_MAX};
 use proto::Refusal;
 use proto::mail::MailRecord;
 use proto::records::{Init, Io};
@@ -139,8 +139,8 @@ pub(super) struct Session {
     device: Option<String>,
     state: State,
     next: u64,
-    /// Requests that have not ended.
-    open: usize,
+    /// Requests that have not ended, with their sizes.
+    open: VecDeque<(u64, usize)>,
     /// Client id as which it is let in, or asks to be.
     client: String,
     /// Commands for the mailboxes, and how many of them have not ended.
@@ -154,7 +154,17 @@ impl Session {
     pub(super) fn new(guest: String, device: Option<(String, String)>) -> Session {
         let device = device.map(|(phone, dev_key)| format!("emqttd_{phone}_{dev_key}"));
         let (client, state) = (String::new(), State::Outside);
-        Session { guest, device, state, next: 0, open: 0, client, next_mail: 0, open_mail: 0, speaks_records: false }
+        Session {
+            guest,
+            device,
+            state,
+            next: 0,
+            open: VecDeque::new(),
+            client,
+            next_mail: 0,
+            open_mail: 0,
+            speaks_records: false,
+        }
     }
 
     /// While it is being let in, and while too much is unfinished, the client waits.
@@ -162,9 +172,13 @@ impl Session {
         let may_ask = match self.state {
             State::Outside => true,
             State::Entering { .. } => false,
-            State::Inside(_) => self.open < CALLS_MAX,
+            State::Inside(_) => self.open.len() < CALLS_MAX && self.at_work() < UNFINISHED_MAX,
         };
         may_ask && self.open_mail < CALLS_MAX
+    }
+
+    fn at_work(&self) -> usize {
+        self.open.iter().map(|(_, size)| size).sum()
     }
 
     pub(super) fn frame(&mut self, frame: Frame, todo: &mut Todo) -> Taken {
@@ -180,7 +194,7 @@ impl Session {
                         self.speaks_records = false;
                         return self.n2o(token, &text, todo);
                     }
-                    None if self.open > 0 => return Taken::Later(Frame::Text(text)),
+                    None if !self.open.is_empty() => return Taken::Later(Frame::Text(text)),
                     None => {
                         self.speaks_records = false;
                         self.mail(Asked::text(other), todo);
@@ -196,7 +210,7 @@ impl Session {
         let mail = etf::decode::<MailRecord>(&payload);
         let is_busy = match &mail {
             Ok(MailRecord::Ftp(_)) | Err(_) => self.open_mail > 0,
-            Ok(_) => self.open > 0,
+            Ok(_) => !self.open.is_empty(),
         };
         if is_busy {
             return Taken::Later(Frame::Binary(payload));
@@ -225,9 +239,9 @@ impl Session {
     }
 
     fn request(&mut self, payload: Bytes, todo: &mut Todo) {
+        self.open.push_back((self.next, payload.len()));
         todo.asks.push_back(Ask::Request { call: self.next, payload });
         self.next += 1;
-        self.open += 1;
     }
 
     /// By its certificate, if that names a device; else as a guest.
@@ -257,7 +271,7 @@ impl Session {
                 let refused = etf::encode(&Io::error(Refusal::InvalidData));
                 todo.frames.push((Frame::Binary(refused), None));
             }
-            State::Inside(Role::Registering | Role::Plain) if self.open > 0 => {
+            State::Inside(Role::Registering | Role::Plain) if !self.open.is_empty() => {
                 return Taken::Later(Frame::Text(frame.to_owned()));
             }
             State::Inside(Role::Registering | Role::Plain) | State::Outside | State::Entering { .. } => {
@@ -282,7 +296,7 @@ impl Session {
                 todo.frames.push((Frame::Binary(payload), delivery.map(Mark::Item)));
             }
             // Refusals that only a packet can carry (TOPIC-8, SEC-13) have no word here.
-            Out::Done { .. } => self.open = self.open.saturating_sub(1),
+            Out::Done { call, .. } => self.open.retain(|(open, _)| *open != call),
             // Terminals have a port of their own.
             Out::Right { .. } | Out::Mail { .. } => {}
             Out::Close(bye) => todo.end = Some(close(bye)),
@@ -322,7 +336,7 @@ impl Session {
             Role::Registering | Role::Plain => {}
         }
         if let State::Entering { first, .. } = std::mem::replace(&mut self.state, State::Inside(role)) {
-            self.open = 0;
+            self.open.clear();
             self.request(first, todo);
         }
     }
