@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 
 use bytes::Bytes;
@@ -29,6 +29,21 @@ struct Device {
 impl Ws {
     fn open(server: &Server) -> Ws {
         Ws(join(tcp(server.http()).expect("it listens"), "/ws", "").expect("it opens"))
+    }
+
+    /// For MQTT.
+    fn mqtt(server: &Server) -> Ws {
+        let protocol = "Sec-WebSocket-Protocol: mqtt\r\n";
+        Ws(join(tcp(server.http()).expect("it listens"), "/mqtt", protocol).expect("it opens"))
+    }
+
+    /// For MQTT 3.1.1, whose CONNECT is accepted.
+    fn let_in(server: &Server) -> Ws {
+        let mut ws = Ws::mqtt(server);
+        let connect = Bytes::from_static(b"\x10\x18\0\x04MQTT\x04\x02\0\x3c\0\x0creg_38001_d1");
+        ws.0.send(Message::Binary(connect)).expect("it is sent");
+        assert!(ws.bytes().starts_with(&[0x20, 2, 0, 0]));
+        ws
     }
 
     /// Opens, and says who it is.
@@ -204,13 +219,9 @@ fn con_7_auth_6_a_younger_connection_takes_over_and_logging_out_closes() {
 }
 
 /// Bytes behind the handshake; the code of the close frame that answers them.
-fn broken(server: &Server, frames: &[u8]) -> Option<u16> {
-    let mut ws = Ws::open(server);
+fn answered(mut ws: Ws, frames: &[u8]) -> Option<u16> {
     ws.0.get_mut().write_all(frames).expect("it reads");
-    let mut said = [0; 4];
-    ws.0.get_mut().read_exact(&mut said).expect("a close frame");
-    let [0x88, _, high, low] = said else { panic!("{said:?}") };
-    Some(u16::from_be_bytes([high, low]))
+    ws.closed()
 }
 
 fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
@@ -231,15 +242,27 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
 fn con_2_broken_frames_close_their_connection_with_the_standards_code() {
     let server = Server::start();
     let mut other = Ws::open(&server);
-    assert_eq!(broken(&server, &[0x81, 4, b'P', b'I', b'N', b'G']), Some(1002), "not masked");
-    assert_eq!(broken(&server, &masked(0x83, b"x")), Some(1002), "an opcode that is none");
-    assert_eq!(broken(&server, &masked(0xf1, b"x")), Some(1002), "reserved bits");
-    assert_eq!(broken(&server, &masked(0x80, b"x")), Some(1002), "the rest of nothing");
-    assert_eq!(broken(&server, &masked(0x09, b"x")), Some(1002), "a control frame in parts");
-    assert_eq!(broken(&server, &masked(0x89, &[0; 200])), Some(1002), "a long control frame");
-    assert_eq!(broken(&server, &masked(0x81, &[0xff, 0xfe])), Some(1007), "no text");
     let long = [&[0x82, 0xff][..], &(2_u64 << 20).to_be_bytes(), &[0; 4]].concat();
-    assert_eq!(broken(&server, &long), Some(1009), "longer than a packet may be");
+    for (door, open) in [("/ws", Ws::open as fn(&Server) -> Ws), ("/mqtt", Ws::mqtt), ("/mqtt, let in", Ws::let_in)] {
+        for (frames, code, what) in [
+            (vec![0x81, 4, b'P', b'I', b'N', b'G'], 1002, "not masked"),
+            (masked(0x83, b"x"), 1002, "an opcode that is none"),
+            (masked(0xf1, b"x"), 1002, "reserved bits"),
+            (masked(0x80, b"x"), 1002, "the rest of nothing"),
+            (masked(0x09, b"x"), 1002, "a control frame in parts"),
+            (masked(0x89, &[0; 200]), 1002, "a long control frame"),
+            (masked(0x81, &[0xff, 0xfe]), 1007, "no text"),
+            (long.clone(), 1009, "longer than a packet may be"),
+            (masked(0x88, &1005_u16.to_be_bytes()), 1002, "a code that nobody sends"),
+            (masked(0x88, &1000_u16.to_be_bytes()), 1000, "a good-bye"),
+        ] {
+            assert_eq!(answered(open(&server), &frames), Some(code), "{door}: {what}");
+        }
+    }
+    // MQTT-6.0.0-1
+    for open in [Ws::mqtt, Ws::let_in] {
+        assert_eq!(answered(open(&server), &masked(0x81, b"text")), Some(1003), "text among packets");
+    }
     other.text("PING");
     assert_eq!(other.said(), "PONG");
 

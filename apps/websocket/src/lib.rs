@@ -1,4 +1,5 @@
-//! What both ends of a WebSocket need (RFC 6455): the proof of the handshake, sockets of our sizes, and a socket as a stream of bytes.
+//! What both ends of a WebSocket need (RFC 6455): the proof of the handshake, sockets of our sizes, what one who breaks the rules is told,
+//! and a socket as a stream of bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -11,8 +12,9 @@ use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 pub use tokio_tungstenite::tungstenite::protocol::Role;
 
@@ -58,16 +60,28 @@ pub async fn socket<S: AsyncRead + AsyncWrite + Unpin>(
     WebSocketStream::from_raw_socket(stream, role, Some(config)).await
 }
 
+/// The code with which one who sent that is closed (section 7.4.1); `None`: there is nobody to be told.
+pub fn blame(why: &Error) -> Option<CloseCode> {
+    match why {
+        Error::Protocol(_) | Error::AttackAttempt => Some(CloseCode::Protocol),
+        Error::Utf8(_) => Some(CloseCode::Invalid),
+        Error::Capacity(_) => Some(CloseCode::Size),
+        _ => None,
+    }
+}
+
 /// The bytes of a socket's binary messages, one behind the other: packets of what is carried may lie across them.
 pub struct Carried<S> {
     socket: WebSocketStream<S>,
     /// Of the message begun.
     rest: Bytes,
+    /// What the other end has done wrong: it is told when the stream is shut down.
+    fault: Option<CloseCode>,
 }
 
 impl<S> Carried<S> {
     pub fn new(socket: WebSocketStream<S>) -> Carried<S> {
-        Carried { socket, rest: Bytes::new() }
+        Carried { socket, rest: Bytes::new(), fault: None }
     }
 }
 
@@ -78,8 +92,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Carried<S> {
                 Some(Ok(Message::Binary(bytes))) => self.rest = bytes,
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(())),
-                Some(Ok(Message::Text(_))) => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
-                Some(Err(why)) => return Poll::Ready(Err(broken(why))),
+                Some(Ok(Message::Text(_))) => {
+                    self.fault = Some(CloseCode::Unsupported);
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
+                Some(Err(why)) => {
+                    self.fault = blame(&why);
+                    return Poll::Ready(Err(broken(why)));
+                }
             }
         }
         let count = self.rest.len().min(buffer.remaining());
@@ -102,6 +122,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Carried<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(code) = self.fault {
+            ready!(Pin::new(&mut self.socket).poll_ready(cx)).map_err(broken)?;
+            self.fault = None;
+            let farewell = CloseFrame { code, reason: Utf8Bytes::default() };
+            Pin::new(&mut self.socket).start_send(Message::Close(Some(farewell))).map_err(broken)?;
+        }
         Pin::new(&mut self.socket).poll_close(cx).map_err(broken)
     }
 }

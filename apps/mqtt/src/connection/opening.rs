@@ -33,7 +33,8 @@ pub(super) async fn open<S: Stream>(
 ) -> Option<Live<S>> {
     let mut socket = Socket::new(stream);
     let (connect, rest) = match connect(&mut socket, shared.settings.packet_max).await {
-        Ok(read) => read?,
+        Ok(Some(read)) => read,
+        Ok(None) => return part(socket, BytesMut::new()).await,
         Err(bad) => return refuse(socket, bad).await,
     };
     let told = Told::of(&connect);
@@ -86,7 +87,7 @@ async fn connect<S: Stream>(
 
 async fn refuse<S: Stream>(socket: Socket<S>, bad: BadConnect) -> Option<Live<S>> {
     match bad {
-        BadConnect::Alien | BadConnect::Bad(Version::V4, _) => None,
+        BadConnect::Alien | BadConnect::Bad(Version::V4, _) => part(socket, BytesMut::new()).await,
         BadConnect::Bad(version, Bad(code)) => deny(socket, Told::any(version), code).await,
         BadConnect::Level(version) => deny(socket, Told::any(version), reason::UNSUPPORTED_VERSION).await,
     }
@@ -112,7 +113,7 @@ impl Told {
 }
 
 /// CONNACK with a reason, in words too if the client takes so much ([MQTT-3.2.2-19]), or without a word if it takes none, then the end.
-async fn deny<S: Stream>(mut socket: Socket<S>, told: Told, code: u8) -> Option<Live<S>> {
+async fn deny<S: Stream>(socket: Socket<S>, told: Told, code: u8) -> Option<Live<S>> {
     let mut bytes = BytesMut::new();
     let words =
         ConnAckProperties { reason_string: Some(reason::text(code).to_owned()), ..ConnAckProperties::default() };
@@ -124,6 +125,11 @@ async fn deny<S: Stream>(mut socket: Socket<S>, told: Told, code: u8) -> Option<
             bytes.clear();
         }
     }
+    part(socket, bytes).await
+}
+
+/// Says that, and ends the stream in the manner of what carries it.
+async fn part<S: Stream>(mut socket: Socket<S>, mut bytes: BytesMut) -> Option<Live<S>> {
     let said = async {
         let _ = poll_fn(|cx| socket.poll_write(&mut bytes, cx)).await;
         let _ = poll_fn(|cx| socket.poll_shutdown(cx)).await;

@@ -19,9 +19,9 @@ use chat::door::{self, Gone, Hello};
 use chat::{Caller, Chat, Port};
 use futures_util::{Sink, Stream};
 use tokio::time::{Duration, Instant, Sleep, sleep_until, timeout};
-use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use websocket::blame;
 
 use crate::front::Leave;
 use crate::route::{Joined, Peer};
@@ -219,7 +219,7 @@ impl Connection {
                 Some(Ok(Message::Binary(bytes))) => return Ok(Some(Frame::Binary(bytes))),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Close(_))) => return Err(Close::LEFT),
-                Some(Err(why)) => return Err(blame(&why)),
+                Some(Err(why)) => return Err(blame(&why).map_or(Close::BROKEN, |code| Close::fault(code.into()))),
                 None => return Err(Close::BROKEN),
             }
         }
@@ -321,8 +321,14 @@ impl Connection {
         if let Some((chat, _)) = chat {
             chat.gone(if end == Close::LEFT { Gone::Left } else { Gone::Lost });
         }
-        let Some(code) = end.code() else { return };
         let farewell = async {
+            let Some(code) = end.code() else {
+                // Its good-bye is answered; that answer is ready, and waits to be written.
+                if end == Close::LEFT {
+                    let _ = poll_fn(|cx| Pin::new(&mut socket).poll_close(cx)).await;
+                }
+                return;
+            };
             for (frame, _) in out {
                 if Pin::new(&mut socket).start_send(frame.into()).is_err() {
                     return;
@@ -344,16 +350,6 @@ impl From<Frame> for Message {
             Frame::Binary(bytes) => Message::Binary(bytes),
             Frame::Ping => Message::Ping(Bytes::new()),
         }
-    }
-}
-
-/// What a broken frame is answered with (RFC 6455 section 7.4).
-fn blame(why: &Error) -> Close {
-    match why {
-        Error::Protocol(_) | Error::AttackAttempt => Close::PROTOCOL,
-        Error::Utf8(_) => Close::NOT_TEXT,
-        Error::Capacity(CapacityError::MessageTooLong { .. } | CapacityError::TooManyHeaders) => Close::TOO_BIG,
-        _ => Close::BROKEN,
     }
 }
 

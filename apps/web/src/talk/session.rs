@@ -78,9 +78,6 @@ impl Close {
     pub(super) const LEFT: Close = Close(0);
     pub(super) const BROKEN: Close = Close(1);
     pub(super) const GOING_AWAY: Close = Close(1001);
-    pub(super) const PROTOCOL: Close = Close(1002);
-    pub(super) const NOT_TEXT: Close = Close(1007);
-    pub(super) const TOO_BIG: Close = Close(1009);
     pub(super) const ENDED: Close = Close::of_mqtt(0x98);
     const DONE: Close = Close(1000);
     const FAULT: Close = Close(1011);
@@ -89,6 +86,11 @@ impl Close {
     /// Reasons that only MQTT has words for are its codes, among those for private use.
     const fn of_mqtt(code: u8) -> Close {
         Close(4000 + code as u16)
+    }
+
+    /// It broke the rules of the socket itself.
+    pub(super) fn fault(code: u16) -> Close {
+        Close(code)
     }
 
     pub(super) fn code(self) -> Option<u16> {
