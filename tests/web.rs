@@ -47,6 +47,31 @@ fn con_1_http_answers_what_it_knows_and_bounds_what_it_reads() {
     assert!(raw(&server, b"\x10\x05hello\r\n\r\n").starts_with("HTTP/1.1 400 "));
 }
 
+/// RFC 9112 section 3.2
+#[test]
+fn con_1_a_request_of_http_1_1_names_one_host() {
+    let server = Server::start();
+    let of = |version: &str, hosts: &str| {
+        raw(&server, format!("GET /health {version}\r\nConnection: close\r\n{hosts}\r\n").as_bytes())
+    };
+    for wrong in ["", "Host: a\r\nHost: a\r\n", "Host: a b\r\n", "Host: me@a\r\n", "Host: a/b\r\n"] {
+        let said = of("HTTP/1.1", wrong);
+        assert!(said.starts_with("HTTP/1.1 400 "), "{wrong}: {said}");
+    }
+    for good in ["Host: a\r\n", "Host: [::1]:8083\r\n", "Host:\r\n"] {
+        assert!(of("HTTP/1.1", good).starts_with("HTTP/1.1 200 "), "{good}");
+    }
+    assert!(of("HTTP/1.0", "").starts_with("HTTP/1.0 200 "), "which knew no Host");
+    let upgrade = "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let mut stream = TcpStream::connect(server.http()).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.write_all(upgrade.as_bytes()).expect("it reads");
+    let mut said = [0; 13];
+    stream.read_exact(&mut said).expect("an answer");
+    assert_eq!(&said, b"HTTP/1.1 400 ", "nor is a socket opened");
+}
+
 /// One that never ends its request is closed after ten seconds, and whoever comes meanwhile is served.
 #[test]
 fn con_12_a_request_that_does_not_come_is_not_waited_for() {

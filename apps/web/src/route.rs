@@ -9,7 +9,8 @@ use bytes::Bytes;
 use chat::door::{Certificate, Source};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use hyper_util::rt::TokioIo;
 use listen::Ticket;
@@ -228,6 +229,10 @@ impl Routes {
         if peer.certificate.as_ref().is_some_and(|certificate| shared.doorman.is_over(certificate)) {
             return status(StatusCode::FORBIDDEN);
         }
+        if request.version() == Version::HTTP_11 && !names_a_host(request.headers()) {
+            Coming(request.into_body()).hear_out().await;
+            return status(StatusCode::BAD_REQUEST);
+        }
         if request.method() == Method::GET && handshake::is_asked(request.headers()) {
             return self.join(request, peer, shared);
         }
@@ -292,6 +297,14 @@ impl Routes {
         refused.headers_mut().extend(HeaderValue::from_str(&methods.join(", ")).map(|allowed| (ALLOW, allowed)));
         Err(Box::new(refused))
     }
+}
+
+/// HTTP/1.1 names the host that it asks, once (RFC 9112 section 3.2): a proxy in front may have taken the request for another's.
+fn names_a_host(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    // Who asks for what has no authority says an empty one.
+    host.is_empty() || (!host.as_bytes().contains(&b'@') && Authority::try_from(host.as_bytes()).is_ok())
 }
 
 /// A path that ends with `/` (but the root) stands for all below it.
