@@ -251,6 +251,12 @@ pub(crate) fn suback(out: &mut BytesMut, version: Version, id: u16, codes: &[u8]
     }));
 }
 
+/// Bytes of a SUBACK or UNSUBACK of 5.0 with so many codes and no words; 3.1.1 has shorter ones.
+pub(crate) fn codes_len(codes: usize) -> usize {
+    let remaining = 3 + codes;
+    1 + varint_len(remaining) + remaining
+}
+
 /// UNSUBACK; 3.1.1 has no codes in it.
 pub(crate) fn unsuback(out: &mut BytesMut, version: Version, id: u16, codes: &[u8]) {
     out.put_u8(frame::UNSUBACK << 4);

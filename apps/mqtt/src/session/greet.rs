@@ -22,6 +22,8 @@ const ITEM_OVERHEAD: usize = 320;
 const WINDOW_V4: u16 = 1000;
 /// A client that takes less is told no reasons in words.
 const EXPLAINED_MIN: u32 = 1024;
+/// The first level of what servers say of themselves.
+const SERVERS: &str = "$SYS";
 /// Life of a plain client's session after its connection, seconds (CON-11).
 pub(crate) const SESSION_EXPIRY_MAX: u32 = (proto::limits::MQTT_SESSION_MS / 1000) as u32;
 /// Topic aliases that a client may set, and that one is given at most.
@@ -193,8 +195,12 @@ fn version(connect: &Connect) -> u32 {
     by_will.or_else(by_property).unwrap_or(VERSION_UNSAID)
 }
 
-/// Whether a client may do that to the free topics that `filter` names.
+/// Whether a client may do that to the free topics that `filter` names. Where servers speak of themselves no client writes: who reads it
+/// there takes it for the server's own word (MQTT 5.0 section 4.7.2).
 pub(super) fn may(rights: Option<&Rights>, kind: Kind, act: Act, filter: &str) -> bool {
+    if act == Act::Write && filter.split('/').next() == Some(SERVERS) {
+        return false;
+    }
     rights.map_or(kind != Kind::Client, |rights| rights.allow(kind, act, filter))
 }
 

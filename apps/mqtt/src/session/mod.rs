@@ -229,6 +229,15 @@ impl Session {
         }
     }
 
+    /// Whether it takes an answer with so many codes ([MQTT-3.1.2-24]); if not, nothing of what it asks is done, and it is closed.
+    fn takes_codes(&self, count: usize, todo: &mut Todo) -> bool {
+        let takes = write::codes_len(count) <= self.limits.packet_max as usize;
+        if !takes {
+            self.broken(Bad(reason::PACKET_TOO_LARGE), todo);
+        }
+        takes
+    }
+
     /// TOPIC-13: whether it may do that to the free topics that `filter` names.
     fn may(&self, act: Act, filter: &str) -> bool {
         greet::may(self.rights.as_deref(), self.kind, act, filter)

@@ -25,6 +25,9 @@ impl Session {
         if self.asking.is_some() {
             return Taken::Later(Incoming::Subscribe(subscribe));
         }
+        if !self.takes_codes(subscribe.filters.len(), todo) {
+            return Taken::Yes;
+        }
         let mut codes = Vec::with_capacity(subscribe.filters.len());
         for (place, asked) in subscribe.filters.iter().enumerate() {
             let code = match place < FILTERS_MAX {
@@ -87,12 +90,21 @@ impl Session {
         };
         let codes: Option<Vec<u8>> = asking.codes.iter().copied().collect();
         if let Some(codes) = codes {
-            write::suback(&mut todo.bytes, self.limits.version, asking.id, &codes, self.limits.explain);
+            let (id, written) = (asking.id, todo.bytes.len());
+            write::suback(&mut todo.bytes, self.limits.version, id, &codes, self.limits.explain);
+            if todo.bytes.len() - written > self.limits.packet_max as usize {
+                // Without the words it fits.
+                todo.bytes.truncate(written);
+                write::suback(&mut todo.bytes, self.limits.version, id, &codes, false);
+            }
             self.asking = None;
         }
     }
 
     pub(super) fn unsubscribe(&mut self, id: u16, filters: &[String], todo: &mut Todo) {
+        if !self.takes_codes(filters.len(), todo) {
+            return;
+        }
         let mut codes = Vec::with_capacity(filters.len());
         for filter in filters {
             codes.push(self.unsubscribe_one(filter, todo));

@@ -366,6 +366,64 @@ fn dlv_14_nothing_larger_than_the_clients_maximum_is_sent() {
     assert_eq!(out(&mut session, item(Bytes::from(vec![0; 29]))).bytes.len(), 40);
 }
 
+/// MQTT-3.1.2-24
+#[test]
+fn topic_13_who_cannot_be_told_all_codes_is_closed_and_nothing_is_subscribed() {
+    let small = |bytes| {
+        let properties = known(None, Some(bytes))
+            .map(|known| rumqttd::protocol::ConnectProperties { request_problem_info: Some(1), ..known });
+        Session::new(&greeted(Connect { properties, ..connect(Version::V5, "x") }).unwrap(), 32)
+    };
+    let filters: Vec<String> = (0..40).map(|number| format!("free/{number}")).collect();
+    let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
+    let leave =
+        |filters: &[&str]| Incoming::Unsubscribe { id: 8, filters: filters.iter().map(|&f| f.into()).collect() };
+    let mut tight = small(44);
+    let told = feed(&mut tight, subscribe(&filters));
+    assert_eq!((&told.bytes[..], told.end), (&[0xE0, 1, 0x95][..], Some(End::Broken)));
+    assert!(told.asks.is_empty());
+    let told = feed(&mut tight, leave(&filters));
+    assert_eq!((&told.bytes[..], told.end), (&[0xE0, 1, 0x95][..], Some(End::Broken)));
+
+    let mut enough = small(45);
+    let told = feed(&mut enough, subscribe(&filters));
+    assert_eq!((told.bytes.len(), told.end, told.asks.len()), (45, None, 40));
+    let told = feed(&mut enough, leave(&filters));
+    assert_eq!((told.bytes.len(), told.end, told.asks.len()), (45, None, 40));
+    // A 3.1.1 client has no maximum.
+    assert_eq!(feed(&mut session(Version::V4, "x"), subscribe(&filters)).end, None);
+}
+
+/// MQTT-3.9.2-2: the words are left out before a packet is too large.
+#[test]
+fn topic_13_a_suback_that_is_too_large_with_words_goes_without() {
+    let told = |bytes, refused: usize| {
+        let properties = known(None, Some(bytes))
+            .map(|known| rumqttd::protocol::ConnectProperties { request_problem_info: Some(1), ..known });
+        let mut session = Session::new(&greeted(Connect { properties, ..connect(Version::V5, "x") }).unwrap(), 32);
+        let told = feed(&mut session, subscribe(&vec!["version/1"; refused]));
+        assert_eq!(told.end, None);
+        told.bytes.len()
+    };
+    assert!(told(1024, 10) > 1 + 1 + 3 + 10, "in words");
+    assert_eq!(told(1024, 1018), 1024);
+}
+
+/// MQTT 5.0 section 4.7.2
+#[test]
+fn topic_13_what_servers_say_of_themselves_no_client_says() {
+    for (id, topic) in [("x", "$SYS/broker/uptime"), ("x", "$SYS"), ("sys_x", "$SYS/x")] {
+        let five = feed(&mut session(Version::V5, id), publish(Qos::One, 5, topic, b"x"));
+        assert_eq!((&five.bytes[..], five.asks.len()), (&[0x40, 3, 0, 5, 0x87][..], 0), "{id} {topic}");
+        let four = feed(&mut session(Version::V4, id), publish(Qos::One, 5, topic, b"x"));
+        assert_eq!((&four.bytes[..], four.asks.len()), (&[0x40, 2, 0, 5][..], 0), "{id} {topic}");
+        assert!(feed(&mut session(Version::V4, id), publish(Qos::Zero, 0, topic, b"x")).asks.is_empty());
+    }
+    // To read there, or to write what only begins alike, is anybody's.
+    assert_eq!(feed(&mut session(Version::V5, "x"), subscribe(&["$SYS/#"])).bytes.last(), Some(&1));
+    assert_eq!(feed(&mut session(Version::V5, "x"), publish(Qos::One, 5, "$SYSTEM/x", b"x")).asks.len(), 1);
+}
+
 #[test]
 fn a_call_beyond_the_limit_waits_and_a_5_0_client_beyond_its_receive_maximum_is_closed() {
     let mut four = session(Version::V4, ME);
