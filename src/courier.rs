@@ -7,6 +7,7 @@ mod lane;
 mod ledger;
 mod senders;
 mod log;
+mod queued;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -23,6 +24,8 @@ use self::lane::{Lane, With};
 pub(crate) use self::ledger::Entry;
 use self::ledger::Ledger;
 pub(crate) use self::ledger::TABLES;
+use self::queued::Queued;
+pub(crate) use self::queued::{Stranger, Wait};
 use self::senders::Senders;
 use crate::failure::Failure;
 use crate::home::Home;
@@ -54,6 +57,7 @@ struct Door {
     inbox: mpsc::Sender<Box<Push>>,
     /// The smallest number of those that found no room.
     missed: Arc<AtomicU64>,
+    queued: Arc<Queued>,
 }
 
 impl Courier {
@@ -70,7 +74,7 @@ impl Courier {
         let doors = Gateway::ALL.map(|_| {
             let (inbox, end) = mpsc::channel(INBOX_MAX);
             inboxes.push(end);
-            Door { inbox, missed: Arc::new(AtomicU64::new(0)) }
+            Door { inbox, missed: Arc::new(AtomicU64::new(0)), queued: Arc::default() }
         });
         let (home, origin) = (home.clone(), origin.clone());
         let (limits, inboxes) = (settings.limits, Mutex::new(inboxes));
@@ -79,15 +83,19 @@ impl Courier {
 
     /// A push, which is a row already: from a thread of the ring, so it never waits.
     pub(crate) fn take(&self, push: Box<Push>) {
-        let [apns, fcm, web] = &self.doors;
-        let door = match push.gateway {
-            Gateway::Apns => apns,
-            Gateway::Fcm => fcm,
-            Gateway::Web => web,
-        };
+        let door = self.door(push.gateway);
         let number = push.number;
         if door.inbox.try_send(push).is_err() {
             door.missed.fetch_min(number, Ordering::AcqRel);
+        }
+    }
+
+    fn door(&self, gateway: Gateway) -> &Door {
+        let [apns, fcm, web] = &self.doors;
+        match gateway {
+            Gateway::Apns => apns,
+            Gateway::Fcm => fcm,
+            Gateway::Web => web,
         }
     }
 
@@ -132,6 +140,7 @@ impl Courier {
             carrier: Box::new(sender),
             inbox,
             missed: door.missed.clone(),
+            queued: door.queued.clone(),
             dead,
         };
         Lane::new(with, self.limits)
@@ -154,6 +163,16 @@ impl Courier {
         let span = chat::rows::numbers(gateway.text().as_bytes(), 0, u64::MAX).limit(COUNTED_MAX);
         let count = self.store.scan(chat::rows::OUTGOING, &span).map_err(failed)?.len();
         Ok((count, self.senders.read().unwrap_or_else(PoisonError::into_inner).name(gateway)))
+    }
+
+    /// What a gateway has not taken yet, the oldest first.
+    pub(crate) fn queued(&self, gateway: Gateway, count: usize) -> Vec<Wait> {
+        self.door(gateway).queued.first(count)
+    }
+
+    /// Since when, and why, a gateway does not know us.
+    pub(crate) fn stranger(&self, gateway: Gateway) -> Option<Stranger> {
+        self.door(gateway).queued.stranger()
     }
 
     /// The latest entries of the ledger, the latest last.

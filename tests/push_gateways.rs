@@ -16,7 +16,7 @@ use support::foreign::{python, script};
 use tempfile::TempDir;
 
 /// For what is tried again to come through.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 const PLAY: &str = r#"
 # PUSH-3 what APNs takes, signed by our key
@@ -116,6 +116,18 @@ ann writes carl c1
 ann writes dora d1
 ann writes eve e1
 
+# PUSH-7 whom a gateway names instead is not asked
+friends ann ben
+friends ann carl
+ben > Auth{type=push push=@"d0307@ben.phone" os=ios}
+ben < io{code=""}
+carl > Auth{type=push push=@"307:@carl.phone" os=android}
+carl < io{code=""}
+ben disconnects
+carl disconnects
+ann writes ben m1
+ann writes carl c1
+
 # PUSH-1 PM-5 what a gateway has not taken when the server is killed is pushed by the one that starts, the latest of each feed
 friends ann ben
 friends ann carl
@@ -134,6 +146,54 @@ ben is pushed nothing
 server crashes
 ben is pushed push{model=Message{msg_id="m2"}}
 carl is pushed push{model=Message{msg_id="c1"}}
+"#;
+
+/// Taken, with an answer that is longer than anybody reads, and one that never ends.
+const LONG: &str = r#"
+# PUSH-7 a success is one whatever is said behind it
+friends ann ben
+friends ann carl
+ben > Auth{type=push push=@"{\"endpoint\":\"https://localhost:PORT/web/211/@ben.phone\",\"keys\":KEYS}" os=web}
+ben < io{code=""}
+carl > Auth{type=push push=@"{\"endpoint\":\"https://localhost:PORT/web/212/@carl.phone\",\"keys\":KEYS}" os=web}
+carl < io{code=""}
+ben disconnects
+carl disconnects
+ann writes ben m1
+ann writes carl c1
+ben is pushed push{model=Message{msg_id="m1"} type="message"}
+carl is pushed push{model=Message{msg_id="c1"} type="message"}
+"#;
+
+const ONE: &str = r#"
+# PUSH-1 a push for APNs
+friends ann ben
+ben > Auth{type=push push=@"dCODE@ben.phone" os=ios}
+ben < io{code=""}
+ben disconnects
+ann writes ben m1
+"#;
+
+/// ben's gateway does not answer.
+const OTHERS: &str = r#"
+# PUSH-1 what other gateways take meanwhile
+friends ann ben
+friends ann carl
+friends ann dora
+ben > Auth{type=push push=@"d0998@ben.phone" os=ios}
+ben < io{code=""}
+carl > Auth{type=push push=@"@carl.phone" os=android}
+carl < io{code=""}
+dora > Auth{type=push push=@"{\"endpoint\":\"https://localhost:PORT/web/200/@dora.phone\",\"keys\":KEYS}" os=web}
+dora < io{code=""}
+ben disconnects
+carl disconnects
+dora disconnects
+ann writes ben m1
+ann writes carl c1
+ann writes dora d1
+carl is pushed push{model=Message{msg_id="c1"} type="message"}
+dora is pushed push{model=Message{msg_id="d1"} type="message"}
 "#;
 
 /// Our machine is no push service.
@@ -163,6 +223,8 @@ const ENDS: &[&str] = &[
     "apns {} refused: 413 PayloadTooLarge",
     "fcm {} refused: 403 SENDER_ID_MISMATCH",
     "web {} refused: 307",
+    "apns {} refused: 307 InternalServerError",
+    "fcm {} refused: 307 INTERNAL",
     "apns {} refused: it is no app of ours",
     "apns {} merged",
 ];
@@ -292,6 +354,7 @@ fn plain(line: &str) -> String {
     let line = words.map(|word| if word.starts_with("emqttd_") { "{}" } else { word }).collect::<Vec<_>>().join(" ");
     match line.split_once(" after ") {
         Some((outcome, _)) if outcome.ends_with("accepted") => format!("{outcome} after some tries"),
+        Some((outcome, _)) if outcome.ends_with("queued") => line,
         Some((outcome, rest)) => format!("{outcome}{}", rest.split_once(" tries").unwrap_or_default().1),
         None => line,
     }
@@ -359,4 +422,91 @@ fn push_7_no_push_service_leads_inside() {
     let lines = ledger(&pushing.server, &[wanted, wanted]);
     assert!(lines.iter().all(|line| line == wanted), "{lines:?}");
     assert_eq!(gateways.read("received"), "");
+}
+
+/// Waits until a command of the shell says what is wanted.
+fn told(server: &Server, command: &str, is_it: impl Fn(&str) -> bool) -> String {
+    let since = Instant::now();
+    loop {
+        let told = server.remote(command);
+        if is_it(&told) {
+            return told;
+        }
+        assert!(since.elapsed() < SOON, "{command}: {told}\n{}", server.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A line of the ledger says that a push has been accepted.
+fn is_accepted(told: &str, gateway: &str) -> bool {
+    told.lines().skip(3).any(|line| line.contains(&format!(" {gateway} ")) && line.contains(" accepted"))
+}
+
+fn configure(server: &Server, from: &str, to: &str) {
+    let path = server.home().join("chat.toml");
+    let text = fs::read_to_string(&path).expect("the configuration");
+    assert!(text.contains(from));
+    fs::write(&path, text.replace(from, to)).expect("written");
+    server.remote("reload");
+}
+
+#[test]
+fn push_7_a_success_is_one_whatever_is_said_behind_it() {
+    let gateways = Gateways::start();
+    let settings = gateways.settings() + "push.web.internal = true";
+    let mut pushing = Pushing { server: Server::start_with(&settings), gateways: &gateways };
+    play(&mut pushing, LONG);
+    let accepted = |told: &str| told.lines().filter(|line| line.contains(" accepted")).count() == 2;
+    told(&pushing.server, "push ledger", accepted);
+    told(&pushing.server, "push", |told| told.contains("web: web, 0 queued"));
+}
+
+#[test]
+fn push_1_a_gateway_that_does_not_answer_holds_up_itself_alone() {
+    let gateways = Gateways::start();
+    fs::write(gateways.file("hold"), "").expect("a file");
+    let settings = gateways.settings() + "push.web.internal = true";
+    let mut pushing = Pushing { server: Server::start_with(&settings), gateways: &gateways };
+    play(&mut pushing, OTHERS);
+    told(&pushing.server, "push", |_| fs::exists(gateways.file("hanging")).unwrap_or(false));
+    assert!(pushing.server.remote("push").contains("apns: apns, 1 queued"));
+    told(&pushing.server, "push ledger", |told| told.contains(" queued after ") && told.contains(": no answer in "));
+    fs::remove_file(gateways.file("hold")).expect("it was there");
+    told(&pushing.server, "push ledger", |told| is_accepted(told, "apns") && !told.contains(" queued after "));
+}
+
+#[test]
+fn push_1_a_gateway_whose_certificate_is_not_good_is_told_and_tried_again() {
+    let gateways = Gateways::start();
+    // Its certificate is no authority.
+    let (roots, bad) = (gateways.file("root.crt"), gateways.file("tls.crt"));
+    let settings = gateways.settings().replace(&roots, &bad);
+    let mut pushing = Pushing { server: Server::start_with(&settings), gateways: &gateways };
+    play(&mut pushing, &ONE.replace("CODE", "0200"));
+    let server = &pushing.server;
+    let is_told =
+        |told: &str| told.contains(" queued after ") && told.contains("tries, again") && told.contains("certificate");
+    let ledger = told(server, "push ledger", is_told);
+    assert!(ledger.starts_with("apns: apns, 1 queued\n") && !is_accepted(&ledger, "apns"), "{ledger}");
+    assert_eq!(gateways.read("received"), "");
+    configure(server, &bad, &roots);
+    told(server, "push ledger", |told| is_accepted(told, "apns") && !told.contains(" queued after "));
+}
+
+#[test]
+fn push_3_a_gateway_that_does_not_know_us_is_told_once_and_its_pushes_wait() {
+    const WARNING: &str = "a gateway of pushes does not know us";
+    let gateways = Gateways::start();
+    let (good, other) = (gateways.file("AuthKey.p8"), gateways.file("OtherKey.p8"));
+    let settings = gateways.settings().replace(&good, &other);
+    let mut pushing = Pushing { server: Server::start_with(&settings), gateways: &gateways };
+    play(&mut pushing, &ONE.replace("CODE", "0200"));
+    let server = &pushing.server;
+    let is_told = |told: &str| told.contains("tries, again at ") && told.contains(": 403 InvalidProviderToken");
+    let ledger = told(server, "push ledger", is_told);
+    assert!(ledger.starts_with("apns: apns, 1 queued; it has not known us since "), "{ledger}");
+    assert_eq!(server.log().matches(WARNING).count(), 1, "{}", server.log());
+    configure(server, &other, &good);
+    told(server, "push ledger", |told| told.starts_with("apns: apns, 0 queued\n") && is_accepted(told, "apns"));
+    assert_eq!(server.log().matches(WARNING).count(), 1, "{}", server.log());
 }

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use self::patience::{Quota, pause};
 use self::place::Place;
 use super::ledger::{Entry, Ledger, Outcome};
+use super::queued::{Queued, Wait};
 use super::senders::Carrier;
 use super::{failed, millis};
 use crate::failure::Failure;
@@ -38,6 +39,8 @@ const BUSY: Duration = Duration::from_secs(2);
 const WAITING_MAX: usize = 20_000;
 /// Pushes of the store that are looked at together.
 const PAGE: usize = 128;
+/// Why such a one waits.
+const CROWD: &str = "too many others are under way";
 /// After a failure of the store.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -55,6 +58,7 @@ pub(crate) struct With {
     pub(crate) carrier: Box<Take>,
     pub(crate) inbox: mpsc::Receiver<Box<Push>>,
     pub(crate) missed: Arc<AtomicU64>,
+    pub(crate) queued: Arc<Queued>,
     pub(crate) dead: Arc<Dead>,
 }
 
@@ -193,13 +197,13 @@ impl Lane {
         drop(store);
         let is_last = page.len() < PAGE;
         for found in page {
-            let (number, key) = (found.number, found.key);
+            let number = found.number;
             self.looked = self.looked.max(number + 1);
             self.look = (!is_last).then_some(number + 1);
             match found.push {
                 _ if self.begun.contains(&number) || self.waiting.contains_key(&number) => {}
                 Some(push) => self.begin(done, push, 0),
-                None => done.delete(OUTGOING, key),
+                None => self.drop_row(done, number),
             }
         }
         Ok(())
@@ -216,10 +220,13 @@ impl Lane {
             let store = self.with.store.snapshot();
             let found =
                 chat::waiting(&self.with.vault, &*store, self.with.gateway, number, 1).map_err(Failure::Start)?;
-            let Some(found) = found.into_iter().next().filter(|found| found.number == number) else { continue };
+            let Some(found) = found.into_iter().next().filter(|found| found.number == number) else {
+                self.with.queued.end(number);
+                continue;
+            };
             match found.push {
                 Some(push) => self.begin(done, push, later.tries),
-                None => done.delete(OUTGOING, found.key),
+                None => self.drop_row(done, number),
             }
         }
         Ok(())
@@ -242,6 +249,7 @@ impl Lane {
             self.delete(done, &push, other, Outcome::Merged);
         }
         if let Some(wait) = self.turn(&push, tries) {
+            self.with.queued.pass(push.number, told(&push, tries, CROWD, wait));
             return self.wait(push.number, Later { at: Instant::now() + wait, tries, place });
         }
         let carrier = (self.with.carrier)();
@@ -272,6 +280,9 @@ impl Lane {
         self.begun.remove(&push.number);
         match verdict {
             Verdict::Accepted => {
+                if self.with.queued.know_us() {
+                    tracing::info!(gateway = self.with.gateway.text(), "the gateway of pushes knows us again");
+                }
                 self.end(done, &push, tries, Outcome::Accepted, None);
                 self.overtake(done, &push, place);
             }
@@ -284,7 +295,20 @@ impl Lane {
                 self.end(done, &push, tries, Outcome::Removed, Some(why));
             }
             Verdict::Busy if is_overtaken => self.end(done, &push, tries - 1, Outcome::Merged, None),
-            Verdict::Busy => self.put_off(done, &push, tries - 1, "too many others are under way".into(), Some(BUSY)),
+            Verdict::Busy => self.put_off(done, &push, tries - 1, CROWD.into(), Some(BUSY)),
+            Verdict::Stranger(why) => {
+                if self.with.queued.refuse_us(&why, now()) {
+                    tracing::warn!(
+                        gateway = self.with.gateway.text(),
+                        why,
+                        "a gateway of pushes does not know us; they wait"
+                    );
+                }
+                match is_overtaken {
+                    true => self.end(done, &push, tries, Outcome::Merged, Some(why)),
+                    false => self.put_off(done, &push, tries, why, None),
+                }
+            }
             Verdict::Later { why, .. } if is_overtaken => self.end(done, &push, tries, Outcome::Merged, Some(why)),
             Verdict::Later { why, after } => self.put_off(done, &push, tries, why, after),
         }
@@ -310,7 +334,10 @@ impl Lane {
         let place = Place::of(push);
         match place.and_then(|place| self.latest.get(&place)).copied() {
             Some(other) if other > push.number => self.end(done, push, tries, Outcome::Merged, Some(why)),
-            Some(_) | None => self.wait(push.number, Later { at: Instant::now() + pause, tries, place }),
+            Some(_) | None => {
+                self.with.queued.wait(push.number, told(push, tries, &why, pause));
+                self.wait(push.number, Later { at: Instant::now() + pause, tries, place });
+            }
         }
     }
 
@@ -338,14 +365,19 @@ impl Lane {
 
     fn end(&self, done: &mut Batch, push: &Push, tries: u64, outcome: Outcome, why: Option<String>) {
         let entry = Entry { tries, why: why.map(Bytes::from), ..self.entry(push, push.number, outcome) };
-        done.delete(OUTGOING, self.key(push.number));
+        self.drop_row(done, push.number);
         self.with.ledger.add(done, &entry);
     }
 
     /// Another push of the same device.
     fn delete(&self, done: &mut Batch, like: &Push, number: u64, outcome: Outcome) {
-        done.delete(OUTGOING, self.key(number));
+        self.drop_row(done, number);
         self.with.ledger.add(done, &self.entry(like, number, outcome));
+    }
+
+    fn drop_row(&self, done: &mut Batch, number: u64) {
+        done.delete(OUTGOING, self.key(number));
+        self.with.queued.end(number);
     }
 
     fn entry(&self, push: &Push, number: u64, outcome: Outcome) -> Entry {
@@ -368,6 +400,14 @@ impl Lane {
     fn key(&self, number: u64) -> Bytes {
         rows::numbered(self.with.gateway.text().as_bytes(), number)
     }
+}
+
+/// For the operator.
+fn told(push: &Push, tries: u64, why: &str, pause: Duration) -> Wait {
+    let since = now();
+    let again = since.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+    let client_id = Bytes::copy_from_slice(&push.client_id);
+    Wait { client_id, tries, why: why.to_owned(), since, again }
 }
 
 async fn until(at: Option<Instant>) {

@@ -31,7 +31,7 @@ issued [NAME]                 the log of certificates, the latest last; only tho
 revoke SERIAL [REASON]        take a certificate back; keyCompromise, superseded, ...
 kick CLIENT                   end a client's connection
 push                          the gateways of pushes, and how many wait for them
-push ledger [N]               what became of the latest pushes, the latest last
+push ledger [N]               what became of the latest pushes, the latest last, and why others wait
 push test CLIENT              try a push with a device
 push key                      by which apps subscribe to Web Push
 reload                        read the sections [tls], [ns] and [push] of the configuration and their files again

@@ -7,6 +7,8 @@ the record `push` in hexadecimal, the body. Nothing is taken that is not signed,
 
 Its clock is two hours ahead of this machine's. A push token is an account key; a number of three digits in front of it (behind `d0` for
 APNs, before `:` for FCM, as a folder for Web Push) is the status that is answered instead, and 999 is 503 as long as FOLDER/hold exists.
+998 is no answer for so long (APNs), which is written to FOLDER/hanging; 211 is an answer longer than anybody reads, 212 one that never ends
+(Web Push).
 """
 
 import asyncio
@@ -103,6 +105,8 @@ def answer_for(code, name):
     """The status that the token asks for; `once` it is 503."""
     if code == 999:
         return 503 if os.path.exists(path("hold")) else 200
+    if code == 998:
+        return 200
     seen[name] = seen.get(name, 0) + 1
     return 200 if code == 503 and seen[name] > 1 else code
 
@@ -111,7 +115,10 @@ def apns(headers, account, code, body):
     token = headers["authorization"].removeprefix("bearer ")
     head, claims = jwt.get_unverified_header(token), jwt.decode(token, options={"verify_signature": False})
     assert head == {"alg": "ES256", "typ": "JWT", "kid": KEY_ID}, head
-    jwt.decode(token, keys["apns"].public_key(), ["ES256"], options={"verify_iat": False, "verify_signature": True})
+    try:
+        jwt.decode(token, keys["apns"].public_key(), ["ES256"], options={"verify_iat": False, "verify_signature": True})
+    except jwt.InvalidSignatureError:
+        return 403, {"reason": "InvalidProviderToken"}
     assert set(claims) == {"iss", "iat"} and claims["iss"] == TEAM_ID, claims
     if not -300 <= now() - claims["iat"] <= 3600:
         return 403, {"reason": "ExpiredProviderToken"}
@@ -178,9 +185,9 @@ def web(headers, account, code, body):
     assert headers["urgency"] == "high" and re.fullmatch(r"[A-Za-z0-9_-]{1,32}", headers["topic"]), headers
     plain = http_ece.decrypt(body, private_key=keys["web"], auth_secret=auth, version="aes128gcm")
     status = answer_for(code, account)
-    if status == 200:
+    if status in (200, 211, 212):
         take(account, base64.b64decode(json.loads(plain)["push"]), plain)
-        return 201, None
+        return 201, {211: "x" * 100_000, 212: "endless"}.get(code)
     return status, None
 
 
@@ -210,6 +217,15 @@ async def app(scope, receive, send):
         body += event.get("body", b"")
         if not event.get("more_body"):
             break
+    if scope["path"].startswith("/3/device/d0998"):
+        secret("hanging", b"")
+        while os.path.exists(path("hold")):
+            try:
+                # Who waits has given up.
+                await asyncio.wait_for(receive(), 0.05)
+                return
+            except asyncio.TimeoutError:
+                pass
     headers = {name.decode(): value.decode() for name, value in scope["headers"]}
     try:
         status, said = judge(scope["method"], scope["path"], headers, body)
@@ -220,8 +236,12 @@ async def app(scope, receive, send):
     if status in (429, 503):
         more.append((b"retry-after", b"1"))
     if status in (301, 307):
-        more.append((b"location", b"https://localhost:1/elsewhere"))
+        more.append((b"location", f"https://localhost:{port}/elsewhere".encode()))
     await send({"type": "http.response.start", "status": status, "headers": more})
+    if said == "endless":
+        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        await receive()
+        return
     await send({"type": "http.response.body", "body": b"" if said is None else json.dumps(said).encode()})
 
 
@@ -232,6 +252,7 @@ listener = socket.create_server(("127.0.0.1", 0))
 port = listener.getsockname()[1]
 certify()
 secret("AuthKey.p8", pem(keys["apns"]))
+secret("OtherKey.p8", pem(ec.generate_private_key(ec.SECP256R1())))
 account = {
     "type": "service_account",
     "project_id": PROJECT,

@@ -5,11 +5,12 @@
 mod outside;
 mod roots;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
 use hyper::Request;
+use hyper::body::Incoming;
 pub use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 pub use hyper::{StatusCode, Uri};
 use hyper_rustls::HttpsConnector;
@@ -32,7 +33,7 @@ const IDLE_MAX: usize = 4;
 const CONNECT: Duration = Duration::from_secs(5);
 /// An HTTP/2 connection whose other end has gone without a word is found out by questions in between.
 const PING: Duration = Duration::from_secs(20);
-/// Bytes of an answer that are read; a longer one is a failure.
+/// Bytes of an answer that are read; what a longer one says beyond is left unread.
 const ANSWER_MAX: usize = 64 * 1024;
 
 /// Whom a client asks, and as whom.
@@ -124,7 +125,8 @@ impl Http {
         Ok(Http { client, reach: setup.reach })
     }
 
-    /// Posts; what is answered within `patience`. The type of the content is among the headers.
+    /// Posts; what is answered within `patience`. The type of the content is among the headers. A success is one by its status, whatever
+    /// becomes of the body behind it: who has taken something is not asked to take it again.
     pub async fn post(
         &self,
         url: &Uri,
@@ -141,14 +143,32 @@ impl Http {
             request = request.header(name, value);
         }
         let request = request.body(Full::new(body)).map_err(broken)?;
-        let exchange = async {
-            let answer = self.client.request(request).await.map_err(broken)?;
-            let (head, body) = answer.into_parts();
-            let body = Limited::new(body, ANSWER_MAX).collect().await.map_err(broken)?;
-            Ok(Reply { status: head.status, headers: head.headers, body: body.to_bytes() })
+        let late = |_| Error::Late(patience);
+        let asked = Instant::now();
+        let answer = tokio::time::timeout(patience, self.client.request(request)).await.map_err(late)?;
+        let (head, body) = answer.map_err(broken)?.into_parts();
+        // Half of what is left: a success is told before anybody's patience is over.
+        let left = patience.saturating_sub(asked.elapsed()) / 2;
+        let body = match tokio::time::timeout(left, beginning(body)).await.map_err(late).flatten() {
+            Err(_) if head.status.is_success() => Bytes::new(),
+            body => body?,
         };
-        tokio::time::timeout(patience, exchange).await.unwrap_or(Err(Error::Late(patience)))
+        Ok(Reply { status: head.status, headers: head.headers, body })
     }
+}
+
+/// So much of a body as is read.
+async fn beginning(mut body: Incoming) -> Result<Bytes, Error> {
+    let mut read = BytesMut::new();
+    while read.len() < ANSWER_MAX
+        && let Some(frame) = body.frame().await
+    {
+        if let Ok(data) = frame.map_err(broken)?.into_data() {
+            let room = ANSWER_MAX - read.len();
+            read.extend_from_slice(data.get(..room).unwrap_or(&data));
+        }
+    }
+    Ok(read.freeze())
 }
 
 /// The innermost cause says most.

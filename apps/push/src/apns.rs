@@ -8,7 +8,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
-use crate::verdict::{later_by, said};
+use crate::verdict::said;
 use crate::{BODY_MAX, Error, PATIENCE, Push, Sender, Signer, Trying, Verdict, in_time};
 
 /// Age at which a token is signed anew, seconds: Apple wants it no more often than every 20 minutes, and takes none older than an hour.
@@ -218,7 +218,7 @@ fn verdict(reply: &Reply) -> Verdict {
     match (reply.status.as_u16(), reason.as_str()) {
         (410, _) | (400, "BadDeviceToken") => Verdict::Dead(why),
         // It is we who are not known; somebody will put that right, or the push expires.
-        (403, _) => later_by(reply, why),
+        (403, _) => Verdict::Stranger(why),
         _ => Verdict::of(reply, &reason),
     }
 }

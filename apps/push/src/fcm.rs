@@ -54,7 +54,7 @@ enum Access {
         until: Instant,
     },
     Failed {
-        why: String,
+        verdict: Verdict,
         at: Instant,
     },
 }
@@ -141,14 +141,14 @@ impl Fcm {
         }
         let token = match self.token().await {
             Ok(token) => token,
-            Err(why) => return Verdict::later(why),
+            Err(verdict) => return verdict,
         };
         match self.post(push, token.clone()).await {
             Ok(reply) if reply.status == StatusCode::UNAUTHORIZED => {
                 self.forget(&token).await;
                 match self.token().await {
                     Ok(token) => self.judged(self.post(push, token).await),
-                    Err(why) => Verdict::later(why),
+                    Err(verdict) => verdict,
                 }
             }
             answer => self.judged(answer),
@@ -168,11 +168,11 @@ impl Fcm {
     }
 
     /// The access token, which one gets for all who wait.
-    async fn token(&self) -> Result<HeaderValue, String> {
+    async fn token(&self) -> Result<HeaderValue, Verdict> {
         let mut access = self.access.lock().await;
         match &*access {
             Access::Good { token, until } if Instant::now() < *until => return Ok(token.clone()),
-            Access::Failed { why, at } if at.elapsed() < PAUSE => return Err(why.clone()),
+            Access::Failed { verdict, at } if at.elapsed() < PAUSE => return Err(verdict.clone()),
             Access::Good { .. } | Access::Failed { .. } | Access::None => {}
         }
         match self.ask().await {
@@ -180,9 +180,9 @@ impl Fcm {
                 *access = Access::Good { token: token.clone(), until };
                 Ok(token)
             }
-            Err(why) => {
-                *access = Access::Failed { why: why.clone(), at: Instant::now() };
-                Err(why)
+            Err(verdict) => {
+                *access = Access::Failed { verdict: verdict.clone(), at: Instant::now() };
+                Err(verdict)
             }
         }
     }
@@ -196,12 +196,19 @@ impl Fcm {
     }
 
     /// Asks, once more if our clock was wrong.
-    async fn ask(&self) -> Result<(HeaderValue, Instant), String> {
+    async fn ask(&self) -> Result<(HeaderValue, Instant), Verdict> {
         let mut reply = self.grant().await?;
         if reply.status.is_client_error() && self.clock.set(&reply.headers) {
             reply = self.grant().await?;
         }
-        let refused = || format!("no access token: {}", said(reply.status, ""));
+        let refused = || {
+            let why = format!("no access token: {}", said(reply.status, ""));
+            match reply.status {
+                StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Verdict::later(why),
+                status if status.is_client_error() => Verdict::Stranger(why),
+                _ => Verdict::later(why),
+            }
+        };
         if !reply.status.is_success() {
             return Err(refused());
         }
@@ -213,7 +220,7 @@ impl Fcm {
         Ok((token, Instant::now() + life))
     }
 
-    async fn grant(&self) -> Result<Reply, String> {
+    async fn grant(&self) -> Result<Reply, Verdict> {
         let now = self.clock.now();
         let Account { client_email, private_key_id, token_uri, .. } = &self.account;
         let claims = Claims { iss: client_email, scope: SCOPE, aud: token_uri, iat: now, exp: now + SIGNED };
@@ -221,7 +228,7 @@ impl Fcm {
         let form = Bytes::from(format!("grant_type={GRANT}&assertion={assertion}"));
         let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))];
         let reply = self.http.post(&self.token_url, &headers, form, PATIENCE / 2).await;
-        reply.map_err(|error| format!("no access token: {}", plain(&error.to_string())))
+        reply.map_err(|error| Verdict::later(format!("no access token: {}", plain(&error.to_string()))))
     }
 }
 
@@ -243,7 +250,7 @@ fn verdict(reply: &Reply) -> Verdict {
             Verdict::Dead(said(reply.status, why))
         }
         // It is we who are not known, or have asked in the wrong place; somebody will put that right, or the push expires.
-        (401 | 404, _) | (403, "PERMISSION_DENIED") => Verdict::later(said(reply.status, why)),
+        (401 | 404, _) | (403, "PERMISSION_DENIED") => Verdict::Stranger(said(reply.status, why)),
         _ => Verdict::of(reply, why),
     }
 }
@@ -260,8 +267,8 @@ mod tests {
         };
         let unregistered = r#"{"error":{"status":"NOT_FOUND","details":[{"errorCode":"UNREGISTERED"}]}}"#;
         assert_eq!(of(404, unregistered), Verdict::Dead("404 UNREGISTERED".into()));
-        assert_eq!(of(404, "<html>"), Verdict::later("404"));
-        assert_eq!(of(404, r#"{"error":{"status":"NOT_FOUND"}}"#), Verdict::later("404 NOT_FOUND"));
+        assert_eq!(of(404, "<html>"), Verdict::Stranger("404".into()));
+        assert_eq!(of(404, r#"{"error":{"status":"NOT_FOUND"}}"#), Verdict::Stranger("404 NOT_FOUND".into()));
         let violation =
             r#"{"error":{"status":"INVALID_ARGUMENT","details":[{"fieldViolations":[{"field":"message.token"}]}]}}"#;
         assert_eq!(of(400, violation), Verdict::Dead("400 INVALID_ARGUMENT".into()));

@@ -21,6 +21,8 @@ pub enum Verdict {
     Refused(String),
     /// It was not tried: too many others are under way to the same place.
     Busy,
+    /// It does not take us for who we are: the operator has something to mend, and the push waits for it.
+    Stranger(String),
     /// Not now; perhaps after a while, which the gateway may name.
     Later { why: String, after: Option<Duration> },
 }
