@@ -96,12 +96,14 @@ enum Job {
     Certificate { who: Who, registration: Box<Registration> },
 }
 
-/// Which registration waits for the directory.
+/// What waits for the directory.
 enum Asking {
     /// AUTH-1: nothing has been sent yet.
     Begin(Box<Auth>),
     /// AUTH-4: the number is proved.
     Complete(Box<Registration>),
+    /// PROFILE-10: this account wants to have the number.
+    Move(Phone),
 }
 
 impl Job {
@@ -217,6 +219,9 @@ pub(crate) fn worked(
         }
         (Job::Look { asking: Asking::Complete(registration), .. }, said) => {
             verify::complete(&mut ask, Registration { listing: Some(Listing::of(&said)), ..*registration })
+        }
+        (Job::Look { asking: Asking::Move(account), .. }, said) => {
+            moving::listed(&mut ask, &account, &Listing::of(&said))
         }
         (Job::Password { registration, .. }, said) => verify::password(&mut ask, *registration, &said),
         (Job::Code { pending, code, .. }, WorkResult::Sent) => pending::sent(&mut ask, *pending, code),

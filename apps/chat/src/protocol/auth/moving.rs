@@ -10,7 +10,8 @@ use proto::{Outcome, Refusal};
 use super::code::judge;
 use super::pending::{of_client, put_tries, tries_of};
 use super::register::sender;
-use super::{Ask, Halt, Job, Waiting, invite, secret, tries};
+use super::standing::{self, Listing};
+use super::{Ask, Asking, Halt, Job, Waiting, invite, secret, tries};
 use crate::effects::{answer, done};
 use crate::output::{Channel, Work};
 use crate::protocol::feature;
@@ -29,6 +30,26 @@ pub(crate) fn send(
     account: &Phone,
 ) -> Result<(), Halt> {
     let mut ask = Ask { phone, waiting, chat, cx, fx, who };
+    match standing::is_judged(chat, cx, account)? {
+        true => standing::look(&mut ask, Job::Look { who: who.clone(), asking: Asking::Move(account.clone()) }),
+        false => allowed(&mut ask, account),
+    }
+}
+
+/// An account that the directory decides about goes to no number that the directory does not have: it would be signed out there.
+pub(super) fn listed(ask: &mut Ask<'_>, account: &Phone, listing: &Listing) -> Result<(), Halt> {
+    if ask.cx.store.get(PROFILE, ask.phone.as_str().as_bytes())?.is_some() {
+        return Err(Refusal::AlreadyPresent.into());
+    }
+    match listing {
+        Listing::Person(_) => allowed(ask, account),
+        Listing::Nobody => Err(Refusal::NumberNotAllowed.into()),
+        Listing::Silent => Err(Refusal::SmsSend.into()),
+    }
+}
+
+fn allowed(ask: &mut Ask<'_>, account: &Phone) -> Result<(), Halt> {
+    let (phone, chat, cx, who) = (ask.phone, ask.chat, ask.cx, ask.who);
     let mut count = tries_of(cx, phone)?;
     tries::check_lock(&count, cx.now.0)?;
     let number = names::number(cx.store, phone)?;
@@ -41,14 +62,14 @@ pub(crate) fn send(
     for provider in &chat.settings.providers {
         match provider {
             // It is with its owner already.
-            Provider::Invite if invite::exists(cx, phone)? => return sent(&mut ask, &proof(Bytes::new())),
+            Provider::Invite if invite::exists(cx, phone)? => return sent(ask, &proof(Bytes::new())),
             // Whose number it is the directory says, not to whom it moves.
             Provider::Invite | Provider::Directory => {}
             Provider::Static => {
                 if let Some(code) = chat.settings.static_codes.get(&number) {
                     tries::take_code(&mut count, cx.now.0)?;
                     put_tries(ask.fx, phone, &count);
-                    return sent(&mut ask, &proof(secret::hash(code)));
+                    return sent(ask, &proof(secret::hash(code)));
                 }
             }
             Provider::Webhook | Provider::Log => {
