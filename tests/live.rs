@@ -59,10 +59,12 @@ fn path(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenes").join(file)
 }
 
-/// One that takes the word of everybody on `/ws`, by whatever he comes (MAIL-2), and has a secret for services.
+/// One that takes the word of everybody on `/ws`, by whatever he comes (MAIL-2), has a secret for services, and wants certificates on free
+/// topics.
 fn real(carrier: Carrier) -> Real {
     let hash: String = SERVICE_HASH.iter().map(|byte| format!("{byte:02x}")).collect();
-    Real(Server::start_with(&format!("auth.sys_secret = \"{hash}\"\nmail.auth = \"open\"")), carrier)
+    let lines = format!("auth.sys_secret = \"{hash}\"\nmail.auth = \"open\"\nmqtt.plain = \"cert\"");
+    Real(Server::start_with(&lines), carrier)
 }
 
 macro_rules! scenes {
