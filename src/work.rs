@@ -224,7 +224,7 @@ impl Desk {
             }
             Work::File(work) => self.files.work(work),
             Work::Verify(signatures) => self.verify(signatures),
-            Work::Issue { request, phone, device } => {
+            Work::Issue { request, phone, account, device } => {
                 let taken = ca::key_of_request(request).map(|key| self.registrar.is_taken(&key, phone, device));
                 match taken {
                     Ok(Ok(false)) => {}
@@ -234,7 +234,7 @@ impl Desk {
                 match self.registrar.device(request, phone.as_str(), device.as_str()) {
                     Ok(certificate) => {
                         if let Some(people) = &self.people {
-                            people.publish(phone, &Bytes::copy_from_slice(&certificate.der));
+                            people.publish(account, &Bytes::copy_from_slice(&certificate.der));
                         }
                         issued(&self.registrar.authority, &certificate.der)
                     }
@@ -348,12 +348,42 @@ mod tests {
         let worker = worker(folder.path());
         let device = DevKey::parse(b"phone").unwrap();
         let (_key, request) = ca::request("device").unwrap();
-        let issue = |request: Bytes| worker.work(&Work::Issue { request, phone: phone(), device: device.clone() });
+        let issue = |request: Bytes| {
+            let (phone, account) = (phone(), phone());
+            worker.work(&Work::Issue { request, phone, account, device: device.clone() })
+        };
 
         let WorkResult::Issued(certificate) = issue(request.into()) else { panic!("not issued") };
         assert_eq!(certificate.device, Some(("380670000001".into(), "phone".into())));
         assert!(certificate.personal && certificate.own_authority);
         assert!(matches!(issue(Bytes::from_static(b"junk")), WorkResult::Failed(WorkError::Invalid)));
+    }
+
+    #[tokio::test]
+    async fn profile_11_a_certificate_is_published_for_its_account_whoever_has_its_number_as_key() {
+        use kvs::{Span, Store};
+
+        use crate::people::Unpublished;
+
+        let folder = tempfile::tempdir().unwrap();
+        let home = crate::home::Home::find(Some(folder.path().join("other"))).unwrap();
+        home.make().unwrap();
+        let store = crate::store::open(&home).unwrap();
+        let mut settings = Settings::default();
+        settings.directory.servers = vec!["ldap://127.0.0.1:1".into()];
+        settings.directory.certificate = "userCertificate;binary".into();
+        let people = People::new(&home, &settings, store.clone()).unwrap();
+        let mut desk = Arc::into_inner(worker(folder.path())).unwrap();
+        desk.people = people;
+
+        let (account, device) = (Phone::parse(b"380670000009").unwrap(), DevKey::parse(b"phone").unwrap());
+        let request = ca::request("device").unwrap().1.into();
+        let work = Work::Issue { request, phone: phone(), account: account.clone(), device };
+        let WorkResult::Issued(certificate) = desk.work(&work) else { panic!("not issued") };
+        assert_eq!(certificate.device, Some(("380670000001".into(), "phone".into())));
+        let rows = store.scan(kvs::Table("unpublished"), &Span::prefix("").limit(9)).unwrap();
+        let accounts = rows.iter().map(|(_, row)| etf::decode::<Unpublished>(row).unwrap().account);
+        assert_eq!(accounts.collect::<Vec<_>>(), [account.to_bytes()]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use chat::Port;
 use chat::directory::{self, Asker, Person};
 use chat::door::{Certificate, Gone, Hello, Origin, Out, Session, Verdict};
-use kvs::Store;
+use kvs::{Store, View};
 use ldap::server::{Change, ChangeKind, Code, Dn, Entry, Refused, kind};
 use proto::Refusal;
 use proto::ids::{Nick, Phone};
@@ -51,8 +51,10 @@ impl Directory {
         let mut clerk = Clerk::enter(self).await?;
         clerk.profile(&number, ProfileStatus::Create).await?;
         let Err(refused) = clerk.face(&number, face).await else { return Ok(()) };
-        // All that the entry says, or nothing: somebody else may have taken the nick meanwhile.
-        clerk.profile(&number, ProfileStatus::Remove).await?;
+        // All that the entry says, or nothing: somebody else may have taken the nick meanwhile. But the person may have come meanwhile.
+        if is_sure(&refused) && is_nobodys(&*self.store.snapshot(), &number)? {
+            clerk.profile(&number, ProfileStatus::Remove).await?;
+        }
         Err(refused)
     }
 
@@ -181,6 +183,19 @@ fn is_stand_in(face: &Face, whole: Option<&[u8]>, number: &Phone) -> bool {
     whole == Some(surname) && others.contains(&Some(surname))
 }
 
+/// Whoever did not hear the chat's answer does not know that nothing was done.
+fn is_sure(refused: &Refused) -> bool {
+    refused.code != Code::Unavailable
+}
+
+/// PROFILE-8 ends an account for its devices as well, so nobody may have one by now.
+fn is_nobodys(store: &dyn View, number: &Phone) -> Result<bool, Refused> {
+    match directory::holder(store, number).map_err(broken)? {
+        Some(account) => directory::has_devices(store, &account).map(|has| !has).map_err(broken),
+        None => Ok(false),
+    }
+}
+
 fn unwilling(why: &str) -> Refused {
     Refused::new(Code::UnwillingToPerform, why)
 }
@@ -295,4 +310,37 @@ fn refusal(payload: &Bytes) -> Option<Refused> {
         Some(_) => Code::UnwillingToPerform,
     };
     Some(Refused::new(code, failure.refusal().map_or("", |refusal| etf::Atoms::text(&refusal))))
+}
+
+#[cfg(test)]
+mod tests {
+    use chat::rows;
+    use kvs::Batch;
+    use proto::ids::DevKey;
+
+    use super::*;
+
+    #[test]
+    fn profile_13_what_failed_half_way_is_taken_back_unless_the_person_has_come_or_the_chat_may_have_done_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = crate::home::Home::find(Some(folder.path().join("home"))).unwrap();
+        home.make().unwrap();
+        let store = crate::store::open(&home).unwrap();
+        let (number, longer) = (Phone::parse(b"380670000001").unwrap(), Phone::parse(b"3806700000012").unwrap());
+        let device = |phone: &Phone| {
+            let mut batch = Batch::default();
+            batch.put(
+                rows::DEVICE,
+                rows::device_key(phone, &DevKey::parse(b"d1").unwrap()),
+                Bytes::from_static(b"row"),
+            );
+            store.apply(&batch).unwrap();
+        };
+        device(&longer);
+        assert!(is_nobodys(&*store.snapshot(), &number).unwrap());
+        device(&number);
+        assert!(!is_nobodys(&*store.snapshot(), &number).unwrap());
+
+        assert!(is_sure(&Refused::new(Code::ConstraintViolation, "")) && !is_sure(&late()));
+    }
 }

@@ -28,6 +28,8 @@ const WAITING_MAX: usize = 10_000;
 const WAITING_MS: u64 = 30 * 86_400 * 1_000;
 /// Rows that are read at once.
 const PART: usize = 100;
+/// So many on end cannot be written because nobody answers: then the directory is away.
+const AWAY_MAX: u32 = 3;
 /// Before the next try, twice as long after each; rows that are refused wait by themselves.
 const FIRST: Duration = Duration::from_secs(5);
 const LAST: Duration = Duration::from_secs(60 * 60);
@@ -83,6 +85,59 @@ impl Waiting {
         let _ = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| count.checked_sub(1));
         Ok(())
     }
+
+    /// Writes each that is due. One over which the directory falls silent waits by itself like one that it refuses, so that it does not
+    /// hold up the others; it is the directory that is away when that happens with several on end.
+    async fn each_due<F>(&self, refused: &mut Refused, write: impl Fn(Unpublished) -> F) -> Result<(), n2o::Failure>
+    where
+        F: Future<Output = Result<Result<(), Error>, n2o::Failure>>,
+    {
+        // Of what was given up for want of room there is nothing more to be tried.
+        refused.retain(|key, _| !matches!(self.store.get(UNPUBLISHED, key), Ok(None)));
+        let (mut after, mut away) = (Bytes::new(), 0);
+        loop {
+            let span = Span::range(after, Bytes::from_static(&[0xff; 25])).limit(PART);
+            let part = self.store.scan(UNPUBLISHED, &span).map_err(n2o::Failure::new)?;
+            for (key, row) in &part {
+                if refused.get(key).is_some_and(|(_, at)| *at > Instant::now()) {
+                    continue;
+                }
+                let written = match etf::decode::<Unpublished>(row) {
+                    Ok(row) => write(row).await?,
+                    Err(_) => Ok(()),
+                };
+                let Err(why) = written else {
+                    away = 0;
+                    refused.remove(key);
+                    self.done(key.clone()).map_err(n2o::Failure::new)?;
+                    continue;
+                };
+                away = match why {
+                    Error::Away(_) | Error::Busy => away + 1,
+                    Error::Refused(_) => 0,
+                };
+                self.put_off(key, &why, refused)?;
+                if away == AWAY_MAX {
+                    return Err(n2o::Failure::new(why));
+                }
+            }
+            let Some((last, _)) = part.last().filter(|_| part.len() == PART) else { return Ok(()) };
+            after = [last, &[0][..]].concat().into();
+        }
+    }
+
+    /// Until it is tried again, or for good.
+    fn put_off(&self, key: &Bytes, why: &Error, refused: &mut Refused) -> Result<(), n2o::Failure> {
+        if is_old(key) {
+            tracing::error!(%why, "the directory has not taken a certificate for too long: it is given up");
+            refused.remove(key);
+            return self.done(key.clone()).map_err(n2o::Failure::new);
+        }
+        let tries = refused.get(key).map_or(0, |(tries, _)| *tries).saturating_add(1);
+        tracing::warn!(%why, tries, "the directory does not take a certificate; it is tried again");
+        refused.insert(key.clone(), (tries, Instant::now() + pause(tries)));
+        Ok(())
+    }
 }
 
 impl People {
@@ -129,40 +184,11 @@ impl People {
 
     /// All that are due; an error where the directory cannot be asked at all.
     async fn publish_now(&self, waiting: &Waiting, refused: &mut Refused) -> Result<(), n2o::Failure> {
-        let mut after = Bytes::new();
-        loop {
-            let span = Span::range(after, Bytes::from_static(&[0xff; 25])).limit(PART);
-            let part = waiting.store.scan(UNPUBLISHED, &span).map_err(n2o::Failure::new)?;
-            for (key, row) in &part {
-                if refused.get(key).is_some_and(|(_, at)| *at > Instant::now()) {
-                    continue;
-                }
-                let written = match etf::decode::<Unpublished>(row) {
-                    Ok(row) => self.write(waiting, &row).await?,
-                    Err(_) => Ok(()),
-                };
-                let Err(why) = written else {
-                    refused.remove(key);
-                    waiting.done(key.clone()).map_err(n2o::Failure::new)?;
-                    continue;
-                };
-                if is_old(key) {
-                    tracing::error!(why, "the directory has not taken a certificate for too long: it is given up");
-                    refused.remove(key);
-                    waiting.done(key.clone()).map_err(n2o::Failure::new)?;
-                    continue;
-                }
-                let tries = refused.get(key).map_or(0, |(tries, _)| *tries) + 1;
-                tracing::warn!(why, tries, "the directory does not take a certificate; it is tried again");
-                refused.insert(key.clone(), (tries, Instant::now() + pause(tries)));
-            }
-            let Some((last, _)) = part.last().filter(|_| part.len() == PART) else { return Ok(()) };
-            after = [last, &[0][..]].concat().into();
-        }
+        waiting.each_due(refused, |row| self.write(waiting, row)).await
     }
 
     /// Whether the directory has it now, or why not this one; whom it does not know has no entry to be written to.
-    async fn write(&self, waiting: &Waiting, row: &Unpublished) -> Result<Result<(), String>, n2o::Failure> {
+    async fn write(&self, waiting: &Waiting, row: Unpublished) -> Result<Result<(), Error>, n2o::Failure> {
         let Ok(account) = Phone::parse(&row.account) else { return Ok(Ok(())) };
         let number = chat::directory::number(&*waiting.store.snapshot(), &account)?;
         let published = async {
@@ -171,11 +197,7 @@ impl People {
                 None => Ok(()),
             }
         };
-        match published.await {
-            Ok(()) => Ok(Ok(())),
-            Err(Error::Refused(why)) => Ok(Err(why)),
-            Err(failure @ (Error::Away(_) | Error::Busy)) => Err(n2o::Failure::new(failure)),
-        }
+        Ok(published.await)
     }
 }
 
@@ -191,6 +213,68 @@ fn is_old(key: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Rows since so many milliseconds, of the accounts "1", "2" and so on.
+    fn waiting(folder: &std::path::Path, since: &[u64]) -> (Waiting, Vec<Bytes>) {
+        let home = crate::home::Home::find(Some(folder.join("home"))).unwrap();
+        home.make().unwrap();
+        let store = crate::store::open(&home).unwrap();
+        let (mut batch, mut keys) = (Batch::default(), Vec::new());
+        for (number, since) in (1_u128..).zip(since) {
+            let key = Bytes::from([&since.to_be_bytes()[..], &number.to_be_bytes()].concat());
+            let row = Unpublished { account: number.to_string().into(), certificate: Bytes::new() };
+            batch.put(UNPUBLISHED, key.clone(), etf::encode(&row));
+            keys.push(key);
+        }
+        store.apply(&batch).unwrap();
+        (Waiting::new(store).unwrap(), keys)
+    }
+
+    /// One round with a directory that falls silent over the certificates of these accounts; how it ends, and what is left.
+    async fn round(waiting: &Waiting, refused: &mut Refused, silent: &[&str]) -> (bool, Vec<Bytes>) {
+        let write = |row: Unpublished| async move {
+            let is_silent = silent.iter().any(|account| account.as_bytes() == row.account);
+            Ok(if is_silent { Err(Error::Away("no answer".into())) } else { Ok(()) })
+        };
+        let is_done = waiting.each_due(refused, write).await.is_ok();
+        let left = waiting.store.scan(UNPUBLISHED, &Span::prefix("").limit(WAITING_MAX)).unwrap();
+        (is_done, left.into_iter().map(|(key, _)| Bytes::copy_from_slice(&key)).collect())
+    }
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+    }
+
+    #[test]
+    fn a_certificate_over_which_the_directory_falls_silent_holds_up_no_other_and_is_given_up_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = millis(SystemTime::now());
+        // The first is too old.
+        let (waiting, keys) = waiting(folder.path(), &[1, now, now + 1, now + 2]);
+        let mut refused = Refused::new();
+        let (is_done, left) = run(round(&waiting, &mut refused, &["1", "2"]));
+        assert_eq!((is_done, left), (true, vec![keys[1].clone()]));
+        assert_eq!(refused.keys().collect::<Vec<_>>(), [&keys[1]]);
+
+        // It waits for its time. When it is given up for want of room, nothing of it is left to wait for.
+        assert_eq!(run(round(&waiting, &mut refused, &[])).1.len(), 1);
+        waiting.done(keys[1].clone()).unwrap();
+        assert_eq!(run(round(&waiting, &mut refused, &[])), (true, vec![]));
+        assert!(refused.is_empty());
+    }
+
+    #[test]
+    fn a_directory_that_is_away_is_not_asked_for_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = millis(SystemTime::now());
+        let (waiting, keys) = waiting(folder.path(), &[now, now + 1, now + 2, now + 3, now + 4]);
+        let mut refused = Refused::new();
+        let (is_done, left) = run(round(&waiting, &mut refused, &["1", "2", "3", "4", "5"]));
+        assert_eq!((is_done, left, refused.len()), (false, keys.clone(), 3));
+        // Three that it never answers for do not hold up those behind them.
+        let (is_done, left) = run(round(&waiting, &mut refused, &["1", "2", "3"]));
+        assert_eq!((is_done, left), (true, keys[..3].to_vec()));
+    }
 
     #[test]
     fn tries_become_rare_and_do_not_end() {

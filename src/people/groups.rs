@@ -36,8 +36,7 @@ impl People {
         }
         let by_dn: HashMap<String, &Person> = everybody.iter().map(|person| (folded(&person.dn), person)).collect();
         // Groups may have their members by a key (memberUid of posixGroup) instead of by name.
-        let keys = everybody.iter().flat_map(|person| person.keys.iter().map(move |key| (&key[..], person)));
-        let by_key: HashMap<&str, &Person> = keys.collect();
+        let by_key = by_key(everybody);
         for group in &self.groups {
             let Some(members) = self.directory.members(&group.dn).await? else {
                 // It may be that we may not see it any more: its room stays as it is.
@@ -45,8 +44,20 @@ impl People {
                 groups.numbers.remove(&group.room);
                 continue;
             };
-            let people =
-                members.iter().filter_map(|value| by_dn.get(&folded(value)).or_else(|| by_key.get(&value[..])));
+            let people = members.iter().filter_map(|value| match by_dn.get(&folded(value)) {
+                Some(person) => Some(*person),
+                None => {
+                    let person = by_key.get(&value[..])?;
+                    if person.is_none() {
+                        tracing::warn!(
+                            group = group.dn,
+                            value,
+                            "several people have a member's key: none of them is it"
+                        );
+                    }
+                    *person
+                }
+            });
             let keys = people.flat_map(|person| &person.keys);
             let numbers = keys.filter_map(|key| Phone::parse(key.as_bytes()).ok()).collect();
             groups.numbers.insert(group.room.clone(), numbers);
@@ -93,6 +104,19 @@ impl People {
     }
 }
 
+/// Whose each key is. People may edit some of their attributes: a key that two have is nobody's, so that nobody comes in by another's.
+fn by_key(everybody: &[Person]) -> HashMap<&str, Option<&Person>> {
+    let mut by_key: HashMap<&str, Option<&Person>> = HashMap::new();
+    for person in everybody {
+        for key in &person.keys {
+            let own = by_key.entry(key).or_insert(Some(person));
+            // The same person may have it by two attributes.
+            *own = own.filter(|other| other.dn == person.dn);
+        }
+    }
+    by_key
+}
+
 /// The same name of an entry, however its server writes capitals and blanks (most names have neither).
 fn folded(dn: &str) -> String {
     dn.split(',').map(|part| part.trim().to_lowercase()).collect::<Vec<_>>().join(",")
@@ -101,6 +125,26 @@ fn folded(dn: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_two_people_have_is_nobody_s() {
+        let person = |dn: &str, keys: &[&str]| {
+            let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+            Person { dn: dn.into(), keys, given: None, surname: None }
+        };
+        let alice = person("uid=alice", &["alice", "380670000001", "alice"]);
+        let mallory = person("uid=mallory", &["mallory", "alice"]);
+        let third = person("uid=third", &["third", "alice"]);
+        for everybody in [[alice.clone(), mallory.clone(), third.clone()], [third, mallory, alice]] {
+            let by_key = by_key(&everybody);
+            let whose = |key: &str| by_key.get(key).map(|person| person.map(|person| &person.dn[..]));
+            assert_eq!(whose("alice"), Some(None));
+            assert_eq!(whose("380670000001"), Some(Some("uid=alice")));
+            assert_eq!((whose("mallory"), whose("nobody")), (Some(Some("uid=mallory")), None));
+        }
+        let alone = [person("uid=alice", &["alice", "alice"])];
+        assert!(by_key(&alone).get("alice").is_some_and(Option::is_some));
+    }
 
     #[test]
     fn an_entry_is_the_same_in_capitals_and_with_blanks() {

@@ -98,6 +98,12 @@ pub fn number(store: &dyn View, account: &Phone) -> Result<Phone, Failure> {
     names::number(store, account)
 }
 
+/// Whether somebody has proved that the account is his: one that was made for him has no device until then.
+pub fn has_devices(store: &dyn View, account: &Phone) -> Result<bool, Failure> {
+    let prefix = rows::path(&[account.as_str().as_bytes(), b""]);
+    Ok(!store.scan(DEVICE, &Span::prefix(prefix).limit(1))?.is_empty())
+}
+
 /// Which device of an account has this token (ID-7).
 pub fn bearer(store: &dyn View, now: u64, account: &Phone, token: &Bytes) -> Result<Option<DevKey>, Failure> {
     let prefix = rows::path(&[account.as_str().as_bytes(), b""]);

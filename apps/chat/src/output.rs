@@ -44,8 +44,8 @@ pub enum Work {
     Look { phone: Phone },
     /// The same, if this is the person's password. [`WorkError::Invalid`](crate::WorkError::Invalid) says that it is not.
     Password { phone: Phone, password: Bytes },
-    /// Issue a certificate for a verified device (SEC-4).
-    Issue { request: Bytes, phone: Phone, device: DevKey },
+    /// Issue a certificate for a verified device (SEC-4). It names the number, which may be another's when the account has moved.
+    Issue { request: Bytes, phone: Phone, account: Phone, device: DevKey },
 }
 
 /// Without codes, passwords and what people write (SEC-10).

@@ -192,7 +192,7 @@ impl Simulated {
             },
             Work::File(work) => self.files.work(work),
             Work::Verify(signatures) => crate::cms::verify(&signatures),
-            Work::Issue { request, phone, device } => match request.strip_prefix(b"key:") {
+            Work::Issue { request, phone, account: _, device } => match request.strip_prefix(b"key:") {
                 Some(key) => WorkResult::Issued(issued(key, phone.as_str(), device.as_str())),
                 None => WorkResult::Failed(WorkError::Invalid),
             },

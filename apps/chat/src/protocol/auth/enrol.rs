@@ -26,7 +26,8 @@ pub(super) fn enrol(ask: &mut Ask<'_>, auth: &Auth, request: Bytes) -> Result<()
     let own = ask.who.device.clone().ok_or(Refusal::PermissionDenied)?;
     let row = device::read(ask.cx, ask.phone, &own)?.ok_or(Refusal::SessionNotFound)?;
     let (settings, _) = register::settings(&row.settings, None, auth.features())?;
-    let work = Work::Issue { request, phone: names::number(ask.cx.store, ask.phone)?, device: own };
+    let number = names::number(ask.cx.store, ask.phone)?;
+    let work = Work::Issue { request, phone: number, account: ask.phone.clone(), device: own };
     ask.work(Job::Enrol { who: ask.who.clone(), settings, aside: None }, work)
 }
 
@@ -64,7 +65,7 @@ pub(crate) fn aside(
         return settle(fx, &who, Some(&reply), Err(Refusal::SessionNotFound.into()));
     };
     let mut ask = Ask { phone, waiting, chat, cx, fx, who: &who };
-    let work = Work::Issue { request, phone: names::number(cx.store, phone)?, device };
+    let work = Work::Issue { request, phone: names::number(cx.store, phone)?, account: phone.clone(), device };
     let job = Job::Enrol { who: who.clone(), settings: row.settings, aside: Some(reply.clone()) };
     let done = ask.work(job, work);
     settle(fx, &who, Some(&reply), done)

@@ -112,7 +112,7 @@ pub(super) fn complete(ask: &mut Ask<'_>, registration: Registration) -> Result<
         None => finish(ask, registration, None),
         Some(request) => {
             let phone = names::number(ask.cx.store, ask.phone)?;
-            let work = Work::Issue { request, phone, device: registration.device.clone() };
+            let work = Work::Issue { request, phone, account: ask.phone.clone(), device: registration.device.clone() };
             ask.work(Job::Certificate { who: ask.who.clone(), registration: Box::new(registration) }, work)
         }
     }
