@@ -118,7 +118,8 @@ impl Clients {
     ) -> Poll<Result<Claim, Anothers>> {
         let Claimant { id, owner, clean, expiry } = *asked;
         let mut slots = self.lock();
-        if slots.by_id.get(id).is_some_and(|slot| !slot.is_open_to(owner, Instant::now())) {
+        let now = Instant::now();
+        if slots.by_id.get(id).is_some_and(|slot| !slot.is_open_to(owner, now)) {
             return Poll::Ready(Err(Anothers));
         }
         if let Some(Slot::Live { signal, heirs, .. }) = slots.by_id.get_mut(id) {
@@ -130,10 +131,12 @@ impl Clients {
         let before = slots.by_id.insert(id.clone(), live);
         let mut resumed = None;
         let mut had_row = false;
-        if let Some(Slot::Kept { session, will, .. }) = before {
+        if let Some(Slot::Kept { session, until, will }) = before {
             slots.kept -= 1;
             had_row = session.shelf.lasts();
-            match !clean && session.is_good() {
+            // One that is over ends here though it has not been swept yet: the id was open, what it has is not.
+            let is_theirs = until > now && session.shelf.owner == *owner;
+            match is_theirs && !clean && session.is_good() {
                 // Its client is back in time: no will ([MQTT-3.1.3-9]).
                 true => resumed = Some(session),
                 false => {

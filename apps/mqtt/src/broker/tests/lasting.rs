@@ -90,6 +90,37 @@ fn con_7_con_11_a_session_is_of_whose_certificate_has_opened_it_after_a_restart_
 }
 
 #[test]
+fn con_11_a_session_that_is_over_is_ended_and_not_resumed_whoever_has_its_id_next() {
+    for heir in ["alice", "bob"] {
+        let store = store();
+        let run = Run::on(&store);
+        let mut watch = Link::open(run.broker.clone(), run.broker.shelf(100));
+        watch.subscribe(&"will".into(), options(Qos::One), true);
+        let shelf = run.claim_of("alice", "door", false, 60).expect("nobody's before").shelf;
+        let mut link = Link::open(run.broker.clone(), shelf.clone());
+        link.subscribe(&"a".into(), options(Qos::One), false);
+        run.publish(message("a", "for alice", Qos::One));
+        let unreleased = run.broker.unreleased(shelf.clone());
+        let session = Box::new(Resumable { kept: Kept::default(), link: Some(link), unreleased, shelf: shelf.clone() });
+        // No sweep has seen that its time is up.
+        let now = Instant::now();
+        let will = (message("will", "alice is gone", Qos::One), now + Duration::from_secs(600));
+        run.broker.clients.found("door".into(), *session, now, Some(will));
+
+        let claim = run.claim_of(heir, "door", false, 60).expect("nobody's after");
+        assert!(claim.resumed.is_none(), "{heir}");
+        assert_eq!(payloads(&watch), ["alice is gone"]);
+        assert_eq!((&*claim.shelf.owner, claim.shelf.number == shelf.number), (heir, false));
+        assert!(!run.publish(message("a", "for nobody", Qos::One)), "its subscription has gone with it");
+        drop((watch, shelf));
+        run.dies();
+        let run = Run::on(&store);
+        let resumed = run.claim_of(heir, "door", false, 60).expect("the heir's").resumed.expect("the new session");
+        assert!(resumed.link.is_none_or(|link| payloads(&link).is_empty()));
+    }
+}
+
+#[test]
 fn con_11_a_session_and_what_waits_for_it_outlive_the_server() {
     let store = store();
     let run = Run::on(&store);
