@@ -130,3 +130,17 @@ fn a_listener_whose_key_is_not_the_zone_s_is_not_spoken_to() {
     scene.zone(&records(&format!("3 1 1 {OTHER}")).replace("60 TLSA", "60 TXT"));
     assert!(scene.does(&[], &["me"]).contains("account"), "again as the server has it");
 }
+
+#[test]
+fn sec_5_without_an_authority_it_is_said_once_that_nothing_is_sealed() {
+    let scene = Scene::new();
+    scene.register();
+    let note = "! not sealed: no authority is known; --ca";
+    let shown = scene.does(&[], &["room create Pals", "send Pals one", "send Pals two"]);
+    assert_eq!(shown.matches(note).count(), 1, "{shown}");
+    let shown = scene.does(&["--plain"], &["send Pals three"]);
+    assert!(!shown.contains(note), "that is the person's wish: {shown}");
+    let root = scene.server.root_certificate().display().to_string();
+    let shown = scene.does(&["--ca", &root], &["send Pals four"]);
+    assert!(!shown.contains("not sealed"), "{shown}");
+}

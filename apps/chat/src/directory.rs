@@ -196,7 +196,7 @@ fn shown(store: &dyn View, asker: Asker<'_>, phone: &Phone, row: &Profile) -> Re
 /// What the world may have of an account that allows it (PRIVACY, CERTIFICATES).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Published {
-    /// Its number, and its nick if it has one.
+    /// Its number, and its nick if it has one that is not what another account is called.
     pub names: Vec<Bytes>,
     /// Of its devices, DER (SEC-9).
     pub certificates: Vec<Bytes>,
@@ -214,14 +214,27 @@ pub fn published(store: &dyn View, most: usize) -> Result<Vec<Published>, Failur
             && !person.certificates.is_empty()
         {
             let number = Bytes::copy_from_slice(person.number.as_str().as_bytes());
+            let nick = match person.nick {
+                Some(nick) if !calls_another(store, &nick, &phone)? => Some(nick),
+                Some(_) | None => None,
+            };
             found.push(Published {
-                names: [number].into_iter().chain(person.nick).collect(),
+                names: [number].into_iter().chain(nick).collect(),
                 certificates: person.certificates,
             });
         }
         Ok(())
     })?;
     Ok(found)
+}
+
+/// Whether a nick is the handle of another account (ID-1): nicks and handles are unique, but each only among its like.
+fn calls_another(store: &dyn View, nick: &[u8], account: &Phone) -> Result<bool, Failure> {
+    let Ok(handle) = Phone::parse(nick) else { return Ok(false) };
+    match names::holder(store, &handle)? {
+        Some(holder) if holder != *account => Ok(store.get(PROFILE, holder.as_str().as_bytes())?.is_some()),
+        Some(_) | None => Ok(false),
+    }
 }
 
 /// SEARCHABLE (FEATURE-2), and who has banned whom.
@@ -317,4 +330,38 @@ fn members(store: &dyn View, asker: Asker<'_>, id: &RoomId, row: &RoomRow) -> Re
         }
     }
     Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use kvs::{Batch, Memory, Store};
+    use proto::records::{Feature, RosterEntry, Service};
+
+    use super::*;
+
+    fn account(batch: &mut Batch, phone: &str, nick: Option<&str>) {
+        let settings = vec![Feature::new("PRIVACY", "CERTIFICATES", "everyone")];
+        let rosters = vec![RosterEntry::Id(1)];
+        let profile = Profile { phone: Some(phone.to_owned().into()), rosters, settings, ..Profile::default() };
+        batch.put(PROFILE, phone.to_owned(), rows::encode(&profile));
+        let services = vec![Service { data: etf::Term::binary(b"der"), ..Service::default() }];
+        batch.put(KEYS, phone.to_owned(), rows::encode(&Keys { services }));
+        if let Some(nick) = nick {
+            batch.put(NICK_OF, format!("{phone}_1"), nick.to_owned());
+        }
+    }
+
+    #[test]
+    fn sec_9_nobody_is_published_under_what_another_account_is_called() {
+        let store = Memory::new(rows::TABLES);
+        let mut batch = Batch::default();
+        account(&mut batch, "anna.k", Some("anna.k"));
+        account(&mut batch, "38001", Some("Anna.K"));
+        account(&mut batch, "38002", Some("ben"));
+        store.apply(&batch).unwrap();
+        let all = published(&*store.snapshot(), 9).unwrap();
+        let names: Vec<Vec<&str>> =
+            all.iter().map(|one| one.names.iter().map(|name| std::str::from_utf8(name).unwrap()).collect()).collect();
+        assert_eq!(names, [vec!["38001"], vec!["38002", "ben"], vec!["anna.k", "anna.k"]]);
+    }
 }

@@ -20,7 +20,7 @@ const UPLOADS: &str = "uploads";
 const NEXT: &str = "next.json";
 
 /// `account.json` (0600), and where there are: `device.key` (0600), `device.crt`, `ca.crt`; `keys.json`, the keys that people were seen
-/// to have; `seen` (0600), which sealed messages were; `ca.crl`, `ca1.crl` and so on, what the authorities have taken back; `uploads`,
+/// to have; `seen` (0600), which sealed messages were, and `seen.lock`, held by who reads or writes that; `ca.crl`, `ca1.crl` and so on, what the authorities have taken back; `uploads`,
 /// files on their way to the server, with the keys of those that are sealed (0600). A key and its certificate, and the account that they
 /// are of, are replaced together: `next.json` (0600) has the new ones until all of them are in place, whenever the program was stopped.
 #[derive(Debug, Clone)]

@@ -477,6 +477,27 @@ fn sec_6_what_was_seen_is_known_after_a_restart() {
 }
 
 #[test]
+fn sec_6_two_programs_of_one_device_know_what_either_has_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("seen");
+    let found = Found { message: Message::default(), key: [0; 32], time: None };
+    let outer =
+        |name: &str, id: u64| Message { id: Some(id), msg_id: Some(name.to_owned().into()), ..message("m", "") };
+    let mut first = Replays::kept_in(&path).unwrap();
+    assert_eq!(first.note(&outer("a", 1), &found), Ok(()));
+    let mut second = Replays::kept_in(&path).unwrap();
+    // The second has written the file anew; what the first sees now is not lost.
+    assert_eq!(first.note(&outer("b", 2), &found), Ok(()));
+    assert_eq!(second.note(&outer("c", 3), &found), Ok(()));
+    for seen in [&mut first, &mut second, &mut Replays::kept_in(&path).unwrap()] {
+        for name in ["a", "b", "c"] {
+            assert_eq!(seen.note(&outer(name, 9), &found), Err(Doubt::Replayed), "{name}");
+        }
+        assert!(seen.take_failure().is_none());
+    }
+}
+
+#[test]
 fn sec_6_only_the_latest_are_remembered() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("seen");

@@ -43,6 +43,8 @@ pub(super) struct Session {
     read: u64,
     /// Where this device has a certificate.
     sealing: Option<Sealing>,
+    /// It has been said that nothing is sealed, for want of an authority.
+    is_told_unsealed: bool,
     /// What is to be said beside the next thing.
     notes: VecDeque<String>,
     /// Taken and not yet shown.
@@ -69,6 +71,7 @@ impl Session {
             typing: None,
             read: 0,
             sealing: None,
+            is_told_unsealed: false,
             notes: VecDeque::new(),
             held: VecDeque::new(),
         }

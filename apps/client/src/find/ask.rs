@@ -40,6 +40,8 @@ pub(super) enum Doubt {
     Forged(Name),
     #[error("the resolver has no answer about {0}: {1}")]
     Resolver(Name, String),
+    #[error("{0} stands for another name, which is not followed")]
+    Alias(Name),
     #[error("the zone {0} is not signed by the key of its anchor")]
     Anchor(Name),
     #[error("its keys are told in a way that this client does not understand")]
@@ -85,19 +87,31 @@ impl Asker {
         if !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
             return Err(Doubt::Resolver(name.clone(), code.to_string()));
         }
-        let is_meant = |record: &&Record| record.record_type() == kind && record.name == *name;
-        let found: Vec<&Record> = answer.answers.iter().filter(is_meant).collect();
-        // That there is nothing is said by records as well.
-        let said = if found.is_empty() { answer.authorities.iter().collect() } else { found.clone() };
-        let said: Vec<&Record> = said.into_iter().filter(|record| record.record_type() != RecordType::RRSIG).collect();
-        if said.iter().any(|record| record.proof.is_bogus()) {
-            return Err(Doubt::Forged(name.clone()));
-        }
-        if said.is_empty() || !said.iter().all(|record| record.proof.is_secure()) {
-            return Err(Doubt::Unproven(name.clone()));
-        }
-        Ok(found.into_iter().map(|record| record.data.clone()).collect())
+        said(name, kind, &answer.answers, &answer.authorities)
     }
+}
+
+/// What an answer proves that `name` has of this type.
+fn said(name: &Name, kind: RecordType, answers: &[Record], authorities: &[Record]) -> Result<Vec<RData>, Doubt> {
+    let is_meant = |record: &&Record| record.record_type() == kind && record.name == *name;
+    let found: Vec<&Record> = answers.iter().filter(is_meant).collect();
+    let is_alias = |record: &Record| matches!(record.record_type(), RecordType::CNAME | RecordType::DNAME);
+    if found.is_empty() && answers.iter().any(is_alias) {
+        // What the other name has, or has not, proves nothing of this one.
+        return Err(Doubt::Alias(name.clone()));
+    }
+    // That there is nothing is said by records as well.
+    let said = if found.is_empty() { authorities.iter().collect() } else { found.clone() };
+    let said: Vec<&Record> = said.into_iter().filter(|record| record.record_type() != RecordType::RRSIG).collect();
+    if said.iter().any(|record| record.proof.is_bogus()) {
+        return Err(Doubt::Forged(name.clone()));
+    }
+    let denies = |record: &&Record| matches!(record.record_type(), RecordType::NSEC | RecordType::NSEC3);
+    let is_said = !found.is_empty() || said.iter().any(denies);
+    if !is_said || !said.iter().all(|record| record.proof.is_secure()) {
+        return Err(Doubt::Unproven(name.clone()));
+    }
+    Ok(found.into_iter().map(|record| record.data.clone()).collect())
 }
 
 /// The first that is named there; a machine without such a file has one of its own.
@@ -181,5 +195,50 @@ impl DnsHandle for Plain {
 
     fn send(&self, request: DnsRequest) -> Self::Response {
         Box::pin(stream::once(self.clone().ask(request)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_net::proto::dnssec::Proof;
+    use hickory_net::proto::dnssec::rdata::{DNSSECRData, NSEC};
+    use hickory_net::proto::rr::rdata::{A, CNAME, NS};
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    fn record(owner: &str, data: RData, proof: Proof) -> Record {
+        let mut record = Record::from_rdata(name(owner), 60, data);
+        record.proof = proof;
+        record
+    }
+
+    #[test]
+    fn only_a_proven_denial_says_that_there_is_nothing_and_an_alias_says_nothing() {
+        let own = "_443._tcp.chat.example.";
+        let ask = |answers: &[Record], authorities: &[Record]| {
+            said(&name(own), RecordType::A, answers, authorities).map(|found| found.len())
+        };
+        let a = |owner, proof| record(owner, RData::A(A(Ipv4Addr::LOCALHOST)), proof);
+        let zone = record("chat.example.", RData::NS(NS(name("ns.chat.example."))), Proof::Secure);
+        let nsec = || RData::DNSSEC(DNSSECRData::NSEC(NSEC::new(name("a."), [RecordType::TXT])));
+        let denial = |proof| record(own, nsec(), proof);
+        let alias = record(own, RData::CNAME(CNAME(name("other.example."))), Proof::Secure);
+
+        assert!(matches!(ask(&[a(own, Proof::Secure)], &[]), Ok(1)));
+        assert!(matches!(ask(&[], &[zone.clone(), denial(Proof::Secure)]), Ok(0)));
+
+        let aliased = [alias, a("other.example.", Proof::Secure)];
+        for authorities in [&[zone.clone()][..], &[], &[denial(Proof::Secure)]] {
+            assert!(matches!(ask(&aliased, authorities), Err(Doubt::Alias(_))));
+        }
+        assert!(matches!(ask(&[], &[zone]), Err(Doubt::Unproven(_))), "nobody denies it");
+        assert!(matches!(ask(&[], &[]), Err(Doubt::Unproven(_))));
+        assert!(matches!(ask(&[], &[denial(Proof::Insecure)]), Err(Doubt::Unproven(_))));
+        assert!(matches!(ask(&[], &[denial(Proof::Bogus)]), Err(Doubt::Forged(_))));
+        assert!(matches!(ask(&[a(own, Proof::Insecure)], &[]), Err(Doubt::Unproven(_))));
     }
 }

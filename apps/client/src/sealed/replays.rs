@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 use std::{fmt, fs, io};
@@ -18,6 +18,8 @@ use crate::Error;
 const SEEN_MAX: usize = 10_000;
 /// Bytes of the file in which they are kept; a longer one is not ours.
 const FILE_MAX: u64 = 4 << 20;
+/// Ends the name of the file that is locked while the other is read or written: that one is replaced at times.
+const LOCK: &str = "lock";
 
 /// The genuine messages that were seen.
 #[derive(Debug, Default)]
@@ -39,31 +41,34 @@ struct Version {
     time: Option<u64>,
 }
 
-/// The file that remembers them: a line for each change, until it is written anew.
+/// The file that remembers them: a line for each change, until it is written anew. Several programs may share it.
 #[derive(Debug)]
 struct Kept {
     path: PathBuf,
-    file: File,
+    lock: File,
+    /// As this program read or wrote it last.
+    state: State,
     lines: usize,
+}
+
+/// By which it is told whether somebody else has written: the file and its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct State {
+    inode: u64,
+    length: u64,
 }
 
 impl Replays {
     /// Those that `path` remembers, which remembers from now on.
     pub fn kept_in(path: &Path) -> Result<Replays, Error> {
+        let lock = path.with_extension(LOCK);
+        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(lock)?;
+        let mut kept = Kept { path: path.to_owned(), lock, state: State::default(), lines: 0 };
         let mut replays = Replays::default();
-        let text = match fs::metadata(path) {
-            Ok(metadata) if metadata.len() > FILE_MAX => {
-                return Err(Error::local(format!("{} is no list of messages", path.display())));
-            }
-            Ok(_) => String::from_utf8_lossy(&fs::read(path)?).into_owned(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(error.into()),
-        };
-        // A last line that a crash has cut is none.
-        for (place, version) in text.lines().filter_map(read) {
-            replays.put(place, version);
-        }
-        replays.write_anew(path)?;
+        let _alone = kept.alone()?;
+        replays.learn(&mut kept)?;
+        replays.write_anew(&mut kept)?;
+        replays.kept = Some(kept);
         Ok(replays)
     }
 
@@ -72,6 +77,7 @@ impl Replays {
         let place = Place::of(outer);
         let since = found.time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let version = Version { id: outer.id, time: since.map(|since| since.as_secs()) };
+        let shared = self.catch_up();
         match self.seen.get(&place) {
             Some(known) if known.id != version.id => return Err(Doubt::Replayed),
             Some(known) if version.time < known.time => return Err(Doubt::Outdated),
@@ -79,7 +85,7 @@ impl Replays {
             _ => {}
         }
         self.put(place, version);
-        self.failure = self.keep(place, version).err().or(self.failure.take());
+        self.failure = shared.and_then(|alone| self.keep(alone, place, version)).err().or(self.failure.take());
         Ok(())
     }
 
@@ -100,25 +106,92 @@ impl Replays {
         }
     }
 
-    /// It counts as seen when the operating system has it.
-    fn keep(&mut self, place: Place, version: Version) -> Result<(), Error> {
-        let Some(kept) = &mut self.kept else { return Ok(()) };
-        kept.file.write_all(format!("{}\n", line(&place, version)).as_bytes())?;
-        kept.lines += 1;
-        if kept.lines > 2 * SEEN_MAX {
-            let path = kept.path.clone();
-            self.write_anew(&path)?;
+    /// Knows then what other programs have seen, and that none of them writes until the answer is dropped.
+    fn catch_up(&mut self) -> Result<Option<Alone>, Error> {
+        let Some(mut kept) = self.kept.take() else { return Ok(None) };
+        let alone = kept.alone();
+        let learnt = alone.and_then(|alone| self.learn(&mut kept).map(|()| Some(alone)));
+        self.kept = Some(kept);
+        learnt
+    }
+
+    /// Reads what the file has, if somebody else has written it.
+    fn learn(&mut self, kept: &mut Kept) -> Result<(), Error> {
+        let state = State::of(&kept.path)?;
+        if state == kept.state {
+            return Ok(());
         }
+        if state.length > FILE_MAX {
+            return Err(Error::local(format!("{} is no list of messages", kept.path.display())));
+        }
+        let bytes = if state == State::default() { Vec::new() } else { fs::read(&kept.path)? };
+        let text = String::from_utf8_lossy(&bytes);
+        // A last line that a crash has cut is none.
+        for (place, version) in text.lines().filter_map(read) {
+            if self.seen.get(&place).is_none_or(|known| known.time <= version.time) {
+                self.put(place, version);
+            }
+        }
+        (kept.state, kept.lines) = (state, text.lines().count());
         Ok(())
     }
 
-    fn write_anew(&mut self, path: &Path) -> Result<(), Error> {
+    /// It counts as seen when the operating system has it.
+    fn keep(&mut self, alone: Option<Alone>, place: Place, version: Version) -> Result<(), Error> {
+        let Some(mut kept) = self.kept.take() else { return Ok(()) };
+        let mut done = kept.append(&line(&place, version));
+        if done.is_ok() && kept.lines > 2 * SEEN_MAX {
+            done = self.write_anew(&mut kept);
+        }
+        self.kept = Some(kept);
+        drop(alone);
+        done
+    }
+
+    fn write_anew(&self, kept: &mut Kept) -> Result<(), Error> {
         let known = self.order.iter().filter_map(|place| Some((place, *self.seen.get(place)?)));
         let text: String = known.map(|(place, version)| line(place, version) + "\n").collect();
-        ca::files::write_secret(path, text).map_err(|error| Error::local(error.to_string()))?;
-        let file = OpenOptions::new().append(true).mode(0o600).open(path)?;
-        self.kept = Some(Kept { path: path.to_owned(), file, lines: self.order.len() });
+        ca::files::write_secret(&kept.path, text).map_err(|error| Error::local(error.to_string()))?;
+        (kept.state, kept.lines) = (State::of(&kept.path)?, self.order.len());
         Ok(())
+    }
+}
+
+/// While it lives no other program reads or writes the file.
+struct Alone {
+    lock: File,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        // Closed with the program at the latest.
+        let _ = self.lock.unlock();
+    }
+}
+
+impl Kept {
+    /// Waits for others, who write a line or two.
+    fn alone(&self) -> Result<Alone, Error> {
+        self.lock.lock()?;
+        Ok(Alone { lock: self.lock.try_clone()? })
+    }
+
+    fn append(&mut self, line: &str) -> Result<(), Error> {
+        let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)?;
+        file.write_all(format!("{line}\n").as_bytes())?;
+        (self.state, self.lines) = (State::of(&self.path)?, self.lines + 1);
+        Ok(())
+    }
+}
+
+impl State {
+    /// None where there is no file.
+    fn of(path: &Path) -> Result<State, Error> {
+        match fs::metadata(path) {
+            Ok(metadata) => Ok(State { inode: metadata.ino(), length: metadata.len() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(State::default()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

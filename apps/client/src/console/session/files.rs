@@ -45,9 +45,7 @@ impl Session {
         let feed = target.feed(&self.book.own)?;
         let mut draft = self.draft(feed)?;
         draft.files = vec![Desc::text(words.as_bytes().to_vec())];
-        let seal = is_sealed(&self.sealed(draft.clone()).await?);
-        // It is said once, with the message.
-        self.notes.clear();
+        let seal = self.would_seal(draft.clone()).await?;
 
         let (far, look) = watch::channel((0, 0));
         let (client, from, kind) = (self.client()?.clone(), path.to_owned(), kind(path));

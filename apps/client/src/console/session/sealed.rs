@@ -17,6 +17,9 @@ const FRESH: Duration = Duration::from_secs(60);
 /// How old may be what is known to be revoked; it is asked for at once when somebody's keys have changed.
 const LIST_FRESH: Duration = Duration::from_secs(10 * 60);
 
+/// Begins every note that a message goes out in the clear.
+const NOT_SEALED: &str = "! not sealed: ";
+
 /// What sealing needs to know.
 pub(super) struct Sealing {
     seals: Seals,
@@ -175,14 +178,18 @@ impl Session {
     /// The message sealed for everybody in its feed; in the clear, and that is said, where somebody has no key.
     pub(super) async fn sealed(&mut self, message: Message) -> Result<Message, Error> {
         self.need_sealing().await?;
-        if self.args.plain || !self.sealing.as_ref().is_some_and(|sealing| sealing.seals.can_judge()) {
+        if self.args.plain {
+            return Ok(message);
+        }
+        if !self.sealing.as_ref().is_some_and(|sealing| sealing.seals.can_judge()) {
+            self.tell_no_authority();
             return Ok(message);
         }
         let own = phone_of(self.book.own.as_bytes()).unwrap_or_default();
         self.ask_keys(&own).await?;
         self.learn_revoked().await;
         let Some(parties) = self.parties(message.feed_id.as_ref()).await? else {
-            self.notes.push_back("! not sealed: who is in a channel is not known".into());
+            self.notes.push_back(format!("{NOT_SEALED}who is in a channel is not known"));
             return Ok(message);
         };
         let Some(sealing) = &self.sealing else { return Ok(message) };
@@ -198,12 +205,28 @@ impl Session {
                     )));
                 }
                 true => {
-                    self.notes.push_back(format!("! not sealed: {who} has no key"));
+                    self.notes.push_back(format!("{NOT_SEALED}{who} has no key"));
                     return Ok(message);
                 }
             }
         }
         sealing.seals.seal_message(message, &recipients, SystemTime::now())
+    }
+
+    /// A server that is found by its name is known by its zone's keys, which say nothing of people's.
+    fn tell_no_authority(&mut self) {
+        if matches!(self.place, Place::Named(_)) && !std::mem::replace(&mut self.is_told_unsealed, true) {
+            self.notes.push_back(format!("{NOT_SEALED}no authority is known; --ca names one"));
+        }
+    }
+
+    /// Whether such a message would be sealed. Why it would not is said when it is sent.
+    pub(super) async fn would_seal(&mut self, message: Message) -> Result<bool, Error> {
+        let was_told = self.is_told_unsealed;
+        let sealed = self.sealed(message).await?;
+        self.notes.retain(|note| !note.starts_with(NOT_SEALED));
+        self.is_told_unsealed = was_told;
+        Ok(is_sealed(&sealed))
     }
 
     /// The accounts whose feed it is; nobody knows all of a channel.
