@@ -147,6 +147,12 @@ impl Shelf {
         })
     }
 
+    /// Work goes on for it. What is written and not on the disk may lie so for ever when its sender has left.
+    pub(super) fn is_worked_at(&self, transfer: &Bytes) -> bool {
+        let syncs = self.flows.get(transfer).is_some_and(|flow| flow.syncing);
+        syncs || self.is_ending(transfer) || self.flying(Some(transfer)) > 0
+    }
+
     /// Something of it is not yet where it shall be.
     pub(super) fn is_busy(&self, transfer: &Bytes) -> bool {
         let flows = self.flows.get(transfer).is_some_and(|flow| flow.have > flow.synced);

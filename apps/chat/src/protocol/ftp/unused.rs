@@ -33,7 +33,7 @@ pub(crate) fn look(shelf: &mut Shelf, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Fa
     let mut left = 0;
     for (key, row) in cx.store.scan(TRANSFER, &Span::prefix(own.clone()).limit(2 * TRANSFERS_MAX))? {
         let row: Transfer = rows::decode(&row)?;
-        if cx.now.0.saturating_sub(row.began) < DAY_MS || shelf.is_busy(&key) {
+        if cx.now.0.saturating_sub(row.began) < DAY_MS || shelf.is_worked_at(&key) {
             left += 1;
             continue;
         }

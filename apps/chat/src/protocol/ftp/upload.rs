@@ -6,7 +6,7 @@ use n2o::Failure;
 use proto::Refusal;
 use proto::records::FtpStatus;
 
-use super::shelf::{Doing, Ended, Piece};
+use super::shelf::{Doing, Ended, Flow, Piece};
 use super::{CHUNK, Desk, INIT, SEND, Turn, unused, watch};
 use crate::input::{WorkError, WorkResult};
 use crate::output::FileWork;
@@ -142,7 +142,9 @@ impl Turn<'_, '_, '_> {
         let is_next = is_writer && self.asker.ftp.offset == Some(have);
         if !is_next || flying >= FLYING_MAX || all >= ALL_FLYING_MAX {
             if !more {
-                return self.tell(&row, have, CHUNK);
+                self.tell(&row, have, CHUNK)?;
+                // Another has left it so: its place is not free before that is on the disk.
+                return self.desk.sync(&key, &row);
             }
             // What it has sent ahead would leave a gap, which another may have filled.
             flow.writer = flow.writer.filter(|other| *other != writer);
@@ -167,9 +169,10 @@ impl Turn<'_, '_, '_> {
         };
         let asker = self.asker.clone();
         let Some(flow) = self.desk.shelf.flow_of(&key, era) else {
-            // It has broken off meanwhile.
+            // It has broken off meanwhile. Whoever has asked since then waits for the last such piece only.
             let have = self.desk.shelf.flow(&key, &row).have;
-            return self.tell(&row, have, CHUNK);
+            self.tell(&row, have, CHUNK)?;
+            return if self.desk.shelf.flying(Some(&key)) == 0 { self.desk.serve(&key, &row) } else { Ok(()) };
         };
         match result {
             WorkResult::Sent => {
@@ -300,17 +303,24 @@ impl Desk<'_, '_> {
         }
         flow.syncing = false;
         flow.synced = upto;
-        let mut ready = Vec::new();
-        while flow.waiting.front().is_some_and(|(at, ..)| *at <= upto) {
-            ready.extend(flow.waiting.pop_front());
-        }
-        let is_due = !flow.waiting.is_empty() || flow.written - flow.synced >= SYNC_BYTES;
         let row = Transfer { have: upto, ..row };
         self.fx.put(TRANSFER, key.clone(), rows::encode(&row));
-        for (at, asker, asks) in ready {
-            Turn { desk: self, asker }.acknowledge(&key, &row, at, asks)?;
+        self.serve(&key, &row)?;
+        let is_due = |flow: &Flow| !flow.waiting.is_empty() || flow.written - flow.synced >= SYNC_BYTES;
+        if self.shelf.flows.get(&key).is_some_and(is_due) { self.sync(&key, &row) } else { Ok(()) }
+    }
+
+    /// Answers whoever waits for no more than is on the disk.
+    fn serve(&mut self, key: &Bytes, row: &Transfer) -> Result<(), Failure> {
+        let Some(flow) = self.shelf.flows.get_mut(key) else { return Ok(()) };
+        let mut ready = Vec::new();
+        while flow.waiting.front().is_some_and(|(at, ..)| *at <= flow.synced) {
+            ready.extend(flow.waiting.pop_front());
         }
-        if is_due { self.sync(&key, &row) } else { Ok(()) }
+        for (at, asker, asks) in ready {
+            Turn { desk: self, asker }.acknowledge(key, row, at, asks)?;
+        }
+        Ok(())
     }
 
     /// Brings to the disk what is written, unless that is under way; then it is done again at its end.
