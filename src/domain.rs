@@ -69,9 +69,8 @@ impl Domain {
     ) -> Result<Option<Arc<Domain>>, Failure> {
         let Some(zone) = settings.ns.origin() else { return Ok(None) };
         let (keys, serial) = (keys(home, settings)?, serial(home));
-        let mut bare = contents::contents(settings, &zone, tls.key(), listeners)?;
         let people = published(store)?;
-        bare.records.extend(contents::people(&zone, &people)?);
+        let bare = contents::contents(settings, &zone, tls.key(), listeners, &people)?;
         let make = |contents: &Contents| compile(contents, &keys, serial, None);
         let Made { made, given, refused } = Given::last(home).over(home, settings, &bare, make)?;
         if let Some(why) = refused {
@@ -102,12 +101,12 @@ impl Domain {
         });
         let own = Arc::downgrade(&domain);
         let follow = move || {
-            while let Some(domain) = own.upgrade() {
+            loop {
+                thread::sleep(FOLLOW);
+                let Some(domain) = own.upgrade() else { return };
                 if let Err(failure) = domain.follow() {
                     tracing::error!(%failure, "the certificates of accounts in the zone stay as they were");
                 }
-                drop(domain);
-                thread::sleep(FOLLOW);
             }
         };
         thread::Builder::new().name("zone".into()).spawn(follow).map_err(flaw)?;
@@ -187,9 +186,8 @@ impl Domain {
     /// comes again. What is returned is why the operator's file does not count.
     fn publish(&self, state: &mut State, keys: Keys) -> Result<Option<Failure>, Failure> {
         let settings = self.origin.load()?;
-        let mut bare = contents::contents(&settings, &self.zone, self.tls.key(), &self.listeners)?;
         let people = published(&self.store)?;
-        bare.records.extend(contents::people(&self.zone, &people)?);
+        let bare = contents::contents(&settings, &self.zone, self.tls.key(), &self.listeners, &people)?;
         let before = self.server.zone();
         let make = |contents: &Contents| compile(contents, &keys, state.serial, Some(&before));
         let Made { made, given, refused } = state.given.over(&self.home, &settings, &bare, make)?;

@@ -245,22 +245,34 @@ async fn told(events: &mut Events, status: RoomStatus) {
     tokio::time::timeout(PATIENCE, news).await.expect("the room follows the group");
 }
 
-#[test]
-fn certificates_that_devices_are_given_are_written_to_their_people() {
-    let slapd = Slapd::start();
-    let server = usual(&slapd, "directory.certificate = \"userCertificate;binary\"");
+fn ann_gets_a_certificate(server: &Server) {
     let (_key, csr) = ca::request("device").expect("a request");
     run(async {
-        let client = registering(&server, "ann").await;
+        let client = registering(server, "ann").await;
         client.register(ANN, "d1", Enrolment::Code, None).await.expect("begun");
         client.verify("ann's own", Some(&csr)).await.expect("registered");
         client.close().await;
     });
+}
+
+fn is_written(slapd: &Slapd) -> bool {
+    slapd.shown("ann", "userCertificate").contains("userCertificate;binary:: ")
+}
+
+fn until(what: &str, is: impl Fn() -> bool) {
     let since = Instant::now();
-    while !slapd.shown("ann", "userCertificate").contains("userCertificate;binary:: ") {
-        assert!(since.elapsed() < PATIENCE, "{}", server.log());
+    while !is() {
+        assert!(since.elapsed() < PATIENCE, "not seen: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn certificates_that_devices_are_given_are_written_to_their_people() {
+    let slapd = Slapd::start();
+    let server = usual(&slapd, "directory.certificate = \"userCertificate;binary\"");
+    ann_gets_a_certificate(&server);
+    until("it is written", || is_written(&slapd));
 }
 
 #[test]
@@ -268,21 +280,8 @@ fn a_certificate_that_the_directory_does_not_take_waits_and_a_crash_loses_none()
     let slapd = Slapd::start();
     // Who asks for the chat may not write numbers.
     let mut server = usual(&slapd, "directory.certificate = \"telephoneNumber\"");
-    let (_key, csr) = ca::request("device").expect("a request");
-    run(async {
-        let client = registering(&server, "ann").await;
-        client.register(ANN, "d1", Enrolment::Code, None).await.expect("begun");
-        client.verify("ann's own", Some(&csr)).await.expect("registered");
-        client.close().await;
-    });
-    let until = |what: &str, is: &dyn Fn() -> bool| {
-        let since = Instant::now();
-        while !is() {
-            assert!(since.elapsed() < PATIENCE, "{what}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    };
-    until("it is refused", &|| server.log().contains("does not take a certificate"));
+    ann_gets_a_certificate(&server);
+    until("it is refused", || server.log().contains("does not take a certificate"));
     assert!(server.remote("list unpublished").contains(ANN));
     server.kill();
     let file = server.home().join("chat.toml");
@@ -291,6 +290,6 @@ fn a_certificate_that_the_directory_does_not_take_waits_and_a_crash_loses_none()
     assert!(text.contains(before));
     server.configure(&text.replace(before, after));
     server.restart();
-    until("it is written", &|| slapd.shown("ann", "userCertificate").contains("userCertificate;binary:: "));
-    until("it waits no more", &|| !server.remote("list unpublished").contains(ANN));
+    until("it is written", || is_written(&slapd));
+    until("it waits no more", || !server.remote("list unpublished").contains(ANN));
 }

@@ -38,6 +38,7 @@ pub(super) fn contents(
     zone: &Name,
     key: [u8; 32],
     listeners: &[(&'static str, SocketAddr)],
+    people: &[Published],
 ) -> Result<Contents, Failure> {
     let addresses = settings.ns.reached_at();
     let mut made = Made { zone, records: Vec::new() };
@@ -46,27 +47,8 @@ pub(super) fn contents(
     for (name, address) in listeners.iter().filter(|(_, address)| is_seen(address)) {
         made.listener(name, address.port(), key)?;
     }
+    made.people(people)?;
     Ok(Contents { origin: zone.clone(), records: made.records })
-}
-
-/// Certificates of accounts that allow it, where mail programs look for those of an address (RFC 8162).
-pub(super) fn people(zone: &Name, all: &[Published]) -> Result<Vec<Record>, Failure> {
-    let mut made = Made { zone, records: Vec::new() };
-    for person in all {
-        for local in &person.names {
-            let hash = digest(&SHA256, local);
-            let label: String = hash.as_ref().iter().take(LOCAL_BYTES).map(|byte| format!("{byte:02x}")).collect();
-            let name = made.name(&format!("{label}._smimecert"))?;
-            let mut room = CERTIFICATES_MAX;
-            for der in &person.certificates {
-                let Some(rest) = room.checked_sub(der.len()) else { break };
-                room = rest;
-                let data = SMIMEA::new(CertUsage::DaneEe, Selector::Full, Matching::Raw, der.to_vec());
-                made.put(name.clone(), SHORT, RData::SMIMEA(data));
-            }
-        }
-    }
-    Ok(made.records)
 }
 
 /// What the operator adds, as it is in his file.
@@ -102,6 +84,25 @@ struct Made<'z> {
 impl Made<'_> {
     fn put(&mut self, name: Name, ttl: u32, data: RData) {
         self.records.push(Record::from_rdata(name, ttl, data));
+    }
+
+    /// Certificates of accounts that allow it, where mail programs look for those of an address (RFC 8162).
+    fn people(&mut self, all: &[Published]) -> Result<(), Failure> {
+        for person in all {
+            for local in &person.names {
+                let hash = digest(&SHA256, local);
+                let label: String = hash.as_ref().iter().take(LOCAL_BYTES).map(|byte| format!("{byte:02x}")).collect();
+                let name = self.name(&format!("{label}._smimecert"))?;
+                let mut room = CERTIFICATES_MAX;
+                for der in &person.certificates {
+                    let Some(rest) = room.checked_sub(der.len()) else { break };
+                    room = rest;
+                    let data = SMIMEA::new(CertUsage::DaneEe, Selector::Full, Matching::Raw, der.to_vec());
+                    self.put(name.clone(), SHORT, RData::SMIMEA(data));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn name(&self, below: &str) -> Result<Name, Failure> {

@@ -13,7 +13,7 @@ use crate::effects::{Effects, Letter};
 use crate::gate::Gate;
 use crate::net::{Item, Net};
 use crate::registry::{Entry, State};
-use crate::slots::Slots;
+use crate::slots::{Slot, Slots};
 use crate::timers::Timers;
 use crate::{App, Bounce, Time};
 
@@ -162,12 +162,10 @@ impl<A: App> Node<A> {
         }
     }
 
-    /// Gives it a turn, if it has something to do and none is coming yet.
     fn queue(&mut self, id: u32) {
-        let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.is_runnable()) else { return };
-        slot.queued = true;
-        let queue = if slot.goes_on { &mut self.goes_on } else { &mut self.run };
-        queue.push_back(id);
+        if let Some(slot) = self.slots.get_mut(id) {
+            queue(slot, id, &mut self.run, &mut self.goes_on);
+        }
     }
 
     /// Puts an input into the mailbox of every member here.
@@ -177,11 +175,7 @@ impl<A: App> Node<A> {
             if let Some(slot) = self.slots.get_mut(*id) {
                 slot.entry.expect_one();
                 slot.mailbox.push_back(Letter::new(copy(&input)));
-                if slot.is_runnable() {
-                    slot.queued = true;
-                    let queue = if slot.goes_on { &mut self.goes_on } else { &mut self.run };
-                    queue.push_back(*id);
-                }
+                queue(slot, *id, &mut self.run, &mut self.goes_on);
             }
         }
     }
@@ -342,5 +336,14 @@ impl<A: App> Node<A> {
     /// When writes that no output, or none in a hurry, waits for are to be flushed.
     pub(crate) fn flush_due(&self) -> Option<Time> {
         self.unflushed.map(|(_, since)| since + LAZY_FLUSH_MS).into_iter().chain(self.gate.patient_until()).min()
+    }
+}
+
+/// Gives it a turn, if it has something to do and none is coming yet.
+fn queue<A: App>(slot: &mut Slot<A>, id: u32, run: &mut VecDeque<u32>, goes_on: &mut VecDeque<u32>) {
+    if slot.is_runnable() {
+        slot.queued = true;
+        let turns = if slot.goes_on { goes_on } else { run };
+        turns.push_back(id);
     }
 }

@@ -6,12 +6,12 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
-use std::{fmt, fs, io};
+use std::{fs, io};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use proto::Message;
 
-use super::{Doubt, Found};
+use super::{Doubt, Found, hex, unhex};
 use crate::Error;
 
 /// Messages remembered, the latest.
@@ -210,31 +210,22 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
 /// Place, number, and time; `-` is what is not said.
 fn line(place: &Place, version: Version) -> String {
     let said = |number: Option<u64>| number.map_or("-".into(), |number| number.to_string());
-    format!("{place} {} {}", said(version.id), said(version.time))
+    format!("{} {} {}", hex(&place.0), said(version.id), said(version.time))
 }
 
 fn read(line: &str) -> Option<(Place, Version)> {
     let mut words = line.split(' ');
     let (place, id, time) = (words.next()?, words.next()?, words.next()?);
-    let mut bytes = [0; 32];
-    if place.len() != 2 * bytes.len() || !place.is_ascii() || words.next().is_some() {
+    let place = Place(unhex(place.as_bytes())?.try_into().ok()?);
+    if words.next().is_some() {
         return None;
-    }
-    for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
-        *byte = u8::from_str_radix(place.get(at..at + 2)?, 16).ok()?;
     }
     let said = |word: &str| match word {
         "-" => Some(None),
         word => word.parse().ok().map(Some),
     };
-    Some((Place(bytes), Version { id: said(id)?, time: said(time)? }))
+    Some((place, Version { id: said(id)?, time: said(time)? }))
 }
