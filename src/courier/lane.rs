@@ -70,7 +70,7 @@ pub(crate) struct Lane {
     begun: BTreeSet<u64>,
     waiting: BTreeMap<u64, Later>,
     due: BTreeSet<(Instant, u64)>,
-    /// Of each device and feed the one that waits.
+    /// Of each device and feed the latest that waits or is under way.
     latest: HashMap<Place, u64>,
     quota: Quota,
     /// Where the look into the store goes on, and how far one has come: what comes in late and is older may have ended already.
@@ -83,7 +83,7 @@ struct Tried {
     push: Box<Push>,
     tries: u64,
     place: Option<Place>,
-    /// A later one of the same place has been accepted.
+    /// A later one of the same place is under way, waits, or has been accepted.
     is_overtaken: bool,
 }
 
@@ -196,10 +196,12 @@ impl Lane {
         let page = chat::waiting(&self.with.vault, &*store, self.with.gateway, from, PAGE).map_err(Failure::Start)?;
         drop(store);
         let is_last = page.len() < PAGE;
-        for found in page {
+        let last = page.last().map_or(from, |found| found.number + 1);
+        self.looked = self.looked.max(last);
+        self.look = (!is_last).then_some(last);
+        // The latest of each place first: those before it are not begun.
+        for found in page.into_iter().rev() {
             let number = found.number;
-            self.looked = self.looked.max(number + 1);
-            self.look = (!is_last).then_some(number + 1);
             match found.push {
                 _ if self.begun.contains(&number) || self.waiting.contains_key(&number) => {}
                 Some(push) => self.begin(done, push, 0),
@@ -244,9 +246,7 @@ impl Lane {
             if other > push.number {
                 return self.end(done, &push, tries, Outcome::Merged, None);
             }
-            // The one that waits for the same is told by this one.
-            self.forget(other);
-            self.delete(done, &push, other, Outcome::Merged);
+            self.overtake(done, &push, place, other);
         }
         if let Some(wait) = self.turn(&push, tries) {
             self.with.queued.pass(push.number, told(&push, tries, CROWD, wait));
@@ -256,6 +256,7 @@ impl Lane {
         let parcel = carrier.parcel(&push);
         let id = self.running.spawn(async move { carrier.sender.send(&parcel).await }).id();
         self.begun.insert(push.number);
+        self.latest.extend(place.map(|place| (place, push.number)));
         self.tried.insert(id, Tried { push, tries: tries + 1, place, is_overtaken: false });
     }
 
@@ -278,13 +279,13 @@ impl Lane {
         };
         let Some(Tried { push, tries, place, is_overtaken }) = self.tried.remove(&id) else { return };
         self.begun.remove(&push.number);
+        self.is_latest_no_more(place, push.number);
         match verdict {
             Verdict::Accepted => {
                 if self.with.queued.know_us() {
                     tracing::info!(gateway = self.with.gateway.text(), "the gateway of pushes knows us again");
                 }
                 self.end(done, &push, tries, Outcome::Accepted, None);
-                self.overtake(done, &push, place);
             }
             Verdict::Refused(why) => {
                 tracing::warn!(gateway = self.with.gateway.text(), why, "a push was refused");
@@ -314,10 +315,9 @@ impl Lane {
         }
     }
 
-    /// Those of the same place that are older are not tried again: the device knows more already.
-    fn overtake(&mut self, done: &mut Batch, push: &Push, place: Option<Place>) {
-        let Some(place) = place else { return };
-        if let Some(other) = self.latest.get(&place).copied().filter(|other| *other < push.number) {
+    /// What is older and of the same place is told by this one: it is not tried again, and not waited with.
+    fn overtake(&mut self, done: &mut Batch, push: &Push, place: Place, other: u64) {
+        if self.waiting.contains_key(&other) {
             self.forget(other);
             self.delete(done, push, other, Outcome::Merged);
         }
@@ -355,12 +355,16 @@ impl Lane {
             return None;
         };
         self.due.remove(&(later.at, number));
-        if let Some(place) = later.place
+        self.is_latest_no_more(later.place, number);
+        Some(later)
+    }
+
+    fn is_latest_no_more(&mut self, place: Option<Place>, number: u64) {
+        if let Some(place) = place
             && self.latest.get(&place) == Some(&number)
         {
             self.latest.remove(&place);
         }
-        Some(later)
     }
 
     fn end(&self, done: &mut Batch, push: &Push, tries: u64, outcome: Outcome, why: Option<String>) {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use proto::{
-    Auth, AuthAct, Data, Feed, Friend, FriendStatus, History, HistoryFeed, HistoryStatus, Link, LinkStatus, Message,
-    MessageStatus, Profile, ProfileStatus, Record, Room, RoomStatus, Roster, RosterStatus,
+    Auth, AuthAct, Data, Feed, Friend, FriendStatus, FtpStatus, History, HistoryFeed, HistoryStatus, Link, LinkStatus,
+    Message, MessageStatus, Profile, ProfileStatus, Record, Room, RoomStatus, Roster, RosterStatus,
 };
 
 /// Where a record came in.
@@ -57,6 +57,8 @@ pub enum Answer {
     Found,
     /// A Link, and behind it the Room that it leads to (LINK-1).
     Linked,
+    /// An `ftpack`. The `stop` behind the last is news and answers nothing (FTP-3).
+    Transfer,
     /// The first `io`, or the first record of this atom.
     First(&'static str),
 }
@@ -76,7 +78,7 @@ impl Answer {
             Record::Ack(_) | Record::Typing(_) | Record::Loc(_) => Answer::Nothing,
             Record::Search(_) => Answer::Found,
             Record::Init(_) => Answer::Io,
-            Record::Ftp(_) | Record::Ftp10(_) => Answer::First("ftpack"),
+            Record::Ftp(_) | Record::Ftp10(_) => Answer::Transfer,
             other => Answer::First(other.atom()),
         }
     }
@@ -99,7 +101,8 @@ impl Answer {
                 Some(Data::Roster(part)) => part_step(part.update.is_some_and(|time| time > 0)),
                 _ => Step::Last,
             },
-            (Answer::Io | Answer::First(_), Record::Io(_)) => Step::Last,
+            (Answer::Io | Answer::Transfer | Answer::First(_), Record::Io(_)) => Step::Last,
+            (Answer::Transfer, Record::Ftpack(ack)) => last_if(!matches!(ack.status, Some(FtpStatus::Event(_)))),
             (Answer::Accepted(id), Record::Ack(ack)) => last_if(origin == Origin::Reply && ack.id.as_ref() == Some(id)),
             (Answer::Sessions, Record::Auth(auth)) if auth.act() == Some(AuthAct::Get) => Step::More,
             (Answer::ProfileParts, Record::Profile(part)) if origin == Origin::Reply => {

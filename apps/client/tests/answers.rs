@@ -3,8 +3,8 @@
 use client::{Answer, Origin, Step};
 use etf::Term;
 use proto::{
-    Ack, Auth, AuthAct, Contact, Friend, FriendStatus, History, HistoryStatus, Io, Link, LinkStatus, Message,
-    MessageStatus, Outcome, Profile, ProfileStatus, Record, Room, RoomStatus, Typing,
+    Ack, Auth, AuthAct, Contact, Friend, FriendStatus, Ftp, FtpEvent, FtpStatus, Ftpack, History, HistoryStatus, Io,
+    Link, LinkStatus, Message, MessageStatus, Outcome, Profile, ProfileStatus, Record, Room, RoomStatus, Typing,
 };
 
 fn message(msg_id: Option<&'static str>, status: Option<MessageStatus>) -> Record {
@@ -45,6 +45,15 @@ fn auth_4_a_login_is_followed_by_the_profile() {
     assert_eq!(Answer::Login.step(Origin::Reply, &profile), Step::Last);
     assert_eq!(Answer::Login.step(Origin::Reply, &Io::ok(Outcome::SmsSent).into()), Step::Last);
     assert_eq!(Answer::Io.step(Origin::Reply, &login), Step::Other, "AUTH-5: a renewal answers no other call");
+}
+
+#[test]
+fn ftp_3_the_event_behind_the_last_piece_answers_no_other_step() {
+    let ack = |status| Record::from(Ftpack { status: Some(status), ..Ftpack::default() });
+    let asked = Answer::of(&Ftp::default().into());
+    assert_eq!(asked.step(Origin::Reply, &ack(FtpStatus::Text("send".into()))), Step::Last);
+    let stop = FtpEvent { name: etf::Atom::from("stop") };
+    assert_eq!(asked.step(Origin::Reply, &ack(FtpStatus::Event(stop))), Step::Other);
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Client {
 
     /// One step; what was refused is an error (FTP-8).
     pub async fn file_step(&self, step: Ftp) -> Result<Ftpack, Error> {
-        checked(&self.call_for(&step.into(), Answer::First("ftpack")).await?)
+        checked(&self.call_for(&step.into(), Answer::Transfer).await?)
     }
 }
 

@@ -60,7 +60,7 @@ impl Client {
                     let (offset, block) = (Some(at), Some(data.len() as u64));
                     at += data.len() as u64;
                     let piece = Ftp { offset, block, data: Some(data), ..step("send") };
-                    waiting.push_back((self.ask(&piece.into(), Answer::First("ftpack")).await?, at));
+                    waiting.push_back((self.ask(&piece.into(), Answer::Transfer).await?, at));
                 }
                 let Some((asked, end)) = waiting.pop_front() else { break };
                 let ack = checked(&asked.await.map_err(|_| Error::Disconnected)??)?;
@@ -94,7 +94,7 @@ impl Client {
         let (mut at, mut waiting): (u64, VecDeque<Asked>) = (sink.at(), VecDeque::new());
         while sink.at() < size {
             while at < size && waiting.len() < AHEAD {
-                waiting.push_back(self.ask(&ask(at).into(), Answer::First("ftpack")).await?);
+                waiting.push_back(self.ask(&ask(at).into(), Answer::Transfer).await?);
                 at += BLOCK as u64;
             }
             let Some(asked) = waiting.pop_front() else { return Err(Error::Disconnected) };
