@@ -289,6 +289,7 @@ pub struct Keyed {
 
 /// A file on its way (FTP-1).
 #[derive(Debug, Clone, PartialEq, Default, Record)]
+#[record(also(9 = "Transfer::without_writer"))]
 pub struct Transfer {
     /// As its sender calls it.
     pub name: Bytes,
@@ -305,6 +306,25 @@ pub struct Transfer {
     pub reference: Option<Bytes>,
     /// Of the server's sequence: an account that has the key later has later ones.
     pub number: u64,
+    /// Client id of the device that has said `init` last, by record: its pieces are taken (FTP-2).
+    pub writer: Option<Bytes>,
+}
+
+impl Transfer {
+    /// As older servers have written it.
+    fn without_writer(r: &mut etf::Reader<'_>) -> Result<Transfer, etf::Error> {
+        Ok(Transfer {
+            name: Decode::decode(r)?,
+            size: Decode::decode(r)?,
+            have: Decode::decode(r)?,
+            temp: Decode::decode(r)?,
+            began: Decode::decode(r)?,
+            digest: Decode::decode(r)?,
+            reference: Decode::decode(r)?,
+            number: Decode::decode(r)?,
+            writer: None,
+        })
+    }
 }
 
 /// What an account has of a file.

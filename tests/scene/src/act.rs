@@ -34,6 +34,8 @@ impl Player<'_> {
             ("server", rest) => self.keeps(rest),
             ("provider", "sleeps") => self.stage.work_sleeps(true),
             ("provider", "wakes") => self.stage.work_sleeps(false),
+            ("provider", "works") => self.stage.work_ends(true),
+            ("provider", "fails") => self.stage.work_ends(false),
             ("revoked", name) => self.revoked(name),
             ("directory", change) => self.directory(change),
             ("wait", time) => self.stage.advance(milliseconds(time)?),

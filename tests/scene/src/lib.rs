@@ -44,6 +44,7 @@
 //! | `directory gathers team @ann @ben` | a group of it, which is the room team, has these members |
 //! | `directory leaves`, `directory fails`, `directory returns` | it cannot be asked, and what was known holds, or does not any more; it can again |
 //! | `provider sleeps`, `provider wakes` | slow work does not end, or ends again, what has waited included; in the simulator only |
+//! | `provider works`, `provider fails` | while it sleeps: the first of the work that waits is done, or fails |
 //! | `call Message{…}` | what the lines below are about |
 //! | `x not CODE id=7 …` | it is said by x with these fields otherwise: one error comes, others hear nothing, nothing that is kept changes |
 //! | `x not CODE in any type but id …` | the same for each of its other fields in turn, of types that it does not take |

@@ -167,11 +167,15 @@ impl Simulated {
         }
     }
 
-    /// Codes are kept; a request for a certificate is `key:` and the name of a key.
     fn work(&mut self, job: Job) {
         if let Some(asleep) = &mut self.asleep {
             return asleep.push(job);
         }
+        self.perform(job);
+    }
+
+    /// Codes are kept; a request for a certificate is `key:` and the name of a key.
+    fn perform(&mut self, job: Job) {
         let result = match job.work {
             Work::SendCode { phone, code, .. } => {
                 self.codes.insert(phone.to_string(), code);
@@ -608,6 +612,21 @@ impl Stage for Simulated {
         self.run();
         let waiting = std::mem::replace(&mut self.asleep, sleeps.then(Vec::new));
         waiting.into_iter().flatten().for_each(|job| self.work(job));
+        Ok(())
+    }
+
+    fn work_ends(&mut self, well: bool) -> Result<(), String> {
+        self.run();
+        let waiting = self.asleep.as_mut().filter(|waiting| !waiting.is_empty());
+        let first = waiting.ok_or("no slow work waits")?.remove(0);
+        match well {
+            true => self.perform(first),
+            false => {
+                let result = WorkResult::Failed(WorkError::Broken);
+                self.tell(&first.from, Input::Worked { job: first.number, result });
+            }
+        }
+        self.run();
         Ok(())
     }
 }

@@ -229,4 +229,10 @@ pub trait Stage {
 
     /// Whether slow work goes on without an end from now on; if not, what has waited ends now.
     fn work_sleeps(&mut self, sleeps: bool) -> Result<(), String>;
+
+    /// While it sleeps: what was begun first of the slow work ends, well or not.
+    fn work_ends(&mut self, well: bool) -> Result<(), String> {
+        let end = if well { "works" } else { "fails" };
+        Err(format!("slow work {end} step by step in the simulator only: mark the scene [sim]"))
+    }
 }

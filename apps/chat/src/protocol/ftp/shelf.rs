@@ -34,8 +34,8 @@ pub(super) struct Flow {
     /// On the disk, as the row says.
     pub(super) synced: u64,
     pub(super) syncing: bool,
-    /// The connection whose pieces are taken: two who send at one time do not mix.
-    pub(super) writer: Option<u64>,
+    /// The request of the web whose pieces are taken, while it is not a device by records: two who send at one time do not mix.
+    pub(super) web: Option<u64>,
     /// Tells what was begun before a failure from what comes after it.
     pub(super) era: u64,
     /// Who is answered when so much is on the disk; with a number, it only asked, and hears it as `block`.
@@ -121,7 +121,7 @@ impl Shelf {
         flows.entry(key.clone()).or_insert_with(|| {
             *eras += 1;
             let (have, waiting) = (row.have, VecDeque::new());
-            Flow { have, written: have, synced: have, syncing: false, writer: None, era: *eras, waiting }
+            Flow { have, written: have, synced: have, syncing: false, web: None, era: *eras, waiting }
         })
     }
 

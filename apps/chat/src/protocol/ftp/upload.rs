@@ -44,6 +44,7 @@ impl Turn<'_, '_, '_> {
             // What is still flying is waited for: the answer is the truth then.
             Some(row) if self.desk.shelf.is_busy(&key) => {
                 let asker = self.asker.clone();
+                let row = if only_asks || row.size != size { row } else { self.enlist(&key, row) };
                 let flow = self.desk.shelf.flow(&key, &row);
                 flow.waiting.push_back((flow.have, asker, Some(block)));
                 self.desk.sync(&key, &row)
@@ -57,7 +58,7 @@ impl Turn<'_, '_, '_> {
                 let have = if self.asker.ftp.offset.unwrap_or(0) > row.have { 0 } else { row.have };
                 let row = Transfer { have, name: self.asker.ftp.filename.clone().unwrap_or_default(), ..row };
                 self.desk.shelf.flows.remove(&key);
-                self.desk.fx.put(TRANSFER, key, rows::encode(&row));
+                let row = self.enlist(&key, row);
                 self.tell(&row, have, CHUNK)
             }
             None if only_asks => self.tell(&Transfer { size, ..Transfer::default() }, 0, 0),
@@ -91,9 +92,22 @@ impl Turn<'_, '_, '_> {
         let (began, number) = (self.desk.cx.now.0, self.desk.cx.id()?);
         let row = Transfer { name, size, temp: temp.into(), began, number, ..Transfer::default() };
         self.desk.shelf.used += size;
-        self.desk.fx.put(TRANSFER, key, rows::encode(&row));
+        let row = self.enlist(&key, row);
         watch(self.desk.shelf, self.desk.cx, self.desk.fx);
         self.tell(&row, 0, CHUNK)
+    }
+
+    /// FTP-2: from now on the device that asks is the one whose pieces are taken. Whoever wrote there before writes no more. The web
+    /// says when its turn begins.
+    fn enlist(&mut self, key: &Bytes, row: Transfer) -> Transfer {
+        let who = &self.asker.who;
+        let writer = who.beside.is_none().then(|| Bytes::copy_from_slice(who.session.as_bytes()));
+        if let Some(flow) = self.desk.shelf.flows.get_mut(key) {
+            flow.web = None;
+        }
+        let row = Transfer { writer, ..row };
+        self.desk.fx.put(TRANSFER, key.clone(), rows::encode(&row));
+        row
     }
 
     /// The web says by this that it goes on at a place. Whoever wrote there before writes no more.
@@ -105,23 +119,25 @@ impl Turn<'_, '_, '_> {
         if row.reference.is_some() || self.desk.shelf.is_ending(&key) {
             return self.refuse(row.have, Refusal::AlreadyPresent);
         }
-        let writer = self.asker.who.connection;
-        let flow = self.desk.shelf.flow(&key, &row);
-        let have = flow.have;
+        let have = self.desk.shelf.flow(&key, &row).have;
         if self.asker.ftp.offset != Some(have) {
             return self.refuse(have, Refusal::AlreadyPresent);
         }
-        flow.writer = Some(writer);
+        let row = self.enlist(&key, row);
+        self.desk.shelf.flow(&key, &row).web = Some(self.asker.who.connection);
         self.tell(&row, have, CHUNK)
     }
 
-    /// FTP-2: the next bytes. Others than the next are not taken, so that a repeated chunk is harmless. A sender need not wait for the
-    /// answer before it sends the piece behind.
+    /// FTP-2: the next bytes. Others than the next are not taken, so that a repeated chunk is harmless; nor are those of a device which is
+    /// not the last that has said `init`. A sender need not wait for the answer before it sends the piece behind.
     pub(super) fn send(&mut self, data: Bytes, more: bool) -> Result<(), Failure> {
         let Some(key) = self.key() else { return self.refuse(0, Refusal::InvalidData) };
         let Some(row) = rows::read::<Transfer>(self.desk.cx.store, TRANSFER, &key)? else {
             return self.refuse(0, Refusal::NotFound);
         };
+        if !more && row.writer.as_deref() != Some(self.asker.who.session.as_bytes()) {
+            return self.refuse(0, Refusal::NotFound);
+        }
         if more && (row.reference.is_some() || self.desk.shelf.is_ending(&key)) {
             return self.refuse(row.have, Refusal::AlreadyPresent);
         }
@@ -137,17 +153,14 @@ impl Turn<'_, '_, '_> {
         let writer = self.asker.who.connection;
         let flow = self.desk.shelf.flow(&key, &row);
         let have = flow.have;
-        // By records whoever has the next piece is the next writer, when nothing of another's is on its way.
-        let is_writer = flow.writer == Some(writer) || (!more && (flow.writer.is_none() || have == flow.synced));
+        let is_writer = !more || flow.web == Some(writer);
         let is_next = is_writer && self.asker.ftp.offset == Some(have);
         if !is_next || flying >= FLYING_MAX || all >= ALL_FLYING_MAX {
             if !more {
-                self.tell(&row, have, CHUNK)?;
-                // Another has left it so: its place is not free before that is on the disk.
-                return self.desk.sync(&key, &row);
+                return self.tell(&row, have, CHUNK);
             }
             // What it has sent ahead would leave a gap, which another may have filled.
-            flow.writer = flow.writer.filter(|other| *other != writer);
+            flow.web = flow.web.filter(|other| *other != writer);
             return self.refuse(have, Refusal::AlreadyPresent);
         }
         let length = data.len() as u64;
@@ -155,7 +168,7 @@ impl Turn<'_, '_, '_> {
         if !fits || self.asker.ftp.block != Some(length) {
             return self.refuse(have, Refusal::InvalidData);
         }
-        (flow.writer, flow.have) = (Some(writer), flow.have + length);
+        flow.have += length;
         let piece = Piece { key, era: flow.era, upto: flow.have, more };
         let asker = Box::new(self.asker.clone());
         self.desk.work(FileWork::Append { temp: row.temp, offset: have, data }, Doing::For(asker, Ended::Write(piece)))
