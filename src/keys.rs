@@ -105,12 +105,16 @@ pub(crate) fn resets(home: &Home) -> Result<Zeroizing<[u8; RESETS_BYTES]>, Failu
     made.map(Zeroizing::new)
 }
 
-/// The server's certificate, issued anew when it ends soon, is another authority's or lacks a name.
+/// The server's certificate, issued anew when it ends soon, is another authority's or lacks a name. Its key stays: by that the zone tells
+/// clients the server (TLSA), and what they were told counts for a while.
 pub(crate) fn server(home: &Home, settings: &Settings, registrar: &Registrar) -> Result<Pair, Failure> {
     let names = names(settings);
     let good = |subject: &Subject| subject.server_auth && covers(&subject.der, &names);
     let first = names.first().map_or("", String::as_str);
-    keep(home, SERVER, registrar, good, || registrar.certified(Kind::Server, first, &names))
+    keep(home, SERVER, registrar, good, |key| match key {
+        Some(key) => registrar.certified_again(key, &names),
+        None => registrar.certified(Kind::Server, first, &names),
+    })
 }
 
 /// What listeners show to clients: another authority's certificate for this server, where the configuration names one.
@@ -139,7 +143,7 @@ pub(crate) fn shown(home: &Home, settings: &Settings, own: &Pair) -> Result<Pair
 /// The operator's certificate, by which the remote shell knows him.
 pub(crate) fn admin(home: &Home, registrar: &Registrar) -> Result<Pair, Failure> {
     let good = |subject: &Subject| is_admin(subject);
-    keep(home, ADMIN, registrar, good, || registrar.certified(Kind::Admin, "operator", &[]))
+    keep(home, ADMIN, registrar, good, |_| registrar.certified(Kind::Admin, "operator", &[]))
 }
 
 /// Issued to an operator, as far as its words go.
@@ -169,35 +173,55 @@ fn covers(der: &[u8], names: &[String]) -> bool {
     names.iter().all(|each| name(each).is_ok_and(|name| verify_server_name(&certificate, &name).is_ok()))
 }
 
-/// The pair of files `name`, if it is good for some time; else a new one.
+/// The pair of files `name`, if it is good for some time; else a new certificate, which is issued for the key of the one before or, where
+/// that was revoked or is none, for a new one.
 fn keep(
     home: &Home,
     name: &str,
     registrar: &Registrar,
     good: impl Fn(&Subject) -> bool,
-    issue: impl FnOnce() -> Result<Issued, Failure>,
+    issue: impl FnOnce(Option<&str>) -> Result<Issued, Failure>,
 ) -> Result<Pair, Failure> {
     let (cert_path, key_path) = paths(&home.certificates(), name);
     let until = SystemTime::now() + RENEW;
-    if key_path.exists()
-        && let Ok(text) = fs::read(&cert_path)
-        && let Ok(chain) = chain(&text)
-        && let Some(Ok(subject)) = chain.first().map(|first| ca::subject(first))
-        && subject.not_after > until
-        && subject.issuer_is(&registrar.authority)
-        && !registrar.revocations.has(print_of(&subject.issuer, &subject.serial))
-        && good(&subject)
-        && let secret = ca::files::read_secret(&key_path)?
-        && let Ok(key) = PrivateKeyDer::from_pem_slice(&secret)
-        && belongs(&subject.der, &key)
-    {
-        return Ok(Pair { chain, key });
-    }
-    let issued = issue()?;
+    let is_revoked = |subject: &Subject| registrar.revocations.has(print_of(&subject.issuer, &subject.serial));
+    let last = last(&cert_path, &key_path)?.filter(|last| !is_revoked(&last.subject));
+    let key_pem = match last {
+        Some(Last { subject, pair, .. })
+            if subject.not_after > until && subject.issuer_is(&registrar.authority) && good(&subject) =>
+        {
+            return Ok(pair);
+        }
+        Some(last) => Some(last.key_pem),
+        None => None,
+    };
+    let issued = issue(key_pem.as_ref().map(|pem| pem.as_str()))?;
     write(&cert_path, &key_path, &issued)?;
     tracing::info!(file = %cert_path.display(), "issued a certificate");
     let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).map_err(Failure::tls)?;
     Ok(Pair { chain: chain(issued.cert_pem.as_bytes())?, key })
+}
+
+/// What was issued before.
+struct Last {
+    subject: Subject,
+    pair: Pair,
+    key_pem: Zeroizing<String>,
+}
+
+/// Nothing, if it is not a certificate with its key.
+fn last(cert_path: &Path, key_path: &Path) -> Result<Option<Last>, Failure> {
+    if key_path.exists()
+        && let Ok(bytes) = fs::read(cert_path)
+        && let Ok(chain) = chain(&bytes)
+        && let Some(Ok(subject)) = chain.first().map(|first| ca::subject(first))
+        && let Ok(key_pem) = text(ca::files::read_secret(key_path)?)
+        && let Ok(key) = PrivateKeyDer::from_pem_slice(key_pem.as_bytes())
+        && belongs(&subject.der, &key)
+    {
+        return Ok(Some(Last { subject, pair: Pair { chain, key }, key_pem }));
+    }
+    Ok(None)
 }
 
 /// A crash while both were replaced leaves the new key beside the old certificate.

@@ -107,6 +107,13 @@ impl Registrar {
         Ok(issued)
     }
 
+    /// For the server, by the key that it shows already.
+    pub(crate) fn certified_again(&self, key_pem: &str, hosts: &[String]) -> Result<Issued, Failure> {
+        let issued = self.authority.server_again(key_pem, hosts, SystemTime::now())?;
+        self.log(Kind::Server, hosts.first().map_or("", String::as_str), issued.certificate.clone())?;
+        Ok(issued)
+    }
+
     /// Whoever gets a certificate rests on a later batch, or on a file: the log is on the disk before.
     fn log(&self, kind: Kind, name: &str, issued: Certificate) -> Result<Certificate, Failure> {
         let at = millis(SystemTime::now());

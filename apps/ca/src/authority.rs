@@ -207,6 +207,12 @@ impl Authority {
         self.with_new_key(profile::server(names)?, now)
     }
 
+    /// The same for a key (PEM) that a listener has already: who knows it by the key need not learn another.
+    pub fn server_again(&self, key_pem: &str, names: &[String], now: SystemTime) -> Result<Issued, Error> {
+        let key = KeyPair::from_pem(key_pem).map_err(|_| Error::Key)?;
+        self.with_key(profile::server(names)?, &key, now)
+    }
+
     /// For an operator: `OU=admin`.
     pub fn admin(&self, name: &str, now: SystemTime) -> Result<Issued, Error> {
         self.with_new_key(profile::admin(name)?, now)
@@ -239,8 +245,11 @@ impl Authority {
     }
 
     fn with_new_key(&self, params: CertificateParams, now: SystemTime) -> Result<Issued, Error> {
-        let key = KeyPair::generate()?;
-        let certificate = self.sign(params, &key, now)?;
+        self.with_key(params, &KeyPair::generate()?, now)
+    }
+
+    fn with_key(&self, params: CertificateParams, key: &KeyPair, now: SystemTime) -> Result<Issued, Error> {
+        let certificate = self.sign(params, key, now)?;
         let mut cert_pem = encoding::pem(&certificate.der);
         if !self.above.is_empty() {
             cert_pem += &encoding::pem(&self.der);
