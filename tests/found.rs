@@ -132,6 +132,38 @@ fn a_listener_whose_key_is_not_the_zone_s_is_not_spoken_to() {
 }
 
 #[test]
+fn a_service_that_is_told_under_another_name_is_found_there_and_one_that_is_told_nowhere_is_not() {
+    let scene = Scene::new();
+    scene.register();
+    let (mqtts, tls) = (scene.server.mqtts().port(), scene.server.https().port());
+    let alone = "@ 60 HTTPS 1 . port=1\n_mqtt._udp 60 SRV 0 0 0 .\n";
+    let dig = |question: &str| {
+        let port = scene.server.dns().port().to_string();
+        let words = ["@127.0.0.1", "-p", &port, "+short"];
+        let said = Command::new("dig").args(words).args(question.split(' ')).output().expect("dig runs");
+        String::from_utf8_lossy(&said.stdout).trim().to_owned()
+    };
+    let key = dig(&format!("_{tls}._tcp.chat.example TLSA"));
+    // Each of the service, its host and its key stands for another name; and the keys' names for each other's.
+    let other = format!(
+        "{alone}_mqtts._tcp 60 CNAME one\none 60 CNAME two\ntwo 60 SRV 0 0 {mqtts} host\n\
+         host 60 CNAME real\nreal 60 A 127.0.0.1\n_{mqtts}._tcp.real 60 CNAME key\nkey 60 TLSA {key}\n"
+    );
+    scene.zone(&other);
+    assert!(scene.does(&[], &["me"]).contains("chat://chat.example"));
+    // There the host itself has the key, and the name that it stands for none.
+    scene.zone(&other.replace(".real 60 CNAME key", ".host 60 CNAME key"));
+    assert!(scene.does(&[], &["me"]).contains("chat://chat.example"));
+    scene.zone(&other.replace(&key, &format!("3 1 1 {OTHER}")));
+    assert!(scene.fails(&[]).contains("certificate"), "the key at the end counts");
+    scene.zone(&format!("{alone}_mqtts._tcp 60 CNAME one\none 60 CNAME two\ntwo 60 CNAME one\n"));
+    assert!(!scene.fails(&[]).is_empty());
+    let chain: String = (0..9).map(|at| format!("n{at} 60 CNAME n{}\n", at + 1)).collect();
+    scene.zone(&format!("{alone}_mqtts._tcp 60 CNAME n0\n{chain}n9 60 SRV 0 0 {mqtts} @\n"));
+    assert!(!scene.fails(&[]).is_empty(), "too many steps");
+}
+
+#[test]
 fn sec_5_without_an_authority_it_is_said_once_that_nothing_is_sealed() {
     let scene = Scene::new();
     scene.register();

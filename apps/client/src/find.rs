@@ -143,7 +143,7 @@ async fn find_places(asker: &Asker, name: &Name, carrier: Carrier, rank: u8) -> 
         Carrier::Tcp | Carrier::WebSocket => return Ok(Vec::new()),
     };
     let owner = below(service, name)?;
-    let found = asker.proven(&owner, RecordType::SRV).await?;
+    let (_, found) = asker.proven(&owner, RecordType::SRV).await?;
     let found = found.into_iter().filter_map(|data| match data {
         RData::SRV(srv) if srv.target.to_ascii() != ROOT => Some(place(srv.priority, srv.weight, srv.target, srv.port)),
         _ => None,
@@ -158,7 +158,8 @@ async fn find_web(
     place: &impl Fn(u16, u16, Name, u16) -> Place,
 ) -> Result<Vec<Place>, Doubt> {
     let mut places = Vec::new();
-    for data in asker.proven(name, RecordType::HTTPS).await? {
+    let (owner, found) = asker.proven(name, RecordType::HTTPS).await?;
+    for data in found {
         let RData::HTTPS(https) = data else { continue };
         let port = https.svc_params.iter().find_map(|(key, value)| match (key, value) {
             (SvcParamKey::Port, SvcParamValue::Port(port)) => Some(*port),
@@ -166,7 +167,7 @@ async fn find_web(
         });
         // 0 is an alias, which a zone of our own has no need of.
         if https.svc_priority > 0 {
-            let host = if https.target_name.is_root() { name.clone() } else { https.target_name.clone() };
+            let host = if https.target_name.is_root() { owner.clone() } else { https.target_name.clone() };
             // The first is 1; that of SRV is 0.
             places.push(place(https.svc_priority - 1, 0, host, port.unwrap_or(443)));
         }
@@ -195,9 +196,11 @@ fn in_order(places: &mut [Place]) -> Result<(), Doubt> {
 
 async fn way(asker: &Asker, place: Place) -> Result<Way, Doubt> {
     let Place { carrier, host, port, .. } = place;
-    let mut addresses = Vec::new();
+    let (mut addresses, mut expanded) = (Vec::new(), host.clone());
     for kind in [RecordType::AAAA, RecordType::A] {
-        addresses.extend(asker.proven(&host, kind).await?.into_iter().filter_map(|data| match data {
+        let (at, found) = asker.proven(&host, kind).await?;
+        expanded = at;
+        addresses.extend(found.into_iter().filter_map(|data| match data {
             RData::A(address) => Some(SocketAddr::from((address.0, port))),
             RData::AAAA(address) => Some(SocketAddr::from((address.0, port))),
             _ => None,
@@ -208,9 +211,17 @@ async fn way(asker: &Asker, place: Place) -> Result<Way, Doubt> {
     }
     addresses.truncate(ADDRESSES_MAX);
     let transport = if carrier == Carrier::Quic { "_udp" } else { "_tcp" };
-    let records = asker.proven(&below(&format!("_{port}.{transport}"), &host)?, RecordType::TLSA).await?;
-    let records: Vec<_> =
-        records.into_iter().filter_map(|data| if let RData::TLSA(tlsa) = data { Some(tlsa) } else { None }).collect();
+    let mut records = Vec::new();
+    // Keys are told at the name that the host stands for, or else at its own (RFC 7671, section 7).
+    for base in [&expanded, &host] {
+        if records.is_empty() {
+            let (_, found) = asker.proven(&below(&format!("_{port}.{transport}"), base)?, RecordType::TLSA).await?;
+            records.extend(found.into_iter().filter_map(|data| match data {
+                RData::TLSA(tlsa) => Some(tlsa),
+                _ => None,
+            }));
+        }
+    }
     let known = if records.is_empty() { None } else { Some(Arc::new(Known::by(&records).ok_or(Doubt::Keys)?)) };
     let host = host.to_ascii().trim_end_matches('.').to_ascii_lowercase();
     Ok(Way { url: Url { carrier, host, port }, addresses, known })

@@ -6,6 +6,7 @@ use hickory_proto::rr::{Name, Record};
 use hickory_proto::serialize::txt::{ParseError, Parser};
 
 use crate::contents::Flaw;
+use crate::lines;
 
 /// Seconds for which others remember a record that does not say, in a file that does not say.
 const TTL: u32 = 3600;
@@ -15,14 +16,17 @@ const TTL: u32 = 3600;
 /// # Errors
 /// Says what is wrong, and about where.
 pub fn import(text: &str, path: &Path, origin: &Name) -> Result<Vec<Record>, Flaw> {
-    let text = &spelt_out(text, origin)?;
+    let (text, generic) = lines::take(&spelt_out(text, origin)?, origin, TTL)?;
     let parse = |text: &str| {
         let text = format!("$TTL {TTL}\n{text}");
         Parser::new(text, Some(path.to_owned()), Some(origin.clone())).parse()
     };
-    match parse(text) {
-        Ok((_, sets)) => Ok(sets.values().flat_map(|set| set.records_without_rrsigs().cloned()).collect()),
-        Err(why) => Err(Flaw::File { line: line_of(text, parse), why: why.to_string() }),
+    match parse(&text) {
+        Ok((_, sets)) => {
+            let records = sets.values().flat_map(|set| set.records_without_rrsigs().cloned());
+            Ok(records.chain(generic).collect())
+        }
+        Err(why) => Err(Flaw::File { line: line_of(&text, parse), why: why.to_string() }),
     }
 }
 
@@ -60,7 +64,7 @@ fn spelt_out(text: &str, origin: &Name) -> Result<String, Flaw> {
 }
 
 /// What a line sets as the name to which others are relative.
-fn origin_of(line: &str) -> Option<String> {
+pub(crate) fn origin_of(line: &str) -> Option<String> {
     let named = line.lines().next()?.strip_prefix("$ORIGIN")?;
     named.split_whitespace().next().map(|name| format!("{}.", name.trim_end_matches('.')))
 }
@@ -196,6 +200,51 @@ mod tests {
         assert!(told("a A 192.0.2.1\nb TXT (\n \"\\200\" )\n").contains("line 3"));
         assert!(told("a\\046b A 192.0.2.1\n").contains("line 1") && told("a TXT \"\\9\"\n").contains("line 1"));
         assert!(told("a TXT ( \"b\"\n\"c\" )\nb A nowhere\n").contains("line 3"));
+    }
+
+    #[test]
+    fn data_of_any_type_is_taken_in_hexadecimal() {
+        let text = "$TTL 1h\na A \\# 4 c0000201\n TYPE65280 ( \\# 3 0aBC\n de ) ; of nobody\n TXT \"x\"\n\
+                    $ORIGIN sub.chat.example\nb 1m30s IN TYPE1 \\# 4 C0000202\nc IN 5 TYPE731 \\# 0\n";
+        let found = read(text).unwrap();
+        let of = |name: &str, kind: u16| {
+            let is_it = |record: &&Record| {
+                record.name == Name::from_ascii(name).unwrap() && u16::from(record.record_type()) == kind
+            };
+            found.iter().find(is_it).unwrap_or_else(|| panic!("{name} {kind}: {found:?}"))
+        };
+        let a = of("a.chat.example.", 1);
+        assert_eq!((a.data.to_string(), a.ttl), ("192.0.2.1".into(), 3600));
+        assert!(
+            matches!(&of("a.chat.example.", 65280).data, RData::Unknown { rdata, .. } if rdata.anything == [10, 0xBC, 0xDE])
+        );
+        assert_eq!(of("a.chat.example.", 16).data.to_string(), "x", "the owner before goes on");
+        assert_eq!((of("b.sub.chat.example.", 1).ttl, of("c.sub.chat.example.", 731).ttl), (90, 5));
+        let told = |line: &str| read(&format!("a A 192.0.2.1\n{line}\nb A 192.0.2.2\n")).unwrap_err().to_string();
+        for wrong in [
+            "TYPE731 1 ab",
+            "TYPE731 \\# 2 ab",
+            "TYPE731 \\# 1 xy",
+            "TYPE99999 \\# 1 ab",
+            "A \\# 5 c000020100",
+            "A \\# 3 c00002",
+        ] {
+            assert!(told(&format!("a {wrong}")).contains("line 2"), "{wrong}: {}", told(&format!("a {wrong}")));
+        }
+    }
+
+    #[test]
+    fn a_name_stands_for_one_other_and_nothing_for_all_below_another() {
+        let told = |text: &str| read(text).unwrap_err().to_string();
+        let twice = "a CNAME b\nx A 192.0.2.1\nA.chat.example. 60 IN CNAME c\n";
+        assert!(told(twice).contains("line 3") && told(twice).contains("CNAME already"));
+        assert!(told("a CNAME b\n CNAME c\n").contains("line 2"));
+        assert!(told("x A 192.0.2.1\nold DNAME new\n").contains("line 2: DNAME"));
+        let origin = Name::from_ascii("chat.example.").unwrap();
+        let lines = |text: &str| lines::take(text, &origin, TTL).map(|(text, _)| text).map_err(|why| why.to_string());
+        let good = "a CNAME b\nc CNAME b\nd TXT \"\na CNAME e\" ; \"\n";
+        assert_eq!(lines(good).unwrap(), good, "in a string it is no record");
+        assert!(lines(&format!("{good}a CNAME b\n")).unwrap_err().contains("line 5"));
     }
 
     #[test]

@@ -24,6 +24,8 @@ use super::anchors::{Anchors, Key};
 /// Who answers for this machine.
 const RESOLVERS: &str = "/etc/resolv.conf";
 const PORT: u16 = 53;
+/// Names that stand for others, one after the other.
+const ALIASES_MAX: usize = 8;
 /// For one question, by UDP with its repetitions or by TCP.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -40,7 +42,7 @@ pub(super) enum Doubt {
     Forged(Name),
     #[error("the resolver has no answer about {0}: {1}")]
     Resolver(Name, String),
-    #[error("{0} stands for another name, which is not followed")]
+    #[error("{0} stands for another name, and that for others without end")]
     Alias(Name),
     #[error("the zone {0} is not signed by the key of its anchor")]
     Anchor(Name),
@@ -70,8 +72,28 @@ impl Asker {
         Ok(Asker { proven: DnssecDnsHandle::with_trust_anchor(plain, Arc::new(anchors)) })
     }
 
-    /// What `name` has of this type. Nothing, if it is proven that it has nothing.
-    pub(super) async fn proven(&self, name: &Name, kind: RecordType) -> Result<Vec<RData>, Doubt> {
+    /// What `name` has of this type, and under which name: if it stands for another (CNAME), what that has, and so on; each step is asked for
+    /// and proven by itself. Nothing, if it is proven that it has nothing.
+    pub(super) async fn proven(&self, name: &Name, kind: RecordType) -> Result<(Name, Vec<RData>), Doubt> {
+        let mut at = name.clone();
+        for _ in 0..=ALIASES_MAX {
+            let doubt = match self.ask(&at, kind).await {
+                Ok(found) => return Ok((at, found)),
+                Err(doubt) => doubt,
+            };
+            if !matches!(doubt, Doubt::Alias(_) | Doubt::Forged(_)) {
+                return Err(doubt);
+            }
+            // What a resolver says of all names at once is not always proven together; the alias alone is.
+            match self.ask(&at, RecordType::CNAME).await?.as_slice() {
+                [RData::CNAME(alias)] => at = alias.0.clone(),
+                _ => return Err(doubt),
+            }
+        }
+        Err(Doubt::Alias(name.clone()))
+    }
+
+    async fn ask(&self, name: &Name, kind: RecordType) -> Result<Vec<RData>, Doubt> {
         let query = Query::query(name.clone(), kind);
         let answer = match self.proven.lookup(query, DnsRequestOptions::default()).first_answer().await {
             Ok(answer) => answer,
