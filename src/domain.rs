@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use chat::directory::{self, Published};
 use kvs::{Disk, Store};
 use ns::record::Name;
-use ns::{Contents, Keys, Zone};
+use ns::{Contents, Keys, Secrets, Zone};
 
 use crate::clock;
 use crate::failure::Failure;
@@ -56,6 +56,20 @@ struct State {
     people: u64,
 }
 
+/// Whether there will be a zone, as far as that can be said before anything is made: a first start that fails leaves nothing behind.
+pub(crate) fn check(home: &Home, settings: &Settings) -> Result<(), Failure> {
+    let Some(zone) = settings.ns.origin() else { return Ok(()) };
+    secrets(home, settings)?;
+    if home.zone_records().exists() {
+        // Those that were last good would do.
+        return Ok(());
+    }
+    let mut contents = contents::contents(settings, &zone, [0; 32], &[], &[])?;
+    let text = contents::given(home, settings)?;
+    contents.lay_over(contents::records(home, settings, &zone, &text)?);
+    contents.check().map_err(flaw)
+}
+
 impl Domain {
     /// Answers for the zone that the configuration names, if it does; `listen` is what this machine can have of the addresses for it.
     pub(crate) fn start(
@@ -84,7 +98,8 @@ impl Domain {
         let options = ns::Options {
             listen,
             threads,
-            secondaries: settings.ns.secondaries.clone(),
+            secondaries: settings.ns.secondaries.iter().map(|secondary| secondary.0.clone()).collect(),
+            secrets: Arc::new(secrets(home, settings)?),
             like_answers: settings.limits.then_some(LIKE_ANSWERS),
         };
         let server = ns::Server::start(&options, first)
@@ -228,6 +243,23 @@ impl State {
     fn keep_serial(&self, home: &Home) -> Result<(), Failure> {
         Ok(ca::files::write_secret(home.zone_serial(), self.serial.to_string())?)
     }
+}
+
+/// The keys that are shared with others.
+fn secrets(home: &Home, settings: &Settings) -> Result<Secrets, Failure> {
+    let file = &settings.ns.keys;
+    if file.is_empty() {
+        return Ok(Secrets::default());
+    }
+    let wrong = |why: &dyn std::fmt::Display| Failure::Refused(format!("ns.keys: {file}: {why}"));
+    let bytes = ca::files::read_secret(home.path().join(file))?;
+    let secrets = Secrets::parse(std::str::from_utf8(&bytes).map_err(|why| wrong(&why))?).map_err(|why| wrong(&why))?;
+    for key in settings.ns.secondaries.iter().filter_map(|secondary| secondary.0.key.as_ref()) {
+        if secrets.get(key).is_none() {
+            return Err(wrong(&format!("it has no key {key}")));
+        }
+    }
+    Ok(secrets)
 }
 
 /// The keys of the zone; the first is made where there is none.

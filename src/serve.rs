@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::cli::Start;
 use crate::courier::Courier;
 use crate::directory::Directory;
-use crate::domain::Domain;
+use crate::domain::{self, Domain};
 use crate::enrol::Office;
 use crate::failure::Failure;
 use crate::files::Files;
@@ -75,6 +75,7 @@ fn prepare(start: &Start) -> Result<(Home, Settings, Origin, Lock), Failure> {
     let origin = origin(start, &home);
     let settings = origin.load()?;
     logging::start(&settings.log, &origin.path)?;
+    domain::check(&home, &settings)?;
     home.make()?;
     let lock = home.lock()?;
     home.close()?;

@@ -102,6 +102,22 @@ fn the_server_is_found_by_name_and_known_by_its_key() {
     };
     let before = known(&server, server.https());
     assert_eq!(known(&server, server.ldaps()), before);
+    // One that is renewed, here for another name, has the key that everybody knows.
+    let certificate = || fs::read(server.home().join("certs/server.crt")).expect("a certificate");
+    let (old, file) = (certificate(), server.home().join("chat.toml"));
+    let text = fs::read_to_string(&file).expect("its configuration");
+    fs::write(&file, text + "server.names = [\"other.example\"]\n").expect("written");
+    remote(&server, "reload");
+    assert_ne!(certificate(), old);
+    assert_eq!(known(&server, server.https()), before, "the key stays");
+    // That of one that is revoked is trusted no more.
+    let issued = remote(&server, "issued");
+    let serials = issued.lines().filter(|line| line.contains(" server ")).filter_map(|line| line.split(' ').next());
+    serials.for_each(|serial| drop(remote(&server, &format!("revoke {serial} keyCompromise"))));
+    remote(&server, "reload");
+    let revoked = known(&server, server.https());
+    assert_ne!(revoked, before);
+    let before = revoked;
     // A certificate that is lost is issued anew, with a new key.
     fs::remove_file(server.home().join("certs/server.crt")).expect("removed");
     fs::remove_file(server.home().join("certs/server.key")).expect("removed");
@@ -126,6 +142,56 @@ fn the_operator_s_records_are_in_the_zone_and_a_bad_file_leaves_it_as_it_was() {
     remote(&server, "reload");
     assert_eq!(dig(&server, "www.chat.example A"), "192.0.2.83");
     assert!(is_valid(&server, &anchor, "chat.example MX"));
+}
+
+#[test]
+fn secondaries_that_have_a_key_copy_the_zone_by_it() {
+    const SECRET: &str = "c2hhcmVkIHdpdGggdGhlIHNlY29uZCBvbmUgYWxvbmU=";
+    let more = "ns.secondaries = [\"127.0.0.1:9 second\"]\nns.keys = \"tsig\"";
+    let mut server = Server::prepare(&format!("{ZONE}\n{more}"));
+    let file = server.home().join("tsig");
+    fs::write(server.home().join("more.zone"), "").expect("written");
+    fs::write(&file, format!("second hmac-sha256 {SECRET}\n")).expect("written");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("set");
+    server.restart();
+    let copies = |how: &str| dig(&server, &format!("+noshort {how}chat.example AXFR")).contains("RRSIG");
+    assert!(copies(&format!("-y hmac-sha256:second:{SECRET} ")));
+    assert!(!copies("") && !copies("-y hmac-sha256:second:bm90IHRoYXQgc2VjcmV0IGJ1dCBhbm90aGVyIG9uZQ== "));
+    assert!(!server.log().contains(SECRET));
+}
+
+#[test]
+fn a_first_start_that_fails_over_the_zone_leaves_nothing_behind() {
+    let lines = format!("{ZONE}\nns.secondaries = [\"127.0.0.1:9 second\"]\nns.keys = \"tsig\"");
+    let server = Server::prepare(&lines);
+    let (file, keys) = (server.home().join("more.zone"), server.home().join("tsig"));
+    let refused = |what: &str| {
+        let done = server.chat(&["foreground"]);
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(!done.status.success() && said.contains(what), "{what}: {said}");
+        assert!(!said.contains("MDEyMzQ1Njc4OWFiY2RlZg"), "{said}");
+        let made = fs::read_dir(server.home()).expect("its folder").map(|entry| entry.expect("an entry").file_name());
+        let made: Vec<_> =
+            made.filter(|name| !["chat.toml", "more.zone", "tsig"].iter().any(|own| name == own)).collect();
+        assert!(made.is_empty(), "{what}: {made:?}");
+    };
+    let key = |text: &str, mode| {
+        fs::write(&keys, text).expect("written");
+        fs::set_permissions(&keys, fs::Permissions::from_mode(mode)).expect("set");
+    };
+    refused("tsig");
+    key("second hmac-sha256 MDEyMzQ1Njc4OWFiY2RlZg==\n", 0o644);
+    refused("tsig");
+    key("second hmac-sha256 MDEyMzQ1Njc4OWFiY2RlZg= =\n", 0o600);
+    refused("line 1");
+    key("first hmac-sha256 MDEyMzQ1Njc4OWFiY2RlZg==\n", 0o600);
+    refused("no key second.");
+    key("second hmac-sha256 MDEyMzQ1Njc4OWFiY2RlZg==\n", 0o600);
+    refused("more.zone");
+    fs::write(&file, "www 60 A here\n").expect("written");
+    refused("line 1");
+    fs::write(&file, "other.example. 60 A 192.0.2.1\n").expect("written");
+    refused("not in the zone");
 }
 
 #[test]

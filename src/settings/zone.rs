@@ -1,5 +1,6 @@
 //! The section `ns`: the zone that the server publishes itself in.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ns::record::Name;
@@ -17,9 +18,15 @@ pub(crate) struct Ns {
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) file: String,
-    pub(crate) secondaries: Vec<SocketAddr>,
+    pub(crate) secondaries: Vec<Secondary>,
+    pub(crate) keys: String,
     pub(crate) algorithm: Algorithm,
 }
+
+/// An address, and the name of the key by which it is known if that is not enough.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Secondary(pub(crate) ns::Secondary);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -36,6 +43,7 @@ impl Default for Ns {
             addresses: Vec::new(),
             file: String::new(),
             secondaries: Vec::new(),
+            keys: String::new(),
             algorithm: Algorithm::EcdsaP256Sha256,
         }
     }
@@ -73,10 +81,36 @@ impl Ns {
         if self.addresses.len() > ADDRESSES_MAX || self.secondaries.len() > ADDRESSES_MAX {
             return Err(format!("ns.addresses and ns.secondaries: at most {ADDRESSES_MAX} each"));
         }
+        if self.keys.is_empty() && self.secondaries.iter().any(|secondary| secondary.0.key.is_some()) {
+            return Err("ns.keys: which file has the keys of the secondaries?".into());
+        }
         match self.reached_at().is_empty() {
             true => Err("ns.addresses: where is this server reached?".into()),
             false => Ok(()),
         }
+    }
+}
+
+impl TryFrom<String> for Secondary {
+    type Error = Unclear;
+
+    fn try_from(text: String) -> Result<Secondary, Unclear> {
+        let (address, key) = text.split_once(' ').map_or((&*text, None), |(address, key)| (address, Some(key)));
+        let address = address.parse().ok();
+        // Names of keys are whole, with a dot at the end or without.
+        let key = key.map(|key| Name::from_ascii(format!("{}.", key.trim().trim_end_matches('.')))).transpose().ok();
+        let (Some(address), Some(key)) = (address, key) else { return Err(Unclear(text)) };
+        Ok(Secondary(ns::Secondary { address, key }))
+    }
+}
+
+/// No secondary.
+#[derive(Debug)]
+pub(crate) struct Unclear(String);
+
+impl fmt::Display for Unclear {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is no secondary: \"192.0.2.53:53\" or \"192.0.2.53:53 name-of-its-key\"", self.0)
     }
 }
 

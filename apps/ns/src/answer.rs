@@ -5,6 +5,7 @@ use crate::name;
 use crate::query::{self, AA, Query, Unread};
 use crate::reply::{Code, Owner, Reply, Section, UDP_MAX, UDP_MIN, bare};
 use crate::set::Set;
+use crate::tsig::{self, Known, Seal};
 use crate::zone::{Found, Gap, Node, Zone, wildcard};
 
 /// Names that an answer follows from one to the next.
@@ -26,8 +27,8 @@ pub enum Outcome {
     Silence,
     /// An answer of this sort. Answers with the same `about` are alike; who forges the source of many questions gets many such.
     Reply { asked: Asked, about: Vec<u8> },
-    /// The whole zone is asked for; nothing is answered yet.
-    Transfer,
+    /// The whole zone is asked for; nothing is answered yet. What is answered is signed so.
+    Transfer(Option<Seal>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub enum Asked {
 }
 
 /// Writes the answer to `packet` in the place of what is in `out`.
-pub fn respond(zone: &Zone, packet: &[u8], via: Via, out: &mut Vec<u8>) -> Outcome {
+pub fn respond(zone: &Zone, known: Known<'_>, packet: &[u8], via: Via, out: &mut Vec<u8>) -> Outcome {
     out.clear();
     let outcome = |asked| Outcome::Reply { asked, about: Vec::new() };
     let query = match query::read(packet) {
@@ -58,17 +59,26 @@ pub fn respond(zone: &Zone, packet: &[u8], via: Via, out: &mut Vec<u8>) -> Outco
             return outcome(Asked::Refused);
         }
     };
+    let Ok(seal) = query.signed.as_ref().map(|signed| tsig::judge(known, signed)).transpose() else {
+        bare(out, query.id, query.flags, Code::Malformed);
+        return outcome(Asked::Malformed);
+    };
     let limit = limit(&query, via);
-    match verdict(zone, &query, via) {
+    let verdict = match &seal {
+        Some(seal) if seal.by().is_none() => Verdict::Refuse(Code::NotKnown),
+        Some(_) | None => verdict(zone, &query, via),
+    };
+    let sealed = |seal: Option<Seal>| seal.map(|seal| (seal, known.now));
+    match verdict {
         Verdict::Refuse(code) => {
-            let mut reply = Reply::new(out, &query, 0);
+            let mut reply = Reply::new(out, &query, 0, sealed(seal));
             reply.code = code;
             reply.finish(limit, None);
             outcome(Asked::Refused)
         }
-        Verdict::Transfer => Outcome::Transfer,
+        Verdict::Transfer => Outcome::Transfer(seal),
         Verdict::Answer(kind) => {
-            let reply = Reply::new(out, &query, zone.origin.len());
+            let reply = Reply::new(out, &query, zone.origin.len(), sealed(seal));
             let mut search = Search { zone, query: &query, kind, reply, additional: None };
             let asked = search.run();
             search.reply.finish(limit, search.additional);
@@ -106,9 +116,6 @@ enum Verdict {
 
 /// No recursion: what is not in the zone is refused.
 fn verdict(zone: &Zone, query: &Query<'_>, via: Via) -> Verdict {
-    if query.signed.is_some() {
-        return Verdict::Refuse(Code::NotKnown);
-    }
     if query.edns.is_some_and(|edns| edns.version != 0) {
         return Verdict::Refuse(Code::BadVersion);
     }

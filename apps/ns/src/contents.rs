@@ -46,11 +46,23 @@ pub struct Contents {
 }
 
 impl Contents {
-    /// Adds `records`; those of a name and type that is there already take the place of what is there.
+    /// Whether they can be a zone.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self) -> Result<(), Flaw> {
+        sorted(self, 0).map(drop)
+    }
+
+    /// Adds `records`; those of a name and type that is there already take the place of what is there, an alias that of all at its name.
     pub fn lay_over(&mut self, records: Vec<Record>) {
         let place = |record: &Record| (name::wire(&record.name), u16::from(record.record_type()));
         let taken: BTreeSet<_> = records.iter().map(place).collect();
-        self.records.retain(|record| !taken.contains(&place(record)));
+        let is_taken = |record: &Record| {
+            let (name, kind) = place(record);
+            [kind, kind::CNAME].into_iter().any(|kind| taken.contains(&(name.clone(), kind)))
+        };
+        self.records.retain(|record| !is_taken(record));
         self.records.extend(records);
     }
 }
@@ -172,5 +184,8 @@ mod tests {
         let ns = &names[&name::wire(&Name::from_ascii("ns.chat.example.").unwrap())][&kind::A];
         assert_eq!((ns.records.len(), ns.ttl), (2, 60));
         assert_eq!(names.len(), 3);
+        contents.lay_over(read("ns 60 CNAME x\n"));
+        let names = sorted(&contents, 7).unwrap();
+        assert_eq!(names[&name::wire(&Name::from_ascii("ns.chat.example.").unwrap())].len(), 1);
     }
 }

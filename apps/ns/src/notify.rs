@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
@@ -9,53 +10,67 @@ use tokio::time::timeout;
 
 use crate::kind;
 use crate::query::{AA, HEADER, QR};
+use crate::server::now;
+use crate::tsig::{Seal, Secret};
 use crate::zone::Zone;
 
 const NOTIFY: u16 = 4 << 11;
+/// Bytes of an answer, which has the question and may have a signature.
+const ANSWER_MAX: usize = 1024;
 /// How long an answer is waited for, each time it is asked again; then the secondary finds out by itself.
 const WAITS_S: [u64; 5] = [1, 2, 4, 8, 16];
 
 /// Tells one secondary, until it has understood.
-pub(crate) async fn tell(secondary: SocketAddr, zone: &Zone) {
-    match try_to_tell(secondary, zone).await {
+pub(crate) async fn tell(secondary: SocketAddr, zone: &Zone, secret: Option<&Arc<Secret>>) {
+    match try_to_tell(secondary, zone, secret).await {
         Ok(true) => tracing::info!(%secondary, serial = zone.serial(), "a secondary knows of the change"),
         Ok(false) => tracing::warn!(%secondary, serial = zone.serial(), "a secondary does not answer"),
         Err(failure) => tracing::warn!(%secondary, %failure, "a secondary cannot be told of a change"),
     }
 }
 
-async fn try_to_tell(secondary: SocketAddr, zone: &Zone) -> io::Result<bool> {
+async fn try_to_tell(secondary: SocketAddr, zone: &Zone, secret: Option<&Arc<Secret>>) -> io::Result<bool> {
     let any: SocketAddr = match secondary {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let socket = UdpSocket::bind(any).await?;
     socket.connect(secondary).await?;
-    let message = message(zone)?;
+    let plain = message(zone)?;
     for wait in WAITS_S {
+        let (mut message, mut seal) = (plain.clone(), secret.map(Secret::seal));
+        if let Some(seal) = &mut seal {
+            seal.close(&mut message, now());
+        }
         // Who is not there may be there later.
         let _ = socket.send(&message).await;
-        if timeout(Duration::from_secs(wait), understood(&socket, &message)).await.is_ok() {
+        if timeout(Duration::from_secs(wait), understood(&socket, &message, seal.as_ref())).await.is_ok() {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-async fn understood(socket: &UdpSocket, message: &[u8]) {
-    let mut answer = [0; HEADER];
+/// Where there is a key an answer without its signature is nobody's.
+async fn understood(socket: &UdpSocket, message: &[u8], seal: Option<&Seal>) {
+    let mut packet = [0; ANSWER_MAX];
     loop {
-        match socket.recv(&mut answer).await {
-            Ok(_) if answer.first_chunk::<2>() == message.first_chunk() && is_answer(&answer) => return,
-            Ok(_) => {}
+        match socket.recv(&mut packet).await {
+            Ok(length) => {
+                let answer = packet.get(..length).unwrap_or_default();
+                let is_its = answer.first_chunk::<2>() == message.first_chunk() && is_answer(answer);
+                if is_its && seal.is_none_or(|seal| seal.opens(answer, now())) {
+                    return;
+                }
+            }
             // Nobody listens there; until it is asked again somebody may.
             Err(_) => std::future::pending().await,
         }
     }
 }
 
-fn is_answer(packet: &[u8; HEADER]) -> bool {
-    let [_, _, high, low, ..] = *packet;
+fn is_answer(packet: &[u8]) -> bool {
+    let Some([_, _, high, low, ..]) = packet.first_chunk::<HEADER>().copied() else { return false };
     u16::from_be_bytes([high, low]) & (QR | NOTIFY) == QR | NOTIFY
 }
 

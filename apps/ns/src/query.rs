@@ -28,13 +28,21 @@ pub(crate) struct Query<'p> {
     pub(crate) signed: Option<Signed<'p>>,
 }
 
-/// By which key a question is signed (TSIG, RFC 8945). This server shares keys with nobody, so it is only told that it knows none.
-#[derive(Debug, Clone, Copy)]
+/// How a message is signed (TSIG, RFC 8945). Names are in lower case.
+#[derive(Debug, Clone)]
 pub(crate) struct Signed<'p> {
-    pub(crate) key: &'p [u8],
-    pub(crate) algorithm: &'p [u8],
-    /// When, and by how much clocks may differ.
-    pub(crate) time: &'p [u8],
+    /// All that is before the signature.
+    pub(crate) message: &'p [u8],
+    pub(crate) key: Vec<u8>,
+    pub(crate) algorithm: Vec<u8>,
+    pub(crate) time: u64,
+    /// By how much clocks may differ.
+    pub(crate) fudge: u16,
+    pub(crate) mac: &'p [u8],
+    /// The number under which the message began its way.
+    pub(crate) id: u16,
+    pub(crate) error: u16,
+    pub(crate) more: &'p [u8],
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +91,19 @@ pub(crate) fn read(packet: &[u8]) -> Result<Query<'_>, Unread> {
     let (name, kind, class, question) = reader.question().ok_or(malformed)?;
     let (edns, signed) = reader.additional(answers + authorities, additional).ok_or(malformed)?;
     Ok(Query { id, flags, name, kind, class, question, edns, signed })
+}
+
+/// How a whole message is signed, a question or an answer, if it is one and is signed.
+pub(crate) fn signature(packet: &[u8]) -> Option<Signed<'_>> {
+    let mut reader = Reader { packet, at: 4 };
+    let [questions, answers, authorities, additional] =
+        [reader.number()?, reader.number()?, reader.number()?, reader.number()?];
+    for _ in 0..questions {
+        reader.owner()?;
+        reader.take(4)?;
+    }
+    let (_, signed) = reader.additional(answers.checked_add(authorities)?, additional)?;
+    signed
 }
 
 impl<'p> Reader<'p> {
@@ -139,41 +160,68 @@ impl<'p> Reader<'p> {
         (self.at == self.packet.len()).then_some((found, signed))
     }
 
-    /// Names in it are whole (RFC 8945, 4.2).
+    /// The record that begins here.
     fn signed(mut self) -> Option<Signed<'p>> {
-        let key = self.whole()?;
-        let (_kind, class, _ttl, length) = (self.number()?, self.number()?, self.take(4)?, self.number()?);
+        let message = self.packet.get(..self.at)?;
+        let key = self.name()?;
+        let (_kind, class, ttl, length) = (self.number()?, self.number()?, self.take(4)?, self.number()?);
         let end = self.at + usize::from(length);
-        let (algorithm, time) = (self.whole()?, self.take(8)?);
-        let hash = self.number()?;
-        self.take(hash.into())?;
-        let (_id, _error, more) = (self.number()?, self.number()?, self.number()?);
-        self.take(more.into())?;
-        (class == kind::ANY && self.at == end).then_some(Signed { key, algorithm, time })
+        let algorithm = self.name()?;
+        let (high, low) = (self.number()?, *self.take(4)?.first_chunk()?);
+        let time = u64::from(high) << 32 | u64::from(u32::from_be_bytes(low));
+        let (fudge, length) = (self.number()?, self.number()?);
+        let mac = self.take(length.into())?;
+        let (id, error, length) = (self.number()?, self.number()?, self.number()?);
+        let more = self.take(length.into())?;
+        let signed = Signed { message, key, algorithm, time, fudge, mac, id, error, more };
+        (class == kind::ANY && *ttl == [0; 4] && self.at == end).then_some(signed)
     }
 
-    fn whole(&mut self) -> Option<&'p [u8]> {
-        let begin = self.at;
-        while let Some(length @ 1..) = self.take(1)?.first().copied() {
-            self.take(usize::from(length)).filter(|_| length <= 63)?;
+    /// A name, which may go on earlier: each time further ahead, so it ends.
+    fn name(&mut self) -> Option<Vec<u8>> {
+        let mut name = Vec::new();
+        let mut from = Reader { packet: self.packet, at: self.at };
+        self.owner()?;
+        let mut begin = from.at;
+        loop {
+            let length = *from.take(1)?.first()?;
+            if length >= 0xC0 {
+                from.at -= 1;
+                let at = usize::from(from.number()? & 0x3FFF);
+                if at >= begin || at < HEADER {
+                    return None;
+                }
+                (begin, from.at) = (at, at);
+                continue;
+            }
+            let label = from.take(length.into()).filter(|_| length <= 63)?;
+            name.push(length);
+            name.extend(label.iter().map(u8::to_ascii_lowercase));
+            if name.len() > NAME_MAX {
+                return None;
+            }
+            if length == 0 {
+                return Some(name);
+            }
         }
-        self.packet.get(begin..self.at).filter(|name| name.len() <= NAME_MAX)
     }
 
-    /// Whether its owner is the root, its type, class and lifetime. Names are passed over: a pointer ends one, and is not followed.
-    fn record(&mut self) -> Option<(bool, u16, u16, [u8; 4])> {
-        let begin = self.at;
+    /// Passes over a name: a pointer ends one, and is not followed.
+    fn owner(&mut self) -> Option<()> {
         loop {
             match self.take(1)?.first()? {
-                0 => break,
-                0xC0.. => {
-                    self.take(1)?;
-                    break;
-                }
+                0 => return Some(()),
+                0xC0.. => return self.take(1).map(drop),
                 length @ ..=63 => self.take(usize::from(*length)).map(drop)?,
                 _ => return None,
             }
         }
+    }
+
+    /// Whether its owner is the root, its type, class and lifetime.
+    fn record(&mut self) -> Option<(bool, u16, u16, [u8; 4])> {
+        let begin = self.at;
+        self.owner()?;
         let is_root = self.at == begin + 1;
         let (kind, class) = (self.number()?, self.number()?);
         let ttl = *self.take(4)?.first_chunk()?;

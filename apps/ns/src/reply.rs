@@ -4,13 +4,13 @@ use crate::kind;
 use crate::name::{self, Hash};
 use crate::query::{HEADER, OPCODE, QR, Query, RD, TC};
 use crate::set::{Bodies, Set};
+use crate::tsig::Seal;
 
 /// Bytes of an answer over UDP at most, whatever the asker would take: it must not be cut into fragments on its way.
 pub(crate) const UDP_MAX: u16 = 1232;
 /// Bytes that every asker takes.
 pub(crate) const UDP_MIN: u16 = 512;
 const OPT_BYTES: usize = 11;
-const BAD_KEY: u16 = 17;
 /// A pointer to a name earlier in the packet.
 const POINTER: u16 = 0xC000;
 
@@ -21,7 +21,7 @@ pub(crate) enum Code {
     NoName = 3,
     Unknown = 4,
     Refused = 5,
-    /// The question is signed by a key that is not known here.
+    /// The question is signed by a key that is not known here, or wrong, or at another time.
     NotKnown = 9,
     BadVersion = 16,
 }
@@ -48,6 +48,8 @@ pub(crate) struct Reply<'a> {
     /// Bytes of the zone's name, with which the question's name ends.
     origin: usize,
     counts: [u16; 3],
+    /// How it is signed, and when.
+    seal: Option<(Seal, u64)>,
     pub(crate) flags: u16,
     pub(crate) code: Code,
 }
@@ -60,10 +62,15 @@ pub(crate) fn bare(out: &mut Vec<u8>, id: u16, flags: u16, code: Code) {
 }
 
 impl<'a> Reply<'a> {
-    pub(crate) fn new(out: &'a mut Vec<u8>, query: &'a Query<'a>, origin: usize) -> Reply<'a> {
+    pub(crate) fn new(
+        out: &'a mut Vec<u8>,
+        query: &'a Query<'a>,
+        origin: usize,
+        seal: Option<(Seal, u64)>,
+    ) -> Reply<'a> {
         out.extend([0; HEADER]);
         out.extend(query.question);
-        Reply { out, query, origin, counts: [0; 3], flags: 0, code: Code::Good }
+        Reply { out, query, origin, counts: [0; 3], seal, flags: 0, code: Code::Good }
     }
 
     /// A set, with its signatures if they are wanted.
@@ -104,7 +111,11 @@ impl<'a> Reply<'a> {
     /// Closes it. What is longer than `limit` is left out whole: the additional records, which
     /// begin at `additional`, or else everything, so that it is asked by TCP.
     pub(crate) fn finish(mut self, limit: usize, additional: Option<usize>) {
-        let limit = limit.saturating_sub(if self.query.edns.is_some() { OPT_BYTES } else { 0 });
+        // Why a signature does not count is said where there is room; what does count is answered signed.
+        let after = if self.query.edns.is_some() { OPT_BYTES } else { 0 };
+        let least = HEADER + self.query.question.len() + after;
+        let seal = self.seal.take().filter(|(seal, _)| seal.signs() || least + seal.length() <= limit);
+        let limit = limit.saturating_sub(after + seal.as_ref().map_or(0, |(seal, _)| seal.length()));
         if let Some(additional) = additional.filter(|_| self.out.len() > limit) {
             self.out.truncate(additional);
             self.counts[2] = 0;
@@ -115,12 +126,14 @@ impl<'a> Reply<'a> {
             self.flags |= TC;
         }
         self.opt();
-        self.no_key(limit);
         let flags = QR | self.query.flags & (OPCODE | RD) | self.flags | self.code as u16 & 0xF;
         let [answers, authorities, additional] = self.counts;
         let header = [self.query.id, flags, 1, answers, authorities, additional];
         for (place, number) in self.out.chunks_exact_mut(2).zip(header) {
             place.copy_from_slice(&number.to_be_bytes());
+        }
+        if let Some((mut seal, now)) = seal {
+            seal.close(self.out, now);
         }
     }
 
@@ -132,25 +145,6 @@ impl<'a> Reply<'a> {
         self.out.extend(UDP_MAX.to_be_bytes());
         let [_, extended] = (self.code as u16 >> 4).to_be_bytes();
         self.out.extend([extended, 0, if edns.dnssec { 0x80 } else { 0 }, 0, 0, 0]);
-        self.counts[2] += 1;
-    }
-
-    /// The signature comes back empty (BADKEY, RFC 8945, 5.2.1), if there is room.
-    fn no_key(&mut self, limit: usize) {
-        let Some(signed) = self.query.signed.filter(|_| self.code == Code::NotKnown) else { return };
-        let data =
-            [signed.algorithm, signed.time, &[0, 0], &self.query.id.to_be_bytes(), &BAD_KEY.to_be_bytes(), &[0, 0]];
-        let data = data.concat();
-        if self.out.len() + signed.key.len() + 10 + data.len() > limit {
-            return;
-        }
-        self.out.extend(signed.key);
-        self.out.extend(kind::TSIG.to_be_bytes());
-        self.out.extend(kind::ANY.to_be_bytes());
-        self.out.extend([0; 4]);
-        // Two names and a few numbers.
-        self.out.extend(u16::try_from(data.len()).unwrap_or_default().to_be_bytes());
-        self.out.extend(data);
         self.counts[2] += 1;
     }
 

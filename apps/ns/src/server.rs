@@ -1,17 +1,19 @@
 //! The server: its ports, its threads, the zone that is answered from.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, watch};
 
 use crate::answer::Asked;
 use crate::rate::Limiter;
+use crate::transfer::Secondary;
+use crate::tsig::{Known, Secret, Secrets};
 use crate::zone::Zone;
 use crate::{notify, tcp, udp};
 
@@ -25,8 +27,10 @@ pub struct Options {
     pub listen: Vec<SocketAddr>,
     /// For each address, of UDP; at least one.
     pub threads: usize,
-    /// Who may copy the zone, by address, and is told of changes, at that port.
-    pub secondaries: Vec<SocketAddr>,
+    /// Who may copy the zone and is told of changes.
+    pub secondaries: Vec<Secondary>,
+    /// Keys by which anybody's questions may be signed.
+    pub secrets: Arc<Secrets>,
     /// Like answers to one network in a second over UDP.
     pub like_answers: Option<u32>,
 }
@@ -54,7 +58,8 @@ pub struct Server {
 pub(crate) struct Shared {
     pub(crate) zone: ArcSwap<Zone>,
     pub(crate) limiter: Option<Limiter>,
-    pub(crate) secondaries: Vec<IpAddr>,
+    pub(crate) secondaries: Vec<Secondary>,
+    secrets: Arc<Secrets>,
     pub(crate) transfers: Semaphore,
     pub(crate) tally: Tally,
     pub(crate) is_over: AtomicBool,
@@ -76,14 +81,20 @@ impl Server {
     /// Takes the ports and answers from `zone`.
     ///
     /// # Errors
-    /// A port is another's, or there are no threads.
+    /// A port is another's, there are no threads, or a secondary has a key that is not among the secrets.
     pub fn start(options: &Options, zone: Zone) -> io::Result<Server> {
+        let lacks =
+            |secondary: &&Secondary| secondary.key.as_ref().is_some_and(|key| options.secrets.get(key).is_none());
+        if let Some(secondary) = options.secondaries.iter().find(lacks) {
+            return Err(io::Error::other(format!("there is no key of the secondary {secondary}")));
+        }
         let zone = Arc::new(zone);
         let (published, news) = watch::channel(zone.clone());
         let shared = Arc::new(Shared {
             zone: ArcSwap::new(zone),
             limiter: options.like_answers.map(Limiter::new),
-            secondaries: options.secondaries.iter().map(|address| address.ip().to_canonical()).collect(),
+            secondaries: options.secondaries.clone(),
+            secrets: options.secrets.clone(),
             transfers: Semaphore::new(tcp::TRANSFERS_MAX),
             tally: Tally::default(),
             is_over: AtomicBool::new(false),
@@ -101,9 +112,8 @@ impl Server {
             }
             listeners.push(listener);
         }
-        let secondaries = options.secondaries.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let run = move || runtime.block_on(run(listeners, secondaries, shared, news));
+        let run = move || runtime.block_on(run(listeners, shared, news));
         thread::Builder::new().name("ns tcp".into()).spawn(run)?;
         Ok(server)
     }
@@ -164,12 +174,7 @@ fn bind(address: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
 }
 
 /// All that is slow: connections, and secondaries.
-async fn run(
-    listeners: Vec<TcpListener>,
-    secondaries: Vec<SocketAddr>,
-    shared: Arc<Shared>,
-    mut news: watch::Receiver<Arc<Zone>>,
-) {
+async fn run(listeners: Vec<TcpListener>, shared: Arc<Shared>, mut news: watch::Receiver<Arc<Zone>>) {
     for listener in listeners {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => drop(tokio::spawn(tcp::serve(listener, shared.clone()))),
@@ -182,18 +187,32 @@ async fn run(
         let zone = news.borrow_and_update().clone();
         // What they were being told is out of date.
         told.abort_all();
-        for secondary in secondaries.iter().copied() {
-            let zone = zone.clone();
-            told.spawn(async move { notify::tell(secondary, &zone).await });
+        for secondary in shared.secondaries.iter().cloned() {
+            let (zone, secret) = (zone.clone(), shared.secret(&secondary).cloned());
+            told.spawn(async move { notify::tell(secondary.address, &zone, secret.as_ref()).await });
         }
         while told.try_join_next().is_some() {}
     }
 }
 
 impl Shared {
+    /// By which key this secondary is known.
+    fn secret(&self, secondary: &Secondary) -> Option<&Arc<Secret>> {
+        secondary.key.as_ref().and_then(|key| self.secrets.get(key))
+    }
+
+    pub(crate) fn known(&self) -> Known<'_> {
+        Known { secrets: &self.secrets, now: now() }
+    }
+
     pub(crate) fn now_us(&self) -> u64 {
         u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
+}
+
+/// In seconds since 1970, by which signatures say when they were made.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 impl Tally {

@@ -13,8 +13,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::answer::{Outcome, Via, respond};
-use crate::server::Shared;
+use crate::server::{Shared, now};
 use crate::transfer;
+use crate::tsig::Seal;
 
 /// Connections at a time; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 256;
@@ -68,24 +69,28 @@ async fn converse(mut stream: TcpStream, source: SocketAddr, shared: &Shared) ->
             break;
         }
         let zone = shared.zone.load_full();
-        match respond(&zone, &question, Via::Tcp, &mut out) {
+        match respond(&zone, shared.known(), &question, Via::Tcp, &mut out) {
             Outcome::Silence => break,
             Outcome::Reply { asked, .. } => {
                 shared.tally.count(asked, &shared.tally.tcp);
                 write(&mut stream, &out).await?;
             }
-            Outcome::Transfer if transfer::is_allowed(&shared.secondaries, source.ip()) => {
+            Outcome::Transfer(mut seal) if transfer::is_allowed(&shared.secondaries, source.ip(), seal.as_ref()) => {
                 let _turn = shared.transfers.acquire().await.map_err(io::Error::other)?;
                 shared.tally.transfers.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(%source, serial = zone.serial(), "a secondary copies the zone");
-                for message in transfer::messages(&zone, &question) {
+                for mut message in transfer::messages(&zone, &question) {
+                    if let Some(seal) = &mut seal {
+                        seal.close(&mut message, now());
+                    }
                     write(&mut stream, &message).await?;
                 }
             }
-            Outcome::Transfer => {
+            Outcome::Transfer(seal) => {
                 shared.tally.refused.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%source, "who is no secondary wants to copy the zone");
-                write(&mut stream, &refused(&question)).await?;
+                let signed = seal.is_some();
+                tracing::warn!(%source, signed, "who is no secondary, or shows not its key, wants to copy the zone");
+                write(&mut stream, &refused(&question, seal)).await?;
             }
         }
     }
@@ -110,13 +115,18 @@ async fn write(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
 }
 
 /// The question itself, answered with a refusal.
-fn refused(question: &[u8]) -> Vec<u8> {
+fn refused(question: &[u8], seal: Option<Seal>) -> Vec<u8> {
     use crate::query::{self, QR, RD};
     use crate::reply::Code;
     let Ok(query) = query::read(question) else { return Vec::new() };
     let flags = QR | query.flags & RD | Code::Refused as u16;
     let head = [query.id, flags, 1, 0, 0, 0];
-    head.iter().flat_map(|number| number.to_be_bytes()).chain(query.question.iter().copied()).collect()
+    let head = head.iter().flat_map(|number| number.to_be_bytes());
+    let mut answer = head.chain(query.question.iter().copied()).collect();
+    if let Some(mut seal) = seal {
+        seal.close(&mut answer, now());
+    }
+    answer
 }
 
 /// Who has one address of IPv6 has its network.

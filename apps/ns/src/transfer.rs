@@ -1,17 +1,41 @@
 //! The whole zone for a secondary (AXFR, RFC 5936).
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
+use hickory_proto::rr::Name;
+
+use crate::name;
 use crate::query::{self, AA, QR, Query};
 use crate::set::{Bodies, Set};
+use crate::tsig::Seal;
 use crate::zone::Zone;
 
 /// Bytes of one message of a transfer, about: many records share a header.
 const MESSAGE: usize = 16 * 1024;
 
-/// Whether this address is a secondary's.
-pub(crate) fn is_allowed(secondaries: &[IpAddr], source: IpAddr) -> bool {
-    secondaries.contains(&source.to_canonical())
+/// Who may copy the zone: whoever has its address and, if it has a key, signs by that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secondary {
+    /// Where it is told of changes.
+    pub address: SocketAddr,
+    pub key: Option<Name>,
+}
+
+impl fmt::Display for Secondary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.address)?;
+        self.key.iter().try_for_each(|key| write!(f, " {key}"))
+    }
+}
+
+/// Whether a question from there, signed so, is a secondary's.
+pub(crate) fn is_allowed(secondaries: &[Secondary], source: IpAddr, seal: Option<&Seal>) -> bool {
+    let by = seal.and_then(Seal::by);
+    secondaries.iter().any(|secondary| {
+        let has_key = secondary.key.as_ref().is_none_or(|key| by == Some(&*name::wire(key)));
+        secondary.address.ip().to_canonical() == source.to_canonical() && has_key
+    })
 }
 
 /// The messages that carry `zone` to whoever sent `packet`, one after the other: its SOA, everything else, its SOA again.

@@ -42,8 +42,8 @@ pub(crate) fn serve(socket: &UdpSocket, shared: &Arc<Shared>) {
 
 /// False when there is nothing to be sent.
 fn answer(shared: &Shared, question: &[u8], source: IpAddr, out: &mut Vec<u8>) -> bool {
-    let zone = shared.zone.load();
-    let Outcome::Reply { asked, about } = respond(&zone, question, Via::Udp, out) else { return false };
+    let (zone, known) = (shared.zone.load(), shared.known());
+    let Outcome::Reply { asked, about } = respond(&zone, known, question, Via::Udp, out) else { return false };
     shared.tally.count(asked, &shared.tally.udp);
     let ruling = match &shared.limiter {
         Some(limiter) => limiter.rule(source, &about, shared.now_us()),
@@ -53,7 +53,7 @@ fn answer(shared: &Shared, question: &[u8], source: IpAddr, out: &mut Vec<u8>) -
         Ruling::Send => true,
         Ruling::Shorten => {
             shared.tally.limited.fetch_add(1, Ordering::Relaxed);
-            respond(&zone, question, Via::UdpTooOften, out) != Outcome::Silence
+            respond(&zone, known, question, Via::UdpTooOften, out) != Outcome::Silence
         }
         Ruling::Drop => {
             shared.tally.limited.fetch_add(1, Ordering::Relaxed);

@@ -86,7 +86,7 @@ fn what_is_too_long_for_a_packet_is_asked_by_tcp() {
 fn one_network_gets_no_flood_of_like_answers() {
     let keys = Keys::create(Algorithm::Ed25519, now()).unwrap();
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
-    let options = Options { listen, threads: 1, secondaries: Vec::new(), like_answers: Some(5) };
+    let options = Options { listen, threads: 1, like_answers: Some(5), ..Options::default() };
     let server = Server::start(&options, zone("", &keys)).unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();

@@ -6,7 +6,7 @@ mod support;
 
 use std::fs;
 
-use ns::{Algorithm, Keys, State};
+use ns::{Algorithm, Keys, Secondary, State};
 use support::{Place, Program, dig, free_port, now, origin, said, zone};
 
 const VALIDATOR: &str = "
@@ -32,6 +32,10 @@ stub-zone:
 ";
 
 const SECONDARY: &str = "
+key:
+  name: second.chat.example
+  algorithm: hmac-sha256
+  secret: \"SECRET\"
 server:
   ip-address: 127.0.0.1@PORT
   username: \"\"
@@ -47,8 +51,8 @@ remote-control:
 zone:
   name: chat.example
   zonefile: \"DIR/copied\"
-  request-xfr: AXFR 127.0.0.1@OURS NOKEY
-  allow-notify: 127.0.0.1 NOKEY
+  request-xfr: AXFR 127.0.0.1@OURS BY
+  allow-notify: 127.0.0.1 BY
 ";
 
 #[test]
@@ -131,11 +135,76 @@ fn stamp() -> String {
     said.trim().to_owned()
 }
 
+const SECRET: &str = "c2hhcmVkIHdpdGggdGhlIHNlY29uZCBvbmUgYWxvbmU=";
+/// Keys as an operator has them in a file; the first is the second server's.
+const SECRETS: &str = "second.chat.example hmac-sha256 c2hhcmVkIHdpdGggdGhlIHNlY29uZCBvbmUgYWxvbmU=
+long hmac-sha384 c2hhcmVkIHdpdGggdGhlIHNlY29uZCBvbmUgYWxvbmU=
+longer hmac-sha512 c2hhcmVkIHdpdGggdGhlIHNlY29uZCBvbmUgYWxvbmU=
+";
+
+/// A server whose secondary has this port, and shows its key if there is one.
+fn with_secondary(port: u16, key: bool) -> Place {
+    let key = key.then(|| ns::record::Name::from_ascii("second.chat.example.").unwrap());
+    let secondary = Secondary { address: format!("127.0.0.1:{port}").parse().unwrap(), key };
+    Place::knowing(Algorithm::EcdsaP256, "", vec![secondary], SECRETS)
+}
+
 #[test]
 fn nsd_copies_the_zone_and_is_told_of_changes() {
+    nsd_copies("NOKEY");
+}
+
+#[test]
+fn nsd_copies_the_zone_by_a_key_and_is_told_of_changes_by_it() {
+    nsd_copies("second.chat.example");
+}
+
+#[test]
+fn who_shows_not_the_key_that_is_asked_copies_nothing() {
+    let place = with_secondary(9, true);
+    let copies = |how: &str| place.dig(&format!("{how}chat.example AXFR")).contains("XFR size");
+    assert!(copies(&format!("-y hmac-sha256:second.chat.example:{SECRET} ")));
+    assert!(!copies(""), "no key");
+    assert!(!copies(&format!("-y hmac-sha384:long:{SECRET} ")), "the key of another");
+    assert!(!copies("-y hmac-sha256:second.chat.example:bm90IHRoYXQgc2VjcmV0IGJ1dCBhbm90aGVyIG9uZQ== "));
+    assert!(!copies(&format!("-y hmac-sha256:second.chat.example:{SECRET} +fuzztime=1700000000 ")));
+    let counts = place.server.counts();
+    assert_eq!((counts.transfers, counts.refused), (1, 4));
+    let refused = place.dig(&format!("+tcp -y hmac-sha384:long:{SECRET} chat.example IXFR=1"));
+    assert!(!refused.contains("verify"), "the refusal is signed: {refused}");
+}
+
+#[test]
+fn who_signs_a_question_gets_a_signed_answer_or_is_told_what_is_wrong() {
+    let place = with_secondary(9, true);
+    for key in ["hmac-sha256:second.chat.example", "hmac-sha384:long", "hmac-sha512:LONGER"] {
+        for question in ["+dnssec chat.example SOA", "+tcp chat.example SOA", "+bufsize=512 +dnssec no.chat.example A"]
+        {
+            let said = place.dig(&format!("-y {key}:{SECRET} {question}"));
+            let is_good = said.contains("status: NOERROR") || said.contains("status: NXDOMAIN");
+            assert!(is_good && said.contains("TSIG PSEUDOSECTION"), "{key} {question}: {said}");
+            assert!(!said.contains("verify"), "{key} {question}: {said}");
+        }
+    }
+    let told = |how: &str, what: &str| {
+        for way in ["", "+tcp "] {
+            let said = place.dig(&format!("{way}{how} +ignore chat.example SOA"));
+            assert!(said.contains("status: NOTAUTH") && said.contains(what), "{how}: {said}");
+            assert!(!said.contains("hostmaster"), "{how}: {said}");
+        }
+    };
+    told("-y hmac-sha256:second.chat.example:bm90IHRoYXQgc2VjcmV0IGJ1dCBhbm90aGVyIG9uZQ==", "BADSIG");
+    told(&format!("-y hmac-sha512:second.chat.example:{SECRET}"), "BADKEY");
+    told(&format!("-y hmac-sha256:third.chat.example:{SECRET}"), "BADKEY");
+    // dig itself finds that the time of the signed answer is not its own.
+    told(&format!("-y hmac-sha256:second.chat.example:{SECRET} +fuzztime=1700000000"), "BADTIME");
+    told(&format!("-y hmac-sha256-128:second.chat.example:{SECRET}"), "BADTRUNC");
+}
+
+fn nsd_copies(key: &str) {
     let port = free_port();
-    let place = Place::new(Algorithm::EcdsaP256, "", vec![format!("127.0.0.1:{port}").parse().unwrap()]);
-    let text = SECONDARY.replace("OURS", &place.port().to_string());
+    let place = with_secondary(port, key != "NOKEY");
+    let text = SECONDARY.replace("OURS", &place.port().to_string()).replace("BY", key).replace("SECRET", SECRET);
     let nsd = Program::start_at(port, place.folder.path(), "nsd", &["-d", "-c"], &text);
     let serial = |port| dig(port, "+short chat.example SOA").split(' ').nth(2).unwrap_or_default().to_owned();
     let catches_up = || (0..200).any(|_| serial(nsd.port) == serial(place.port()) && !serial(nsd.port).is_empty());

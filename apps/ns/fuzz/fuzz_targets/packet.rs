@@ -2,6 +2,7 @@
 #![no_main]
 
 #[path = "../../tests/hostile/mod.rs"]
+#[allow(dead_code)]
 mod hostile;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hostile::answered(bytes));

@@ -11,10 +11,11 @@ use std::fs;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ns::record::Name;
-use ns::{Algorithm, Contents, Keys, Options, Server, Zone, compile, import};
+use ns::{Algorithm, Contents, Keys, Options, Secondary, Secrets, Server, Zone, compile, import};
 use tempfile::TempDir;
 
 pub(crate) const APEX: &str = "\
@@ -67,9 +68,16 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(algorithm: Algorithm, more: &str, secondaries: Vec<SocketAddr>) -> Place {
+        let secondaries = secondaries.into_iter().map(|address| Secondary { address, key: None }).collect();
+        Place::knowing(algorithm, more, secondaries, "")
+    }
+
+    /// The same with a file of keys (TSIG).
+    pub(crate) fn knowing(algorithm: Algorithm, more: &str, secondaries: Vec<Secondary>, secrets: &str) -> Place {
         let keys = Keys::create(algorithm, now()).unwrap();
         let listen = vec!["127.0.0.1:0".parse().unwrap()];
-        let options = Options { listen, threads: 2, secondaries, like_answers: None };
+        let secrets = Arc::new(Secrets::parse(secrets).unwrap());
+        let options = Options { listen, threads: 2, secondaries, secrets, like_answers: None };
         let server = Server::start(&options, zone(more, &keys)).unwrap();
         Place { server, keys, folder: tempfile::tempdir().unwrap() }
     }
