@@ -21,12 +21,14 @@ const ANSWER_MAX: usize = 1024;
 const WAITS_S: [u64; 5] = [1, 2, 4, 8, 16];
 
 /// Tells one secondary, until it has understood.
-pub(crate) async fn tell(secondary: SocketAddr, zone: &Zone, secret: Option<&Arc<Secret>>) {
-    match try_to_tell(secondary, zone, secret).await {
+pub(crate) async fn tell(secondary: SocketAddr, zone: &Zone, secret: Option<&Arc<Secret>>) -> bool {
+    let told = try_to_tell(secondary, zone, secret).await;
+    match &told {
         Ok(true) => tracing::info!(%secondary, serial = zone.serial(), "a secondary knows of the change"),
         Ok(false) => tracing::warn!(%secondary, serial = zone.serial(), "a secondary does not answer"),
         Err(failure) => tracing::warn!(%secondary, %failure, "a secondary cannot be told of a change"),
     }
+    told.unwrap_or(false)
 }
 
 async fn try_to_tell(secondary: SocketAddr, zone: &Zone, secret: Option<&Arc<Secret>>) -> io::Result<bool> {

@@ -46,6 +46,8 @@ pub struct Counts {
     /// Not answered in full because too much was asked from there.
     pub limited: u64,
     pub transfers: u64,
+    /// Secondaries that have understood that the zone has changed.
+    pub told: u64,
 }
 
 /// Serves until it is dropped.
@@ -75,6 +77,7 @@ pub(crate) struct Tally {
     malformed: AtomicU64,
     pub(crate) limited: AtomicU64,
     pub(crate) transfers: AtomicU64,
+    told: AtomicU64,
 }
 
 impl Server {
@@ -145,6 +148,7 @@ impl Server {
             malformed: read(&tally.malformed),
             limited: read(&tally.limited),
             transfers: read(&tally.transfers),
+            told: read(&tally.told),
         }
     }
 }
@@ -188,8 +192,12 @@ async fn run(listeners: Vec<TcpListener>, shared: Arc<Shared>, mut news: watch::
         // What they were being told is out of date.
         told.abort_all();
         for secondary in shared.secondaries.iter().cloned() {
-            let (zone, secret) = (zone.clone(), shared.secret(&secondary).cloned());
-            told.spawn(async move { notify::tell(secondary.address, &zone, secret.as_ref()).await });
+            let (zone, shared) = (zone.clone(), shared.clone());
+            told.spawn(async move {
+                if notify::tell(secondary.address, &zone, shared.secret(&secondary)).await {
+                    shared.tally.told.fetch_add(1, Ordering::Relaxed);
+                }
+            });
         }
         while told.try_join_next().is_some() {}
     }
