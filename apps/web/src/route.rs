@@ -15,7 +15,7 @@ use hyper::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use hyper_util::rt::TokioIo;
 use listen::Ticket;
 use tokio::time::{Instant, timeout_at};
-use websocket::Role;
+use websocket::{Followed, Role};
 
 use crate::front::{Leave, Shared};
 use crate::reply::{Reply, status, whole};
@@ -272,7 +272,8 @@ impl Routes {
             let (seat, shared) = (shared.seat(), shared.clone());
             actix_rt::spawn(async move {
                 if let Ok(upgraded) = upgrade.await {
-                    let socket = websocket::socket(TokioIo::new(upgraded), Role::Server, message_max).await;
+                    let stream = Followed::new(TokioIo::new(upgraded));
+                    let socket = websocket::socket(stream, Role::Server, message_max).await;
                     let certificate = peer.certificate.clone();
                     let leave = Box::pin(async move { shared.leave(certificate.as_deref()).await });
                     talk(Joined { socket, uri, peer, leave }).await;

@@ -9,12 +9,12 @@ use hyper::upgrade::Upgraded;
 use hyper::{HeaderMap, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::WebSocketStream;
-use websocket::VERSION;
+use websocket::{Followed, VERSION};
 
 use crate::reply::{Reply, status, whole};
 
 /// After its handshake.
-pub type Socket = WebSocketStream<TokioIo<Upgraded>>;
+pub type Socket = WebSocketStream<Followed<TokioIo<Upgraded>>>;
 
 /// Whose pages may open a WebSocket. What is no browser sends no Origin, and is not asked.
 #[derive(Debug, Clone, Default)]

@@ -1,5 +1,7 @@
 //! What both ends of a WebSocket need (RFC 6455): the proof of the handshake, sockets of our sizes, what one who breaks the rules is told,
-//! and a socket as a stream of bytes.
+//! whether he is in the middle of something, and a socket as a stream of bytes.
+
+mod course;
 
 use std::io;
 use std::pin::Pin;
@@ -16,6 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
+pub use course::Followed;
 pub use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// What RFC 6455 puts behind a client's key, and the version that it is.

@@ -7,6 +7,7 @@
 //! terminal at the mailboxes, once it has asked something of those; each says what it has to say through a port of its own.
 
 mod session;
+mod vigil;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -27,9 +28,8 @@ use crate::front::Leave;
 use crate::route::{Joined, Peer};
 use crate::websocket::Socket;
 use session::{Ask, Close, Frame, Mark, Session, Taken, Todo};
+use vigil::{Due, Vigil};
 
-/// A client that says nothing for so long is asked whether it lives; after as long again it is closed.
-const SILENCE: Duration = Duration::from_secs(60);
 /// Frames of one turn; then other connections of the thread have theirs.
 const FRAMES_MAX: usize = 32;
 /// When the chat is busy it is asked again after this.
@@ -83,11 +83,11 @@ pub async fn talk(joined: Joined, house: Arc<House>) {
         held: None,
         out: VecDeque::new(),
         written: Vec::new(),
-        heard: Instant::now(),
-        asked: false,
+        vigil: Vigil::begin(Instant::now()),
+        listens: false,
     };
     let end = {
-        let mut alarm = pin!(sleep_until(connection.heard + SILENCE));
+        let mut alarm = pin!(sleep_until(Instant::now()));
         poll_fn(|cx| connection.poll(leave.as_mut(), alarm.as_mut(), cx)).await
     };
     Box::pin(connection.finish(end)).await;
@@ -108,9 +108,9 @@ struct Connection {
     out: VecDeque<(Frame, Option<Mark>)>,
     /// What is in the socket's buffer, as far as somebody wants to know when it has left.
     written: Vec<Mark>,
-    heard: Instant,
-    /// It has been asked whether it lives.
-    asked: bool,
+    vigil: Vigil,
+    /// What comes is read; else something of ours is waited for.
+    listens: bool,
 }
 
 impl Connection {
@@ -153,6 +153,7 @@ impl Connection {
 
     /// Writes what waits, takes what the chat has, reads one frame. False: nothing more for now.
     fn turn(&mut self, todo: &mut Todo, busy: bool, cx: &mut Context<'_>) -> Result<bool, Close> {
+        self.listens = false;
         if !self.write(cx)? {
             return Ok(false);
         }
@@ -210,14 +211,27 @@ impl Connection {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Result<Option<Frame>, Close> {
+        self.listens = true;
         loop {
-            let Poll::Ready(read) = Pin::new(&mut self.socket).poll_next(cx) else { return Ok(None) };
-            self.heard = Instant::now();
-            self.asked = false;
+            let polled = Pin::new(&mut self.socket).poll_next(cx);
+            let now = Instant::now();
+            let Poll::Ready(read) = polled else {
+                self.vigil.waits(now, self.socket.get_ref().is_unfinished());
+                return Ok(None);
+            };
             match read {
-                Some(Ok(Message::Text(text))) => return Ok(Some(Frame::Text(text.as_str().to_owned()))),
-                Some(Ok(Message::Binary(bytes))) => return Ok(Some(Frame::Binary(bytes))),
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Text(text))) => {
+                    self.vigil.has_spoken(now);
+                    return Ok(Some(Frame::Text(text.as_str().to_owned())));
+                }
+                Some(Ok(Message::Binary(bytes))) => {
+                    self.vigil.has_spoken(now);
+                    return Ok(Some(Frame::Binary(bytes)));
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
+                    self.vigil.lives(now);
+                    self.vigil.waits(now, self.socket.get_ref().is_unfinished());
+                }
                 Some(Ok(Message::Close(_))) => return Err(Close::LEFT),
                 Some(Err(why)) => return Err(blame(&why).map_or(Close::BROKEN, |code| Close::fault(code.into()))),
                 None => return Err(Close::BROKEN),
@@ -225,25 +239,36 @@ impl Connection {
         }
     }
 
-    /// HEART: who is silent is asked, then closed. While it is we who do not read, nobody is.
+    /// HEART, CON-12: who is silent is asked, then closed. While it is we who do not read, nobody is.
     fn watch(&mut self, mut alarm: Pin<&mut Sleep>, busy: bool, cx: &mut Context<'_>) -> Poll<Close> {
-        if busy {
-            alarm.as_mut().reset(Instant::now() + AGAIN);
-        }
-        while alarm.as_mut().poll(cx).is_ready() {
-            let silent = self.heard.elapsed();
-            if silent >= 2 * SILENCE {
-                return Poll::Ready(Close::GOING_AWAY);
+        loop {
+            let now = Instant::now();
+            if !self.listens {
+                self.vigil.rests(now);
             }
-            if silent >= SILENCE && !self.asked {
-                self.asked = true;
-                self.out.push_back((Frame::Ping, None));
-                cx.waker().wake_by_ref();
+            let next = match self.vigil.look(now) {
+                Due::End => return Poll::Ready(Close::GOING_AWAY),
+                Due::Ask => {
+                    self.out.push_back((Frame::Ping, None));
+                    cx.waker().wake_by_ref();
+                    continue;
+                }
+                Due::Later(at) => {
+                    if busy {
+                        now + AGAIN
+                    } else {
+                        at
+                    }
+                }
+            };
+            // One that is set too early is only looked at in vain: most turns leave it as it is.
+            if alarm.is_elapsed() || next < alarm.deadline() {
+                alarm.as_mut().reset(next);
             }
-            let next = if self.asked { 2 * SILENCE } else { SILENCE };
-            alarm.as_mut().reset(if busy { Instant::now() + AGAIN } else { self.heard + next });
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
         }
-        Poll::Pending
     }
 
     /// Hands on what the session asks for; false when the chat is too busy to take it.
