@@ -306,7 +306,7 @@ pub struct Transfer {
     pub reference: Option<Bytes>,
     /// Of the server's sequence: an account that has the key later has later ones.
     pub number: u64,
-    /// Client id of the device that has said `init` last, by record: its pieces are taken (FTP-2).
+    /// Client id of the device that has said `init` last, by record: its pieces are taken (FTP-2). Empty when the web has taken over since.
     pub writer: Option<Bytes>,
 }
 

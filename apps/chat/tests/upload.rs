@@ -152,6 +152,17 @@ fn ftp_2_the_web_takes_a_transfer_over_from_a_device_and_the_device_from_the_web
     assert_eq!(device(&mut stage, ftp("send", 4, b"two ")), (8, None));
 }
 
+#[test]
+fn ftp_2_ftp_4_what_the_web_has_begun_a_device_goes_on_with_when_it_is_on_the_disk() {
+    let (mut stage, web) = (Simulated::new(1, false), Web::new());
+    connect(&mut stage);
+    assert_eq!(said(&web.ask(&mut stage, 1, ftp("init", 0, b""))), [(1, 0, None)]);
+    assert_eq!(said(&web.step(&mut stage, 2, Step::Begin, ftp("send", 0, b""))), [(2, 0, None)]);
+    let first = web.step(&mut stage, 3, Step::More, ftp("send", 0, b"one "));
+    assert_eq!(first.jobs.len(), 1);
+    assert_eq!(device(&mut stage, ftp("send", 4, b"two ")), (4, None), "it is not taken yet");
+}
+
 /// A device of the account, connected.
 fn connect(stage: &mut Simulated) {
     let hello = Hello { client_id: "reg_38001_d".to_owned(), ..Hello::default() };

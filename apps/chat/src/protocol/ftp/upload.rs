@@ -101,7 +101,11 @@ impl Turn<'_, '_, '_> {
     /// says when its turn begins.
     fn enlist(&mut self, key: &Bytes, row: Transfer) -> Transfer {
         let who = &self.asker.who;
-        let writer = who.beside.is_none().then(|| Bytes::copy_from_slice(who.session.as_bytes()));
+        let writer = match who.beside {
+            None => Some(Bytes::copy_from_slice(who.session.as_bytes())),
+            // No device's, if it was one's: that one has to say `init` again.
+            Some(_) => row.writer.as_ref().map(|_| Bytes::new()),
+        };
         if let Some(flow) = self.desk.shelf.flows.get_mut(key) {
             flow.web = None;
         }
@@ -135,7 +139,7 @@ impl Turn<'_, '_, '_> {
         let Some(row) = rows::read::<Transfer>(self.desk.cx.store, TRANSFER, &key)? else {
             return self.refuse(0, Refusal::NotFound);
         };
-        if !more && row.writer.as_deref() != Some(self.asker.who.session.as_bytes()) {
+        if !more && row.writer.as_deref().is_some_and(|writer| writer != self.asker.who.session.as_bytes()) {
             return self.refuse(0, Refusal::NotFound);
         }
         if more && (row.reference.is_some() || self.desk.shelf.is_ending(&key)) {
@@ -153,11 +157,13 @@ impl Turn<'_, '_, '_> {
         let writer = self.asker.who.connection;
         let flow = self.desk.shelf.flow(&key, &row);
         let have = flow.have;
-        let is_writer = !more || flow.web == Some(writer);
+        // What only the web has sent so far a device goes on with when it is on the disk.
+        let is_writer = if more { flow.web == Some(writer) } else { row.writer.is_some() || have == flow.synced };
         let is_next = is_writer && self.asker.ftp.offset == Some(have);
         if !is_next || flying >= FLYING_MAX || all >= ALL_FLYING_MAX {
             if !more {
-                return self.tell(&row, have, CHUNK);
+                self.tell(&row, have, CHUNK)?;
+                return self.desk.sync(&key, &row);
             }
             // What it has sent ahead would leave a gap, which another may have filled.
             flow.web = flow.web.filter(|other| *other != writer);
@@ -168,6 +174,8 @@ impl Turn<'_, '_, '_> {
         if !fits || self.asker.ftp.block != Some(length) {
             return self.refuse(have, Refusal::InvalidData);
         }
+        let row = if !more && row.writer.is_none() { self.enlist(&key, row) } else { row };
+        let flow = self.desk.shelf.flow(&key, &row);
         flow.have += length;
         let piece = Piece { key, era: flow.era, upto: flow.have, more };
         let asker = Box::new(self.asker.clone());
