@@ -1,14 +1,16 @@
 //! Limits that a scene would have to spell out thousands of times (SPEC section 11), and what a crash leaves between two owners.
 
 use bytes::Bytes;
-use chat_core::rows::{self, Favorite, IN_ROOM, Membership, ROOM, RoomRow, STAR, STAR_OF, STARRED};
+use chat_core::rows::{
+    self, BOOK, Entry, Favorite, IN_ROOM, Membership, RELATION, ROOM, Relation, RoomRow, STAR, STAR_OF, STARRED,
+};
 use etf::Term;
 use etf::text::parse;
 use kvs::{Batch, Store};
 use proto::Record;
 use proto::ids::{FeedId, Phone, PhoneId, RoomId};
 use proto::limits::{CALL_MEMBERS, GROUP_MEMBERS, LOOKUPS_PER_DAY, SEARCH_PHONES, STARS};
-use proto::records::{MemberStatus, Message, RosterEntry, RosterId};
+use proto::records::{ContactStatus, MemberStatus, Message, RosterEntry, RosterId, UserEntry};
 use scene::{Hello, Simulated, Stage};
 
 const EVENTS: &str = "events/1//api/anon//";
@@ -155,6 +157,62 @@ impl Person {
     }
 }
 
+impl Person {
+    /// So many contacts, of whom the phone book has some and is related to others; addresses in order.
+    fn contacts(&mut self, count: u64, place: fn(u64) -> (bool, bool)) -> Vec<Bytes> {
+        let (mut batch, mut addresses) = (Batch::default(), Vec::new());
+        for at in 0..count {
+            let address = Bytes::from(format!("38099{at:07}_1"));
+            let key = rows::pair_key(&self.id, &address);
+            let (is_booked, is_related) = place(at);
+            if is_booked {
+                let names = Some(Bytes::from(format!("Zoe {at}")));
+                batch.put(BOOK, key.clone(), rows::encode(&Entry { names, ..Entry::default() }));
+            }
+            if is_related {
+                let relation = Relation { status: Some(ContactStatus::Friend), ..Relation::default() };
+                batch.put(RELATION, key, rows::encode(&relation));
+            }
+            addresses.extend((is_booked || is_related).then_some(address));
+        }
+        self.stage.sim.store().apply(&batch).expect("memory does not fail");
+        addresses
+    }
+
+    /// PROFILE-1: all contacts, in the order in which they come.
+    fn listed(&mut self) -> Vec<Bytes> {
+        let rosters = self.ask("Profile{status=get}").into_iter().flat_map(|record| match record {
+            Record::Profile(profile) => profile.rosters,
+            _ => Vec::new(),
+        });
+        let contacts = rosters.flat_map(|roster| match roster {
+            RosterEntry::Roster(roster) => roster.userlist,
+            RosterEntry::Id(_) | RosterEntry::Name(_) => Vec::new(),
+        });
+        let address = |entry| match entry {
+            UserEntry::Contact(contact) => contact.phone_id,
+            UserEntry::Id(_) => None,
+        };
+        contacts.filter_map(address).collect()
+    }
+
+    /// SEARCH-5: how many contacts have this name.
+    fn named(&mut self, name: &str) -> usize {
+        let came =
+            self.ask(&format!(r#"Search{{ref="r" field="names" type='==' value="{name}" status=roster}}"#)).into_iter();
+        let found = came.filter_map(|record| match record {
+            Record::Io(io) => io.data,
+            _ => None,
+        });
+        found
+            .map(|data| match data {
+                proto::records::Data::Roster(roster) => roster.userlist.len(),
+                other => panic!("{other:?}"),
+            })
+            .sum()
+    }
+}
+
 fn code(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
@@ -246,4 +304,24 @@ fn room_1_room_6_a_roster_is_in_a_thousand_rooms_at_most() {
     assert_eq!(ann.refusal(r#"Room{name="Milk" status=create}"#), code("limit"));
     assert_eq!(ann.refusal(r#"Room{id="last" status=leave}"#), None);
     assert_eq!(ann.refusal(r#"Room{name="Milk" status=create}"#), None);
+}
+
+#[test]
+fn profile_1_search_5_a_long_roster_is_read_once_wherever_its_phone_book_and_its_relations_lie() {
+    let places: [fn(u64) -> (bool, bool); 5] = [
+        |at| (at % 10 == 0, at % 10 != 0),
+        |at| (at % 10 != 0, at % 10 == 0),
+        |at| (at < 200, at >= 150),
+        |at| (at >= 128, at < 128),
+        |at| (true, (100..300).contains(&at)),
+    ];
+    for place in places {
+        let mut ann = Person::new(false);
+        let wanted = ann.contacts(400, place);
+        assert_eq!(ann.listed(), wanted);
+        for at in [0, 127, 128, 129, 256, 399] {
+            let (is_booked, _) = place(at);
+            assert_eq!(ann.named(&format!("zoe {at}")), usize::from(is_booked), "{at}");
+        }
+    }
 }

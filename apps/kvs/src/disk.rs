@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
+use ahash::RandomState;
 use bytes::Bytes;
 use fjall::{Database, Keyspace, OwnedWriteBatch, Readable, Snapshot};
 
@@ -29,7 +30,7 @@ pub struct Disk {
     recent: Arc<recent::Recent>,
 }
 
-type Tables = Arc<HashMap<&'static str, Keyspace>>;
+type Tables = Arc<HashMap<&'static str, Keyspace, RandomState>>;
 
 impl Disk {
     /// Opens the store in the folder `path`, or makes it, with at least `tables`; tables it has from another release stay
@@ -107,8 +108,8 @@ struct Moment {
 
 impl View for Moment {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        let keyspace = find(&self.tables, table)?;
-        self.recent.get(self.snapshot.seqno(), table, key, || get(&self.snapshot, keyspace, key))
+        let read = || get(&self.snapshot, find(&self.tables, table)?, key);
+        self.recent.get(self.snapshot.seqno(), table, key, read)
     }
 
     fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {

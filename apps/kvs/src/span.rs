@@ -31,6 +31,13 @@ impl Span {
         Span { from: bound(from), below: Some(bound(to)), backward: false, limit: SCAN_DEFAULT }
     }
 
+    /// Of these keys, those that do not lie beyond `last`.
+    pub fn upto(self, last: &[u8]) -> Span {
+        let next = bound([last, b"\0"].concat());
+        let below = Some(self.below.map_or(next.clone(), |below| below.min(next)));
+        Span { below, ..self }
+    }
+
     /// From the last key to the first.
     pub fn backward(self) -> Span {
         Span { backward: true, ..self }
@@ -89,5 +96,13 @@ mod tests {
         assert_eq!(after(b"a\xff\xff").as_deref(), Some(&b"b"[..]));
         assert_eq!(after(b"\xff"), None);
         assert_eq!(after(b""), None);
+    }
+
+    #[test]
+    fn a_span_is_cut_behind_a_key_and_never_made_longer() {
+        let below = |span: Span| span.below;
+        assert_eq!(below(Span::prefix("a").upto(b"ab")).as_deref(), Some(&b"ab\0"[..]));
+        assert_eq!(below(Span::prefix("").upto(b"ab")).as_deref(), Some(&b"ab\0"[..]));
+        assert_eq!(below(Span::prefix("a").upto(b"c")).as_deref(), Some(&b"b"[..]));
     }
 }

@@ -36,12 +36,18 @@ pub(crate) struct Page {
 
 /// The contacts of a roster beyond an address, about `most` of them; those removed are among them, for PROFILE-1's delta.
 pub(crate) fn page(cx: &Cx<'_>, own: &PhoneId, after: &[u8], most: usize) -> Result<Page, Failure> {
-    let prefix = rows::pair_key(own, b"");
-    let span = rows::beyond(&prefix, after).limit(most.max(1));
-    let (relations, entries) = (cx.store.scan(RELATION, &span)?, cx.store.scan(BOOK, &span)?);
-    // Beyond the last row of a full table's part, the other's may be missing their counterparts.
-    let full = [&relations, &entries].into_iter().filter(|rows| rows.len() >= most.max(1));
-    let upto = full.filter_map(|rows| rows.last()).map(|(key, _)| key.slice(prefix.len()..)).min();
+    let (prefix, most) = (rows::pair_key(own, b""), most.max(1));
+    let span = rows::beyond(&prefix, after).limit(most);
+    let mut relations = cx.store.scan(RELATION, &span)?;
+    // Beyond the last row of a full table's part, the other's may be missing their counterparts: what lies there is not read.
+    let last = |rows: &[kvs::Entry]| rows.last().filter(|_| rows.len() >= most).map(|(key, _)| key.clone());
+    let mut end = last(&relations);
+    let span = end.iter().fold(span, |span, end| span.upto(end));
+    let entries = cx.store.scan(BOOK, &span)?;
+    if let Some(earlier) = last(&entries) {
+        relations.truncate(relations.partition_point(|(key, _)| *key <= earlier));
+        end = Some(earlier);
+    }
 
     let address = |key: &Bytes| key.slice(prefix.len()..);
     let entered = |(key, row): (Bytes, Bytes)| {
@@ -57,9 +63,7 @@ pub(crate) fn page(cx: &Cx<'_>, own: &PhoneId, after: &[u8], most: usize) -> Res
         known.push(Known { address: address(&key), relation: Some(rows::decode(&row)?), entry });
     }
     known.extend(entries.map(entered).collect::<Result<Vec<_>, Failure>>()?);
-    if let Some(upto) = &upto {
-        known.truncate(known.partition_point(|known| known.address <= *upto));
-    }
+    let upto = end.map(|end| address(&end));
     Ok(Page { known, upto })
 }
 

@@ -8,6 +8,7 @@ use std::{
     thread::{self, Builder, ScopedJoinHandle},
 };
 
+use ahash::RandomState;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use rustix::process::setpriority_process;
 
@@ -96,7 +97,7 @@ fn start(path: &Path) -> Result<Database, Error> {
     Ok(db)
 }
 
-pub(super) fn tables(db: &Database, tables: &[Table]) -> Result<HashMap<&'static str, Keyspace>, Error> {
+pub(super) fn tables(db: &Database, tables: &[Table]) -> Result<HashMap<&'static str, Keyspace, RandomState>, Error> {
     tables.iter().map(|table| Ok((table.0, db.keyspace(table.0, options)?))).collect()
 }
 

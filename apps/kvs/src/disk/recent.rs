@@ -51,10 +51,12 @@ type Rows = HashMap<u64, Row, BuildHasherDefault<Hashed>>;
 #[derive(Default)]
 struct Hashed(u64);
 
+/// Key and value lie together: most rows that are found are in no cache of the processor, and each place where a part of them lies is
+/// waited for.
 struct Row {
     table: Table,
-    key: Bytes,
-    value: Bytes,
+    key_and_value: Box<[u8]>,
+    key: usize,
     /// The snapshot that read it.
     since: Seqno,
 }
@@ -125,12 +127,11 @@ impl<F: Fn() -> Seqno> Drop for Writing<'_, F> {
 
 impl Shard {
     fn get(&mut self, hash: u64, at: Seqno, table: Table, key: &[u8]) -> Option<Bytes> {
-        let value = |row: &Row| row.is(at, table, key).then(|| row.value.clone());
         if let Some(row) = self.new.get(&hash) {
-            return value(row);
+            return row.value(at, table, key);
         }
         let row = self.old.remove(&hash)?;
-        let value = value(&row);
+        let value = row.value(at, table, key);
         self.put(hash, row);
         value
     }
@@ -138,9 +139,8 @@ impl Shard {
     /// What the snapshot `at` has read, unless something was written here since.
     fn insert(&mut self, hash: u64, at: Seqno, table: Table, key: &[u8], value: &[u8]) {
         if self.writing == 0 && self.written <= at {
-            // Copies: what comes from a file is a part of a block that it would keep in memory.
-            let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
-            self.put(hash, Row { table, key, value, since: at });
+            // A copy: what comes from a file is a part of a block that it would keep in memory.
+            self.put(hash, Row { table, key_and_value: [key, value].concat().into(), key: key.len(), since: at });
         }
     }
 
@@ -161,13 +161,15 @@ impl Shard {
 }
 
 impl Row {
-    /// Whether it is the row of this key as the snapshot `at` sees it.
-    fn is(&self, at: Seqno, table: Table, key: &[u8]) -> bool {
-        self.since <= at && self.table == table && self.key == key
+    /// The value, if it is the row of this key as the snapshot `at` sees it. A copy: rows are small, and to count who shares one is to write
+    /// to it.
+    fn value(&self, at: Seqno, table: Table, key: &[u8]) -> Option<Bytes> {
+        let (own, value) = self.key_and_value.split_at_checked(self.key)?;
+        (self.since <= at && self.table == table && own == key).then(|| Bytes::copy_from_slice(value))
     }
 
     fn bytes(&self) -> usize {
-        self.key.len() + self.value.len() + OVERHEAD
+        self.key_and_value.len() + OVERHEAD
     }
 }
 

@@ -14,8 +14,8 @@ use super::wanted::Wanted;
 use crate::protocol::contact::{self, Known};
 use crate::{Cx, Fx, Group, Input};
 
-/// Contacts read in one step, each some three reads: it is to take less time than others notice.
-const SLICE: usize = 32;
+/// Contacts read in one step, each some three reads: it is to take no more time than a part of a long answer (`reading.rs`).
+const SLICE: usize = 128;
 /// Names compared in one step.
 const COMPARED: usize = 4096;
 
