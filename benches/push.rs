@@ -1,5 +1,5 @@
 //! Pushes from the store to a gateway: how many a second a stand-in for APNs (HTTP/2 over TLS, a process of its own) takes from the real
-//! program, in how much memory, and that none is lost when the program is killed. `cargo bench --bench push`; `CHAT_PUSHES=500000` takes
+//! program, in how much memory beyond what a server at rest has, and that none is lost when the program is killed. `cargo bench --bench push`; `CHAT_PUSHES=500000` takes
 //! more.
 //!
 //! First nobody listens, and pushes pile up in the store. The server is killed and started again, now with the stand-in; in the middle it
@@ -55,28 +55,34 @@ fn main() {
     let settings = configure(home, port);
 
     let mut server = start(home, &settings);
+    let rest = memory(&server, "VmRSS");
     let asked = Instant::now();
     let count = actix_rt::System::new().block_on(fill(home, count));
     println!("{count} pushes decided and kept in {:.1} s", asked.elapsed().as_secs_f64());
+    let filling = memory(&server, "VmHWM");
     kill(&mut server);
 
     let (mut gateway, taken) = run_stand_in(home, port);
     let mut server = start(home, &settings);
-    let idle = memory(&server, "VmRSS");
     let half = reach(&taken, count / 2);
+    let first = memory(&server, "VmHWM");
     kill(&mut server);
     println!("killed when {} were taken; {:.0} a second until then", half.all, half.rate());
 
     let mut server = start(home, &settings);
     let whole = reach(&taken, count);
-    let peak = memory(&server, "VmHWM");
+    let peak = memory(&server, "VmHWM").max(first);
+    let growth = |most: u64| format!("{} MiB, {} MiB more than at rest", most / 1024, most.saturating_sub(rest) / 1024);
     println!(
-        "all {count} were taken, {} of them twice; {:.0} a second after the second start, at most {} MiB of memory ({} MiB when it had \
-         just started)",
+        "all {count} were taken, {} of them twice; {:.0} a second after the second start",
         whole.all - whole.different,
-        whole.rate(),
-        peak / 1024,
-        idle / 1024
+        whole.rate()
+    );
+    println!(
+        "memory of a new server at rest: {} MiB; at most while they are kept: {}; at most while they are taken: {}",
+        rest / 1024,
+        growth(filling),
+        growth(peak)
     );
     kill(&mut server);
     kill(&mut gateway);

@@ -116,7 +116,7 @@ impl Courier {
                     lanes.map(|((gateway, door), inbox)| courier.lane(gateway, door, inbox, dead.clone()).run());
                 let lanes = lanes.map(tokio::spawn).collect::<Vec<_>>();
                 loop {
-                    if let Err(failure) = courier.ledger.trim(&*courier.store, millis(SystemTime::now())) {
+                    if let Err(failure) = courier.ledger.trim_all(&*courier.store, millis(SystemTime::now())) {
                         tracing::error!(%failure, "cannot trim the ledger of pushes");
                     }
                     tokio::time::sleep(TRIM).await;

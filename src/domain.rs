@@ -83,6 +83,7 @@ impl Domain {
     ) -> Result<Option<Arc<Domain>>, Failure> {
         let Some(zone) = settings.ns.origin() else { return Ok(None) };
         let (keys, serial) = (keys(home, settings)?, serial(home));
+        directory::note_publishers(&**store).map_err(flaw)?;
         let people = published(store)?;
         let bare = contents::contents(settings, &zone, tls.key(), listeners, &people)?;
         let make = |contents: &Contents| compile(contents, &keys, serial, None);
@@ -130,7 +131,7 @@ impl Domain {
 
     /// Whether accounts allow other certificates than before, or have others, is looked at all the time.
     fn follow(&self) -> Result<(), Failure> {
-        let people = stand_in(&published(&self.store)?);
+        let people = glance(&self.store)?;
         let mut state = self.state();
         if people == state.people {
             return Ok(());
@@ -226,12 +227,21 @@ impl Domain {
 }
 
 fn published(store: &Disk) -> Result<Vec<Published>, Failure> {
-    directory::published(&*store.snapshot(), PUBLISHED_MAX).map_err(flaw)
+    let mut people = Vec::new();
+    directory::published(&*store.snapshot(), PUBLISHED_MAX, |person| people.push(person)).map_err(flaw)?;
+    Ok(people)
+}
+
+/// What stands for all that is published, with one account of it in memory at a time.
+fn glance(store: &Disk) -> Result<u64, Failure> {
+    let mut hasher = DefaultHasher::new();
+    directory::published(&*store.snapshot(), PUBLISHED_MAX, |person| person.hash(&mut hasher)).map_err(flaw)?;
+    Ok(hasher.finish())
 }
 
 fn stand_in(people: &[Published]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    people.hash(&mut hasher);
+    people.iter().for_each(|person| person.hash(&mut hasher));
     hasher.finish()
 }
 

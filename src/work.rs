@@ -225,7 +225,7 @@ impl Desk {
             Work::File(work) => self.files.work(work),
             Work::Verify(signatures) => self.verify(signatures),
             Work::Issue { request, phone, account, device } => {
-                let taken = ca::key_of_request(request).map(|key| self.registrar.is_taken(&key, phone, device));
+                let taken = ca::key_of_request(request).map(|key| self.registrar.is_taken(&key, account, device));
                 match taken {
                     Ok(Ok(false)) => {}
                     Err(_) | Ok(Ok(true)) => return WorkResult::Failed(WorkError::Invalid),
@@ -298,13 +298,19 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
+    use chat::rows::{self, BINDING, Binding};
     use chat::{Channel, KEY_BYTES, Vault};
+    use kvs::{Batch, Disk, Store};
     use proto::ids::{DevKey, Phone};
 
     use super::*;
     use crate::settings::{Origin, Settings};
 
     fn worker(folder: &Path) -> Arc<Desk> {
+        worker_and_store(folder).0
+    }
+
+    fn worker_and_store(folder: &Path) -> (Arc<Desk>, Arc<Disk>) {
         let home = crate::home::Home::find(Some(folder.join("home"))).unwrap();
         home.make().unwrap();
         let authority = Authority::create("Test", SystemTime::now()).unwrap();
@@ -312,8 +318,9 @@ mod tests {
         let registrar = Registrar::open(&home, authority, store.clone()).unwrap();
         let (settings, vault) = (Settings::default(), Arc::new(Vault::new(&[0; KEY_BYTES])));
         let origin = Origin { path: home.config(), must_be: false, profile: None };
-        let courier = Courier::new(&home, &settings, &origin, store, vault).unwrap();
-        Outputs::start(registrar, courier, folder, Arc::new(Files::new(home.files())), Outside::default()).1.desk
+        let courier = Courier::new(&home, &settings, &origin, store.clone(), vault).unwrap();
+        let files = Arc::new(Files::new(home.files()));
+        (Outputs::start(registrar, courier, folder, files, Outside::default()).1.desk, store)
     }
 
     fn phone() -> Phone {
@@ -359,9 +366,28 @@ mod tests {
         assert!(matches!(issue(Bytes::from_static(b"junk")), WorkResult::Failed(WorkError::Invalid)));
     }
 
+    #[test]
+    fn profile_11_a_key_is_its_account_s_whoever_else_has_been_called_by_the_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let (worker, store) = worker_and_store(folder.path());
+        let (own, device) = (Phone::parse(b"380670000009").unwrap(), DevKey::parse(b"phone").unwrap());
+        let request = Bytes::from(ca::request("device").unwrap().1);
+        let (phone_row, dev_key) = (own.to_bytes(), Bytes::from_static(b"phone"));
+        let binding = Binding { phone: phone_row, dev_key, ..Binding::default() };
+        let mut batch = Batch::default();
+        batch.put(BINDING, ca::key_of_request(&request).unwrap().to_vec(), rows::encode(&binding));
+        store.apply(&batch).unwrap();
+        let issue = |account: Phone| {
+            let (request, device) = (request.clone(), device.clone());
+            worker.work(&Work::Issue { request, phone: phone(), account, device })
+        };
+        assert!(matches!(issue(own), WorkResult::Issued(_)));
+        assert!(matches!(issue(phone()), WorkResult::Failed(WorkError::Invalid)));
+    }
+
     #[tokio::test]
     async fn profile_11_a_certificate_is_published_for_its_account_whoever_has_its_number_as_key() {
-        use kvs::{Span, Store};
+        use kvs::Span;
 
         use crate::people::Unpublished;
 

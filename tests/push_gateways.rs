@@ -174,6 +174,32 @@ ben disconnects
 ann writes ben m1
 "#;
 
+/// Two of APNs, the second a call, and one of each other gateway.
+const EACH: &str = r#"
+# PUSH-3 PUSH-4 PUSH-7 gateways whose clock is another
+friends ann ben
+friends ann carl
+friends ann dora
+ben > Auth{type=push push=@"d0200@ben.phone" os=ios}
+ben < io{code=""}
+carl > Auth{type=push push=@"@carl.phone" os=android}
+carl < io{code=""}
+dora > Auth{type=push push=@"{\"endpoint\":\"https://localhost:PORT/web/200/@dora.phone\",\"keys\":KEYS}" os=web}
+dora < io{code=""}
+ben disconnects
+carl disconnects
+dora disconnects
+ann writes ben m1
+ann writes carl c1
+ann writes dora d1
+ben is pushed push{model=Message{msg_id="m1"} type="message"}
+carl is pushed push{model=Message{msg_id="c1"} type="message"}
+dora is pushed push{model=Message{msg_id="d1"} type="message"}
+ann > Room{name="Call" type=call members=[Member{phone_id=@ben}] status=create}
+ann < Room{status=create}
+ben is pushed push{type="calling"}
+"#;
+
 /// ben's gateway does not answer.
 const OTHERS: &str = r#"
 # PUSH-1 what other gateways take meanwhile
@@ -244,10 +270,16 @@ struct Gateways {
 
 impl Gateways {
     fn start() -> Gateways {
+        Gateways::start_with(&[])
+    }
+
+    /// With these words of its environment.
+    fn start_with(how: &[(&str, &str)]) -> Gateways {
         let folder = tempfile::tempdir().expect("a folder");
         let log = fs::File::create(folder.path().join("log")).expect("a file");
         let mut command = Command::new(python("hypercorn, jwt, http_ece"));
         command.arg(script("push_gateways.py")).arg(folder.path()).env("PYTHONDONTWRITEBYTECODE", "1");
+        command.envs(how.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("Python runs");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
@@ -515,4 +547,53 @@ fn push_3_a_gateway_that_does_not_know_us_is_told_once_and_its_pushes_wait() {
     configure(server, &other, &good);
     told(server, "push ledger", |told| told.starts_with("apns: apns, 0 queued\n") && is_accepted(told, "apns"));
     assert_eq!(server.log().matches(WARNING).count(), 1, "{}", server.log());
+}
+
+#[test]
+fn push_3_push_4_push_7_gateways_whose_clock_is_two_hours_behind_take_what_we_send() {
+    let gateways = Gateways::start_with(&[("AHEAD", "-7200")]);
+    let settings = gateways.settings() + "push.web.internal = true";
+    let mut pushing = Pushing { server: Server::start_with(&settings), gateways: &gateways };
+    play(&mut pushing, EACH);
+    ledger(&pushing.server, &["apns {} accepted", "apns {} accepted", "fcm {} accepted", "web {} accepted"]);
+    assert!(!gateways.read("log").contains("REFUSED"), "{}", gateways.read("log"));
+}
+
+/// What says in the configuration who we are for APNs.
+fn by(gateways: &Gateways, name: &str) -> String {
+    let (certificate, key) = (gateways.file(&format!("{name}.crt")), gateways.file(&format!("{name}.key")));
+    format!("push.apns.certificate = \"{certificate}\"\npush.apns.certificate_key = \"{key}\"\n")
+}
+
+/// Without what is for tokens.
+fn by_certificate(gateways: &Gateways, name: &str) -> String {
+    let tokens = ["push.apns.key", "push.apns.key_id", "push.apns.team_id"];
+    let is_other = |line: &&str| !tokens.iter().any(|key| line.starts_with(&format!("{key} =")));
+    let settings: String = gateways.settings().lines().filter(is_other).map(|line| format!("{line}\n")).collect();
+    settings + &by(gateways, name)
+}
+
+#[test]
+fn push_3_apns_takes_pushes_from_whom_it_knows_by_a_certificate() {
+    let gateways = Gateways::start_with(&[("CERTIFICATE", "")]);
+    let settings = by_certificate(&gateways, "client");
+    let mut pushing = Pushing { server: Server::start_with(&settings), gateways: &gateways };
+    let apns = EACH.lines().filter(|line| !["carl", "dora"].iter().any(|name| line.contains(name)));
+    play(&mut pushing, &apns.collect::<Vec<_>>().join("\n"));
+    ledger(&pushing.server, &["apns {} accepted", "apns {} accepted"]);
+    assert!(!gateways.read("log").contains("REFUSED"), "{}", gateways.read("log"));
+}
+
+#[test]
+fn push_3_pushes_wait_while_apns_does_not_know_our_certificate() {
+    let gateways = Gateways::start_with(&[("CERTIFICATE", "")]);
+    let settings = by_certificate(&gateways, "other");
+    let mut pushing = Pushing { server: Server::start_with(&settings), gateways: &gateways };
+    play(&mut pushing, &ONE.replace("CODE", "0200"));
+    let is_told = |told: &str| told.starts_with("apns: apns, 1 queued") && told.contains("tries, again at ");
+    let ledger = told(&pushing.server, "push ledger", is_told);
+    assert!(!is_accepted(&ledger, "apns") && gateways.read("received").is_empty(), "{ledger}");
+    configure(&pushing.server, &by(&gateways, "other"), &by(&gateways, "client"));
+    let is_through = |told: &str| told.starts_with("apns: apns, 0 queued\n") && is_accepted(told, "apns");
+    told(&pushing.server, "push ledger", is_through);
 }

@@ -1,6 +1,7 @@
 //! The ledger: what became of the latest pushes, for the operator.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use chat::rows;
@@ -62,12 +63,14 @@ impl Outcome {
 
 pub(crate) struct Ledger {
     count: AtomicUsize,
+    /// The entry that went last: those before it are gone, and are not looked through again.
+    gone: Mutex<Bytes>,
 }
 
 impl Ledger {
     pub(crate) fn open(store: &dyn Store) -> Result<Ledger, Failure> {
         let found = store.scan(LEDGER, &Span::prefix("").limit(2 * ENTRIES_MAX)).map_err(super::failed)?;
-        Ok(Ledger { count: AtomicUsize::new(found.len()) })
+        Ok(Ledger { count: AtomicUsize::new(found.len()), gone: Mutex::default() })
     }
 
     /// Adds an entry, in the batch that ends the push.
@@ -82,16 +85,24 @@ impl Ledger {
         self.count.load(Ordering::Relaxed) >= ENTRIES_MAX + TRIMMED
     }
 
+    /// Takes away what is too old, or too much, also what a clock that was set back has put before what is gone.
+    pub(crate) fn trim_all(&self, store: &dyn Store, now: u64) -> Result<(), Failure> {
+        self.gone().clear();
+        self.trim(store, now)
+    }
+
     /// Takes away what is too old, or too much.
     pub(crate) fn trim(&self, store: &dyn Store, now: u64) -> Result<(), Failure> {
         loop {
-            let oldest = store.scan(LEDGER, &Span::prefix("").limit(TRIMMED)).map_err(super::failed)?;
+            let from = rows::beyond(b"", &self.gone()).limit(TRIMMED);
+            let oldest = store.scan(LEDGER, &from).map_err(super::failed)?;
             let beyond = self.count.load(Ordering::Relaxed).saturating_sub(ENTRIES_MAX);
             let is_old = |key: &Bytes| ended(key).saturating_add(AGE_MS) < now;
             let mut batch = Batch::default();
             for (at, (key, _)) in oldest.iter().enumerate() {
                 if at < beyond || is_old(key) {
                     batch.delete(LEDGER, key.clone());
+                    *self.gone() = Bytes::copy_from_slice(key);
                 }
             }
             if !batch.is_empty() {
@@ -102,6 +113,10 @@ impl Ledger {
                 return Ok(());
             }
         }
+    }
+
+    fn gone(&self) -> MutexGuard<'_, Bytes> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The latest entries, the latest last.

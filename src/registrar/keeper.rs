@@ -139,13 +139,13 @@ impl Registrar {
         Some((Phone::parse(&binding.phone).ok()?, DevKey::parse(&binding.dev_key).ok()?))
     }
 
-    /// A key that opens another device, or nothing any more: this one cannot have it, so nothing is issued for it (SEC-4).
-    pub(crate) fn is_taken(&self, key: &[u8], phone: &Phone, device: &DevKey) -> Result<bool, Failure> {
+    /// A key that opens another device, or nothing any more: this one of the account with this key cannot have it, so nothing is issued for
+    /// it (SEC-4).
+    pub(crate) fn is_taken(&self, key: &[u8], account: &Phone, device: &DevKey) -> Result<bool, Failure> {
         let Some(binding) = self.row::<Binding>(BINDING, key)? else { return Ok(false) };
         let is_over = binding.ended != 0 && binding.ended <= millis(SystemTime::now());
-        let own = self.account_of(phone, device);
-        let is_own = own.is_some_and(|own| own.as_str().as_bytes() == binding.phone);
-        Ok(is_over || !is_own || device.as_str().as_bytes() != binding.dev_key)
+        let is_own = account.as_str().as_bytes() == binding.phone && device.as_str().as_bytes() == binding.dev_key;
+        Ok(is_over || !is_own)
     }
 
     /// The account that has the device now (PROFILE-11).

@@ -5,7 +5,8 @@
 Makes the keys that the server needs in FOLDER, prints `ready PORT`, and writes what it takes to FOLDER/received, a line each: the account,
 the record `push` in hexadecimal, the body. Nothing is taken that is not signed, addressed and sealed as the gateways' own documents say.
 
-Its clock is two hours ahead of this machine's. A push token is an account key; a number of three digits in front of it (behind `d0` for
+Its clock is two hours ahead of this machine's, or so many seconds as AHEAD says. With CERTIFICATE set it is APNs alone, and takes pushes
+from those who show a certificate of its authority, FOLDER/client.crt. A push token is an account key; a number of three digits in front of it (behind `d0` for
 APNs, before `:` for FCM, as a folder for Web Push) is the status that is answered instead, and 999 is 503 as long as FOLDER/hold exists.
 998 is no answer for so long (APNs), which is written to FOLDER/hanging; 211 is an answer longer than anybody reads, 212 one that never ends
 (Web Push).
@@ -20,6 +21,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import sys
 import time
 import urllib.parse
@@ -33,7 +35,9 @@ from cryptography.x509.oid import NameOID
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-AHEAD = 2 * 3600
+AHEAD = int(os.environ.get("AHEAD", 2 * 3600))
+# Who pushes is known by its certificate, which TLS has seen.
+BY_CERTIFICATE = "CERTIFICATE" in os.environ
 BUNDLE = "org.example.chat"
 KEY_ID, TEAM_ID = "ABCDE12345", "TEAM567890"
 ACCOUNT = "pusher@example.iam.gserviceaccount.com"
@@ -43,6 +47,7 @@ SUBJECT = "mailto:admin@example.org"
 folder = sys.argv[1]
 # Tokens that FCM has given out, with the number of pushes that each is good for: the second one is asked for soon.
 granted = {}
+clock_is_known = not BY_CERTIFICATE
 seen = {}
 
 
@@ -65,8 +70,8 @@ def pem(key):
 
 
 def certify():
-    """An authority and a certificate for this machine."""
-    root, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    """An authority, a certificate for this machine, one for whom APNs knows by it, and one of nobody."""
+    root, own, client, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(4))
     start = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
 
     def certificate(subject, key, signer, issuer, extension):
@@ -79,10 +84,15 @@ def certify():
     authority = certificate("root", root, root, "root", x509.BasicConstraints(ca=True, path_length=None))
     here = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     leaf = certificate("gateway", own, root, "root", x509.SubjectAlternativeName(here))
+    app = x509.SubjectAlternativeName([x509.DNSName(BUNDLE)])
     bytes_of = lambda one: one.public_bytes(serialization.Encoding.PEM)
     secret("root.crt", bytes_of(authority))
     secret("tls.crt", bytes_of(leaf))
     secret("tls.key", pem(own))
+    secret("client.crt", bytes_of(certificate(BUNDLE, client, root, "root", app)))
+    secret("client.key", pem(client))
+    secret("other.crt", bytes_of(certificate(BUNDLE, other, other, BUNDLE, app)))
+    secret("other.key", pem(other))
 
 
 def text(value):
@@ -111,17 +121,26 @@ def answer_for(code, name):
     return 200 if code == 503 and seen[name] > 1 else code
 
 
-def apns(headers, account, code, body):
+def provider(headers):
+    """Who pushes, by a token; what is wrong with it."""
     token = headers["authorization"].removeprefix("bearer ")
     head, claims = jwt.get_unverified_header(token), jwt.decode(token, options={"verify_signature": False})
     assert head == {"alg": "ES256", "typ": "JWT", "kid": KEY_ID}, head
     try:
         jwt.decode(token, keys["apns"].public_key(), ["ES256"], options={"verify_iat": False, "verify_signature": True})
     except jwt.InvalidSignatureError:
-        return 403, {"reason": "InvalidProviderToken"}
+        return "InvalidProviderToken"
     assert set(claims) == {"iss", "iat"} and claims["iss"] == TEAM_ID, claims
     if not -300 <= now() - claims["iat"] <= 3600:
-        return 403, {"reason": "ExpiredProviderToken"}
+        return "ExpiredProviderToken"
+    return None
+
+
+def apns(headers, account, code, body):
+    if BY_CERTIFICATE:
+        assert "authorization" not in headers, headers
+    elif wrong := provider(headers):
+        return 403, {"reason": wrong}
     aps = json.loads(body)["aps"]
     assert list(aps) == ["alert", "badge", "sound", "mutable-content", "synrc"], aps
     synrc = aps["synrc"]
@@ -129,7 +148,9 @@ def apns(headers, account, code, body):
     assert headers["apns-topic"] == BUNDLE + (".voip" if calling else ""), headers
     assert headers["apns-push-type"] == ("voip" if calling else "alert"), headers
     assert headers["apns-priority"] == "10" and re.fullmatch(r"[0-9a-f-]{36}", headers["apns-id"]), headers
-    assert int(headers["apns-expiration"]) > time.time(), headers
+    # In its own time: a call's is over in a minute. Whoever shows no token learns the time by the first answer.
+    left = int(headers["apns-expiration"]) - now()
+    assert not clock_is_known or 0 < left <= (90 if calling else 86430), (left, headers)
     assert len(body) <= 4096 and len(headers["apns-collapse-id"]) <= 64
     status = answer_for(code, account)
     if status == 200:
@@ -198,7 +219,11 @@ def judge(method, target, headers, body):
     if target == f"/v1/projects/{PROJECT}/messages:send":
         return fcm(headers, body)
     if found := re.fullmatch(r"/3/device/d0(\d{3})(\d+)", target):
-        return apns(headers, found[2], int(found[1]), body)
+        global clock_is_known
+        answer = apns(headers, found[2], int(found[1]), body)
+        clock_is_known = True
+        return answer
+    assert not BY_CERTIFICATE, target
     if found := re.fullmatch(r"/web/(\d{3})/(\d+)", target):
         return web(headers, found[2], int(found[1]), body)
     raise AssertionError(target)
@@ -271,6 +296,8 @@ config.bind = [f"fd://{listener.fileno()}"]
 config.certfile, config.keyfile = path("tls.crt"), path("tls.key")
 config.alpn_protocols = ["h2", "http/1.1"]
 config.include_date_header = False
+if BY_CERTIFICATE:
+    config.ca_certs, config.verify_mode, config.verify_flags = path("root.crt"), ssl.CERT_REQUIRED, ssl.VERIFY_DEFAULT
 # A connection is told to go away (GOAWAY) after so many requests.
 config.keep_alive_max_requests = 5
 print(f"ready {port}", flush=True)

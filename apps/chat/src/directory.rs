@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kvs::{Span, View};
+use kvs::{Batch, Span, Store, View};
 use n2o::Failure;
 use proto::ids::{DevKey, FeedId, Nick, Phone, PhoneId, RoomId};
 use proto::records::{ContactStatus, Member, Profile, RoomType, Roster};
@@ -17,8 +17,8 @@ use crate::protocol::auth::is_device;
 use crate::protocol::presence::{self, Audience};
 use crate::protocol::{profile, roster};
 use crate::rows::{
-    self, DEVICE, Device, EMAIL, IN_ROOM, KEYS, Keys, MEMBER, Membership, NICK, NICK_OF, PROFILE, RELATION, ROOM,
-    ROSTER, Relation, RoomRow,
+    self, DEVICE, Device, EMAIL, IN_ROOM, KEYS, Keys, MEMBER, Membership, NICK, NICK_OF, PROFILE, PUBLISHER, RELATION,
+    ROOM, ROSTER, Relation, RoomRow,
 };
 use crate::{Account, names};
 
@@ -202,15 +202,39 @@ pub struct Published {
     pub certificates: Vec<Bytes>,
 }
 
-/// All that allow it, in the order of their keys; the first so many.
-pub fn published(store: &dyn View, most: usize) -> Result<Vec<Published>, Failure> {
-    let mut found = Vec::new();
-    rows::each(store, PROFILE, b"", |key, row| {
+/// [`PUBLISHER`] has all that publish.
+const ALL: &[u8] = b"*";
+/// Accounts noted in one batch.
+const NOTED: usize = 1000;
+
+/// Notes who publishes in a store that is not known to have that of all accounts: to be called before anything else runs.
+pub fn note_publishers(store: &dyn Store) -> Result<(), Failure> {
+    if store.get(PUBLISHER, ALL)?.is_some() {
+        return Ok(());
+    }
+    let mut batch = Batch::default();
+    rows::each(&*store.snapshot(), PROFILE, b"", |key, row| {
         let profile: Profile = rows::decode(row)?;
-        if found.len() < most
-            && presence::publishes_certificates(&profile.settings)
+        if presence::publishes_certificates(&profile.settings) {
+            batch.put(PUBLISHER, key.clone(), Bytes::new());
+        }
+        if batch.len() >= NOTED {
+            store.apply(&std::mem::take(&mut batch))?;
+        }
+        Ok(())
+    })?;
+    batch.put(PUBLISHER, ALL, Bytes::new());
+    store.apply(&batch)?;
+    Ok(())
+}
+
+/// All that allow it, one by one in the order of their keys; the first so many.
+pub fn published(store: &dyn View, most: usize, mut act: impl FnMut(Published)) -> Result<(), Failure> {
+    let mut found = 0;
+    rows::each(store, PUBLISHER, b"", |key, _| {
+        if found < most
             && let Ok(phone) = Phone::parse(key)
-            && let Some(person) = shown(store, Asker::Operator, &phone, &profile)?
+            && let Some(person) = person(store, Asker::Operator, &phone)?
             && !person.certificates.is_empty()
         {
             let number = Bytes::copy_from_slice(person.number.as_str().as_bytes());
@@ -218,14 +242,11 @@ pub fn published(store: &dyn View, most: usize) -> Result<Vec<Published>, Failur
                 Some(nick) if !calls_another(store, &nick, &phone)? => Some(nick),
                 Some(_) | None => None,
             };
-            found.push(Published {
-                names: [number].into_iter().chain(nick).collect(),
-                certificates: person.certificates,
-            });
+            found += 1;
+            act(Published { names: [number].into_iter().chain(nick).collect(), certificates: person.certificates });
         }
         Ok(())
-    })?;
-    Ok(found)
+    })
 }
 
 /// Whether a nick is the handle of another account (ID-1): nicks and handles are unique, but each only among its like.
@@ -334,7 +355,7 @@ fn members(store: &dyn View, asker: Asker<'_>, id: &RoomId, row: &RoomRow) -> Re
 
 #[cfg(test)]
 mod tests {
-    use kvs::{Batch, Memory, Store};
+    use kvs::Memory;
     use proto::records::{Feature, RosterEntry, Service};
 
     use super::*;
@@ -351,6 +372,29 @@ mod tests {
         }
     }
 
+    fn all(store: &Memory) -> Vec<Published> {
+        let mut all = Vec::new();
+        published(&*store.snapshot(), 9, |one| all.push(one)).unwrap();
+        all
+    }
+
+    #[test]
+    fn sec_9_who_has_published_before_there_was_an_index_is_found_after_it_was_made_once() {
+        let store = Memory::new(rows::TABLES);
+        let mut batch = Batch::default();
+        account(&mut batch, "38001", None);
+        store.apply(&batch).unwrap();
+        assert_eq!(all(&store), []);
+        note_publishers(&store).unwrap();
+        assert_eq!(all(&store).len(), 1);
+        // From now on profiles keep it.
+        let mut batch = Batch::default();
+        account(&mut batch, "38002", None);
+        store.apply(&batch).unwrap();
+        note_publishers(&store).unwrap();
+        assert_eq!(all(&store).len(), 1);
+    }
+
     #[test]
     fn sec_9_nobody_is_published_under_what_another_account_is_called() {
         let store = Memory::new(rows::TABLES);
@@ -359,7 +403,8 @@ mod tests {
         account(&mut batch, "38001", Some("Anna.K"));
         account(&mut batch, "38002", Some("ben"));
         store.apply(&batch).unwrap();
-        let all = published(&*store.snapshot(), 9).unwrap();
+        note_publishers(&store).unwrap();
+        let all = all(&store);
         let names: Vec<Vec<&str>> =
             all.iter().map(|one| one.names.iter().map(|name| std::str::from_utf8(name).unwrap()).collect()).collect();
         assert_eq!(names, [vec!["38001"], vec!["38002", "ben"], vec!["anna.k", "anna.k"]]);

@@ -30,6 +30,9 @@ pub const ALIAS: Table = Table("alias");
 pub const DEVICE: Table = Table("device");
 /// phone → [`Keys`]: the certificates of its devices, in one place for all who show them. Writer: profile.
 pub const KEYS: Table = Table("keys");
+/// phone → empty: the account lets the world have its devices' certificates (PRIVACY, CERTIFICATES). Writer: profile. `*`: all that do are
+/// here; the program writes it, before any profile runs.
+pub const PUBLISHER: Table = Table("publisher");
 /// SHA-256 of a public key → [`Binding`] (ID-9). Writer: the profile of the account it names.
 pub const BINDING: Table = Table("binding");
 /// SHA-256 of a public key, when → [`Lapsed`]: its certificates are to be revoked (ID-9). Writer: the profile that ends its binding; remover:
@@ -186,6 +189,7 @@ pub const TABLES: &[Table] = &[
     OUTGOING,
     DEVICE,
     KEYS,
+    PUBLISHER,
     BINDING,
     LAPSED,
     ENDED,

@@ -1,13 +1,14 @@
 //! APNs: Apple's gateway, by its provider API over HTTP/2. We are known by tokens that we sign, or by a certificate.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use fetch::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use fetch::{Http, Reach, Reply, RootCertStore, Setup, Speaks, StatusCode, Uri};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, seconds};
 use crate::verdict::said;
 use crate::{BODY_MAX, Error, PATIENCE, Push, Sender, Signer, Trying, Verdict, in_time};
 
@@ -48,6 +49,7 @@ pub struct Apns {
     gateways: Gateways,
     /// Ours; the first is that of devices that name none.
     bundles: Vec<String>,
+    clock: Clock,
     /// Absent with a certificate.
     tokens: Option<Tokens>,
 }
@@ -58,8 +60,15 @@ struct Tokens {
     key: Signer,
     key_id: String,
     team_id: String,
-    clock: Clock,
-    last: Mutex<Option<(u64, HeaderValue)>>,
+    last: Mutex<Option<Signed>>,
+}
+
+/// When, by our clock and as the token says by Apple's: what Apple's answers say of the time makes no token older.
+#[derive(Debug)]
+struct Signed {
+    ours: u64,
+    theirs: u64,
+    token: HeaderValue,
 }
 
 #[derive(Serialize)]
@@ -87,12 +96,12 @@ impl Apns {
         }
         let (tokens, identity) = match who {
             Credentials::Token { key, key_id, team_id } => {
-                (Some(Tokens { key, key_id, team_id, clock: Clock::default(), last: Mutex::default() }), None)
+                (Some(Tokens { key, key_id, team_id, last: Mutex::default() }), None)
             }
             Credentials::Certificate { chain, key } => (None, Some((chain, key))),
         };
         let http = Http::new(Setup { roots, identity, reach: Reach::Any, speaks: Speaks::Two })?;
-        Ok(Apns { http, gateways, bundles, tokens })
+        Ok(Apns { http, gateways, bundles, clock: Clock::default(), tokens })
     }
 
     async fn try_it(&self, push: &Push) -> Verdict {
@@ -104,15 +113,18 @@ impl Apns {
         if push.body.len() > if push.is_call { VOIP_MAX } else { BODY_MAX } {
             return Verdict::Refused("too long".into());
         }
-        let token = self.tokens.as_ref().map(Tokens::current);
-        let answer = match self.post(&url, push, bundle, token).await {
+        let token = self.tokens.as_ref().map(|tokens| tokens.current(&self.clock));
+        let answer = match self.post(&url, push, bundle, token.as_ref()).await {
             // A clock that differs is known now: one try by the gateway's own time.
-            Ok(reply) if reply.status == StatusCode::FORBIDDEN => match self.renewed(&reply) {
-                Some(token) => self.post(&url, push, bundle, Some(token)).await,
+            Ok(reply) if reply.status == StatusCode::FORBIDDEN => match self.renewed(&reply, token.as_ref()) {
+                Some(token) => self.post(&url, push, bundle, Some(&token)).await,
                 None => Ok(reply),
             },
             answer => answer,
         };
+        if let Ok(reply) = &answer {
+            self.clock.set(&reply.headers);
+        }
         match answer {
             Ok(reply) => verdict(&reply),
             Err(error) => Verdict::failed(&error),
@@ -140,7 +152,7 @@ impl Apns {
         url: &Uri,
         push: &Push,
         bundle: &str,
-        token: Option<HeaderValue>,
+        token: Option<&HeaderValue>,
     ) -> Result<Reply, fetch::Error> {
         let (topic, kind) = match push.is_call {
             true => (format!("{bundle}.voip"), "voip"),
@@ -155,20 +167,21 @@ impl Apns {
             named("apns-topic", &topic),
             named("apns-push-type", kind),
             named("apns-priority", "10"),
-            named("apns-expiration", &push.expires.to_string()),
+            named("apns-expiration", &self.clock.theirs(push.expires).to_string()),
             named("apns-id", &uuid(push.id)),
             // A push that is tried again, since its answer was lost, is shown once.
             named("apns-collapse-id", &format!("{:016x}", push.id)),
         ];
-        headers.extend(token.map(|token| (AUTHORIZATION, token)));
+        headers.extend(token.map(|token| (AUTHORIZATION, token.clone())));
         self.http.post(url, &headers, push.body.clone(), PATIENCE).await
     }
 
-    /// Another token, if the answer says that the one shown is too old and one may be signed.
-    fn renewed(&self, reply: &Reply) -> Option<HeaderValue> {
-        let tokens = self.tokens.as_ref()?;
+    /// Another token, if the answer says that the one shown is too old and one may be signed, or has been signed meanwhile.
+    fn renewed(&self, reply: &Reply, shown: Option<&HeaderValue>) -> Option<HeaderValue> {
+        let (tokens, shown) = self.tokens.as_ref().zip(shown)?;
+        let was_wrong = self.clock.set(&reply.headers);
         match reason(reply).as_str() {
-            "ExpiredProviderToken" | "InvalidProviderToken" => tokens.renewed(reply),
+            "ExpiredProviderToken" | "InvalidProviderToken" => tokens.renewed(&self.clock, shown, was_wrong),
             _ => None,
         }
     }
@@ -181,33 +194,31 @@ impl Sender for Apns {
 }
 
 impl Tokens {
-    fn current(&self) -> HeaderValue {
-        let now = self.clock.now();
+    fn current(&self, clock: &Clock) -> HeaderValue {
+        let now = seconds(SystemTime::now());
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
-            Some((signed, token)) if now.abs_diff(*signed) < RENEW => token.clone(),
-            Some(_) | None => last.insert((now, self.sign(now))).1.clone(),
+            Some(Signed { ours, token, .. }) if now.abs_diff(*ours) < RENEW => token.clone(),
+            Some(_) | None => last.insert(self.sign(clock)).token.clone(),
         }
     }
 
-    fn renewed(&self, reply: &Reply) -> Option<HeaderValue> {
-        let was_wrong = self.clock.set(&reply.headers);
-        let now = self.clock.now();
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let is_old = last.is_none_or(|(signed, _)| now.abs_diff(signed) >= RENEW_MIN);
-        if was_wrong || is_old {
-            let token = self.sign(now);
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, token.clone()));
-            return Some(token);
+    fn renewed(&self, clock: &Clock, shown: &HeaderValue, was_wrong: bool) -> Option<HeaderValue> {
+        let now = clock.now();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some(Signed { token, .. }) if token != shown => Some(token.clone()),
+            Some(Signed { theirs, .. }) if !was_wrong && now.abs_diff(*theirs) < RENEW_MIN => None,
+            Some(_) | None => Some(last.insert(self.sign(clock)).token.clone()),
         }
-        None
     }
 
-    fn sign(&self, now: u64) -> HeaderValue {
-        let token = self.key.sign(Some(&self.key_id), &Claims { iss: &self.team_id, iat: now });
-        let mut value = HeaderValue::try_from(format!("bearer {token}")).expect("a token is letters, digits and dots");
-        value.set_sensitive(true);
-        value
+    fn sign(&self, clock: &Clock) -> Signed {
+        let (ours, theirs) = (seconds(SystemTime::now()), clock.now());
+        let token = self.key.sign(Some(&self.key_id), &Claims { iss: &self.team_id, iat: theirs });
+        let mut token = HeaderValue::try_from(format!("bearer {token}")).expect("a token is letters, digits and dots");
+        token.set_sensitive(true);
+        Signed { ours, theirs, token }
     }
 }
 

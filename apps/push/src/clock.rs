@@ -23,7 +23,12 @@ impl Clone for Clock {
 impl Clock {
     /// Seconds since 1970, as the gateway has it.
     pub(crate) fn now(&self) -> u64 {
-        seconds(SystemTime::now()).saturating_add_signed(self.ahead.load(Ordering::Relaxed))
+        self.theirs(seconds(SystemTime::now()))
+    }
+
+    /// What the gateway calls this moment of ours.
+    pub(crate) fn theirs(&self, ours: u64) -> u64 {
+        ours.saturating_add_signed(self.ahead.load(Ordering::Relaxed))
     }
 
     /// Whether the answer shows that the gateway's clock is another one than was thought; from now on its time counts.

@@ -18,7 +18,7 @@ pub(crate) use tell::{
 use super::Halt;
 use super::feature::{self, PRIVACY};
 use crate::effects;
-use crate::rows::{self, PROFILE, RELATION, Relation};
+use crate::rows::{self, PROFILE, PUBLISHER, RELATION, Relation};
 use crate::{Account, Cx, Fx, Group, Who};
 
 /// PRESENCE-1, 2. What the account shows from now on, when that has changed, for its profile to tell the others.
@@ -185,6 +185,15 @@ pub(crate) fn searchable(features: &[Feature]) -> Audience {
 /// CERTIFICATES: whether the world may have those of the account's devices, by its number and its nick.
 pub(crate) fn publishes_certificates(features: &[Feature]) -> bool {
     Audience::of(features, b"CERTIFICATES", Audience::Nobody) == Audience::Everyone
+}
+
+/// Who publishes is found by a row, which follows the settings.
+pub(crate) fn index_publishers(fx: &mut Fx, own: &Phone, before: &[Feature], after: &[Feature]) {
+    match (publishes_certificates(before), publishes_certificates(after)) {
+        (false, true) => fx.put(PUBLISHER, own.to_bytes(), Bytes::new()),
+        (true, false) => fx.delete(PUBLISHER, own.to_bytes()),
+        (true, true) | (false, false) => {}
+    }
 }
 
 /// Whether ROSTER-4 may find the account.

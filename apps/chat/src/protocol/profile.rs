@@ -163,6 +163,7 @@ fn init(chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: Pr
     let mut after = Profile { services: services.services, settings, balance, ..row.clone() };
     if after != row {
         after.update = Some(cx.now.0);
+        presence::index_publishers(fx, own, &row.settings, &after.settings);
         fx.put(PROFILE, own.to_bytes(), rows::encode(&after));
         let brief = brief(own, &after, ProfileStatus::Patch);
         effects::notify(fx, cx, own, &Topic::Ses(Owner::Account(own.clone())), &brief, None, Seen::ByNobody)?;
@@ -244,6 +245,7 @@ fn change(
     let brief = brief(own, &after, status);
     effects::answer(fx, who, vec![etf::encode(&brief)]);
     if is_changed {
+        presence::index_publishers(fx, own, &row.settings, &after.settings);
         fx.put(PROFILE, own.to_bytes(), rows::encode(&after));
         let topic = Topic::Ses(Owner::Account(own.clone()));
         effects::notify(fx, cx, own, &topic, &brief, None, Seen::by(who))?;

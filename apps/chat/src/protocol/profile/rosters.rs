@@ -14,7 +14,7 @@ use super::{email, own_row};
 use crate::door::{Bye, Role};
 use crate::effects::{self, Seen};
 use crate::protocol::work::{self, Next};
-use crate::protocol::{Halt, auth, roster, search, service};
+use crate::protocol::{Halt, auth, presence, roster, search, service};
 use crate::rows::{self, Found, Leave, PERSON, PROFILE, ROSTER, Work};
 use crate::{Also, Chat, Cx, Founding, Fx, Group, Input, Name, Who, names};
 
@@ -214,6 +214,7 @@ fn end(
     effects::answer_also(fx, who, records, also);
 
     fx.delete(PROFILE, own.to_bytes());
+    presence::index_publishers(fx, own, &profile.settings, &[]);
     service::end_keys(cx, fx, own, &profile.services)?;
     fx.delete(PERSON, own.to_bytes());
     names::forget(cx.store, fx, own)?;
