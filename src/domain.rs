@@ -83,7 +83,6 @@ impl Domain {
     ) -> Result<Option<Arc<Domain>>, Failure> {
         let Some(zone) = settings.ns.origin() else { return Ok(None) };
         let (keys, serial) = (keys(home, settings)?, serial(home));
-        directory::note_publishers(&**store).map_err(flaw)?;
         let people = published(store)?;
         let bare = contents::contents(settings, &zone, tls.key(), listeners, &people)?;
         let make = |contents: &Contents| compile(contents, &keys, serial, None);

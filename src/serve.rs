@@ -219,6 +219,10 @@ impl Inside {
         // Before the store, as the authority is: a first start that ends half-way leaves no store without its key.
         let key = keys::storage(home, first)?;
         let store = store::open(home)?;
+        if settings.ns.origin().is_some() {
+            // Before any profile may change.
+            chat::directory::note_publishers(&*store).map_err(Failure::Start)?;
+        }
         let registrar = Registrar::open(home, authority, store.clone())?;
         let tls = Arc::new(Tls::new(home, settings, origin, registrar.clone())?);
         keys::admin(home, &registrar)?;

@@ -98,16 +98,17 @@ impl Ledger {
             let oldest = store.scan(LEDGER, &from).map_err(super::failed)?;
             let beyond = self.count.load(Ordering::Relaxed).saturating_sub(ENTRIES_MAX);
             let is_old = |key: &Bytes| ended(key).saturating_add(AGE_MS) < now;
-            let mut batch = Batch::default();
+            let (mut batch, mut last) = (Batch::default(), None);
             for (at, (key, _)) in oldest.iter().enumerate() {
                 if at < beyond || is_old(key) {
                     batch.delete(LEDGER, key.clone());
-                    *self.gone() = Bytes::copy_from_slice(key);
+                    last = Some(key);
                 }
             }
-            if !batch.is_empty() {
+            if let Some(last) = last {
                 store.apply(&batch).map_err(super::failed)?;
                 self.count.fetch_sub(batch.len(), Ordering::Relaxed);
+                *self.gone() = Bytes::copy_from_slice(last);
             }
             if batch.len() < TRIMMED {
                 return Ok(());

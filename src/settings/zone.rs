@@ -95,22 +95,25 @@ impl TryFrom<String> for Secondary {
     type Error = Unclear;
 
     fn try_from(text: String) -> Result<Secondary, Unclear> {
-        let (address, key) = text.split_once(' ').map_or((&*text, None), |(address, key)| (address, Some(key)));
-        let address = address.parse().ok();
+        let mut words = text.split_whitespace();
+        let (address, key, more) = (words.next().unwrap_or_default(), words.next(), words.next());
         // Names of keys are whole, with a dot at the end or without.
-        let key = key.map(|key| Name::from_ascii(format!("{}.", key.trim().trim_end_matches('.')))).transpose().ok();
-        let (Some(address), Some(key)) = (address, key) else { return Err(Unclear(text)) };
-        Ok(Secondary(ns::Secondary { address, key }))
+        let key = key.map(|key| Name::from_ascii(format!("{}.", key.trim_end_matches('.')))).transpose();
+        match (address.parse(), key, more) {
+            (Ok(address), Ok(key), None) => Ok(Secondary(ns::Secondary { address, key })),
+            // What stands behind it may be a secret.
+            _ => Err(Unclear(address.to_owned())),
+        }
     }
 }
 
-/// No secondary.
+/// No secondary; the word that it begins with.
 #[derive(Debug)]
 pub(crate) struct Unclear(String);
 
 impl fmt::Display for Unclear {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no secondary: \"192.0.2.53:53\" or \"192.0.2.53:53 name-of-its-key\"", self.0)
+        write!(f, "{:?} begins no secondary: \"192.0.2.53:53\" or \"192.0.2.53:53 name-of-its-key\"", self.0)
     }
 }
 
@@ -120,5 +123,22 @@ impl From<Algorithm> for ns::Algorithm {
             Algorithm::EcdsaP256Sha256 => ns::Algorithm::EcdsaP256,
             Algorithm::Ed25519 => ns::Algorithm::Ed25519,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secondary_is_an_address_and_the_name_of_its_key_and_no_secret_is_told() {
+        let read = |text: &str| Secondary::try_from(text.to_owned()).map_err(|why| why.to_string());
+        assert!(read("192.0.2.53:53").is_ok_and(|secondary| secondary.0.key.is_none()));
+        assert_eq!(read("192.0.2.53:53  second").unwrap(), read("192.0.2.53:53 second.").unwrap());
+        for wrong in ["", "192.0.2.53", "second 192.0.2.53:53"] {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
+        let misplaced = read("192.0.2.53:53 second hmac-sha256 c2VjcmV0").unwrap_err();
+        assert!(misplaced.contains("192.0.2.53:53") && !misplaced.contains("c2Vjc"), "{misplaced}");
     }
 }

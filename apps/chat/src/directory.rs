@@ -234,6 +234,7 @@ pub fn published(store: &dyn View, most: usize, mut act: impl FnMut(Published)) 
     rows::each(store, PUBLISHER, b"", |key, _| {
         if found < most
             && let Ok(phone) = Phone::parse(key)
+            && lets_publish(store, key)?
             && let Some(person) = person(store, Asker::Operator, &phone)?
             && !person.certificates.is_empty()
         {
@@ -247,6 +248,12 @@ pub fn published(store: &dyn View, most: usize, mut act: impl FnMut(Published)) 
         }
         Ok(())
     })
+}
+
+/// The index says where to look; what the account allows its profile says.
+fn lets_publish(store: &dyn View, account: &[u8]) -> Result<bool, Failure> {
+    let profile: Option<Profile> = rows::read(store, PROFILE, account)?;
+    Ok(profile.is_some_and(|profile| presence::publishes_certificates(&profile.settings)))
 }
 
 /// Whether a nick is the handle of another account (ID-1): nicks and handles are unique, but each only among its like.
@@ -393,6 +400,11 @@ mod tests {
         store.apply(&batch).unwrap();
         note_publishers(&store).unwrap();
         assert_eq!(all(&store).len(), 1);
+        // Who allows it no more is not published, whatever the index says.
+        let mut batch = Batch::default();
+        batch.put(PROFILE, "38001", rows::encode(&Profile::default()));
+        store.apply(&batch).unwrap();
+        assert_eq!(all(&store), []);
     }
 
     #[test]

@@ -239,7 +239,9 @@ mod tests {
         let twice = "a CNAME b\nx A 192.0.2.1\nA.chat.example. 60 IN CNAME c\n";
         assert!(told(twice).contains("line 3") && told(twice).contains("CNAME already"));
         assert!(told("a CNAME b\n CNAME c\n").contains("line 2"));
-        assert!(told("x A 192.0.2.1\nold DNAME new\n").contains("line 2: DNAME"));
+        for dname in ["old DNAME new", "old DNAME \\# 0", "old TYPE39 \\# 5 036e657700"] {
+            assert!(told(&format!("x A 192.0.2.1\n{dname}\n")).contains("line 2: DNAME"), "{dname}");
+        }
         let origin = Name::from_ascii("chat.example.").unwrap();
         let lines = |text: &str| lines::take(text, &origin, TTL).map(|(text, _)| text).map_err(|why| why.to_string());
         let good = "a CNAME b\nc CNAME b\nd TXT \"\na CNAME e\" ; \"\n";

@@ -5,6 +5,7 @@ pub(crate) const NS: u16 = 2;
 pub(crate) const CNAME: u16 = 5;
 pub(crate) const SOA: u16 = 6;
 pub(crate) const AAAA: u16 = 28;
+pub(crate) const DNAME: u16 = 39;
 pub(crate) const OPT: u16 = 41;
 pub(crate) const DS: u16 = 43;
 pub(crate) const RRSIG: u16 = 46;

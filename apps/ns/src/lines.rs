@@ -9,6 +9,7 @@ use hickory_proto::serialize::binary::{BinDecoder, Restrict};
 
 use crate::contents::Flaw;
 use crate::file::origin_of;
+use crate::kind::DNAME;
 
 /// By which a record says that its data is a number of bytes.
 const GENERIC: &str = "\\#";
@@ -94,6 +95,9 @@ impl Taker {
         }
         let kind = words.next().unwrap_or_default().to_ascii_uppercase();
         let number = kind.strip_prefix("TYPE").and_then(|number| number.parse::<u16>().ok());
+        if kind == "DNAME" || number == Some(DNAME) {
+            return Err("DNAME is not served here; a name may have a CNAME of its own".into());
+        }
         if let (true, Some(owner)) = (number.is_some() || words.peek() == Some(&GENERIC), &self.owner) {
             let kind = match number {
                 Some(number) => RecordType::from(number),
@@ -104,9 +108,6 @@ impl Taker {
             self.is_taken = true;
             self.out.push('\n');
             return Ok(());
-        }
-        if kind == "DNAME" {
-            return Err("DNAME is not served here; a name may have a CNAME of its own".into());
         }
         if let ("CNAME", Some(owner)) = (&*kind, &self.owner)
             && !self.aliases.insert(owner.to_lowercase())

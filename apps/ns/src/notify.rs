@@ -15,6 +15,8 @@ use crate::tsig::{Seal, Secret};
 use crate::zone::Zone;
 
 const NOTIFY: u16 = 4 << 11;
+const OPCODE: u16 = 0xF << 11;
+const RCODE: u16 = 0xF;
 /// Bytes of an answer, which has the question and may have a signature.
 const ANSWER_MAX: usize = 1024;
 /// How long an answer is waited for, each time it is asked again; then the secondary finds out by itself.
@@ -24,14 +26,18 @@ const WAITS_S: [u64; 5] = [1, 2, 4, 8, 16];
 pub(crate) async fn tell(secondary: SocketAddr, zone: &Zone, secret: Option<&Arc<Secret>>) -> bool {
     let told = try_to_tell(secondary, zone, secret).await;
     match &told {
-        Ok(true) => tracing::info!(%secondary, serial = zone.serial(), "a secondary knows of the change"),
-        Ok(false) => tracing::warn!(%secondary, serial = zone.serial(), "a secondary does not answer"),
+        Ok(Some(0)) => tracing::info!(%secondary, serial = zone.serial(), "a secondary knows of the change"),
+        Ok(Some(code)) => {
+            tracing::warn!(%secondary, serial = zone.serial(), code, "a secondary refuses to hear of the change");
+        }
+        Ok(None) => tracing::warn!(%secondary, serial = zone.serial(), "a secondary does not answer"),
         Err(failure) => tracing::warn!(%secondary, %failure, "a secondary cannot be told of a change"),
     }
-    told.unwrap_or(false)
+    matches!(told, Ok(Some(0)))
 }
 
-async fn try_to_tell(secondary: SocketAddr, zone: &Zone, secret: Option<&Arc<Secret>>) -> io::Result<bool> {
+/// The RCODE of its answer, if there is one.
+async fn try_to_tell(secondary: SocketAddr, zone: &Zone, secret: Option<&Arc<Secret>>) -> io::Result<Option<u16>> {
     let any: SocketAddr = match secondary {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -46,23 +52,25 @@ async fn try_to_tell(secondary: SocketAddr, zone: &Zone, secret: Option<&Arc<Sec
         }
         // Who is not there may be there later.
         let _ = socket.send(&message).await;
-        if timeout(Duration::from_secs(wait), understood(&socket, &message, seal.as_ref())).await.is_ok() {
-            return Ok(true);
+        if let Ok(code) = timeout(Duration::from_secs(wait), answered(&socket, &message, seal.as_ref())).await {
+            return Ok(Some(code));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// Where there is a key an answer without its signature is nobody's.
-async fn understood(socket: &UdpSocket, message: &[u8], seal: Option<&Seal>) {
+async fn answered(socket: &UdpSocket, message: &[u8], seal: Option<&Seal>) -> u16 {
     let mut packet = [0; ANSWER_MAX];
     loop {
         match socket.recv(&mut packet).await {
             Ok(length) => {
                 let answer = packet.get(..length).unwrap_or_default();
-                let is_its = answer.first_chunk::<2>() == message.first_chunk() && is_answer(answer);
-                if is_its && seal.is_none_or(|seal| seal.opens(answer, now())) {
-                    return;
+                if answer.first_chunk::<2>() == message.first_chunk()
+                    && let Some(code) = code(answer)
+                    && seal.is_none_or(|seal| seal.opens(answer, now()))
+                {
+                    return code;
                 }
             }
             // Nobody listens there; until it is asked again somebody may.
@@ -71,9 +79,11 @@ async fn understood(socket: &UdpSocket, message: &[u8], seal: Option<&Seal>) {
     }
 }
 
-fn is_answer(packet: &[u8]) -> bool {
-    let Some([_, _, high, low, ..]) = packet.first_chunk::<HEADER>().copied() else { return false };
-    u16::from_be_bytes([high, low]) & (QR | NOTIFY) == QR | NOTIFY
+/// The RCODE of an answer to NOTIFY.
+fn code(packet: &[u8]) -> Option<u16> {
+    let [_, _, high, low, ..] = packet.first_chunk::<HEADER>().copied()?;
+    let flags = u16::from_be_bytes([high, low]);
+    (flags & (QR | OPCODE) == QR | NOTIFY).then_some(flags & RCODE)
 }
 
 fn message(zone: &Zone) -> io::Result<Vec<u8>> {

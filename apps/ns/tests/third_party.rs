@@ -5,7 +5,6 @@
 mod support;
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use ns::{Algorithm, Keys, Secondary, State};
 use support::{Place, Program, dig, free_port, now, origin, said, zone};
@@ -180,7 +179,8 @@ fn who_shows_not_the_key_that_is_asked_copies_nothing() {
     assert!(!copies("-y hmac-sha256:second.chat.example:bm90IHRoYXQgc2VjcmV0IGJ1dCBhbm90aGVyIG9uZQ== "));
     assert!(!copies(&format!("-y hmac-sha256:second.chat.example:{SECRET} +fuzztime=1700000000 ")));
     let counts = place.server.counts();
-    assert_eq!((counts.transfers, counts.refused), (1, 4));
+    // dig may ask again.
+    assert!(counts.transfers == 1 && counts.refused >= 4, "{counts:?}");
     let refused = place.dig(&format!("+tcp -y hmac-sha384:long:{SECRET} chat.example IXFR=1"));
     assert!(!refused.contains("verify"), "the refusal is signed: {refused}");
 }
@@ -228,11 +228,11 @@ fn nsd_copies(key: &str) {
     let missing = dig(nsd.port, "+dnssec nothing.chat.example A");
     assert!(missing.contains("NXDOMAIN") && missing.contains("NSEC3"), "{missing}");
     assert!(place.server.counts().transfers >= 2);
-    let since = Instant::now();
-    while place.server.counts().told == 0 {
-        assert!(since.elapsed() < Duration::from_secs(60), "nsd signs its answer, and that counts");
+    let is_told = || {
         dig(nsd.port, "chat.example SOA");
-    }
+        place.server.counts().told > 0
+    };
+    assert!((0..200).any(|_| is_told()), "nsd signs its answer, and that counts");
 }
 
 #[test]
