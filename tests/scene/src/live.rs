@@ -12,7 +12,7 @@ use crate::socket::{Frames, Socket};
 use crate::stage::{Codes, Entry, Got, Hello, Opening, Pushed, Stage, Victim};
 
 /// What does not come within this time does not come.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to wait for what the server writes to a file.
 const MOMENT: Duration = Duration::from_millis(250);
 /// A topic that nobody may receive; the server's session is asked about it, so its answer comes behind all that the session
