@@ -331,14 +331,8 @@ impl Lane {
         if now().saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)) >= push.expires {
             return self.end(done, push, tries, Outcome::Expired, Some(why));
         }
-        let place = Place::of(push);
-        match place.and_then(|place| self.latest.get(&place)).copied() {
-            Some(other) if other > push.number => self.end(done, push, tries, Outcome::Merged, Some(why)),
-            Some(_) | None => {
-                self.with.queued.wait(push.number, told(push, tries, &why, pause));
-                self.wait(push.number, Later { at: Instant::now() + pause, tries, place });
-            }
-        }
+        self.with.queued.wait(push.number, told(push, tries, &why, pause));
+        self.wait(push.number, Later { at: Instant::now() + pause, tries, place: Place::of(push) });
     }
 
     fn wait(&mut self, number: u64, later: Later) {

@@ -234,8 +234,10 @@ pub fn published(store: &dyn View, most: usize, mut act: impl FnMut(Published)) 
     rows::each(store, PUBLISHER, b"", |key, _| {
         if found < most
             && let Ok(phone) = Phone::parse(key)
-            && lets_publish(store, key)?
-            && let Some(person) = person(store, Asker::Operator, &phone)?
+            && let Some(profile) = rows::read::<Profile>(store, PROFILE, key)?
+            // The index says where to look; what the account allows its profile says.
+            && presence::publishes_certificates(&profile.settings)
+            && let Some(person) = shown(store, Asker::Operator, &phone, &profile)?
             && !person.certificates.is_empty()
         {
             let number = Bytes::copy_from_slice(person.number.as_str().as_bytes());
@@ -248,12 +250,6 @@ pub fn published(store: &dyn View, most: usize, mut act: impl FnMut(Published)) 
         }
         Ok(())
     })
-}
-
-/// The index says where to look; what the account allows its profile says.
-fn lets_publish(store: &dyn View, account: &[u8]) -> Result<bool, Failure> {
-    let profile: Option<Profile> = rows::read(store, PROFILE, account)?;
-    Ok(profile.is_some_and(|profile| presence::publishes_certificates(&profile.settings)))
 }
 
 /// Whether a nick is the handle of another account (ID-1): nicks and handles are unique, but each only among its like.
@@ -402,7 +398,8 @@ mod tests {
         assert_eq!(all(&store).len(), 1);
         // Who allows it no more is not published, whatever the index says.
         let mut batch = Batch::default();
-        batch.put(PROFILE, "38001", rows::encode(&Profile::default()));
+        let profile: Profile = rows::read(&*store.snapshot(), PROFILE, b"38001").unwrap().unwrap();
+        batch.put(PROFILE, "38001", rows::encode(&Profile { settings: Vec::new(), ..profile }));
         store.apply(&batch).unwrap();
         assert_eq!(all(&store), []);
     }
