@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chat::door::{Hello, Origin, Out, Session};
 use chat::rows::{
-    self, BOOK, Entry, IN_ROOM, KEYS, Keys, MEMBER, MESSAGE, Membership, NICK, NICK_OF, PROFILE, READ_BY, READER,
-    RELATION, ROOM, ROSTER, Reader, Relation, RoomRow,
+    self, BOOK, Entry, IN_ROOM, KEYS, Keys, MEMBER, MESSAGE, Membership, NICK, NICK_OF, Nicked, PROFILE, READ_BY,
+    READER, RELATION, ROOM, ROSTER, Reader, Relation, RoomRow,
 };
 use chat::{Chat, KEY_BYTES, Output, Port, Settings, Vault};
 use etf::Term;
@@ -105,9 +105,10 @@ fn account(batch: &mut Batch, n: u64) {
     };
     batch.put(PROFILE, own.to_bytes(), rows::encode(&profile));
     batch.put(ROSTER, id.to_bytes(), rows::encode(&face));
-    batch.put(KEYS, own.to_bytes(), rows::encode(&Keys { services: vec![certificate] }));
+    batch.put(KEYS, own.to_bytes(), rows::encode(&Keys { update: 1, services: vec![certificate] }));
     batch.put(NICK, nick(n).folded(), id.to_bytes());
-    batch.put(NICK_OF, id.to_bytes(), nick(n).to_bytes());
+    let nicked = Nicked { nick: Some(nick(n).to_bytes()), update: 1 };
+    batch.put(NICK_OF, id.to_bytes(), rows::encode(&nicked));
 }
 
 /// One in ten from the phone book, the others friends who have written once.

@@ -17,8 +17,8 @@ use crate::protocol::auth::is_device;
 use crate::protocol::presence::{self, Audience};
 use crate::protocol::{profile, roster};
 use crate::rows::{
-    self, DEVICE, Device, EMAIL, IN_ROOM, KEYS, Keys, MEMBER, Membership, NICK, NICK_OF, PROFILE, PUBLISHER, RELATION,
-    ROOM, ROSTER, Relation, RoomRow,
+    self, DEVICE, Device, EMAIL, IN_ROOM, KEYS, Keys, MEMBER, Membership, NICK, PROFILE, PUBLISHER, RELATION, ROOM,
+    ROSTER, Relation, RoomRow,
 };
 use crate::{Account, names};
 
@@ -185,7 +185,7 @@ fn shown(store: &dyn View, asker: Asker<'_>, phone: &Phone, row: &Profile) -> Re
         number: names::number(store, phone)?,
         names: face.names,
         surnames: face.surnames,
-        nick: store.get(NICK_OF, roster.as_str().as_bytes())?,
+        nick: rows::nick(store, roster.as_str().as_bytes())?,
         emails: if sees_all { profile::verified(row) } else { Vec::new() },
         certificates: keys.services.iter().filter_map(|service| service.data.as_binary().cloned()).collect(),
         created: row.date.unwrap_or_default(),
@@ -362,6 +362,7 @@ mod tests {
     use proto::records::{Feature, RosterEntry, Service};
 
     use super::*;
+    use crate::rows::{NICK_OF, Nicked};
 
     fn account(batch: &mut Batch, phone: &str, nick: Option<&str>) {
         let settings = vec![Feature::new("PRIVACY", "CERTIFICATES", "everyone")];
@@ -369,9 +370,10 @@ mod tests {
         let profile = Profile { phone: Some(phone.to_owned().into()), rosters, settings, ..Profile::default() };
         batch.put(PROFILE, phone.to_owned(), rows::encode(&profile));
         let services = vec![Service { data: etf::Term::binary(b"der"), ..Service::default() }];
-        batch.put(KEYS, phone.to_owned(), rows::encode(&Keys { services }));
+        batch.put(KEYS, phone.to_owned(), rows::encode(&Keys { update: 1, services }));
         if let Some(nick) = nick {
-            batch.put(NICK_OF, format!("{phone}_1"), nick.to_owned());
+            let row = Nicked { nick: Some(nick.to_owned().into()), update: 1 };
+            batch.put(NICK_OF, format!("{phone}_1"), rows::encode(&row));
         }
     }
 

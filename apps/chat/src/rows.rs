@@ -69,12 +69,9 @@ pub const EMAIL: Table = Table("email");
 pub const PERSON: Table = Table("person");
 /// phone_id → `Roster`, without lists and nick. Writer: roster (profile creates the default one).
 pub const ROSTER: Table = Table("roster");
-/// folded nick → phone_id, and phone_id → nick as shown (ID-17). Writer: nicks.
+/// folded nick → phone_id, and phone_id → [`Nicked`] (ID-17). Writer: nicks.
 pub const NICK: Table = Table("nick");
 pub const NICK_OF: Table = Table("nick_of");
-/// phone_id → when its nick has changed last; writer: nicks. phone → when what its devices and services show of their keys has; writer:
-/// profile. A LastSync asks (PROFILE-1).
-pub const RENEWED: Table = Table("renewed");
 /// phone_id/address → [`Entry`] of the phone book (ROSTER-4). Writer: roster.
 pub const BOOK: Table = Table("book");
 /// phone_id/time, address → empty: what has gone from the phone book, and when, for PROFILE-1. Writer: roster.
@@ -203,7 +200,6 @@ pub const TABLES: &[Table] = &[
     ROSTER,
     NICK,
     NICK_OF,
-    RENEWED,
     BOOK,
     GONE,
     WANTED,
@@ -382,7 +378,18 @@ pub struct Device {
 /// What an account's devices show of their keys (SEC-9), as their rows have it.
 #[derive(Debug, Clone, PartialEq, Default, Record)]
 pub struct Keys {
+    /// When these, or those of its services, have changed last: a LastSync asks (PROFILE-1). 0 = never.
+    pub update: u64,
     pub services: Vec<Service>,
+}
+
+/// What nick a roster has; the row stays when the nick is given back.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Record)]
+pub struct Nicked {
+    /// As it is shown.
+    pub nick: Option<Bytes>,
+    /// When it has changed last: a LastSync asks (PROFILE-1).
+    pub update: u64,
 }
 
 /// Which device a public key opens (ID-9). Ended ones stay until their certificate expires, and are refused.
@@ -938,6 +945,11 @@ pub fn roster_ids_of(profile: &Profile) -> impl Iterator<Item = u64> {
         RosterEntry::Id(id) => Some(*id),
         RosterEntry::Roster(_) | RosterEntry::Name(_) => None,
     })
+}
+
+/// The nick of a roster, as it is shown.
+pub fn nick(store: &dyn View, roster: &[u8]) -> Result<Option<Bytes>, Failure> {
+    Ok(read::<Nicked>(store, NICK_OF, roster)?.and_then(|row| row.nick))
 }
 
 /// The default roster of an account (ID-3), if there is one.

@@ -15,9 +15,7 @@ pub(crate) use count::{add_up, booked, has_place, related, unanswered};
 use super::history::Reach;
 use super::{presence, service};
 use crate::Cx;
-use crate::rows::{
-    self, BOOK, Device, Entry, KEYS, Keys, NICK_OF, READER, RELATION, RENEWED, ROSTER, Reader, Relation,
-};
+use crate::rows::{self, BOOK, Device, Entry, KEYS, Keys, NICK_OF, Nicked, READER, RELATION, ROSTER, Reader, Relation};
 
 /// What the rows of a roster say of one address.
 #[derive(Debug, Clone)]
@@ -96,8 +94,11 @@ impl Known {
             return Ok(self.is_told(Some(since)));
         }
         let Some(peer) = self.peer() else { return Ok(false) };
+        // Neither nick nor keys are the roster's own.
         let roster: Option<Roster> = rows::read(cx.store, ROSTER, &self.address)?;
-        Ok(roster.and_then(|row| row.update).max(renewed(cx, &peer)?) > Some(since))
+        Ok(roster.is_some_and(|row| row.update > Some(since))
+            || nicked(cx, &peer)?.update > since
+            || keys(cx, peer.phone())?.update > since)
     }
 
     pub(crate) fn peer(&self) -> Option<PhoneId> {
@@ -169,9 +170,10 @@ pub(crate) fn seen(
     let (last, unread) = Reach::at(feed, own, mine).upto(farthest).standing(cx, own, mine.reader)?;
     let profile = presence::profile(cx, peer.phone())?;
     let roster: Roster = rows::read(cx.store, ROSTER, &address)?.unwrap_or_default();
+    let (nicked, keys) = (nicked(cx, peer)?, keys(cx, peer.phone())?);
     let update = updated(relation, entry).max(match status {
         ContactStatus::Deleted => 0,
-        _ => roster.update.max(renewed(cx, peer)?).unwrap_or(0),
+        _ => roster.update.unwrap_or(0).max(nicked.update).max(keys.update),
     });
     let shown = peer.phone() == own.phone() || presence::lets_see_reading(&profile);
     Ok(Contact {
@@ -185,9 +187,9 @@ pub(crate) fn seen(
         update: Some(update),
         created: Some(relation.map(|row| row.created).or(entry.map(|row| row.created)).unwrap_or(0)),
         settings: relation.map(|row| row.settings.clone()).unwrap_or_default(),
-        services: services(cx, peer.phone(), &profile)?,
+        services: with_further(keys.services, &profile),
         status: Some(status),
-        ..dressed(cx, peer, roster, entry)?
+        ..dressed(peer, roster, nicked.nick, entry)
     })
 }
 
@@ -235,10 +237,12 @@ fn updated(relation: Option<&Relation>, entry: Option<&Entry>) -> u64 {
     relation.map_or(0, |row| row.update).max(entry.map_or(0, |row| row.update))
 }
 
-/// When a roster's nick or keys have changed last: neither is the roster's own.
-fn renewed(cx: &Cx<'_>, peer: &PhoneId) -> Result<Option<u64>, Failure> {
-    let nick = rows::read(cx.store, RENEWED, peer.as_str().as_bytes())?;
-    Ok(nick.max(rows::read(cx.store, RENEWED, peer.phone().as_str().as_bytes())?))
+fn nicked(cx: &Cx<'_>, peer: &PhoneId) -> Result<Nicked, Failure> {
+    Ok(rows::read(cx.store, NICK_OF, peer.as_str().as_bytes())?.unwrap_or_default())
+}
+
+fn keys(cx: &Cx<'_>, phone: &Phone) -> Result<Keys, Failure> {
+    Ok(rows::read(cx.store, KEYS, phone.as_str().as_bytes())?.unwrap_or_default())
 }
 
 /// What a roster is called by `own`, for people to read.
@@ -251,15 +255,15 @@ pub(crate) fn name(cx: &Cx<'_>, own: &PhoneId, peer: &PhoneId) -> Result<Option<
 
 /// Names, nick and avatar of a roster, as it gives them itself; what the phone book says where it gives none.
 fn face(cx: &Cx<'_>, peer: &PhoneId, entry: Option<&Entry>) -> Result<Contact, Failure> {
-    dressed(cx, peer, rows::read(cx.store, ROSTER, peer.as_str().as_bytes())?.unwrap_or_default(), entry)
+    let roster = rows::read(cx.store, ROSTER, peer.as_str().as_bytes())?.unwrap_or_default();
+    Ok(dressed(peer, roster, nicked(cx, peer)?.nick, entry))
 }
 
-/// The same where the roster's row is at hand.
-fn dressed(cx: &Cx<'_>, peer: &PhoneId, roster: Roster, entry: Option<&Entry>) -> Result<Contact, Failure> {
+/// The same where the rows are at hand.
+fn dressed(peer: &PhoneId, roster: Roster, nick: Option<Bytes>, entry: Option<&Entry>) -> Contact {
     let (names, surnames) = called(&roster, entry);
     let (names, surnames) = (names.cloned(), surnames.cloned());
-    let nick = cx.store.get(NICK_OF, peer.as_str().as_bytes())?;
-    Ok(Contact { phone_id: Some(peer.to_bytes()), nick, avatar: roster.avatar, names, surnames, ..Contact::default() })
+    Contact { phone_id: Some(peer.to_bytes()), nick, avatar: roster.avatar, names, surnames, ..Contact::default() }
 }
 
 /// Names and surnames of a roster.
@@ -294,10 +298,12 @@ fn status(address: &[u8], relation: Option<&Relation>, entry: Option<&Entry>) ->
 
 /// Certificates of a roster's devices (SEC-9), and the further ones of its account.
 pub(crate) fn services(cx: &Cx<'_>, phone: &Phone, profile: &Profile) -> Result<Vec<Service>, Failure> {
-    let keys: Option<Keys> = rows::read(cx.store, KEYS, phone.as_str().as_bytes())?;
-    let mut services = keys.map(|keys| keys.services).unwrap_or_default();
+    Ok(with_further(keys(cx, phone)?.services, profile))
+}
+
+fn with_further(mut services: Vec<Service>, profile: &Profile) -> Vec<Service> {
     services.extend(service::certificates(&profile.services));
-    Ok(services)
+    services
 }
 
 /// SEC-9: a Service for each device that has a certificate.

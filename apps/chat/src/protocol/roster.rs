@@ -22,7 +22,7 @@ pub(crate) use parts::{Frame, PART_BYTES, Parts};
 use super::reading::{Reading, To, What};
 use super::{Halt, favorite, presence, search};
 use crate::effects::{self, Seen};
-use crate::rows::{self, NICK_OF, ROSTER};
+use crate::rows::{self, ROSTER};
 use crate::{Account, Call, Chat, Cx, Fx, Input, Name, Refresh, Who};
 
 /// A reference to an avatar at most, bytes.
@@ -120,7 +120,7 @@ fn brief(own: &PhoneId, status: RosterStatus) -> Roster {
 
 /// What a roster says of itself, without lists: a brief record of it is made of this.
 pub(crate) fn whole(cx: &Cx<'_>, own: &PhoneId, row: Roster) -> Result<Roster, Failure> {
-    let nick = cx.store.get(NICK_OF, own.as_str().as_bytes())?;
+    let nick = rows::nick(cx.store, own.as_str().as_bytes())?;
     Ok(Roster { id: Some(RosterId::Number(own.roster())), nick, phone: Some(own.phone().to_bytes()), ..row })
 }
 
@@ -221,7 +221,7 @@ pub(crate) fn refresh(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, mut refresh: Refr
             avatar: row.avatar,
             names: row.names,
             surnames: row.surnames,
-            nick: cx.store.get(NICK_OF, own.as_str().as_bytes())?,
+            nick: rows::nick(cx.store, own.as_str().as_bytes())?,
             update: row.update,
             ..Contact::default()
         };
@@ -293,7 +293,7 @@ fn face(
     if named {
         face.names = after.names.clone().or_else(|| change.names.clone());
         face.surnames = after.surnames.clone().or_else(|| change.surnames.clone());
-        face.nick = cx.store.get(NICK_OF, own.as_str().as_bytes())?;
+        face.nick = rows::nick(cx.store, own.as_str().as_bytes())?;
     }
     if pictured {
         face.avatar = after.avatar.clone().or_else(|| change.avatar.clone());

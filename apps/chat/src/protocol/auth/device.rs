@@ -14,7 +14,7 @@ use super::proof;
 use super::standing::Listing;
 use crate::door::{Bye, Certificate};
 use crate::protocol::contact;
-use crate::rows::{self, DEVICE, Device, KEYS, Keys, PROFILE, RENEWED, ROSTER, STANDING, WANTED};
+use crate::rows::{self, DEVICE, Device, KEYS, Keys, PROFILE, ROSTER, STANDING, WANTED};
 use crate::{Account, Chat, Cx, Fx, Group, Input, Name, Who};
 
 /// Session rows of one account; AUTH-4 refuses a further one. Connected at once may be 20 (section 11).
@@ -168,7 +168,6 @@ pub(crate) fn end_all(
     }
     super::push::mark(cx, fx, phone, &[])?;
     fx.delete(KEYS, phone.to_bytes());
-    fx.delete(RENEWED, phone.to_bytes());
     fx.delete(STANDING, phone.to_bytes());
     Ok(devices.into_iter().map(|device| device.client_id).collect())
 }
@@ -209,11 +208,13 @@ pub(super) fn changed(
     Ok(account)
 }
 
-/// What these devices, which are all that the account has, show of their keys.
-pub(super) fn keep_keys(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, devices: &[Device]) -> Result<(), Failure> {
-    let keys = Keys { services: contact::certificates(devices) };
-    if rows::read::<Keys>(cx.store, KEYS, phone.as_str().as_bytes())?.as_ref() != Some(&keys) {
-        fx.put(KEYS, phone.to_bytes(), rows::encode(&keys));
+/// What these devices, which are all that the account has, show of their keys. Where a change of them was announced in this step, the row
+/// of that is the same.
+fn keep_keys(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, devices: &[Device]) -> Result<(), Failure> {
+    let services = contact::certificates(devices);
+    let before: Keys = rows::read(cx.store, KEYS, phone.as_str().as_bytes())?.unwrap_or_default();
+    if before.services != services {
+        fx.put(KEYS, phone.to_bytes(), rows::encode(&Keys { update: cx.now.0, services }));
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::door::{Certificate, Out, Role};
 use crate::effects::{self, Seen, answer};
 use crate::output::{Output, Work};
 use crate::protocol::{contact, presence, service};
-use crate::rows::{self, Device, RENEWED};
+use crate::rows::{self, Device, KEYS, Keys};
 use crate::{Chat, Cx, Enrol, Fx, Port, Who, names};
 
 /// The session of those who have none; what is sent to it finds nobody.
@@ -146,9 +146,8 @@ fn tell(
     devices: &[Device],
     services: &[Service],
 ) -> Result<Vec<(PhoneId, Contact)>, Failure> {
-    device::keep_keys(cx, fx, phone, devices)?;
-    fx.put(RENEWED, phone.to_bytes(), rows::encode(&cx.now.0));
     let mut keys = contact::certificates(devices);
+    fx.put(KEYS, phone.to_bytes(), rows::encode(&Keys { update: cx.now.0, services: keys.clone() }));
     keys.extend(service::certificates(services));
     let mut told = Vec::new();
     for roster in rows::roster_ids(cx.store, phone)? {

@@ -14,7 +14,7 @@ use crate::protocol::work::{self, Errand, Next, ROUND, Task, between};
 use crate::protocol::{Halt, contact, ftp, profile};
 use crate::rows::{
     self, BOOK, CURSOR, DEVICE, EMAIL, Favorite, Forget, GONE, Leave, MESSAGE, NICK_OF, NOTICE, PROFILE, READER,
-    RELATION, RENEWED, Relation, STAR, STAR_OF, TAG, TALLY, WANTED, Work,
+    RELATION, Relation, STAR, STAR_OF, TAG, TALLY, WANTED, Work,
 };
 use crate::{Cx, Fx, Name, Who};
 
@@ -121,10 +121,8 @@ pub(crate) fn leave(cx: &Cx<'_>, home: &Phone, number: u64, leave: Leave) -> Res
             return round(vec![Name::Roster(own.clone())]);
         }
     }
-    for table in [NICK_OF, RENEWED] {
-        if cx.store.get(table, own.as_str().as_bytes())?.is_some() {
-            return round(vec![Name::Nicks]);
-        }
+    if cx.store.get(NICK_OF, own.as_str().as_bytes())?.is_some() {
+        return round(vec![Name::Nicks]);
     }
     if let Some(client) = queued(cx, &leave.clients)? {
         return Ok(Next::Round { task: Task::Unqueue, way: vec![Name::session(&client)] });

@@ -10,7 +10,7 @@ use proto::records::{Contact, Index, Roster, RosterId, RosterStatus};
 use super::{Halt, named};
 use crate::effects::{self, Seen};
 use crate::protocol::{link, presence, settle, work};
-use crate::rows::{self, Found, NICK, NICK_OF, RENEWED, Work};
+use crate::rows::{self, Found, NICK, NICK_OF, Nicked, Work};
 use crate::{Cx, Founding, Fx, Who};
 
 /// ROSTER-7: takes a nick, or with an empty one gives it back.
@@ -84,7 +84,7 @@ pub(crate) fn unname(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Fail
         Ok(_) | Err(Halt::Refused(_)) => {}
         Err(Halt::Failed(failure)) => return Err(failure),
     }
-    fx.delete(RENEWED, own.to_bytes());
+    fx.delete(NICK_OF, own.to_bytes());
     Ok(())
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn wanted(nick: &Bytes) -> Result<Option<Nick>, Refusal> {
 /// Moves the roster's entry in the index; false when it has that nick already, `nick` when another roster does.
 fn take(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, wanted: Option<&Nick>) -> Result<bool, Halt> {
     let key = own.to_bytes();
-    let before = cx.store.get(NICK_OF, &key)?;
+    let before = rows::nick(cx.store, &key)?;
     if before.as_deref() == wanted.map(|nick| nick.as_str().as_bytes()) {
         return Ok(false);
     }
@@ -110,13 +110,9 @@ fn take(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, wanted: Option<&Nick>) -> Resul
     if let Some(before) = before.and_then(|nick| Nick::parse(&nick).ok()) {
         fx.delete(NICK, before.folded());
     }
-    match wanted {
-        Some(nick) => {
-            fx.put(NICK, nick.folded(), key.clone());
-            fx.put(NICK_OF, key, nick.to_bytes());
-        }
-        None => fx.delete(NICK_OF, key),
+    if let Some(nick) = wanted {
+        fx.put(NICK, nick.folded(), key.clone());
     }
-    fx.put(RENEWED, own.to_bytes(), rows::encode(&cx.now.0));
+    fx.put(NICK_OF, key, rows::encode(&Nicked { nick: wanted.map(Nick::to_bytes), update: cx.now.0 }));
     Ok(true)
 }

@@ -6,7 +6,7 @@ use proto::ids::{ClientId, ClientKind, DevKey, Nick, Phone, PhoneId, User};
 
 use super::Speaker;
 use crate::protocol::auth::{self, Bound};
-use crate::rows::{NICK, NICK_OF};
+use crate::rows::{self, NICK};
 use crate::{Chat, Cx, names};
 
 /// Whether the speaker may be this user, and as which account, where that is proved. Where it need not be, a proof still opens the box of an
@@ -55,7 +55,7 @@ fn accounts(cx: &Cx<'_>, user: &User) -> Result<Vec<Phone>, Failure> {
     }
     if let Ok(nick) = Nick::parse(text)
         && let Some(roster) = cx.store.get(NICK, nick.folded().as_bytes())?
-        && cx.store.get(NICK_OF, &roster)?.is_some_and(|shown| shown[..] == *text)
+        && rows::nick(cx.store, &roster)?.is_some_and(|shown| shown[..] == *text)
     {
         found.extend(PhoneId::parse(&roster).ok().map(|roster| roster.phone().clone()));
     }
