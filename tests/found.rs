@@ -3,8 +3,11 @@
 mod support;
 
 use std::fs;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::thread;
 
 use support::{CHAT, Server};
 use tempfile::TempDir;
@@ -17,6 +20,8 @@ const OTHER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccd
 struct Scene {
     server: Server,
     home: TempDir,
+    /// Whom the client asks.
+    resolver: SocketAddr,
 }
 
 impl Scene {
@@ -24,7 +29,8 @@ impl Scene {
         let mut server = Server::prepare(ZONE);
         fs::write(server.home().join("more.zone"), "").expect("written");
         server.restart();
-        let scene = Scene { server, home: tempfile::tempdir().expect("a folder") };
+        let resolver = server.dns();
+        let scene = Scene { server, home: tempfile::tempdir().expect("a folder"), resolver };
         scene.anchor(&scene.server.remote("zone ds"));
         scene
     }
@@ -46,7 +52,7 @@ impl Scene {
     fn run(&self, more: &[&str], commands: &[&str]) -> Output {
         let mut chat = Command::new(CHAT);
         chat.args(["client", "--fake", "--home"]).arg(self.home.path()).args(["--resolver"]);
-        chat.arg(self.server.dns().to_string()).args(more);
+        chat.arg(self.resolver.to_string()).args(more);
         for command in commands {
             chat.args(["-e", command]);
         }
@@ -95,6 +101,44 @@ fn a_device_registers_by_the_name_alone_and_comes_by_the_first_way_that_is_open(
     let closed = format!("_1._tcp 60 TLSA 3 1 1 {OTHER}\n");
     scene.zone(&format!("{closed}@ 60 HTTPS 1 . port=1\n_mqtts._tcp 60 SRV 0 0 0 .\n_mqtt._udp 60 SRV 0 0 0 .\n"));
     assert!(scene.fails(&[]).contains("no server at chat.example:1"));
+}
+
+/// A resolver to whose mind every answer is too long for UDP; by TCP it has what `server` has. It lives as long as the test's process.
+fn terse(server: SocketAddr) -> SocketAddr {
+    let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = tcp.local_addr().expect("an address");
+    let udp = UdpSocket::bind(address).expect("the same of UDP");
+    thread::spawn(move || {
+        let mut question = [0; 1500];
+        while let Ok((length, from)) = udp.recv_from(&mut question) {
+            let mut answer = question.get(..length).expect("what came").to_vec();
+            // An answer (QR), truncated (TC), with the question and nothing else.
+            *answer.get_mut(2).expect("a header") |= 0x82;
+            udp.send_to(&answer, from).expect("sent");
+        }
+    });
+    thread::spawn(move || {
+        for client in tcp.incoming() {
+            let (client, server) = (client.expect("a client"), TcpStream::connect(server).expect("a server"));
+            let copies = [(&client, &server), (&server, &client)]
+                .map(|(from, to)| (from.try_clone().expect("a handle"), to.try_clone().expect("a handle")));
+            for (mut from, mut to) in copies {
+                thread::spawn(move || {
+                    let _ = io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn what_is_too_long_for_udp_is_asked_by_tcp() {
+    let mut scene = Scene::new();
+    scene.resolver = terse(scene.server.dns());
+    scene.register();
+    assert!(scene.does(&[], &["me"]).contains("chat://chat.example"));
 }
 
 #[test]

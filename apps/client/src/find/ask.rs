@@ -149,12 +149,15 @@ fn of_this_machine() -> SocketAddr {
 struct Plain {
     resolver: SocketAddr,
     udp: DnsExchange<TokioRuntimeProvider>,
+    /// The tasks of all connections run in it, and end with it.
+    runtime: TokioRuntimeProvider,
 }
 
 impl Plain {
     fn new(resolver: SocketAddr) -> Plain {
-        let udp = UdpClientStream::builder(resolver, TokioRuntimeProvider::new());
-        Plain { resolver, udp: udp.with_timeout(Some(PATIENCE)).exchange() }
+        let runtime = TokioRuntimeProvider::new();
+        let udp = UdpClientStream::builder(resolver, runtime.clone());
+        Plain { resolver, udp: udp.with_timeout(Some(PATIENCE)).exchange(), runtime }
     }
 
     async fn ask(self, request: DnsRequest) -> Result<DnsResponse, NetError> {
@@ -162,7 +165,7 @@ impl Plain {
         if !answer.metadata.truncation {
             return Ok(answer);
         }
-        let tcp = TcpClientStream::exchange(self.resolver, None, PATIENCE, None, TokioRuntimeProvider::new()).await?;
+        let tcp = TcpClientStream::exchange(self.resolver, None, PATIENCE, None, self.runtime.clone()).await?;
         tcp.send(request).first_answer().await
     }
 
