@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -194,10 +194,11 @@ fn hash(path: &Path) -> Result<WorkResult> {
 }
 
 fn read(path: &Path, offset: u64, length: u64) -> Result<WorkResult> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::new();
-    file.take(length).read_to_end(&mut bytes)?;
+    let file = File::open(path)?;
+    // No more than there is, and no larger than that.
+    let left = file.metadata()?.len().saturating_sub(offset);
+    let mut bytes = vec![0; usize::try_from(length.min(left)).map_err(Error::other)?];
+    file.read_exact_at(&mut bytes, offset)?;
     Ok(WorkResult::Read(bytes.into()))
 }
 

@@ -34,7 +34,7 @@ const REFERENCE: HeaderName = HeaderName::from_static("upload-reference");
 /// A piece has to come in this time: who sends slower than 4 KiB a second goes on later, from where it was.
 const PIECE_TIME: Duration = Duration::from_secs(60);
 /// Pieces that are on their way to the disk while the next is read.
-const AHEAD: usize = 3;
+const AHEAD: usize = 2;
 
 /// Where a transfer is.
 struct Transfer {

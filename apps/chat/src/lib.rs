@@ -40,8 +40,8 @@ pub use vault::{KEY_BYTES, Vault};
 
 /// Requests of one connection that may be unfinished; then its transport stops reading (SPEC section 11, Receive Maximum).
 pub const CALLS_MAX: usize = 32;
-/// Bytes of the calls of one connection that are at work; at this many the next one waits. Four pieces of a file.
-pub const UNFINISHED_MAX: usize = 1 << 20;
+/// Bytes of the calls of one connection that are at work; at this many the next one waits. Two pieces of a file.
+pub const UNFINISHED_MAX: usize = 512 << 10;
 
 pub(crate) type Fx = n2o::Effects<Chat>;
 pub(crate) type Cx<'a> = n2o::Cx<'a, Chat>;

@@ -63,6 +63,13 @@ impl Port {
         std::mem::take(&mut self.waiting.lock().unwrap_or_else(|broken| broken.into_inner()).outs)
     }
 
+    /// Takes back what was drained and not done: it is the first again.
+    pub fn give_back(&self, mut undone: VecDeque<Out>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(|broken| broken.into_inner());
+        undone.append(&mut waiting.outs);
+        waiting.outs = undone;
+    }
+
     /// Takes all that waits, or arranges to be woken.
     pub fn poll_drain(&self, cx: &mut Context<'_>) -> Poll<VecDeque<Out>> {
         let mut waiting = self.waiting.lock().unwrap_or_else(|broken| broken.into_inner());
@@ -76,4 +83,20 @@ impl Port {
 
 fn is_transient(out: &Out) -> bool {
     matches!(out, Out::Item { delivery: None, .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g_5_what_is_given_back_is_the_first_again() {
+        let (port, done) = (Port::default(), |call| Out::Done { call, verdict: crate::door::Verdict::Done });
+        (0..3).for_each(|call| port.push(done(call)));
+        let mut outs = port.drain();
+        assert_eq!(outs.pop_front(), Some(done(0)));
+        port.push(done(3));
+        port.give_back(outs);
+        assert_eq!(port.drain(), (1..4).map(done).collect::<VecDeque<_>>());
+    }
 }

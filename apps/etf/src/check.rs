@@ -3,6 +3,7 @@
 use crate::inflate::inflate;
 use crate::limits::{CONTAINER, DEPTH_CEILING};
 use crate::{Decode, Error, Limits, Reader, Term, VERSION, tag};
+use bytes::Bytes;
 use std::borrow::Cow;
 
 /// The bytes of one term that [`check`] found sound: plain, without version byte, nothing behind it.
@@ -18,6 +19,14 @@ impl Checked<'_> {
     /// A reader at the term's first byte.
     pub fn reader(&self) -> Reader<'_> {
         Reader::new(&self.0)
+    }
+
+    /// The same, of a document that was found in `whole`; what was compressed is not there.
+    pub(crate) fn reader_in<'a>(&'a self, whole: &'a Bytes) -> Reader<'a> {
+        match &self.0 {
+            Cow::Borrowed(bytes) => Reader::in_whole(bytes, whole),
+            Cow::Owned(bytes) => Reader::new(bytes),
+        }
     }
 }
 

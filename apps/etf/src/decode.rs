@@ -9,13 +9,13 @@ pub trait Decode: Sized {
     fn decode(r: &mut Reader<'_>) -> Result<Self, Error>;
 }
 
-/// Always a copy, so that no network buffer is kept alive. A list of integers is a text too (C-4); `[]` is an error.
+/// A list of integers is a text too (C-4); `[]` is an error.
 impl Decode for Bytes {
     #[inline]
     fn decode(r: &mut Reader<'_>) -> Result<Self, Error> {
         let start = r.clone();
-        match r.binary() {
-            Ok(bytes) => Ok(Self::copy_from_slice(bytes)),
+        match r.own_binary() {
+            Ok(bytes) => Ok(bytes),
             Err(_) => {
                 *r = start;
                 charlist(r)

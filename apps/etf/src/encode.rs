@@ -22,26 +22,38 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// One document: the version byte and the term, in an allocation of exactly its size.
+/// One document: the version byte and the term, in an allocation of its size; what is large has an eighth more at most.
 pub fn encode<T: Encode + ?Sized>(value: &T) -> Bytes {
-    written(value, Bytes::copy_from_slice)
+    let out = written(value);
+    let is_close = out.len() > SCRATCH_MAX && out.capacity() - out.len() <= out.len() / 8;
+    if is_close {
+        return out.into();
+    }
+    let bytes = Bytes::copy_from_slice(&out);
+    put_away(out);
+    bytes
 }
 
 /// How long the document is that [`encode`] makes of the value.
 pub fn length<T: Encode + ?Sized>(value: &T) -> usize {
-    written(value, <[u8]>::len)
+    let out = written(value);
+    let length = out.len();
+    put_away(out);
+    length
 }
 
-fn written<T: Encode + ?Sized, R>(value: &T, then: impl FnOnce(&[u8]) -> R) -> R {
+fn written<T: Encode + ?Sized>(value: &T) -> Vec<u8> {
     let mut out = SCRATCH.take();
     out.push(VERSION);
     value.encode(&mut out);
-    let result = then(&out);
-    if out.capacity() <= SCRATCH_MAX {
-        out.clear();
-        SCRATCH.set(out);
+    out
+}
+
+fn put_away(mut scratch: Vec<u8>) {
+    if scratch.capacity() <= SCRATCH_MAX {
+        scratch.clear();
+        SCRATCH.set(scratch);
     }
-    result
 }
 
 impl Encode for Bytes {

@@ -33,6 +33,8 @@ mod term;
 pub mod text;
 pub mod write;
 
+use bytes::Bytes;
+
 pub use crate::atom::Atom;
 pub use crate::check::{Checked, check};
 pub use crate::decode::Decode;
@@ -51,6 +53,16 @@ pub const VERSION: u8 = 131;
 /// One value from one document (version byte and term, nothing behind it), within the default [`Limits`].
 pub fn decode<T: Decode>(bytes: &[u8]) -> Result<T, Error> {
     decode_with(bytes, &Limits::default())
+}
+
+/// As [`decode`]. A binary that is the better part of the document is a part of it, not a copy: so a piece of a file is not copied on its
+/// way, and `bytes` live as long as it does.
+pub fn decode_parts<T: Decode>(bytes: &Bytes) -> Result<T, Error> {
+    let checked = check(bytes, &Limits::default())?;
+    let mut reader = checked.reader_in(bytes);
+    let value = T::decode(&mut reader)?;
+    reader.end()?;
+    Ok(value)
 }
 
 /// As [`decode`], of bytes that [`encode`] has made: without the pass that what comes from outside needs first.

@@ -3,6 +3,7 @@
 mod parts;
 
 use crate::{Error, tag};
+use bytes::Bytes;
 use std::borrow::Cow;
 
 /// Reads one term after another. Every method that returns an error may have moved the reader.
@@ -10,7 +11,12 @@ use std::borrow::Cow;
 pub struct Reader<'a> {
     rest: &'a [u8],
     at: usize,
+    /// What `rest` is a part of, where parts may be kept.
+    whole: Option<&'a Bytes>,
 }
+
+/// A binary of so many bytes, and of half of its document, is kept as a part of it.
+const PART_MIN: usize = 32 << 10;
 
 /// Erlang's limit on an atom, in characters.
 pub(crate) const ATOM_MAX: usize = 255;
@@ -18,7 +24,12 @@ pub(crate) const ATOM_MAX: usize = 255;
 impl<'a> Reader<'a> {
     /// Over one term's bytes, the version byte taken off.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, at: 1 }
+        Self { rest: bytes, at: 1, whole: None }
+    }
+
+    /// The same of bytes that lie in `whole`.
+    pub(crate) fn in_whole(bytes: &'a [u8], whole: &'a Bytes) -> Self {
+        Self { whole: Some(whole), ..Self::new(bytes) }
     }
 
     /// The next byte's place, counted from the version byte.
@@ -120,6 +131,16 @@ impl<'a> Reader<'a> {
             }
             _ => Err(self.expected("a binary")),
         }
+    }
+
+    /// A binary that outlives the reader: a copy, so that no network buffer is kept alive, unless it is the better part of one.
+    pub(crate) fn own_binary(&mut self) -> Result<Bytes, Error> {
+        let bytes = self.binary()?;
+        let is_part = |whole: &&Bytes| bytes.len() >= PART_MIN && bytes.len() >= whole.len() / 2;
+        Ok(match self.whole.filter(is_part) {
+            Some(whole) => whole.slice_ref(bytes),
+            None => Bytes::copy_from_slice(bytes),
+        })
     }
 
     /// A float. An integer is not one.

@@ -58,9 +58,17 @@ pub fn float(out: &mut Vec<u8>, value: f64) {
     out.extend(value.to_bits().to_be_bytes());
 }
 
+/// Bytes of a document behind a large binary, as a guess.
+const BEHIND: usize = 1 << 10;
+/// A binary of so many bytes is given its room at once.
+const LARGE: usize = 16 << 10;
+
 /// A binary.
 #[inline]
 pub fn binary(out: &mut Vec<u8>, bytes: &[u8]) {
+    if bytes.len() >= LARGE {
+        out.reserve(bytes.len() + BEHIND);
+    }
     out.push(tag::BINARY);
     length(out, bytes.len());
     out.extend_from_slice(bytes);

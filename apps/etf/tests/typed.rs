@@ -4,7 +4,10 @@
 mod support;
 
 use bytes::Bytes;
-use etf::{Atom, AtomEnum, Atoms, Choice, Decode, Error, Fits, Reader, Record, Shape, Term, check, decode, encode};
+use etf::{
+    Atom, AtomEnum, Atoms, Choice, Decode, Error, Fits, Reader, Record, Shape, Term, check, decode, decode_parts,
+    encode,
+};
 use support::{Documents, lines, text};
 
 #[derive(Debug, Clone, Default, PartialEq, Record)]
@@ -218,6 +221,30 @@ fn integers_of_every_coding_and_their_ranges() {
     );
     assert_eq!(encode(&u64::MAX)[..4], [131, 110, 8, 0]);
     assert_eq!(encode(&i64::from(i32::MIN))[..], [131, 98, 128, 0, 0, 0]);
+}
+
+#[test]
+fn ftp_2_a_binary_that_is_most_of_its_document_is_a_part_of_it_and_others_are_copies() {
+    let of = |payload: usize, other: usize| {
+        let mime = Some(Bytes::from(vec![b'x'; other]));
+        let document = Desc { mime, payload: Some(vec![b'y'; payload].into()), ..Desc::default() };
+        let bytes = encode(&document);
+        let read = decode_parts::<Desc>(&bytes).unwrap();
+        assert_eq!(read, document);
+        let lies_in = |part: &Option<Bytes>| bytes.as_ptr_range().contains(&part.as_ref().unwrap().as_ptr());
+        (lies_in(&read.payload), lies_in(&read.mime))
+    };
+    assert_eq!(of(256 << 10, 9), (true, false));
+    assert_eq!((of(9, 9), of(33 << 10, 40 << 10)), ((false, false), (false, true)));
+    assert_eq!(of(1 << 10, 9), (false, false));
+    // What was compressed is not there.
+    let document = encode(&Desc { payload: Some(vec![b'y'; 100_000].into()), ..Desc::default() });
+    let mut packed = vec![131, 80];
+    packed.extend(u32::try_from(document.len() - 1).unwrap().to_be_bytes());
+    let mut zlib = flate2::write::ZlibEncoder::new(packed, flate2::Compression::fast());
+    std::io::Write::write_all(&mut zlib, &document[1..]).unwrap();
+    let packed = Bytes::from(zlib.finish().unwrap());
+    assert_eq!(encode(&decode_parts::<Desc>(&packed).unwrap()), document);
 }
 
 #[test]

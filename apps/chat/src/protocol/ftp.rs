@@ -30,7 +30,7 @@ const NAME_CHARS: usize = 255;
 const CHUNK: u64 = FTP_CHUNK_BYTES as u64;
 
 const INIT: &[u8] = b"init";
-const SEND: &[u8] = b"send";
+pub(crate) const SEND: &[u8] = b"send";
 const RECV: &[u8] = b"recv";
 
 /// An account's files at work: what a step may change, and what it is judged by.

@@ -9,9 +9,11 @@ use super::{Link, Session};
 use crate::door::{Bye, Gone, Out, Verdict};
 use crate::effects::refused;
 use crate::input::{Also, Answer, Call, Letter, Notice, Transient};
+use crate::protocol::ftp::SEND;
 use crate::{Cx, Fx, Input, Name};
 use n2o::{Failure, Time};
-use proto::Refusal;
+use proto::records::FtpStatus;
+use proto::{Record, Refusal};
 
 /// Requests that have not ended, in the order they came.
 #[derive(Default)]
@@ -39,10 +41,22 @@ enum Stage {
     Waiting(Name, Box<Call>),
     /// Its signatures are being verified (SEC-8); then it waits like any other.
     Verifying(Verifying, Name, Box<Call>),
-    /// Belongs to one conversation: others of the kind may run beside it.
-    Overlapping,
-    Alone,
+    Running(Lane),
 }
+
+/// Beside which others a call may run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// Beside none.
+    Alone,
+    /// It belongs to one conversation: beside those that belong to one too.
+    Conversation,
+    /// A piece of a file (FTP-2): beside other pieces, so that one flush serves several.
+    Piece,
+}
+
+/// Pieces of files that run beside each other.
+const PIECES_MAX: usize = 4;
 
 /// By which slow work, and for how long at most.
 struct Verifying {
@@ -60,17 +74,12 @@ impl Session {
     /// Gives a request to its owner: at once, or when what came before has ended.
     pub(super) fn dispatch(&mut self, fx: &mut Fx, owner: Name, call: Box<Call>) {
         let Some(link) = &mut self.link else { return };
-        let overlaps = matches!(owner, Name::Conversation(_));
-        let free = link.calls.open.iter().all(|earlier| earlier.lets_pass(overlaps));
-        let number = call.who.call;
-        let stage = match free {
-            true if overlaps => Stage::Overlapping,
-            true => Stage::Alone,
-            false => Stage::Waiting(owner.clone(), call.clone()),
-        };
-        link.calls.open.push_back(Open::new(number, stage));
-        if free {
+        let (number, lane) = (call.who.call, Lane::of(&owner, &call));
+        if link.calls.has_room(link.calls.open.len(), lane) {
+            link.calls.open.push_back(Open::new(number, Stage::Running(lane)));
             fx.tell(owner, Input::Call(call));
+        } else {
+            link.calls.open.push_back(Open::new(number, Stage::Waiting(owner, call)));
         }
     }
 
@@ -84,7 +93,7 @@ impl Session {
         verdict: Verdict,
     ) -> Result<(), Failure> {
         let Some(link) = &mut self.link else { return Ok(()) };
-        link.calls.open.push_back(Open { records, end: Some(verdict), ..Open::new(call, Stage::Alone) });
+        link.calls.open.push_back(Open { records, end: Some(verdict), ..Open::new(call, Stage::Running(Lane::Alone)) });
         self.release(cx, fx)
     }
 
@@ -92,7 +101,7 @@ impl Session {
     pub(super) fn conclude_patiently(&mut self, cx: &Cx<'_>, fx: &mut Fx, call: u64) -> Result<(), Failure> {
         let Some(link) = &mut self.link else { return Ok(()) };
         let end = Some(Verdict::Done);
-        link.calls.open.push_back(Open { end, patient: true, ..Open::new(call, Stage::Alone) });
+        link.calls.open.push_back(Open { end, patient: true, ..Open::new(call, Stage::Running(Lane::Alone)) });
         self.release(cx, fx)
     }
 
@@ -164,18 +173,17 @@ impl Session {
     fn start_waiting(&mut self, fx: &mut Fx) {
         let Some(link) = &mut self.link else { return };
         for at in 0..link.calls.open.len() {
-            let Some(Stage::Waiting(owner, _)) = link.calls.open.get(at).map(|open| &open.stage) else {
+            let Some(Stage::Waiting(owner, call)) = link.calls.open.get(at).map(|open| &open.stage) else {
                 continue;
             };
-            let overlaps = matches!(owner, Name::Conversation(_));
-            if !link.calls.open.iter().take(at).all(|earlier| earlier.lets_pass(overlaps)) {
+            let lane = Lane::of(owner, call);
+            if !link.calls.has_room(at, lane) {
                 return;
             }
-            let stage = if overlaps { Stage::Overlapping } else { Stage::Alone };
             let Some(open) = link.calls.open.get_mut(at) else {
                 return;
             };
-            if let Stage::Waiting(owner, call) = std::mem::replace(&mut open.stage, stage) {
+            if let Stage::Waiting(owner, call) = std::mem::replace(&mut open.stage, Stage::Running(lane)) {
                 fx.tell(owner, Input::Call(call));
             }
         }
@@ -192,7 +200,29 @@ impl Session {
     }
 }
 
+impl Lane {
+    fn of(owner: &Name, call: &Call) -> Lane {
+        match (owner, &call.record) {
+            (Name::Conversation(_), _) => Lane::Conversation,
+            (Name::Files(_), Record::Ftp(ftp)) if is_piece(&ftp.status) => Lane::Piece,
+            (Name::Files(_), Record::Ftp10(ftp)) if is_piece(&ftp.status) => Lane::Piece,
+            (_, _) => Lane::Alone,
+        }
+    }
+}
+
+fn is_piece(status: &Option<FtpStatus>) -> bool {
+    matches!(status, Some(FtpStatus::Text(text)) if text == SEND)
+}
+
 impl Calls {
+    /// Whether a call at this place may begin beside the earlier ones.
+    fn has_room(&self, at: usize, lane: Lane) -> bool {
+        let earlier = || self.open.iter().take(at);
+        let running = || earlier().filter(|open| open.end.is_none()).count();
+        earlier().all(|open| open.lets_pass(lane)) && (lane != Lane::Piece || running() < PIECES_MAX)
+    }
+
     /// A call in its place, which waits for this slow work (SEC-8).
     pub(super) fn verify(&mut self, job: u64, until: Time, owner: Name, call: Box<Call>) {
         let number = call.who.call;
@@ -224,7 +254,9 @@ impl Calls {
     pub(super) fn verified(&mut self, job: u64, good: Result<(), Refusal>) {
         let of_job = |open: &&mut Open| matches!(&open.stage, Stage::Verifying(work, ..) if work.job == job);
         let Some(open) = self.open.iter_mut().find(of_job) else { return };
-        let Stage::Verifying(_, owner, call) = std::mem::replace(&mut open.stage, Stage::Alone) else { return };
+        let Stage::Verifying(_, owner, call) = std::mem::replace(&mut open.stage, Stage::Running(Lane::Alone)) else {
+            return;
+        };
         match good {
             Ok(()) => open.stage = Stage::Waiting(owner, call),
             Err(refusal) => (open.records, open.end) = (vec![refused(refusal)], Some(Verdict::Done)),
@@ -242,9 +274,9 @@ impl Open {
         self.behind.iter().any(|behind| matches!(behind, Behind::Notice(_)))
     }
 
-    /// Whether a later call may begin beside this one: it has ended, or both belong to conversations.
-    fn lets_pass(&self, overlaps: bool) -> bool {
-        self.end.is_some() || overlaps && matches!(self.stage, Stage::Overlapping)
+    /// Whether a later call may begin beside this one: it has ended, or both are of one kind that may.
+    fn lets_pass(&self, lane: Lane) -> bool {
+        self.end.is_some() || lane != Lane::Alone && matches!(self.stage, Stage::Running(own) if own == lane)
     }
 }
 

@@ -238,7 +238,7 @@ impl Content {
     fn of(chat: &Chat, cx: &Cx<'_>, payload: &Bytes) -> Result<Content, Failure> {
         Ok(match payload.first() {
             None => Content::Nothing,
-            Some(&ETF_VERSION) => match etf::decode::<Record>(payload) {
+            Some(&ETF_VERSION) => match etf::decode_parts::<Record>(payload) {
                 Ok(record) => Content::Record(names::understood(&chat.names, cx, record)?),
                 Err(_) => Content::Junk,
             },

@@ -19,6 +19,8 @@ use crate::{Client, Error, Options, Progress, Tls, Url};
 /// How often the server's memory is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 const MIB: f64 = 1_048_576.0;
+/// Bytes of the file that goes up and down before anything is measured: less than a piece, so that no buffers of pieces are there yet.
+const WARM_UP: u64 = 1 << 16;
 
 #[derive(Debug, Clone, Args)]
 pub struct FilesArgs {
@@ -67,13 +69,7 @@ pub(super) async fn run(args: BenchArgs, files: FilesArgs) -> Result<(), Error> 
         for actor in actors {
             clients.push(connect(&args.url, url.clone(), tls.as_ref(), actor).await?);
         }
-        // The first request finds everything asleep.
-        let small = Arc::new(Source::open(&content(&args.home, 1 << 16)?, None)?);
-        clients
-            .first()
-            .ok_or_else(|| Error::local("no accounts"))?
-            .hand_over(&small, "bench", &mut Place::default(), &quiet())
-            .await?;
+        warm_up(clients.first().ok_or_else(|| Error::local("no accounts"))?, &args.home).await?;
 
         let ups = each(&clients, |client, _| {
             let path = path.clone();
@@ -94,6 +90,13 @@ pub(super) async fn run(args: BenchArgs, files: FilesArgs) -> Result<(), Error> 
     }
     report.print(args.json);
     Ok(())
+}
+
+/// The first transfer finds everything asleep, and what it wakes stays: threads, their stacks and heaps, code. A small file goes first.
+async fn warm_up(client: &Client, home: &Path) -> Result<(), Error> {
+    let small = Arc::new(Source::open(&content(home, WARM_UP)?, None)?);
+    let reference = client.hand_over(&small, "bench", &mut Place::default(), &quiet()).await?;
+    client.take(&reference, &mut Sink::nowhere(), &quiet()).await
 }
 
 fn quiet() -> Progress {

@@ -11,8 +11,8 @@ use super::{BLOCK, Place, Progress, Sink, Source, TRIES};
 use crate::calls::{checked, fresh_msg_id};
 use crate::{Answer, Client, Error};
 
-/// Pieces that are not answered yet; the server takes no more.
-const AHEAD: usize = 6;
+/// Pieces that are not answered yet: what is on the way while the disk of the other side is waited for.
+const AHEAD: usize = 4;
 
 type Asked = oneshot::Receiver<Result<Vec<Record>, Error>>;
 

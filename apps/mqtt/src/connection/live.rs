@@ -24,7 +24,7 @@ use crate::signal::Leave;
 
 /// Reads of one turn; then other connections of the thread have theirs.
 const READS_MAX: usize = 16;
-/// Bytes from the broker that are written at once.
+/// Bytes that are written at once; what is beyond waits until these have left.
 const BYTES_MAX: usize = 256 << 10;
 /// When the chat is busy it is asked again after this.
 const AGAIN: Duration = Duration::from_millis(2);
@@ -83,7 +83,7 @@ impl<S: Stream> Live<S> {
         keep_alive: u16,
         shared: Arc<Shared>,
     ) -> Live<S> {
-        socket.keep(&mut rest);
+        socket.keep(&mut rest, 0);
         Live {
             socket,
             session,
@@ -205,10 +205,14 @@ impl<S: Stream> Live<S> {
             return;
         }
         if let Some((_, port)) = &self.chat {
-            while let Poll::Ready(outs) = port.poll_drain(cx) {
-                for out in outs {
-                    if todo.end.is_none() {
-                        self.session.out(out, todo);
+            while let Poll::Ready(mut outs) = port.poll_drain(cx) {
+                while let Some(out) = outs.pop_front()
+                    && todo.end.is_none()
+                {
+                    self.session.out(out, todo);
+                    if todo.bytes.len() >= BYTES_MAX && !outs.is_empty() {
+                        port.give_back(outs);
+                        return cx.waker().wake_by_ref();
                     }
                 }
             }
@@ -269,7 +273,7 @@ impl<S: Stream> Live<S> {
             match packet::next(arrived, version, self.shared.settings.packet_max) {
                 Next::Needs(bytes) => {
                     self.wanted = bytes;
-                    return self.socket.keep(arrived);
+                    return self.socket.keep(arrived, bytes);
                 }
                 Next::Bad(bad) => return self.session.broken(bad, todo),
                 Next::BadConnect(_) => return self.session.broken(packet::Bad::PROTOCOL, todo),

@@ -12,7 +12,7 @@ use tokio::time::{Duration, timeout};
 
 use super::Stream;
 use super::live::{Free, Live};
-use super::socket::Socket;
+use super::socket::{READ_BYTES, Socket};
 use crate::broker::{Anothers, Claimant};
 use crate::packet::{self, Bad, BadConnect, Connect, Incoming, Next, Version, reason, write};
 use crate::session::greet::{self, Greeting};
@@ -68,7 +68,8 @@ async fn connect<S: Stream>(
 ) -> Result<Option<(Box<Connect>, BytesMut)>, BadConnect> {
     let mut wanted = 2;
     loop {
-        let Ok(mut arrived) = poll_fn(|cx| socket.poll_read(wanted, cx)).await else {
+        // Who is not let in yet is made no more room than for a read.
+        let Ok(mut arrived) = poll_fn(|cx| socket.poll_read(wanted.min(READ_BYTES), cx)).await else {
             return Ok(None);
         };
         if arrived.is_empty() {
@@ -81,7 +82,7 @@ async fn connect<S: Stream>(
             // Of an unknown version, so without a word.
             Next::Bad(_) | Next::Packet(_) => return Err(BadConnect::Alien),
         }
-        socket.keep(&mut arrived);
+        socket.keep(&mut arrived, 0);
     }
 }
 
