@@ -12,6 +12,8 @@ mod add;
 mod cdr;
 mod sealed;
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use n2o::Failure;
 use proto::Refusal;
@@ -109,10 +111,13 @@ fn may_post(turn: &Turn<'_, '_>) -> Result<bool, Halt> {
     }
 }
 
-/// 1 to 64 parts; none only where another message is passed on (MESSAGE-9).
+/// 1 to 64 parts; none only where another message is passed on (MESSAGE-9). Each has an id of its own, by which others name it: a signature
+/// of one must not be taken for another's (SEC-8).
 fn check_files(message: &Message, forwards: bool) -> Result<(), Refusal> {
     let least = usize::from(!forwards);
-    match (least..=DESCS).contains(&message.files.len()) {
+    let mut met = HashSet::new();
+    let is_each_once = message.files.iter().filter_map(|part| part.id.as_ref()).all(|id| met.insert(id));
+    match (least..=DESCS).contains(&message.files.len()) && is_each_once {
         true => Ok(()),
         false => Err(Refusal::InvalidData),
     }

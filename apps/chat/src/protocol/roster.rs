@@ -10,7 +10,7 @@ mod written;
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{Address, PhoneId};
-use proto::limits::{NAMES, SURNAMES, TAGS};
+use proto::limits::{NAMES, QUEUE_MS, SURNAMES, TAGS};
 use proto::records::{Contact, Io, Roster, RosterId, RosterStatus};
 use proto::{Outcome, Refusal, text};
 
@@ -29,8 +29,9 @@ use crate::{Account, Call, Chat, Cx, Fx, Input, Name, Refresh, Who};
 const AVATAR_BYTES: usize = 1024;
 /// An e-mail address at most, bytes (RFC 5321 section 4.5.3.1.3, less the brackets).
 const EMAIL_BYTES: usize = 254;
-/// Removals are remembered this long; a client that was away longer starts anew (PROFILE-1).
-pub(crate) const DELTA_MS: u64 = 90 * 24 * 3600 * 1000;
+/// Removals are remembered this long; a client that was away longer starts anew (PROFILE-1). What own other devices have read and cleared
+/// is told by notices alone, and these are kept no longer (DLV-12).
+pub(crate) const DELTA_MS: u64 = QUEUE_MS;
 
 /// One call, judged by the roster `own`.
 pub(crate) fn call(

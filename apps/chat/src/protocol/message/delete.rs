@@ -40,9 +40,24 @@ fn delete_for_everyone(turn: &mut Turn<'_, '_>, answer: Vec<Bytes>, id: u64, sto
     }
     turn.answer(answer);
     match rows::is_kept(&stored) {
-        true => Ok(erase(turn.conversation, turn.cx, turn.fx, id, stored, Some(turn.who))?),
+        true => {
+            erase(turn.conversation, turn.cx, turn.fx, id, stored, Some(turn.who))?;
+            Ok(relink(turn, id)?)
+        }
         false => Ok(()),
     }
+}
+
+/// The messages beside one that goes in this step, and no other does, are each other's neighbours.
+fn relink(turn: &mut Turn<'_, '_>, id: u64) -> Result<(), Failure> {
+    let Turn { conversation, cx, fx, .. } = turn;
+    if let Some(next) = history::next_kept(cx, &conversation.key, id + 1)?
+        && let Some(stored) = rows::message(cx.store, &conversation.key, next)?
+    {
+        let prev = history::last_kept(cx, &conversation.key, id - 1)?;
+        fx.put(MESSAGE, rows::numbered(&conversation.key, next), rows::encode(&Message { prev, ..stored }));
+    }
+    Ok(())
 }
 
 /// The content of a message goes, and whatever names it; all are told. A pending one goes when its day is over, caused by nobody.
