@@ -130,6 +130,7 @@ impl Speller {
             Some(meant @ ('"' | '\\')) if self.quoted => self.out.extend(['\\', meant]),
             Some(meant @ ' '..='~') if self.quoted => self.out.push(meant),
             Some(meant) if meant.is_ascii_alphanumeric() || matches!(meant, '-' | '_') => self.out.push(meant),
+            Some(meant @ ' '..='~') if !self.quoted && !matches!(meant, '.' | '#') => self.out.extend(['\\', meant]),
             Some(_) | None => {
                 let why = format!("\\{number} stands for nothing that can be kept here");
                 return Err(Flaw::File { line: self.line, why });
@@ -200,6 +201,44 @@ mod tests {
         assert!(told("a A 192.0.2.1\nb TXT (\n \"\\200\" )\n").contains("line 3"));
         assert!(told("a\\046b A 192.0.2.1\n").contains("line 1") && told("a TXT \"\\9\"\n").contains("line 1"));
         assert!(told("a TXT ( \"b\"\n\"c\" )\nb A nowhere\n").contains("line 3"));
+    }
+
+    #[test]
+    fn escapes_outside_quotes_mean_the_same_or_are_refused() {
+        let strings = |text: &str| match read(text).unwrap().first().map(|record| record.data.clone()) {
+            Some(RData::TXT(text)) => {
+                text.txt_data.iter().map(|part| String::from_utf8(part.to_vec()).unwrap()).collect::<Vec<_>>()
+            }
+            other => panic!("{text}: {other:?}"),
+        };
+        // As nsd reads them.
+        for (written, meant) in [
+            ("v=DKIM1\\;p=abc ; more", &["v=DKIM1;p=abc"][..]),
+            ("a\\ b c", &["a b", "c"]),
+            ("( a\\\"b \"c\\;d\" ; \"\n a\\\\b )", &["a\"b", "c;d", "a\\b"]),
+            ("300 a\\059b\\.c \\(\\)\\@\\x", &["300", "a;b.c", "()@x"]),
+        ] {
+            for begin in ["q TXT", "q 60 IN txt", "q\\.q IN 1h TXT"] {
+                assert_eq!(strings(&format!("{begin} {written}\n")), meant, "{begin} {written}");
+            }
+        }
+        assert!(said("q CAA 0 issue le.org\\;x=y\n")[0].contains("0 issue \"le.org;x=y\""));
+        assert_eq!(said("s\\.t MX 1 a\\.b\n"), ["s\\.t.chat.example. 1 a\\.b.chat.example."]);
+        let told = |text: &str| read(text).unwrap_err().to_string();
+        for wrong in [
+            "a\\;b A 192.0.2.1",
+            "a\\ b TXT c",
+            "a\\@ TXT c",
+            "a CNAME b\\\\c",
+            "a NAPTR 1 1 s x\\.y \"\" .",
+            "a TXT b\\",
+            "a TXT b\"c\\;d\"",
+            "a TXT \"b\n\" c\\;d",
+        ] {
+            let told = told(&format!("x A 192.0.2.1\n{wrong}\ny A 192.0.2.2\n"));
+            let line = 2 + wrong.matches('\n').count();
+            assert!(told.contains(&format!("line {line}")), "{wrong}: {told}");
+        }
     }
 
     #[test]

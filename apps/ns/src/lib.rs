@@ -10,6 +10,7 @@ mod set;
 mod keys;
 mod file;
 mod lines;
+mod escape;
 mod contents;
 mod chain;
 mod sign;

@@ -8,6 +8,7 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecoder, Restrict};
 
 use crate::contents::Flaw;
+use crate::escape;
 use crate::file::origin_of;
 use crate::kind::DNAME;
 
@@ -32,6 +33,8 @@ pub(crate) fn take(text: &str, origin: &Name, ttl: u32) -> Result<(String, Vec<R
         if begins {
             taker.line(text).map_err(|why| Flaw::File { line, why })?;
         } else {
+            // Behind the end of a string that has begun on another line.
+            escape::kept(text, true, |_| false).map_err(|why| Flaw::File { line, why })?;
             taker.out.push_str(text);
         }
     }
@@ -85,10 +88,12 @@ impl Taker {
             self.owner = words.next().and_then(|word| Name::parse(word, Some(&self.origin)).ok());
         }
         let mut ttl = self.ttl;
+        let mut before = usize::from(!inherits) + 1;
         while let Some(word) =
             words.next_if(|word| is_class(word) || word.starts_with(|first: char| first.is_ascii_digit()))
         {
             ttl = seconds(word).unwrap_or(ttl);
+            before += 1;
             if is_class(word) && !word.eq_ignore_ascii_case("IN") {
                 return Err(format!("{word} is not served here"));
             }
@@ -118,7 +123,7 @@ impl Taker {
             self.out.push_str(&owner.to_ascii());
         }
         self.is_taken = self.is_taken && inherits;
-        self.out.push_str(line);
+        self.out.push_str(&escape::written(line, before, &kind)?);
         Ok(())
     }
 
