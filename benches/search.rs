@@ -5,7 +5,7 @@
 use std::future::poll_fn;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use chat::door::{Hello, Origin, Out, Session};
@@ -21,8 +21,8 @@ use proto::Record;
 use proto::ids::{FeedId, Nick, Phone, PhoneId, RoomId};
 use proto::records::{
     Auth, AuthAct, AuthPhone, AuthType, Code, ContactStatus, Desc, Fake, Feature, Feed, Io, Member, MemberStatus,
-    Message, Profile, ProfileStatus, Room, Roster, RosterEntry, Search, SearchStatus, SearchType, Service,
-    ServiceStatus, ServiceType, Success,
+    Message, Profile, ProfileStatus, Room, Roster, RosterEntry, RosterStatus, Search, SearchStatus, SearchType,
+    Service, ServiceStatus, ServiceType, Success,
 };
 
 /// As the server has it.
@@ -37,6 +37,10 @@ const CONTACTS: u64 = 10_000;
 const ROOMS: u64 = 1_000;
 /// Every so many accounts want to be found by nobody, in a row.
 const HIDDEN: std::ops::Range<u64> = 20_000..30_000;
+/// Changes since so long ago are asked for, milliseconds: none but what was made just now.
+const PAST: u64 = 3_600_000;
+/// Somebody who has logged in searches so much later at the earliest.
+const AFTER: Duration = Duration::from_millis(100);
 /// A certificate, about as large as one with a P-256 key is.
 const CERTIFICATE: usize = 700;
 
@@ -202,16 +206,14 @@ async fn measure(store: Arc<Disk>, accounts: u64) {
     asker
         .time("SEARCH-4, a prefix of 10000 nicks that hide", 50, |_| by("nick", SearchType::Like, binary("nick.002")))
         .await;
+    asker.first_searches("first after another call", 20, false).await;
     for (what, value) in [("found at once", "anna"), ("found nowhere", "zoe")] {
         let name = format!("SEARCH-5, like, of {CONTACTS} contacts, {what}");
-        asker
-            .time(&name, 20, |_| Search {
-                status: Some(SearchStatus::Roster),
-                ..by("names", SearchType::Like, binary(value))
-            })
-            .await;
+        asker.time(&name, 20, |_| named(value)).await;
     }
-    asker.profiles(20).await;
+    asker.profiles("PROFILE-1, contacts and rooms", 20, None).await;
+    asker.profiles("PROFILE-1, what has changed", 20, Some(PAST)).await;
+    asker.first_searches("first after a Profile", 20, true).await;
     drop(asker);
     handle.shutdown(Duration::from_secs(1)).await;
 }
@@ -225,6 +227,11 @@ fn by(field: &'static str, kind: SearchType, value: Term) -> Search {
         status: Some(SearchStatus::Contact),
         ..Search::default()
     }
+}
+
+/// Own contacts by a part of their names.
+fn named(value: &str) -> Search {
+    Search { status: Some(SearchStatus::Roster), ..by("names", SearchType::Like, binary(value)) }
 }
 
 fn binary(text: &str) -> Term {
@@ -358,19 +365,43 @@ impl Asker {
         report(what, found, took);
     }
 
-    /// The whole Profile.
-    async fn profiles(&mut self, times: usize) {
+    /// A search when nothing is remembered, or what a Profile get has brought in.
+    async fn first_searches(&mut self, what: &str, times: usize, read: bool) {
         let (mut took, mut found) = (Vec::new(), 0);
         for _ in 0..times {
+            // Whatever the roster is asked makes it forget.
+            let patch = Roster { status: Some(RosterStatus::Patch), ..Roster::default() };
+            self.ask(patch.into()).await;
+            if read {
+                self.ask(Profile { status: Some(ProfileStatus::Get), ..Profile::default() }.into()).await;
+                actix_rt::time::sleep(AFTER).await;
+            }
             let start = Instant::now();
-            let get = Profile { status: Some(ProfileStatus::Get), ..Profile::default() };
+            let answers = self.ask(named("zoe").into()).await;
+            took.push(start.elapsed());
+            found = answers.iter().map(count).sum();
+        }
+        report(&format!("SEARCH-5, like, of {CONTACTS} contacts, {what}"), found, took);
+    }
+
+    /// The whole Profile, or what has changed since a time.
+    async fn profiles(&mut self, what: &str, times: usize, since: Option<u64>) {
+        let (mut took, mut found) = (Vec::new(), 0);
+        let update = since.map(|past| now().saturating_sub(past));
+        for _ in 0..times {
+            let start = Instant::now();
+            let get = Profile { status: Some(ProfileStatus::Get), update, ..Profile::default() };
             let answers = self.ask(get.into()).await;
             took.push(start.elapsed());
             let whole = answers.iter().filter_map(|answer| etf::decode::<Profile>(answer).ok());
             found = whole.flat_map(|profile| profile.rosters).map(|entry| listed(&entry)).sum();
         }
-        report("PROFILE-1, contacts and rooms", found, took);
+        report(what, found, took);
     }
+}
+
+fn now() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64)
 }
 
 fn listed(entry: &RosterEntry) -> usize {

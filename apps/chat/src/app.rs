@@ -179,6 +179,7 @@ impl App for Chat {
             | Input::Registered { .. }
             | Input::Called { .. }
             | Input::Renamed { .. }
+            | Input::Expect
             | Input::AddUp
             | Input::Friends(_)
             | Input::Due { .. }

@@ -186,6 +186,8 @@ pub enum Input {
     Renamed {
         address: Bytes,
     },
+    /// It is long, has been read as a whole, and is likely to be searched for names soon. To the roster, also from itself.
+    Expect,
     /// Changes of the number of contacts are to be added up. To the roster.
     AddUp,
     /// The copy of a message that a star keeps was made or taken away (FAV-4 to 6). To the roster.

@@ -172,6 +172,7 @@ impl Session {
             | Input::Registered { .. }
             | Input::Called { .. }
             | Input::Renamed { .. }
+            | Input::Expect
             | Input::AddUp
             | Input::Friends(_)
             | Input::Due { .. }

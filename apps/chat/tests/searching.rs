@@ -1,9 +1,11 @@
-//! SEARCH-5: whoever has searched for names hears of them no longer than they are looked for, lest nobody ever be idle.
+//! SEARCH-5: whoever has searched for names, or is about to, hears of them no longer than they are looked for, lest nobody ever be idle.
 
 use chat_core::Group;
 use scene::{Simulated, play_file, read};
 
 const SEEDS: u64 = 4;
+/// Contacts that one request adds.
+const ADDED: usize = 250;
 
 const SEARCHED: &str = r#"
 # SEARCH-5 somebody searches
@@ -53,5 +55,31 @@ fn whoever_searched_long_ago_is_told_no_more_of_names() {
         assert_eq!(told(seed, &[SEARCHED, SOON, LATE_AVATAR]), 1, "a picture is no name: nobody is told");
         assert_eq!(told(seed, &[SEARCHED, SOON, LATE_AVATAR, LATE]), 0, "others' edits do not keep her");
         assert_eq!(told(seed, &[SEARCHED, SOON, LATE_AVATAR, LATE, AGAIN]), 1, "she has come back");
+    }
+}
+
+const READ: &str = r#"
+ann > Profile{status=get}
+ann < Profile{status=get}
+"#;
+
+/// The events by which ann has so many more contacts, and then reads them all.
+fn with_more(contacts: usize) -> String {
+    let mut events = String::from("\n# PROFILE-1 SEARCH-5 somebody reads her roster, then searches\nfriends ann ben\n");
+    for first in (0..contacts).step_by(ADDED) {
+        let contact = |number: usize| format!("Contact{{phone_id=\"38099{number:07}\"}}");
+        let list: Vec<String> = (first..contacts.min(first + ADDED)).map(contact).collect();
+        events += &format!("ann > Roster{{userlist=[{}] status=add}}\n", list.join(" "));
+    }
+    events + READ
+}
+
+#[test]
+fn whoever_has_read_a_long_roster_is_told_of_names_and_finds_people_as_they_are_called_now() {
+    let (short, long) = (with_more(100), with_more(1000));
+    for seed in 0..SEEDS {
+        assert_eq!(told(seed, &[&short]), 0, "it is read when it is searched");
+        assert_eq!(told(seed, &[&long]), 1);
+        assert_eq!(told(seed, &[&long, AGAIN]), 1);
     }
 }

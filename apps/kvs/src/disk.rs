@@ -112,6 +112,13 @@ impl View for Moment {
         self.recent.get(self.snapshot.seqno(), table, key, read)
     }
 
+    fn glance(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        match self.recent.find(self.snapshot.seqno(), table, key) {
+            Some(value) => Ok(Some(value)),
+            None => get(&self.snapshot, find(&self.tables, table)?, key),
+        }
+    }
+
     fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {
         scan(&self.snapshot, find(&self.tables, table)?, span)
     }

@@ -24,4 +24,4 @@ pub use flusher::Flusher;
 pub use memory::Memory;
 pub use sequence::{ID_MAX, Sequence};
 pub use span::{SCAN_DEFAULT, Span};
-pub use store::{Entry, Store, TABLE_MAX, Table, Ticket, View};
+pub use store::{Entry, Glance, Store, TABLE_MAX, Table, Ticket, View};

@@ -58,6 +58,28 @@ pub trait View: Send + Sync {
     /// As [`Store::get`], at that moment.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error>;
 
+    /// The same of a row that is most likely not read again soon: nothing that is makes room for it.
+    fn glance(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.get(table, key)
+    }
+
     /// As [`Store::scan`], at that moment.
     fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error>;
+}
+
+/// A view whose rows are only glanced at.
+pub struct Glance<'a>(pub &'a dyn View);
+
+impl View for Glance<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.0.glance(table, key)
+    }
+
+    fn glance(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.0.glance(table, key)
+    }
+
+    fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {
+        self.0.scan(table, span)
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use kvs::{BATCH_MAX, Batch, Disk, Entry, Error, KEY_MAX, Memory, Span, Store, Table, VALUE_MAX};
+use kvs::{BATCH_MAX, Batch, Disk, Entry, Error, Glance, KEY_MAX, Memory, Span, Store, Table, VALUE_MAX, View};
 
 const A: Table = Table("a");
 const B: Table = Table("b_two");
@@ -163,6 +163,9 @@ fn a_snapshot_stays_as_it_was() {
         store.apply(&batch).unwrap();
         store.flush().unwrap();
 
+        assert_eq!(before.glance(A, b"changed").unwrap().unwrap(), "old");
+        assert_eq!(Glance(&*before).get(A, b"deleted").unwrap().unwrap(), "old");
+        assert_eq!(Glance(&*store.snapshot()).get(A, b"changed").unwrap().unwrap(), "new");
         assert_eq!(before.get(A, b"changed").unwrap().unwrap(), "old");
         assert_eq!(before.get(A, b"added").unwrap(), None);
         assert_eq!(keys(before.scan(A, &Span::prefix("")).unwrap()), ["changed", "deleted"]);

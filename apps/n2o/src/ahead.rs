@@ -177,6 +177,14 @@ impl View for Ahead {
         }
     }
 
+    fn glance(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        let mut pending = self.pending();
+        match pending.get(table, key) {
+            Some(row) => Ok(row),
+            None => pending.moment(&*self.store).glance(table, key),
+        }
+    }
+
     fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {
         let mut pending = self.pending();
         if pending.has(table) {

@@ -57,6 +57,11 @@ impl<A: App> Cx<'_, A> {
         bytes
     }
 
+    /// The same world, whose store is looked at in this way.
+    pub fn by<'b>(&'b self, store: &'b dyn View) -> Cx<'b, A> {
+        Cx { store, ..*self }
+    }
+
     /// How many processes are in the group now.
     pub fn group_size(&self, group: &A::Group) -> usize {
         self.registry.group_size(group)

@@ -12,7 +12,7 @@ use crate::{Call, Chat, Cx, Fx, Input};
 /// The owner of one roster's rows.
 pub struct Roster {
     own: PhoneId,
-    /// What its contacts are called, once that was searched for; not kept.
+    /// What its contacts are called, once that was searched for or is about to be; not kept.
     called: Called,
 }
 
@@ -41,6 +41,7 @@ impl Roster {
                 Ok(())
             }
             Input::AddUp => contact::add_up(cx, fx, &self.own),
+            Input::Expect => self.called.expect(cx, fx, &self.own),
             Input::Called { address } => self.called.changed(cx, fx, &self.own, &address),
             Input::Renamed { address } => self.called.renamed(cx, fx, &self.own, &address),
             Input::Registered { phone, roster } => {

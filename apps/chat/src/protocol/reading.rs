@@ -18,6 +18,8 @@ use crate::{Chat, Cx, Fx, Input, Name, Who, effects, names, rows};
 const STEP: usize = 64;
 /// A room, with the members it lists, costs as much to read as so many contacts.
 const ROOM_COST: usize = 8;
+/// A roster with so many contacts is expected to be searched for names: to read them only then, of fewer, takes a few milliseconds.
+const LONG: usize = 1_000;
 
 /// An answer that is being read.
 #[derive(Debug, Clone)]
@@ -27,6 +29,9 @@ pub struct Reading {
     /// Those not read yet, as they describe themselves; the first one is open.
     rosters: VecDeque<(PhoneId, Roster)>,
     stage: Stage,
+    /// How many contacts of the open roster have been read, and which rosters have had many.
+    contacts: usize,
+    long: Vec<PhoneId>,
     parts: Parts,
     /// Changes from then on are told again (PROFILE-1).
     update: u64,
@@ -85,7 +90,8 @@ impl Reading {
         if let Some((_, first)) = rosters.first() {
             parts.begin(first.clone());
         }
-        Reading { to, what, rosters: rosters.into(), stage: Stage::FIRST, parts, update }
+        let (contacts, long) = (0, Vec::new());
+        Reading { to, what, rosters: rosters.into(), stage: Stage::FIRST, contacts, long, parts, update }
     }
 
     /// Reads on, answers with what is complete, and comes again if there is more.
@@ -110,8 +116,9 @@ impl Reading {
                 fx.tell(Name::Session(session.clone()), shown);
             }
         }
-        if !done {
-            fx.tell(cx.name.clone(), Input::Reading(self));
+        match done {
+            true => self.long.drain(..).for_each(|own| fx.tell(Name::Roster(own), Input::Expect)),
+            false => fx.tell(cx.name.clone(), Input::Reading(self)),
         }
         Ok(())
     }
@@ -185,6 +192,7 @@ impl Reading {
             (None, What::Named(_)) => self.begin_rooms(cx, own)?,
             (None, What::All { .. }) => self.stage = Stage::Gone(Bytes::new()),
         }
+        self.contacts += page.known.len();
         Ok(page.known.len().max(1))
     }
 
@@ -260,7 +268,10 @@ impl Reading {
 
     fn next_roster(&mut self) {
         self.parts.end(self.update);
-        self.rosters.pop_front();
+        let read = self.rosters.pop_front();
+        if std::mem::take(&mut self.contacts) >= LONG {
+            self.long.extend(read.map(|(own, _)| own));
+        }
         if let Some((_, next)) = self.rosters.front() {
             self.parts.begin(next.clone());
         }

@@ -92,6 +92,12 @@ impl Recent {
         Ok(found)
     }
 
+    /// The row, if it is here, as the snapshot `at` sees it.
+    pub(super) fn find(&self, at: Seqno, table: Table, key: &[u8]) -> Option<Bytes> {
+        let hash = self.hash(table, key);
+        self.shard(hash).get(hash, at, table, key)
+    }
+
     /// To be held while `batch` is written; `seen` is the snapshot that would be taken now.
     pub(super) fn writing<F: Fn() -> Seqno>(&self, batch: &Batch, seen: F) -> Writing<'_, F> {
         let hashes: Vec<u64> = batch.ops().map(|op| self.hash(op.table, &op.key)).collect();
@@ -213,6 +219,17 @@ mod tests {
         assert_eq!(get(&recent, 5, "other"), "there");
         assert_eq!(get(&recent, 6, "other"), "there");
         assert_eq!(get(&recent, 4, "older"), "older");
+    }
+
+    #[test]
+    fn what_is_glanced_at_is_found_and_brings_nothing_in() {
+        let recent = Recent::new();
+        assert_eq!(recent.find(5, TABLE, b"key"), None);
+        assert_eq!(get(&recent, 5, "there"), "there");
+        assert_eq!(recent.find(5, TABLE, b"key").as_deref(), Some(&b"there"[..]));
+        assert_eq!(recent.find(4, TABLE, b"key"), None);
+        drop(recent.writing(&batch(), || 7));
+        assert_eq!(recent.find(8, TABLE, b"key"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a roster's contacts are called (SEARCH-5), which its process remembers from the first search on, as long as it lives. To read ten
-//! thousand rows anew for each letter that somebody types would take that person's time, and everybody's.
+//! thousand rows anew for each letter that somebody types would take that person's time, and everybody's. Of a long roster it remembers them
+//! from its login on (PROFILE-1), when their rows are at hand: whoever looks through so many contacts searches.
 //!
 //! Who remembers is in two groups, and told there whenever a contact may be called otherwise. It is in them before it begins to read, so
 //! that nothing is missed; what its own process writes makes it forget. Whoever has not searched for long forgets too at the next such news,
@@ -12,19 +13,19 @@ use proto::text;
 
 use super::wanted::Wanted;
 use crate::protocol::contact::{self, Known};
-use crate::{Cx, Fx, Group, Input};
+use crate::{Cx, Fx, Group, Input, Name};
 
 /// Contacts read in one step, each some three reads: it is to take no more time than a part of a long answer (`reading.rs`).
 const SLICE: usize = 128;
 /// Names compared in one step.
 const COMPARED: usize = 4096;
 
-/// Addresses in their order, and folded names.
+/// Addresses in their order, and folded names: some 80 bytes a contact, so less than a megabyte for ten thousand.
 #[derive(Default)]
 pub(crate) struct Called {
     names: Vec<(Box<[u8]>, Box<str>)>,
     read: Read,
-    /// When it was searched last.
+    /// When it was searched last, or somebody was expected to.
     searched: Time,
 }
 
@@ -54,18 +55,7 @@ impl Called {
         after: Bytes,
         most: usize,
     ) -> Result<(Vec<Known>, Option<Bytes>), Failure> {
-        self.searched = cx.now;
-        match std::mem::take(&mut self.read) {
-            Read::Nothing => {
-                fx.join(Group::Searching);
-                fx.join(Group::Roster(own.clone()));
-                self.names.clear();
-                self.read = Read::Upto(Bytes::new());
-                return Ok((Vec::new(), Some(after)));
-            }
-            Read::Upto(upto) => self.read = self.read_on(cx, own, &upto)?,
-            Read::All => self.read = Read::All,
-        }
+        self.learn(cx, fx, own)?;
         let mut found = Vec::new();
         let begin = self.names.partition_point(|(address, _)| **address <= *after);
         let names = self.names.get(begin..).unwrap_or_default();
@@ -84,6 +74,32 @@ impl Called {
             Read::Upto(upto) => (found, Some(upto.clone().max(after))),
             Read::Nothing => (found, Some(after)),
         })
+    }
+
+    /// All contacts have just been read, and somebody is likely to search soon: what they are called is read too, a part in a step.
+    pub(crate) fn expect(&mut self, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Failure> {
+        self.learn(cx, fx, own)?;
+        match self.read {
+            Read::Nothing | Read::Upto(_) => fx.tell(Name::Roster(own.clone()), Input::Expect),
+            Read::All => {}
+        }
+        Ok(())
+    }
+
+    /// Reads a further part. The first step only joins: what is read in the next ones is heard of when it changes.
+    fn learn(&mut self, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Failure> {
+        self.searched = cx.now;
+        self.read = match std::mem::take(&mut self.read) {
+            Read::Nothing => {
+                fx.join(Group::Searching);
+                fx.join(Group::Roster(own.clone()));
+                self.names.clear();
+                Read::Upto(Bytes::new())
+            }
+            Read::Upto(upto) => self.read_on(cx, own, &upto)?,
+            Read::All => Read::All,
+        };
+        Ok(())
     }
 
     fn read_on(&mut self, cx: &Cx<'_>, own: &PhoneId, upto: &[u8]) -> Result<Read, Failure> {
