@@ -122,6 +122,10 @@ impl View for Moment {
     fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {
         scan(&self.snapshot, find(&self.tables, table)?, span)
     }
+
+    fn keys(&self, table: Table, span: &Span) -> Result<Vec<Bytes>, Error> {
+        keys(&self.snapshot, find(&self.tables, table)?, span)
+    }
 }
 
 fn find(tables: &Tables, table: Table) -> Result<&Keyspace, Error> {
@@ -140,8 +144,22 @@ fn scan(snapshot: &Snapshot, table: &Keyspace, span: &Span) -> Result<Vec<Entry>
         return Ok(Vec::new());
     }
     let entries = snapshot.range::<&[u8], _>(table, span.bounds());
-    span.take(entries.map(|guard| {
+    let entries = entries.map(|guard| {
         let (key, value) = guard.into_inner()?;
         Ok((key.into(), value.into()))
-    }))
+    });
+    span.take(entries, |(_, value): &Entry| value.len())
+}
+
+fn keys(snapshot: &Snapshot, table: &Keyspace, span: &Span) -> Result<Vec<Bytes>, Error> {
+    if span.is_empty() {
+        return Ok(Vec::new());
+    }
+    let entries = snapshot.range::<&[u8], _>(table, span.bounds());
+    let entries = entries.map(|guard| {
+        let (key, value) = guard.into_inner()?;
+        // A copy: the key itself would keep the block that it lies in, with the value.
+        Ok::<_, Error>((Bytes::copy_from_slice(&key), value.len()))
+    });
+    Ok(span.take(entries, |(_, size)| *size)?.into_iter().map(|(key, _)| key).collect())
 }

@@ -133,7 +133,8 @@ fn scan(tables: &Tables, table: Table, span: &Span) -> Result<Vec<Entry>, Error>
     if span.is_empty() {
         return Ok(Vec::new());
     }
-    span.take(rows.range::<[u8], _>(span.bounds()).map(|(key, value)| Ok((key.clone(), value.clone()))))
+    let entries = rows.range::<[u8], _>(span.bounds()).map(|(key, value)| Ok((key.clone(), value.clone())));
+    span.take(entries, |(_, value)| value.len())
 }
 
 /// Makes one change and returns the value the key had before.

@@ -9,13 +9,14 @@ use crate::KEY_MAX;
 /// Entries a scan returns at most when the span names no limit.
 pub const SCAN_DEFAULT: usize = 1024;
 
-/// A part of a table: keys from one key on and below another, in key order or backward, up to a limit.
+/// A part of a table: keys from one key on and below another, in key order or backward, up to a limit of entries and of bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
     from: Bytes,
     below: Option<Bytes>,
     backward: bool,
     limit: usize,
+    bytes: usize,
 }
 
 impl Span {
@@ -23,12 +24,12 @@ impl Span {
     pub fn prefix(prefix: impl Into<Bytes>) -> Span {
         let from = bound(prefix);
         let below = after_prefix(&from);
-        Span { from, below, backward: false, limit: SCAN_DEFAULT }
+        Span { from, below, backward: false, limit: SCAN_DEFAULT, bytes: usize::MAX }
     }
 
     /// Keys `from <= key < to`; none when `to` is not above `from`.
     pub fn range(from: impl Into<Bytes>, to: impl Into<Bytes>) -> Span {
-        Span { from: bound(from), below: Some(bound(to)), backward: false, limit: SCAN_DEFAULT }
+        Span { from: bound(from), below: Some(bound(to)), backward: false, limit: SCAN_DEFAULT, bytes: usize::MAX }
     }
 
     /// Of these keys, those that do not lie beyond `last`.
@@ -48,6 +49,11 @@ impl Span {
         Span { limit, ..self }
     }
 
+    /// No more entries when their values have so many bytes: whoever pages through rows of unknown size has one row more in memory at most.
+    pub fn bytes(self, bytes: usize) -> Span {
+        Span { bytes, ..self }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.limit == 0 || self.below.as_ref().is_some_and(|below| *below <= self.from)
     }
@@ -57,12 +63,33 @@ impl Span {
         (Bound::Included(&self.from), below)
     }
 
-    /// Takes what the span asks for of the entries within its bounds, which come in key order.
-    pub(crate) fn take<T, E>(&self, entries: impl DoubleEndedIterator<Item = Result<T, E>>) -> Result<Vec<T>, E> {
+    /// Takes what the span asks for of the entries within its bounds, which come in key order; `size` is how long a value is.
+    pub(crate) fn take<T, E>(
+        &self,
+        entries: impl DoubleEndedIterator<Item = Result<T, E>>,
+        size: impl Fn(&T) -> usize,
+    ) -> Result<Vec<T>, E> {
         match self.backward {
-            false => entries.take(self.limit).collect(),
-            true => entries.rev().take(self.limit).collect(),
+            false => self.collect(entries, size),
+            true => self.collect(entries.rev(), size),
         }
+    }
+
+    fn collect<T, E>(
+        &self,
+        entries: impl Iterator<Item = Result<T, E>>,
+        size: impl Fn(&T) -> usize,
+    ) -> Result<Vec<T>, E> {
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        for entry in entries.take(self.limit) {
+            let entry = entry?;
+            bytes += size(&entry);
+            taken.push(entry);
+            if bytes >= self.bytes {
+                break;
+            }
+        }
+        Ok(taken)
     }
 }
 

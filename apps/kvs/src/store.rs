@@ -65,6 +65,12 @@ pub trait View: Send + Sync {
 
     /// As [`Store::scan`], at that moment.
     fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error>;
+
+    /// The keys alone of [`View::scan`], copied: of the values, which may be large, not more than one is in memory at a time. They are
+    /// read all the same.
+    fn keys(&self, table: Table, span: &Span) -> Result<Vec<Bytes>, Error> {
+        Ok(self.scan(table, span)?.into_iter().map(|(key, _)| Bytes::copy_from_slice(&key)).collect())
+    }
 }
 
 /// A view whose rows are only glanced at.

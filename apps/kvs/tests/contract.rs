@@ -101,6 +101,23 @@ fn a_scan_without_a_limit_has_one() {
 }
 
 #[test]
+fn a_scan_ends_with_the_entry_that_makes_its_bytes_full_and_one_of_keys_likewise() {
+    on_each_engine(|store| {
+        put(store, A, &[("a", "12345"), ("b", "12345"), ("c", "12345"), ("d", ""), ("e", "12345")]);
+        let (some, all) = (Span::prefix("").bytes(6), Span::prefix("").bytes(100));
+        assert_eq!(keys(store.scan(A, &some).unwrap()), ["a", "b"]);
+        assert_eq!(keys(store.scan(A, &some.clone().backward()).unwrap()), ["e", "d", "c"]);
+        assert_eq!(keys(store.scan(A, &some.clone().limit(1)).unwrap()), ["a"]);
+        assert_eq!(keys(store.scan(A, &all).unwrap()).len(), 5);
+        let view = store.snapshot();
+        for span in [some.clone(), some.backward(), all.limit(2)] {
+            let of_entries: Vec<_> = view.scan(A, &span).unwrap().into_iter().map(|(key, _)| key).collect();
+            assert_eq!(view.keys(A, &span).unwrap(), of_entries, "{span:?}");
+        }
+    });
+}
+
+#[test]
 fn of_several_changes_to_a_key_in_one_batch_the_last_wins() {
     on_each_engine(|store| {
         let mut batch = Batch::default();

@@ -111,6 +111,14 @@ impl Pending {
         &**self.moment.get_or_insert_with(|| store.snapshot())
     }
 
+    /// The same with all that the steps have written to a table.
+    fn all_of(&mut self, table: Table, store: &dyn Store) -> &dyn View {
+        if self.has(table) {
+            self.apply(store);
+        }
+        self.moment(store)
+    }
+
     /// What the steps made of a row, `Some(None)` when they deleted it.
     fn get(&self, table: Table, key: &[u8]) -> Option<Option<Bytes>> {
         let place = *self.latest.get(&table)?.get(key)?;
@@ -186,10 +194,10 @@ impl View for Ahead {
     }
 
     fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {
-        let mut pending = self.pending();
-        if pending.has(table) {
-            pending.apply(&*self.store);
-        }
-        pending.moment(&*self.store).scan(table, span)
+        self.pending().all_of(table, &*self.store).scan(table, span)
+    }
+
+    fn keys(&self, table: Table, span: &Span) -> Result<Vec<Bytes>, Error> {
+        self.pending().all_of(table, &*self.store).keys(table, span)
     }
 }

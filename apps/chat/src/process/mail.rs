@@ -13,6 +13,7 @@ use crate::{Cx, Fx, Input, Name};
 
 /// Notices looked at in one step, oldest first. As long as all of them go, the next step goes on.
 const LOOK_MAX: usize = 64;
+const LOOK_BYTES: usize = 4 << 20;
 /// Notices counted in one step.
 const COUNT_MAX: usize = 1024;
 /// Notices of an account that is no more, erased in one step.
@@ -59,7 +60,7 @@ impl Mail {
             Input::Errand(errand) => {
                 if let Task::Unnotify { upto } = errand.task {
                     let span = rows::numbers(self.phone.as_str().as_bytes(), 0, upto).limit(ERASE_MAX);
-                    cx.store.scan(NOTICE, &span)?.into_iter().for_each(|(key, _)| fx.delete(NOTICE, key));
+                    cx.store.keys(NOTICE, &span)?.into_iter().for_each(|key| fx.delete(NOTICE, key));
                     self.kept = Count::default();
                 }
                 errand.go_on(fx);
@@ -86,7 +87,7 @@ impl Mail {
         let mut beyond = self.kept.notices.saturating_sub(QUEUE_ITEMS);
         let limit = if taken.is_some() { LOOK_MAX } else { (beyond + 1).min(LOOK_MAX) };
         let owner = self.phone.as_str().as_bytes();
-        let oldest = cx.store.scan(NOTICE, &rows::numbers(owner, 0, u64::MAX).limit(limit))?;
+        let oldest = cx.store.scan(NOTICE, &rows::numbers(owner, 0, u64::MAX).limit(limit).bytes(LOOK_BYTES))?;
         let (found, mut erased) = (oldest.len(), 0);
         for (key, row) in oldest {
             let seq = rows::number(&key).unwrap_or_default();
@@ -110,9 +111,9 @@ impl Mail {
             return Ok(());
         }
         let owner = self.phone.as_str().as_bytes();
-        let more = cx.store.scan(NOTICE, &rows::numbers(owner, self.kept.upto + 1, u64::MAX).limit(COUNT_MAX))?;
+        let more = cx.store.keys(NOTICE, &rows::numbers(owner, self.kept.upto + 1, u64::MAX).limit(COUNT_MAX))?;
         self.kept.notices += more.len();
-        self.kept.upto = more.last().and_then(|(key, _)| rows::number(key)).unwrap_or(self.kept.upto);
+        self.kept.upto = more.last().and_then(|key| rows::number(key)).unwrap_or(self.kept.upto);
         self.kept.partly = more.len() == COUNT_MAX;
         if self.kept.partly {
             self.go_on(fx);

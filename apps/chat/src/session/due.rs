@@ -17,6 +17,7 @@ use crate::rows::{self, CHANGE, CHANGED, Change, DUPLICATE, Kept, MESSAGE, NEWS,
 const AHEAD: usize = 32;
 /// Notices looked at together, so that newer ones replace older ones.
 const NOTICES_AHEAD: usize = 1024;
+const NOTICES_BYTES: usize = 1 << 20;
 
 /// One entry of a stream, ready to be sent.
 #[derive(Debug, Clone)]
@@ -99,15 +100,17 @@ pub(super) fn letters(cx: &Cx<'_>, line: &Line, owner: &[u8]) -> Result<Vec<Due>
 
 /// The first entries of a stretch of the feed.
 fn entries(cx: &Cx<'_>, line: &Line, owner: &[u8], first: u64, last: u64) -> Result<Vec<Due>, Failure> {
-    let span = rows::numbers(&line.key, first, last).limit(AHEAD);
+    let span = rows::numbers(&line.key, first, last).limit(AHEAD).bytes(AHEAD_BYTES);
     let messages = cx.store.scan(MESSAGE, &span)?;
     let changes = cx.store.scan(CHANGE, &span)?;
     let news = match line.feed {
         FeedId::P2p(..) => Vec::new(),
         FeedId::Room(_) => cx.store.scan(NEWS, &span)?,
     };
-    // Beyond the last entry of a full table's part, the others' may be out of order.
-    let full = [&messages, &changes, &news].into_iter().filter(|rows| rows.len() == AHEAD);
+    // Beyond the last entry of a table's part that was cut, the others' may be out of order.
+    let size = |rows: &[kvs::Entry]| rows.iter().map(|(_, row)| row.len()).sum::<usize>();
+    let is_cut = |rows: &&Vec<kvs::Entry>| rows.len() == AHEAD || size(rows) >= AHEAD_BYTES;
+    let full = [&messages, &changes, &news].into_iter().filter(is_cut);
     let reach = full.filter_map(|rows| rows.last()).filter_map(|(key, _)| rows::number(key)).min().unwrap_or(u64::MAX);
     // A change comes behind its message: where there is none from here on, no message has one.
     let changed = !changes.is_empty();
@@ -259,8 +262,9 @@ pub(super) fn notices(cx: &Cx<'_>, owner: &[u8], queue: &Notices) -> Result<Vec<
     // Those that were sent or taken may fill the first parts: the position follows them only after a while.
     let mut from = queue.inbox.upto() + 1;
     loop {
-        let rows = cx.store.scan(NOTICE, &rows::numbers(owner, from, u64::MAX).limit(NOTICES_AHEAD))?;
-        let last = rows.last().and_then(|(key, _)| rows::number(key)).filter(|_| rows.len() == NOTICES_AHEAD);
+        let span = rows::numbers(owner, from, u64::MAX).limit(NOTICES_AHEAD).bytes(NOTICES_BYTES);
+        let rows = cx.store.scan(NOTICE, &span)?;
+        let last = rows.last().and_then(|(key, _)| rows::number(key));
         let due = new_notices(cx, rows, queue)?;
         match last {
             Some(last) if due.is_empty() => from = last + 1,

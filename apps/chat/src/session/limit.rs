@@ -8,8 +8,12 @@ use super::queue::{Line, Queue};
 use crate::Cx;
 use crate::rows::{self, MESSAGE, NOTICE};
 
-/// Rows looked at a time.
+/// Rows looked at a time, and bytes of them.
 const CHUNK: usize = 128;
+const CHUNK_BYTES: usize = 1 << 20;
+/// Of each feed so many bytes of the newest messages are looked at, and so many of notices: where they are large a queue may hold more of
+/// them, since to count them would keep others waiting.
+const LOOK_BYTES: usize = 8 << 20;
 
 /// The messages of a feed from `first` to `upto` are no longer queued for the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +50,9 @@ pub(super) fn apply(cx: &Cx<'_>, queue: &mut Queue) -> Result<(), Failure> {
 /// How many notices are due, at most as many as a queue holds.
 fn notices(cx: &Cx<'_>, queue: &Queue) -> Result<usize, Failure> {
     let owner = queue.owner();
-    let span = rows::numbers(owner, queue.notices.inbox.upto() + 1, u64::MAX).limit(QUEUE_ITEMS);
-    let numbers = cx.store.scan(NOTICE, &span)?;
-    let numbers = numbers.iter().filter_map(|(key, _)| rows::number(key));
+    let span = rows::numbers(owner, queue.notices.inbox.upto() + 1, u64::MAX).limit(QUEUE_ITEMS).bytes(LOOK_BYTES);
+    let keys = cx.store.keys(NOTICE, &span)?;
+    let numbers = keys.iter().filter_map(|key| rows::number(key));
     Ok(numbers.filter(|seq| queue.notices.inbox.is_new(*seq)).count())
 }
 
@@ -56,8 +60,9 @@ fn notices(cx: &Cx<'_>, queue: &Queue) -> Result<usize, Failure> {
 fn newest_due(cx: &Cx<'_>, line: &Line) -> Result<Vec<u64>, Failure> {
     let (mut due, mut from) = (Vec::new(), line.stream.top() + 1);
     while let Some((first, last)) = line.spans.next(from) {
-        let rows = cx.store.scan(MESSAGE, &rows::numbers(&line.key, first, last).backward().limit(QUEUE_ITEMS + 1))?;
-        let numbers = rows.iter().filter_map(|(key, _)| rows::number(key));
+        let newest = rows::numbers(&line.key, first, last).backward().limit(QUEUE_ITEMS + 1).bytes(LOOK_BYTES);
+        let keys = cx.store.keys(MESSAGE, &newest)?;
+        let numbers = keys.iter().filter_map(|key| rows::number(key));
         due.extend(numbers.filter(|seq| !line.stream.is_acknowledged_before(*seq)));
         let Some(next) = last.checked_add(1) else { break };
         from = next;
@@ -68,8 +73,8 @@ fn newest_due(cx: &Cx<'_>, line: &Line) -> Result<Vec<u64>, Failure> {
 fn first_due(cx: &Cx<'_>, line: &Line) -> Result<Option<u64>, Failure> {
     let mut from = line.stream.top() + 1;
     while let Some((first, last)) = line.spans.next(from) {
-        let rows = cx.store.scan(MESSAGE, &rows::numbers(&line.key, first, last).limit(1))?;
-        if let Some((key, _)) = rows.first() {
+        let keys = cx.store.keys(MESSAGE, &rows::numbers(&line.key, first, last).limit(1))?;
+        if let Some(key) = keys.first() {
             return Ok(rows::number(key));
         }
         let Some(next) = last.checked_add(1) else { break };
@@ -84,7 +89,7 @@ fn too_old(cx: &Cx<'_>, line: &Line) -> Result<Option<Dropped>, Failure> {
     let mut from = line.stream.top() + 1;
     while let Some((first, last)) = line.spans.next(from) {
         let chunk = if dropped.is_none() { 1 } else { CHUNK };
-        let rows = cx.store.scan(MESSAGE, &rows::numbers(&line.key, first, last).limit(chunk))?;
+        let rows = cx.store.scan(MESSAGE, &rows::numbers(&line.key, first, last).limit(chunk).bytes(CHUNK_BYTES))?;
         if rows.is_empty() {
             let Some(next) = last.checked_add(1) else { break };
             from = next;

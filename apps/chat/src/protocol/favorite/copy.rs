@@ -62,9 +62,9 @@ fn tell(fx: &mut Fx, own: PhoneId, news: Starred) {
 /// FAV-6: the message is being deleted for everyone; no roster keeps it.
 pub(crate) fn erase(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, id: u64) -> Result<(), Failure> {
     let prefix = rows::numbered(&conversation.key, id);
-    let copies = cx.store.scan(STARRED, &kvs::Span::prefix(prefix.clone()).limit(ERASE_MAX))?;
+    let copies = cx.store.keys(STARRED, &kvs::Span::prefix(prefix.clone()).limit(ERASE_MAX))?;
     let is_all = copies.len() < ERASE_MAX;
-    for (key, _) in copies {
+    for key in copies {
         let holder = PhoneId::parse(&key.slice(prefix.len()..)).map_err(|_| Failure::new("a copy is nobody's"))?;
         fx.delete(STARRED, key);
         let message = Message { id: Some(id), feed_id: Some(Feed::from(&conversation.feed)), ..Message::default() };

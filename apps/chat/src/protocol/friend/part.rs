@@ -130,9 +130,9 @@ fn erase(
     let span = kvs::Span::prefix([&conversation.key[..], b"\0"].concat()).limit(ERASED);
     let mut count = 0;
     for table in [CHANGE, CHANGED, DUPLICATE, REPLY, KIND, FLEETING, MESSAGE] {
-        let rows = cx.store.scan(table, &span)?;
-        count = count.max(rows.len());
-        rows.into_iter().for_each(|(key, _)| fx.delete(table, key));
+        let keys = cx.store.keys(table, &span)?;
+        count = count.max(keys.len());
+        keys.into_iter().for_each(|key| fx.delete(table, key));
     }
     if is_last && count < ERASED {
         fx.delete(READER, rows::reader_key(&conversation.feed, own));

@@ -6,14 +6,16 @@ use n2o::Failure;
 use proto::records::{Desc, HistoryStatus, Message, MessageLink};
 
 use super::Reach;
+use super::reach::{LOOK_BYTES, REQUEST_BYTES};
 use crate::protocol::feature;
 use crate::rows::{self, KIND};
 use crate::{Cx, Fx};
 
 /// Rows looked at for one request at most; where they do not suffice the answer holds what was found.
 const LOOK_MAX: usize = 10_000;
-/// Rows taken from the store at a time.
+/// Rows taken from the store at a time, and bytes of them.
 const CHUNK: usize = 64;
+const CHUNK_BYTES: usize = 1 << 20;
 /// SEC-6: of an encrypted part, what it says to be.
 const ENVELOPE: &[u8] = b"application/cms";
 /// Lists a message that is new, or has other parts than before.
@@ -51,19 +53,21 @@ pub(super) fn find(
         kind => list(&reach.feed, kind),
     };
     let table = if kind == HistoryStatus::Text { rows::MESSAGE } else { KIND };
-    let (mut found, mut looked, mut bytes, mut at) = (Vec::new(), 0, 0, at);
-    while found.len() < count && looked < LOOK_MAX && bytes < super::reach::REQUEST_BYTES {
+    let (mut found, mut looked, mut read, mut bytes, mut at) = (Vec::new(), 0, 0, 0, at);
+    while found.len() < count && looked < LOOK_MAX && read < LOOK_BYTES && bytes < REQUEST_BYTES {
         let span = match older {
             true => rows::numbers(&list, reach.clear + 1, at.saturating_sub(1).min(reach.upto)).backward(),
             false => rows::numbers(&list, at.max(reach.clear).saturating_add(1), reach.upto),
         };
-        let rows = cx.store.scan(table, &span.limit(CHUNK))?;
-        let Some(last) = rows.last().and_then(|(key, _)| rows::number(key)) else { break };
-        (looked, at) = (looked + rows.len(), last);
-        for (key, _) in rows {
-            let message = reach.get(cx, rows::number(&key).unwrap_or_default())?;
-            if let Some(message) = message.filter(|message| found.len() < count && is_of(message, kind)) {
-                bytes += super::answer::size(&message);
+        let keys = cx.store.keys(table, &span.limit(CHUNK).bytes(CHUNK_BYTES))?;
+        let Some(last) = keys.last().and_then(|key| rows::number(key)) else { break };
+        (looked, at) = (looked + keys.len(), last);
+        for key in keys {
+            let Some(message) = reach.get(cx, rows::number(&key).unwrap_or_default())? else { continue };
+            let size = super::answer::size(&message);
+            read += size;
+            if found.len() < count && is_of(&message, kind) {
+                bytes += size;
                 found.push(message);
             }
         }

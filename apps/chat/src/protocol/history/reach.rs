@@ -15,10 +15,11 @@ use crate::rows::{self, HIDDEN, IN_ROOM, MESSAGE, READER, Reader};
 
 /// Rows taken from the store at a time.
 const CHUNK: usize = 32;
+const CHUNK_BYTES: usize = 1 << 20;
 /// Rows that a count of unread messages looks at; almost all of them count.
 const LOOK_MAX: usize = 2 * UNREAD as usize;
 /// Stored bytes that it reads; of a feed with messages so large it counts a part.
-const LOOK_BYTES: usize = 32 << 20;
+pub(super) const LOOK_BYTES: usize = 32 << 20;
 /// Stored bytes that one request takes from the store at most; a request for more of that size is answered in part.
 pub(super) const REQUEST_BYTES: usize = 8 << 20;
 
@@ -107,7 +108,8 @@ impl Reach {
     pub(crate) fn before(&self, cx: &Cx<'_>, at: u64, count: usize) -> Result<Vec<Message>, Failure> {
         let (mut found, mut to) = (Found::new(count), at.saturating_sub(1).min(self.upto));
         while found.wants_more() && to > self.clear {
-            let span = rows::numbers(&self.feed, self.clear + 1, to).backward().limit(CHUNK.min(2 * count));
+            let span =
+                rows::numbers(&self.feed, self.clear + 1, to).backward().limit(CHUNK.min(2 * count)).bytes(CHUNK_BYTES);
             let Some(lowest) = self.take(cx, span, &mut found)? else {
                 break;
             };
@@ -121,7 +123,7 @@ impl Reach {
     pub(crate) fn after(&self, cx: &Cx<'_>, at: u64, count: usize) -> Result<Vec<Message>, Failure> {
         let (mut found, mut from) = (Found::new(count), at.max(self.clear).saturating_add(1));
         while found.wants_more() {
-            let span = rows::numbers(&self.feed, from, self.upto).limit(CHUNK.min(2 * count));
+            let span = rows::numbers(&self.feed, from, self.upto).limit(CHUNK.min(2 * count)).bytes(CHUNK_BYTES);
             let Some(highest) = self.take(cx, span, &mut found)? else {
                 break;
             };
@@ -194,7 +196,8 @@ impl Reach {
         let (own, mut count, mut from) = (own.to_bytes(), 0, reader.max(self.clear) + 1);
         let (mut looked, mut bytes) = (0, 0);
         while looked < LOOK_MAX && bytes < LOOK_BYTES {
-            let rows = cx.store.scan(MESSAGE, &rows::numbers(&self.feed, from, self.upto).limit(CHUNK))?;
+            let rows =
+                cx.store.scan(MESSAGE, &rows::numbers(&self.feed, from, self.upto).limit(CHUNK).bytes(CHUNK_BYTES))?;
             let Some(last) = rows.last().and_then(|(key, _)| rows::number(key)) else { break };
             (looked, from) = (looked + rows.len(), last + 1);
             bytes += rows.iter().map(|(_, row)| row.len()).sum::<usize>();

@@ -22,6 +22,8 @@ use crate::{CallEnded, Cx, Fx, Group, Input, Name, Seat};
 const TOLD_MAX: usize = 128;
 /// Rows erased in one step.
 const ERASED_MAX: usize = 1024;
+/// Messages are read for it; with so many bytes of them a step ends.
+const ERASED_BYTES: usize = 4 << 20;
 /// All that is kept of a feed, besides its members.
 const TABLES: [Table; 15] = [
     MESSAGE, CHANGE, CHANGED, DUPLICATE, READER, HIDDEN, BANNED, NEWS, READ_BY, MENTION, REPLY, KIND, FLEETING, LATER,
@@ -104,15 +106,26 @@ pub(crate) fn erase(
     }
     let mut erased = members.len();
     for table in TABLES.into_iter().filter(|_| members.is_empty()) {
-        for (key, row) in cx.store.scan(table, &Span::prefix(prefix.clone()).limit(ERASED_MAX - erased))? {
-            fx.delete(table, key.clone());
-            if table == MESSAGE {
-                let id = rows::number(&key).unwrap_or_default();
-                ftp::leave(cx, fx, &room.key, id, &rows::decode(&row)?)?;
+        let span = Span::prefix(prefix.clone()).limit(ERASED_MAX - erased);
+        let is_more = match table == MESSAGE {
+            true => {
+                let messages = cx.store.scan(table, &span.bytes(ERASED_BYTES))?;
+                for (key, row) in &messages {
+                    let id = rows::number(key).unwrap_or_default();
+                    ftp::leave(cx, fx, &room.key, id, &rows::decode(row)?)?;
+                    fx.delete(table, key.clone());
+                }
+                erased += messages.len();
+                !messages.is_empty()
             }
-            erased += 1;
-        }
-        if erased >= ERASED_MAX {
+            false => {
+                let keys = cx.store.keys(table, &span)?;
+                erased += keys.len();
+                keys.into_iter().for_each(|key| fx.delete(table, key));
+                erased >= ERASED_MAX
+            }
+        };
+        if is_more {
             break;
         }
     }
