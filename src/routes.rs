@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chat::{Chat, Vault};
 use mqtt::Front;
-use web::{House, Joined, Origins, Routes, text};
+use web::{House, Joined, Origins, Routes, Times, text};
 use websocket::{Carried, MQTT};
 
 use crate::enrol::Office;
@@ -46,7 +46,8 @@ fn sockets(routes: &mut Routes, settings: &Settings, front: &Arc<Front>, handle:
             }
         });
     }
-    let house = Arc::new(House { handle: handle.clone(), packet_max, mail: settings.mail.web() });
+    let (handle, mail, times) = (handle.clone(), settings.mail.web(), Times::default());
+    let house = Arc::new(House { handle, packet_max, mail, times });
     for path in ["/ws", "/ws/", "/"] {
         let house = house.clone();
         routes.socket(path, None, packet_max, move |joined| web::talk(joined, house.clone()));

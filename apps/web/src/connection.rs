@@ -24,7 +24,7 @@ use crate::route::Peer;
 use crate::stall::Stalling;
 
 /// Bytes of the head of a request, and of what is read ahead.
-const HEAD_MAX: usize = 16 << 10;
+pub(crate) const HEAD_MAX: usize = 16 << 10;
 /// The head of a request has to be there in this time, counted from the end of the one before.
 const HEAD: Duration = Duration::from_secs(10);
 /// Requests that may be open at once on a connection of HTTP/2.

@@ -20,10 +20,13 @@ mod connection;
 mod stall;
 mod websocket;
 mod talk;
+#[cfg(any(test, feature = "hostile"))]
+#[allow(clippy::indexing_slicing, reason = "it may fail")]
+pub mod hostile;
 
 pub use self::websocket::{Origins, Socket};
 pub use front::{Front, Leave};
 pub use hyper::{HeaderMap, Method, StatusCode, Uri, header};
 pub use reply::{Body, Reply, bare, parts, reply, status, text};
 pub use route::{Arriving, Asked, Coming, Joined, Peer, Routes};
-pub use talk::{House, MailAuth, talk};
+pub use talk::{House, MailAuth, Times, talk};

@@ -229,12 +229,13 @@ impl Routes {
         if peer.certificate.as_ref().is_some_and(|certificate| shared.doorman.is_over(certificate)) {
             return status(StatusCode::FORBIDDEN);
         }
-        if request.version() == Version::HTTP_11 && !names_a_host(request.headers()) {
-            Coming(request.into_body()).hear_out().await;
-            return status(StatusCode::BAD_REQUEST);
-        }
-        if request.method() == Method::GET && handshake::is_asked(request.headers()) {
-            return self.join(request, peer, shared);
+        match Asks::of(&request) {
+            Asks::Nobody => {
+                Coming(request.into_body()).hear_out().await;
+                return status(StatusCode::BAD_REQUEST);
+            }
+            Asks::Socket => return self.join(request, peer, shared),
+            Asks::Route => {}
         }
         let head = request.method() == Method::HEAD;
         let mut reply = match self.find(request.method(), request.uri().path()) {
@@ -255,18 +256,23 @@ impl Routes {
         reply
     }
 
-    /// The socket's task begins when the answer has left.
-    fn join(&self, mut request: Request<Incoming>, peer: Arc<Peer>, shared: &Arc<Shared>) -> Reply {
-        let (path, headers) = (request.uri().path(), request.headers());
+    /// Which door is opened, if any, and what is said.
+    fn door(&self, path: &str, headers: &HeaderMap) -> (Option<&Door>, Reply) {
         let mut doors = self.doors.iter().filter(|door| covers(door.path, path)).peekable();
         if doors.peek().is_none() {
-            return status(StatusCode::NOT_FOUND);
+            return (None, status(StatusCode::NOT_FOUND));
         }
         let Some(door) = doors.find(|door| door.protocol.is_none_or(|name| handshake::offers(headers, name))) else {
-            return status(StatusCode::BAD_REQUEST);
+            return (None, status(StatusCode::BAD_REQUEST));
         };
         let (opened, reply) = handshake::handshake(headers, &self.origins, door.protocol);
-        if opened {
+        (opened.then_some(door), reply)
+    }
+
+    /// The socket's task begins when the answer has left.
+    fn join(&self, mut request: Request<Incoming>, peer: Arc<Peer>, shared: &Arc<Shared>) -> Reply {
+        let (door, reply) = self.door(request.uri().path(), request.headers());
+        if let Some(door) = door {
             let upgrade = hyper::upgrade::on(&mut request);
             let (talk, message_max, uri) = (door.talk.clone(), door.message_max, request.uri().clone());
             let (seat, shared) = (shared.seat(), shared.clone());
@@ -300,12 +306,45 @@ impl Routes {
     }
 }
 
+/// What a request is, before its path is looked at.
+enum Asks {
+    /// It does not say whom it asks.
+    Nobody,
+    /// To become a WebSocket. HTTP/1.0 has no upgrades (RFC 9110 section 7.8).
+    Socket,
+    Route,
+}
+
+impl Asks {
+    fn of<B>(request: &Request<B>) -> Asks {
+        let (is_new, headers) = (request.version() == Version::HTTP_11, request.headers());
+        match () {
+            () if is_new && !names_a_host(headers) => Asks::Nobody,
+            () if is_new && request.method() == Method::GET && handshake::is_asked(headers) => Asks::Socket,
+            () => Asks::Route,
+        }
+    }
+}
+
 /// HTTP/1.1 names the host that it asks, once (RFC 9112 section 3.2): a proxy in front may have taken the request for another's.
 fn names_a_host(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
     // Who asks for what has no authority says an empty one.
     host.is_empty() || (!host.as_bytes().contains(&b'@') && Authority::try_from(host.as_bytes()).is_ok())
+}
+
+/// How the head of a request is answered where nothing but sockets is there, and whether one is opened: the check of the fuzz target.
+#[cfg(any(test, feature = "hostile"))]
+pub(crate) fn head_alone<B>(routes: &Routes, request: &Request<B>) -> (bool, Reply) {
+    match Asks::of(request) {
+        Asks::Nobody => (false, status(StatusCode::BAD_REQUEST)),
+        Asks::Route => (false, status(StatusCode::NOT_FOUND)),
+        Asks::Socket => {
+            let (door, reply) = routes.door(request.uri().path(), request.headers());
+            (door.is_some(), reply)
+        }
+    }
 }
 
 /// A path that ends with `/` (but the root) stands for all below it.

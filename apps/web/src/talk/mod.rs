@@ -6,7 +6,7 @@
 //! [`chat::CALLS_MAX`] requests are unfinished. A connection has a session in the chat, once it has asked something of that, and a
 //! terminal at the mailboxes, once it has asked something of those; each says what it has to say through a port of its own.
 
-mod session;
+pub(crate) mod session;
 mod vigil;
 
 use std::collections::VecDeque;
@@ -28,6 +28,7 @@ use crate::front::Leave;
 use crate::route::{Joined, Peer};
 use crate::websocket::Socket;
 use session::{Ask, Close, Frame, Mark, Session, Taken, Todo};
+pub use vigil::Times;
 use vigil::{Due, Vigil};
 
 /// Frames of one turn; then other connections of the thread have theirs.
@@ -47,6 +48,7 @@ pub struct House {
     /// Bytes of a message, either way.
     pub packet_max: usize,
     pub mail: MailAuth,
+    pub times: Times,
 }
 
 /// `mail.auth`: who may be which user of the mailboxes (MAIL-2).
@@ -76,6 +78,7 @@ pub async fn talk(joined: Joined, house: Arc<House>) {
         socket,
         session: Session::new(guest(), device),
         peer,
+        vigil: Vigil::begin(Instant::now(), house.times),
         house,
         chat: None,
         mail: None,
@@ -83,7 +86,6 @@ pub async fn talk(joined: Joined, house: Arc<House>) {
         held: None,
         out: VecDeque::new(),
         written: Vec::new(),
-        vigil: Vigil::begin(Instant::now()),
         listens: false,
     };
     let end = {

@@ -13,7 +13,7 @@ use proto::records::{Init, Io};
 const N2O: &str = "N2O,";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Frame {
+pub(crate) enum Frame {
     Text(String),
     Binary(Bytes),
     Ping,
@@ -21,15 +21,15 @@ pub(super) enum Frame {
 
 /// What a session wants done, in this order of time within each kind.
 #[derive(Debug, Default)]
-pub(super) struct Todo {
+pub(crate) struct Todo {
     /// For the client.
-    pub(super) frames: Vec<(Frame, Option<Mark>)>,
-    pub(super) asks: VecDeque<Ask>,
-    pub(super) end: Option<Close>,
+    pub(crate) frames: Vec<(Frame, Option<Mark>)>,
+    pub(crate) asks: VecDeque<Ask>,
+    pub(crate) end: Option<Close>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Ask {
+pub(crate) enum Ask {
     /// Leave what has been entered, and come in as this client.
     Enter {
         client_id: String,
@@ -54,7 +54,7 @@ pub(super) enum Ask {
 
 /// What has to be told when a frame has been written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mark {
+pub(crate) enum Mark {
     /// A durable item.
     Item(u64),
     /// Something for a terminal.
@@ -63,7 +63,7 @@ pub(super) enum Mark {
 
 /// Whether a frame was taken.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(crate) enum Taken {
     Yes,
     /// Not before something else ends: offer it again after the next out.
     Later(Frame),
@@ -71,14 +71,14 @@ pub(super) enum Taken {
 
 /// Why a connection ends: the code of its close frame; 0 where nobody hears it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Close(u16);
+pub(crate) struct Close(u16);
 
 impl Close {
     /// The client said good-bye.
-    pub(super) const LEFT: Close = Close(0);
-    pub(super) const BROKEN: Close = Close(1);
-    pub(super) const GOING_AWAY: Close = Close(1001);
-    pub(super) const ENDED: Close = Close::of_mqtt(0x98);
+    pub(crate) const LEFT: Close = Close(0);
+    pub(crate) const BROKEN: Close = Close(1);
+    pub(crate) const GOING_AWAY: Close = Close(1001);
+    pub(crate) const ENDED: Close = Close::of_mqtt(0x98);
     const DONE: Close = Close(1000);
     const FAULT: Close = Close(1011);
     const AGAIN_LATER: Close = Close(1013);
@@ -89,15 +89,15 @@ impl Close {
     }
 
     /// It broke the rules of the socket itself.
-    pub(super) fn fault(code: u16) -> Close {
+    pub(crate) fn fault(code: u16) -> Close {
         Close(code)
     }
 
-    pub(super) fn code(self) -> Option<u16> {
+    pub(crate) fn code(self) -> Option<u16> {
         (self.0 >= 1000).then_some(self.0)
     }
 
-    pub(super) fn reason(self) -> &'static str {
+    pub(crate) fn reason(self) -> &'static str {
         match self.0 {
             4142 => "session taken over",
             4135 => "session expired",
@@ -135,7 +135,7 @@ enum By {
 }
 
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     guest: String,
     /// Client id of the device that the certificate names.
     device: Option<String>,
@@ -153,7 +153,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(guest: String, device: Option<(String, String)>) -> Session {
+    pub(crate) fn new(guest: String, device: Option<(String, String)>) -> Session {
         let device = device.map(|(phone, dev_key)| format!("emqttd_{phone}_{dev_key}"));
         let (client, state) = (String::new(), State::Outside);
         Session {
@@ -170,7 +170,7 @@ impl Session {
     }
 
     /// While it is being let in, and while too much is unfinished, the client waits.
-    pub(super) fn may_read(&self) -> bool {
+    pub(crate) fn may_read(&self) -> bool {
         let may_ask = match self.state {
             State::Outside => true,
             State::Entering { .. } => false,
@@ -183,7 +183,7 @@ impl Session {
         self.open.iter().map(|(_, size)| size).sum()
     }
 
-    pub(super) fn frame(&mut self, frame: Frame, todo: &mut Todo) -> Taken {
+    pub(crate) fn frame(&mut self, frame: Frame, todo: &mut Todo) -> Taken {
         match frame {
             Frame::Binary(payload) => return self.binary(payload, todo),
             Frame::Ping => {}
@@ -286,7 +286,7 @@ impl Session {
     }
 
     /// One thing that the chat wants done.
-    pub(super) fn out(&mut self, out: Out, todo: &mut Todo) {
+    pub(crate) fn out(&mut self, out: Out, todo: &mut Todo) {
         if todo.end.is_some() {
             return;
         }
@@ -306,7 +306,7 @@ impl Session {
     }
 
     /// One thing that its terminal wants done.
-    pub(super) fn mail_out(&mut self, out: Out, todo: &mut Todo) {
+    pub(crate) fn mail_out(&mut self, out: Out, todo: &mut Todo) {
         match out {
             Out::Mail { frame, number } => todo.frames.push((self.spoken(frame), Some(Mark::Mail(number)))),
             Out::Done { .. } => self.open_mail = self.open_mail.saturating_sub(1),

@@ -2,17 +2,30 @@
 
 use tokio::time::{Duration, Instant};
 
-/// One who says nothing for so long is asked whether he lives.
-const SILENCE: Duration = Duration::from_secs(40);
-/// He has so long to say so.
-const ALIVE: Duration = Duration::from_secs(20);
-/// One who was never anything but alive is not waited for any longer: his first message has to have come by then.
-const FIRST_WORDS: Duration = Duration::from_secs(60);
-/// A message that has been begun has to be there in this time: 256 KiB of a file at 4 KiB a second.
-const MESSAGE_TIME: Duration = Duration::from_secs(60);
+/// How long is waited for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// One who says nothing for so long is asked whether he lives.
+    pub silence: Duration,
+    /// He has so long to say so.
+    pub alive: Duration,
+    /// One who was never anything but alive is not waited for any longer: his first message has to have come by then.
+    pub first_words: Duration,
+    /// A message that has been begun has to be there in this time.
+    pub message: Duration,
+}
+
+impl Default for Times {
+    /// A piece of a file, 256 KiB, comes at 4 KiB a second or faster.
+    fn default() -> Times {
+        let [silence, alive, minute] = [40, 20, 60].map(Duration::from_secs);
+        Times { silence, alive, first_words: minute, message: minute }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Vigil {
+    times: Times,
     opened: Instant,
     has_spoken: bool,
     /// When anything came last.
@@ -33,8 +46,8 @@ pub(super) enum Due {
 }
 
 impl Vigil {
-    pub(super) fn begin(now: Instant) -> Vigil {
-        Vigil { opened: now, has_spoken: false, heard: now, asked: None, begun: None }
+    pub(super) fn begin(now: Instant, times: Times) -> Vigil {
+        Vigil { times, opened: now, has_spoken: false, heard: now, asked: None, begun: None }
     }
 
     /// A message has come.
@@ -62,9 +75,10 @@ impl Vigil {
     }
 
     pub(super) fn look(&mut self, now: Instant) -> Due {
-        let silent = self.asked.map_or(self.heard + SILENCE, |asked| asked + ALIVE);
-        let first = (!self.has_spoken).then(|| self.opened + FIRST_WORDS);
-        let whole = self.begun.map(|begun| begun + MESSAGE_TIME);
+        let Times { silence, alive, first_words, message } = self.times;
+        let silent = self.asked.map_or(self.heard + silence, |asked| asked + alive);
+        let first = (!self.has_spoken).then(|| self.opened + first_words);
+        let whole = self.begun.map(|begun| begun + message);
         let ends = [first, whole].into_iter().flatten();
         match ends.min() {
             Some(end) if end <= now => Due::End,
@@ -109,16 +123,16 @@ mod tests {
     #[test]
     fn heart_3_who_is_silent_is_asked_and_then_left() {
         let from = Instant::now();
-        let mut vigil = Vigil::begin(from);
+        let mut vigil = Vigil::begin(from, Times::default());
         vigil.has_spoken(from);
-        assert_eq!(vigil.look(from), Due::Later(from + SILENCE));
+        assert_eq!(vigil.look(from), Due::Later(from + 40 * SECOND));
         assert_eq!(course(&mut vigil, from, 100, |_, _| {}), [(40, Due::Ask), (60, Due::End)]);
     }
 
     #[test]
     fn heart_1_who_says_that_he_lives_stays_once_he_has_said_something() {
         let from = Instant::now();
-        let mut vigil = Vigil::begin(from);
+        let mut vigil = Vigil::begin(from, Times::default());
         let each = |vigil: &mut Vigil, now| {
             if vigil.asked.is_some() {
                 vigil.lives(now)
@@ -128,16 +142,16 @@ mod tests {
         let asked = course(&mut vigil, from, 1000, each);
         assert!(asked.len() > 20 && asked.iter().all(|(_, due)| *due == Due::Ask), "{asked:?}");
 
-        let mut mute = Vigil::begin(from);
+        let mut mute = Vigil::begin(from, Times::default());
         assert_eq!(course(&mut mute, from, 1000, each), [(40, Due::Ask), (60, Due::End)]);
-        let mut pinging = Vigil::begin(from);
+        let mut pinging = Vigil::begin(from, Times::default());
         assert_eq!(course(&mut pinging, from, 1000, Vigil::lives), [(60, Due::End)]);
     }
 
     #[test]
     fn con_12_a_message_that_was_begun_has_its_time_whatever_comes_between_its_frames() {
         let from = Instant::now();
-        let mut vigil = Vigil::begin(from);
+        let mut vigil = Vigil::begin(from, Times::default());
         vigil.has_spoken(from);
         let each = |vigil: &mut Vigil, now| {
             vigil.lives(now);
@@ -145,7 +159,7 @@ mod tests {
         };
         assert_eq!(course(&mut vigil, from, 1000, each), [(61, Due::End)]);
         // One after the other, each in its time.
-        let mut vigil = Vigil::begin(from);
+        let mut vigil = Vigil::begin(from, Times::default());
         let each = |vigil: &mut Vigil, now: Instant| match (now - from).as_secs() % 50 {
             0 => vigil.has_spoken(now),
             _ => vigil.waits(now, true),
@@ -156,7 +170,7 @@ mod tests {
     #[test]
     fn heart_3_nobody_is_left_because_we_did_not_listen() {
         let from = Instant::now();
-        let mut vigil = Vigil::begin(from);
+        let mut vigil = Vigil::begin(from, Times::default());
         vigil.has_spoken(from);
         vigil.waits(from, true);
         assert_eq!(course(&mut vigil, from, 1000, Vigil::rests), []);
