@@ -153,7 +153,7 @@ pub enum Input {
     Confirm(Box<Confirming>),
     /// A long answer goes on. To itself.
     Reading(Box<Reading>),
-    /// News of presence goes on. To itself.
+    /// Friends are to be told something (PRESENCE-5, LOC-1, TOPIC-10). To the profile.
     Telling(Box<Telling>),
     /// PROFILE-2: the friends are told again what the roster looks like. To each roster of the account in turn.
     Refresh(Box<Refresh>),
@@ -352,6 +352,8 @@ pub enum Tick {
     WorkDue,
     /// PRESENCE-5: the second is over, tell the latest.
     PresenceDue,
+    /// The same: the next friends are told.
+    TellDue,
     /// PUSH-1: the time is over in which pushes of a feed are merged.
     WakeDue,
     /// The same of a room, whose members are looked at again.

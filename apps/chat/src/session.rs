@@ -142,6 +142,7 @@ impl Session {
                 Tick::HandOut
                 | Tick::PendingOver
                 | Tick::PresenceDue
+                | Tick::TellDue
                 | Tick::ReaderDue
                 | Tick::WorkOver
                 | Tick::FilesDue

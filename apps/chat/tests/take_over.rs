@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use chat_core::door::{Bye, Gone, Hello as Door, Origin, Out};
 use chat_core::{Input, Name, Output, Port};
+use kvs::Store;
 use proto::Record;
 use scene::{Hello, Simulated, Stage};
 
@@ -30,16 +32,22 @@ fn device(stage: &mut Simulated) -> (String, Bytes) {
     (parts.next().expect("a client id"), parts.next().expect("a token").into())
 }
 
+/// Of the first versions, which are sent a Profile before what is due to them (CON-6).
+const FIRST_VERSION: u32 = 10;
+
 fn connect(stage: &mut Simulated, client: &str, token: &Bytes) -> Arc<Port> {
+    connect_as(stage, client, token, FIRST_VERSION, 32)
+}
+
+fn connect_as(stage: &mut Simulated, client: &str, token: &Bytes, version: u32, window: u16) -> Arc<Port> {
     let port = Arc::new(Port::default());
     let hello = Door {
         client_id: Bytes::copy_from_slice(client.as_bytes()),
         password: Some(token.clone()),
         certificate: None,
         source: None,
-        // Of the first versions, which are sent a Profile before what is due to them (CON-6).
-        version: 10,
-        window: 32,
+        version,
+        window,
         item_max: 1 << 20,
         acknowledges: true,
     };
@@ -129,5 +137,104 @@ fn g_5_a_call_that_a_notice_answers_is_answered_in_its_turn_while_the_queue_is_b
         let tag = outs.iter().position(|out| matches!(out, Out::Item { topic, .. } if **topic == *"ses/38001"));
         let answer = outs.iter().position(|out| matches!(out, Out::Answer { .. }));
         assert!(tag.is_some() && tag < answer, "seed {seed}: {tag:?}, {answer:?}");
+    }
+}
+
+/// Lets the server work until it has welcomed a connection.
+fn welcome(stage: &mut Simulated, port: &Arc<Port>) {
+    let is_welcome = |out: &Output| matches!(out, Output::Port(to, Out::Welcome(_)) if to.number() == port.number());
+    while !stage.sim.outputs().iter().any(is_welcome) {
+        stage.sim.run(1);
+    }
+}
+
+/// A note to herself, as request `call` of the connection.
+fn write(stage: &mut Simulated, client: &str, port: &Arc<Port>, call: u64) {
+    let text = format!(r#"Message{{msg_id="m{call}" to="38001_1" files=[Desc{{id="1" payload="{call}"}}]}}"#);
+    let store = stage.sim.store().snapshot();
+    let own = chat_core::default_roster(&*store, &"38001".parse().unwrap()).unwrap().expect("she has one");
+    let payload = etf::encode(&etf::text::parse(&text.replace("38001_1", own.as_str()), &proto::catalogue()).unwrap());
+    let request = Input::Request { port: port.clone(), call, origin: Origin::Events { token: None }, payload };
+    assert!(stage.sim.tell(&Name::Session(client.into()), request).is_ok());
+}
+
+/// What came of the notes, in order: `a1` is the Ack of the first, `m1` its echo.
+fn shown(outputs: &[Output], port: &Arc<Port>) -> Vec<String> {
+    let own = |output: &Output| match output {
+        Output::Port(to, Out::Answer { payload, .. } | Out::Item { payload, .. }) if to.number() == port.number() => {
+            Some(payload.clone())
+        }
+        _ => None,
+    };
+    let text = |id: Option<Bytes>| String::from_utf8_lossy(&id.unwrap_or_default()).into_owned();
+    let named = |payload: Bytes| match etf::decode::<Record>(&payload) {
+        Ok(Record::Ack(ack)) => Some(text(ack.id).replace('m', "a")),
+        Ok(Record::Message(message)) => Some(text(message.msg_id)),
+        _ => None,
+    };
+    outputs.iter().filter_map(own).filter_map(named).collect()
+}
+
+#[test]
+fn dlv_2_what_a_device_writes_while_its_queue_is_being_loaded_comes_to_it_behind_the_ack() {
+    for (seed, version) in (0..SEEDS * 10).flat_map(|seed| [(seed, FIRST_VERSION), (seed, 101)]) {
+        let mut stage = Simulated::new(seed, false);
+        let (client, token) = device(&mut stage);
+        let port = connect_as(&mut stage, &client, &token, version, 32);
+        welcome(&mut stage, &port);
+        stage.sim.run(seed as usize % 7);
+        write(&mut stage, &client, &port, 0);
+        stage.sim.run_until_quiet();
+        assert_eq!(shown(&stage.sim.take_outputs(), &port), ["a0", "m0"], "seed {seed}, version {version}");
+    }
+}
+
+#[test]
+fn dlv_2_what_a_device_writes_while_its_backlog_is_being_sent_comes_to_it_behind_the_ack() {
+    for seed in 0..SEEDS * 10 {
+        let mut stage = Simulated::new(seed, false);
+        let (client, token) = device(&mut stage);
+        let first = connect_as(&mut stage, &client, &token, 101, 32);
+        stage.sim.run_until_quiet();
+        (0..3).for_each(|call| write(&mut stage, &client, &first, call));
+        stage.sim.run_until_quiet();
+        stage.sim.take_outputs();
+        // Nothing was confirmed, so all of it comes again, one by one.
+        let port = connect_as(&mut stage, &client, &token, 101, 1);
+        welcome(&mut stage, &port);
+        let (mut seen, mut next, mut out) = (Vec::new(), 3, VecDeque::new());
+        let mut dice = seed;
+        for _ in 0..10_000 {
+            // The constants of Knuth's MMIX.
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            match dice >> 61 {
+                0 if next < 6 => {
+                    write(&mut stage, &client, &port, next);
+                    next += 1;
+                }
+                1 | 2 => {
+                    if let Some(delivery) = out.pop_front() {
+                        let confirmed = Input::Confirmed { connection: port.number(), delivery };
+                        assert!(stage.sim.tell(&Name::Session(client.as_str().into()), confirmed).is_ok());
+                    }
+                }
+                _ => stage.sim.run(1),
+            }
+            let outputs = stage.sim.take_outputs();
+            seen.extend(shown(&outputs, &port));
+            out.extend(outputs.into_iter().filter_map(|output| match output {
+                Output::Port(to, Out::Item { delivery, .. }) if to.number() == port.number() => delivery,
+                _ => None,
+            }));
+            if seen.len() == 9 {
+                break;
+            }
+        }
+        let at = |what: &str| seen.iter().position(|seen| seen == what);
+        for message in 3..6 {
+            assert!(at(&format!("a{message}")) < at(&format!("m{message}")), "seed {seed}: {seen:?}");
+        }
+        let echoes: Vec<&String> = seen.iter().filter(|seen| seen.starts_with('m')).collect();
+        assert_eq!(echoes, ["m0", "m1", "m2", "m3", "m4", "m5"], "seed {seed}");
     }
 }

@@ -11,7 +11,7 @@ use proto::{Record, Refusal};
 
 use crate::door::{Denied, Out};
 use crate::protocol::auth::{self, Waiting};
-use crate::protocol::presence::{self, Audience};
+use crate::protocol::presence::{self, Audience, Tellings};
 use crate::protocol::push::{self, Wakes};
 use crate::protocol::work::Task;
 use crate::protocol::{Halt, location, person, profile, roster, settle, work};
@@ -34,6 +34,7 @@ pub struct Profile {
     waiting: Waiting,
     wakes: Wakes,
     told: Told,
+    tellings: Tellings,
     /// When its rosters asked strangers to be friends, in the last hour, oldest first (section 11). Not kept.
     asked: Vec<Time>,
     /// Work that is under way (PM-6).
@@ -64,6 +65,7 @@ impl Profile {
             waiting: Waiting::load(cx, fx, phone)?,
             wakes: Wakes::load(cx, fx, phone)?,
             told: Told::default(),
+            tellings: Tellings::default(),
             asked: Vec::new(),
             busy: BTreeSet::new(),
             located: [0; 2],
@@ -92,7 +94,8 @@ impl Profile {
                 Ok(())
             }
             Input::Reading(reading) => reading.step(cx, fx),
-            Input::Telling(telling) => telling.step(cx, fx),
+            Input::Telling(telling) => self.tellings.begin(cx, fx, telling),
+            Input::Tick(Tick::TellDue) => self.tellings.go_on(cx, fx),
             Input::Show { session, connection } => profile::show(chat, cx, fx, &self.phone, session, connection),
             Input::Worked { job, result } => match self.waiting.door(job) {
                 Some(admit) => self.admit(chat, cx, fx, &admit, Some(&result)),
@@ -126,17 +129,18 @@ impl Profile {
         }
     }
 
-    /// It failed: who waits for slow work that it asked for is told.
+    /// It failed: who waits for slow work that it asked for is told, and so are the friends who have not been told yet.
     pub(crate) fn last_words(&self) -> Vec<Bounce<Chat>> {
         let refused = |admit: &Admit| {
             let refused = Input::Refused { connection: admit.connection, denied: Denied::Unavailable };
             Bounce::Tell(Name::Session(admit.session.clone()), refused)
         };
         let callers = self.waiting.callers().map(effects::failed);
-        callers.chain(self.waiting.at_the_door().map(refused)).collect()
+        let tellings = self.tellings.last_words(&self.phone);
+        callers.chain(self.waiting.at_the_door().map(refused)).chain(tellings).collect()
     }
 
-    /// CON-3, CON-5: with its first device the account comes online, and the device learns who else is.
+    /// CON-3, CON-5: with its first device the account comes online.
     fn admit(
         &mut self,
         chat: &Chat,
@@ -146,11 +150,8 @@ impl Profile {
         said: Option<&WorkResult>,
     ) -> Result<(), Failure> {
         let is_first = cx.group_size(&Group::Account(self.phone.clone())) == 0;
-        let Some(account) = auth::admit(&self.phone, &mut self.waiting, chat, cx, fx, admit, said)? else {
-            return Ok(());
-        };
-        presence::tell_device(cx, fx, &account, &admit.session)?;
-        if is_first {
+        let admitted = auth::admit(&self.phone, &mut self.waiting, chat, cx, fx, admit, said)?;
+        if admitted.is_some() && is_first {
             // What was set before lasted until the last device left, also if the server ended before it did.
             self.forget_presence(cx, fx)?;
             self.tell(cx, fx, Online::Online.into())?;

@@ -1,7 +1,9 @@
 //! PRESENCE-1 to 6: who is there, and who may know it. PRESENCE-7, Typing, has its own file.
 
-mod fellows;
 mod tell;
+mod tellings;
+mod telling;
+mod fellows;
 
 use bytes::Bytes;
 use n2o::Failure;
@@ -11,9 +13,9 @@ use proto::limits::PRESENCE_CHARS;
 use proto::records::{ContactStatus, Feature, Online, Presence, PresenceStatus, Profile};
 
 pub(crate) use fellows::{are_fellows, tell_fellows, tell_fellows_in};
-pub(crate) use tell::{
-    Telling, relay, tell_device, tell_face, tell_face_on, tell_location, tell_one, tell_others, tell_own,
-};
+pub(crate) use tell::{relay, tell_device, tell_face, tell_face_on, tell_location, tell_one, tell_others, tell_own};
+pub(crate) use telling::Telling;
+pub(crate) use tellings::Tellings;
 
 use super::Halt;
 use super::feature::{self, PRIVACY};

@@ -10,7 +10,7 @@ use crate::door::{Bye, Gone, Out, Verdict};
 use crate::effects::refused;
 use crate::input::{Also, Answer, Call, Letter, Notice, Transient};
 use crate::protocol::ftp::SEND;
-use crate::{Cx, Fx, Input, Name};
+use crate::{Cx, Fx, Input, Name, rows};
 use n2o::{Failure, Time};
 use proto::records::FtpStatus;
 use proto::{Record, Refusal};
@@ -34,6 +34,8 @@ struct Open {
     also: Also,
     /// What this call caused and its sender sees behind the answer.
     behind: Vec<Behind>,
+    /// Of a message that is being sent: the fingerprint of its msg_id.
+    print: Option<u64>,
 }
 
 enum Stage {
@@ -74,12 +76,12 @@ impl Session {
     /// Gives a request to its owner: at once, or when what came before has ended.
     pub(super) fn dispatch(&mut self, fx: &mut Fx, owner: Name, call: Box<Call>) {
         let Some(link) = &mut self.link else { return };
-        let (number, lane) = (call.who.call, Lane::of(&owner, &call));
+        let (number, lane, print) = (call.who.call, Lane::of(&owner, &call), print_of(&call));
         if link.calls.has_room(link.calls.open.len(), lane) {
-            link.calls.open.push_back(Open::new(number, Stage::Running(lane)));
+            link.calls.open.push_back(Open { print, ..Open::new(number, Stage::Running(lane)) });
             fx.tell(owner, Input::Call(call));
         } else {
-            link.calls.open.push_back(Open::new(number, Stage::Waiting(owner, call)));
+            link.calls.open.push_back(Open { print, ..Open::new(number, Stage::Waiting(owner, call)) });
         }
     }
 
@@ -225,8 +227,14 @@ impl Calls {
 
     /// A call in its place, which waits for this slow work (SEC-8).
     pub(super) fn verify(&mut self, job: u64, until: Time, owner: Name, call: Box<Call>) {
-        let number = call.who.call;
-        self.open.push_back(Open::new(number, Stage::Verifying(Verifying { job, until }, owner, call)));
+        let (number, print) = (call.who.call, print_of(&call));
+        let stage = Stage::Verifying(Verifying { job, until }, owner, call);
+        self.open.push_back(Open { print, ..Open::new(number, stage) });
+    }
+
+    /// Whether a message with this fingerprint is being sent whose Ack is not out.
+    pub(super) fn is_sending(&self, print: u64) -> bool {
+        self.open.iter().any(|open| open.print == Some(print))
     }
 
     /// The calls that have waited for slow work up to now; their time is over.
@@ -264,9 +272,17 @@ impl Calls {
     }
 }
 
+fn print_of(call: &Call) -> Option<u64> {
+    match &call.record {
+        Record::Message(message) => message.msg_id.as_deref().map(rows::fingerprint),
+        _ => None,
+    }
+}
+
 impl Open {
     fn new(call: u64, stage: Stage) -> Open {
-        Open { call, stage, records: Vec::new(), end: None, patient: false, also: Also::Nothing, behind: Vec::new() }
+        let (records, behind, also) = (Vec::new(), Vec::new(), Also::Nothing);
+        Open { call, stage, records, end: None, patient: false, also, behind, print: None }
     }
 
     /// What its client waits for is a notice (G-8).

@@ -11,7 +11,7 @@ use proto::records::{Auth, AuthAct, VnodeMax};
 use super::{Link, Rate, Session};
 use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
 use crate::input::{Admit, Admitted, Input, Tick};
-use crate::protocol::{auth, init};
+use crate::protocol::{auth, init, presence};
 use crate::rows::{self, CURSOR};
 use crate::{Chat, Cx, Fx, Group, Name, Output, Port, names};
 
@@ -125,10 +125,11 @@ impl Session {
         fx.tell(Name::Session(self.client.clone()), Input::Begin { connection: admitted.connection });
     }
 
-    /// The session hears its account; now it joins its rooms.
+    /// The session hears its account; now it joins its rooms, and learns which friends are there: who changes from now on tells it.
     pub(super) fn begin(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
         let Some(account) = self.link(connection).and_then(|link| link.account.clone()) else { return Ok(()) };
         self.hear_rooms(cx, fx, &account)?;
+        presence::tell_device(fx, &account, &self.client);
         fx.tell(Name::Session(self.client.clone()), Input::Begun { connection });
         Ok(())
     }

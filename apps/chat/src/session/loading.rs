@@ -16,8 +16,8 @@ use crate::protocol::fleeting;
 use crate::rows::{self, CURSOR, NOTICES, RELATION};
 use crate::{Account, Cx, Fx, Input, Name};
 
-/// Private feeds looked at in one step.
-const STEP: usize = 256;
+/// Private feeds looked at in one step: that is to take less time than others notice.
+const STEP: usize = 32;
 
 /// A queue on its way.
 pub(super) struct Loading {

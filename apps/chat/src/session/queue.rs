@@ -33,6 +33,8 @@ pub(super) struct Queue {
     pub(super) notices: Notices,
     /// Number of the next entry to send from the store, of each stream that has any; oldest first.
     waiting: BTreeMap<u64, Place>,
+    /// The same of those whose next entry the device has sent itself and not had the Ack of: they stand in line again behind that.
+    held: Vec<(u64, Place)>,
     /// Fingerprint of msg_id, entry, stream: where an Ack record finds the oldest item (MESSAGE-3).
     prints: BTreeSet<(u64, u64, usize)>,
 }
@@ -107,6 +109,7 @@ impl Queue {
             by_key: HashMap::new(),
             notices: Notices { inbox, ahead: VecDeque::new(), covers: HashMap::new(), waits: false },
             waiting: BTreeMap::new(),
+            held: Vec::new(),
             prints: BTreeSet::new(),
         }
     }
@@ -163,6 +166,18 @@ impl Queue {
             *waits = false;
         }
         Some(place)
+    }
+
+    /// The stream goes on waiting, out of line.
+    pub(super) fn hold(&mut self, place: Place, seq: u64) {
+        if let Some(waits) = self.waits(place) {
+            *waits = true;
+            self.held.push((seq, place));
+        }
+    }
+
+    pub(super) fn let_held_in(&mut self) {
+        self.waiting.extend(self.held.drain(..));
     }
 
     fn waits(&mut self, place: Place) -> Option<&mut bool> {

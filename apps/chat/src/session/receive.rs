@@ -188,11 +188,18 @@ impl Link {
     }
 
     /// Sends what waits in the store, oldest first, while there is room (DLV-7). What was put off for its size alone is dealt with at
-    /// once: no confirmation may be to come.
+    /// once: no confirmation may be to come. What the device is sending itself may be in the store by now: it comes behind the Ack (DLV-2).
     pub(super) fn pump(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+        self.queue.iter_mut().for_each(|queue| queue.let_held_in());
         while let Some(place) = self.queue.as_mut().filter(|queue| queue.has_room()).and_then(|queue| queue.oldest()) {
             let owner = self.phone().map(|phone| phone.to_bytes()).unwrap_or_default();
             let Some(queue) = &mut self.queue else { return Ok(()) };
+            if let Some(seq) = queue.peek_due(cx, place, &owner)?
+                && queue.next_echo(place).is_some_and(|print| self.calls.is_sending(print))
+            {
+                queue.hold(place, seq);
+                continue;
+            }
             let Some(due) = queue.next_due(cx, place, &owner)? else {
                 continue;
             };
@@ -373,6 +380,20 @@ impl Queue {
             Place::Notices => self.notices.ahead.pop_front(),
             Place::Line(line) => self.lines.get_mut(line).and_then(|line| line.ahead.pop_front()),
         })
+    }
+
+    /// The fingerprint of the next entry that stands ahead, if the device has sent it itself.
+    fn next_echo(&self, place: Place) -> Option<u64> {
+        let Place::Line(line) = place else { return None };
+        match self.lines.get(line)?.ahead.front()?.item {
+            Item::Letter { print, echo: true, .. } => print,
+            Item::Letter { .. }
+            | Item::Notice { .. }
+            | Item::News { .. }
+            | Item::CatchUp { .. }
+            | Item::Passed
+            | Item::Merged => None,
+        }
     }
 
     fn peek_due(&mut self, cx: &Cx<'_>, place: Place, owner: &[u8]) -> Result<Option<u64>, Failure> {

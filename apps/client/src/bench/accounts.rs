@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use super::BenchArgs;
-use crate::{Account, Client, Enrolment, Error, Identity, Options, Registered, Tls, Url};
+use crate::{Account, Client, Enrolment, Error, Events, Identity, Options, Registered, Tls, Url};
 
 /// Registrations and greetings that run at one time.
 const AT_ONCE: usize = 32;
@@ -156,9 +156,14 @@ pub(super) async fn room(args: &BenchArgs, actors: &[Actor], id: &str) -> Result
     Ok(())
 }
 
+/// A client for an actor, with what comes to it.
+pub(super) async fn open(args: &BenchArgs, actor: &Actor) -> Result<(Client, Events), Error> {
+    Client::connect(options(args.register_url(), args.tls()?.as_ref(), actor)).await
+}
+
 /// A client for an actor, whose events nobody wants.
 pub(super) async fn connect(args: &BenchArgs, actor: &Actor) -> Result<Client, Error> {
-    let (client, mut events) = Client::connect(options(args.register_url(), args.tls()?.as_ref(), actor)).await?;
+    let (client, mut events) = open(args, actor).await?;
     tokio::spawn(async move { while events.next().await.is_some() {} });
     Ok(client)
 }

@@ -10,7 +10,7 @@ use proto::topic::Topic;
 
 use crate::process::conversation::Side;
 use crate::process::room::Room;
-use crate::rows::{self, Membership, ROOM, RoomRow};
+use crate::rows::{self, IN_ROOM, Membership, ROOM, RoomRow};
 use crate::{Account, Cx, Fx, Group, Input, Transient};
 
 /// "→ muc(own)": one hand-over a room. Who shares several rooms, or has it by `ac` already, knows it by the number of the event (G-8).
@@ -22,6 +22,31 @@ pub(crate) fn tell_fellows(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, payload: Byt
         }
     }
     Ok(())
+}
+
+/// So many of the rooms behind this one; the last of them, if there are more.
+pub(super) fn tell_some_fellows(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    own: &PhoneId,
+    payload: Bytes,
+    event: u64,
+    last: &Bytes,
+    most: usize,
+) -> Result<Option<Bytes>, Failure> {
+    let (prefix, news) = (rows::path(&[own.as_str().as_bytes(), b""]), news(own, payload, event));
+    let page = cx.store.scan(IN_ROOM, &rows::beyond(&prefix, last).limit(most))?;
+    for (key, row) in &page {
+        let membership: Membership = rows::decode(row)?;
+        if let Ok(id) = RoomId::parse(key.get(prefix.len()..).unwrap_or_default())
+            && membership.is_present()
+            && sees_fellows(cx, &id, &membership)?
+        {
+            tell_room(fx, &Room::load(cx, &id)?, &news);
+        }
+    }
+    let last = page.last().filter(|_| page.len() == most);
+    Ok(last.map(|(key, _)| key.slice(prefix.len()..)))
 }
 
 /// The same in one room, which the roster is about to leave.

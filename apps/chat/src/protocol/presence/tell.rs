@@ -9,148 +9,15 @@ use proto::records::{Contact, ContactStatus, Online, PresenceStatus};
 use proto::topic::Topic;
 
 use super::fellows::tell_fellows;
+use super::telling::{News, Telling};
 use super::{Audience, to_friend};
 use crate::effects::{self, Seen, contact_merge, show};
 use crate::protocol::work::{self, Next};
 use crate::rows::{self, Face, RELATION, Relation, Work};
-use crate::{Account, Cx, Fx, Group, Input, Name, Transient};
+use crate::{Account, Cx, Fx, Input, Name};
 
-/// Friends that a connecting device is told of (PRESENCE-5); of the others PROFILE-1 tells.
-const ONLINE_TOLD: usize = 200;
-/// Relations looked at in one step: it is to take less time than others notice.
+/// Relations looked at in one step of a changed face.
 const STEP: usize = 64;
-
-/// News of presence that are being told: an account has up to 10,000 friends, so its profile goes on by letters to itself. Those who
-/// are told of two changes are told of them in order, since what began earlier stays ahead.
-#[derive(Debug, Clone)]
-pub struct Telling {
-    what: What,
-    /// The own rosters that are left; the friends of the last one are told.
-    rosters: Vec<PhoneId>,
-    /// Friends of that one up to this address have been told.
-    at: Bytes,
-}
-
-#[derive(Debug, Clone)]
-enum What {
-    /// To the friends, and to those who share a room where everybody may know. One notice for all rosters of a friend, and for all of
-    /// a roster's rooms (G-8).
-    Changed { news: News, audience: Audience, told: Option<Phone>, event: u64 },
-    /// To a device, which friends are there (CON-5), at most so many.
-    There { session: Arc<str>, left: usize },
-}
-
-#[derive(Debug, Clone)]
-enum News {
-    /// What the account shows (PRESENCE-5).
-    Presence(PresenceStatus),
-    /// Where it is (LOC-1), encoded.
-    Location(Bytes),
-    /// What a device publishes to the friends (TOPIC-10), from this connection.
-    Relayed(Bytes, u64),
-}
-
-impl News {
-    fn payload(&self, own: &PhoneId) -> Bytes {
-        match self {
-            News::Presence(status) => notice(own, status),
-            News::Location(payload) | News::Relayed(payload, _) => payload.clone(),
-        }
-    }
-
-    /// The connection that it is not for.
-    fn except(&self) -> Option<u64> {
-        match self {
-            News::Relayed(_, connection) => Some(*connection),
-            News::Presence(_) | News::Location(_) => None,
-        }
-    }
-}
-
-impl Telling {
-    /// To the friends of these rosters, then to those who share a room.
-    fn changed(rosters: Vec<PhoneId>, news: News, audience: Audience, event: u64) -> Telling {
-        Telling { what: What::Changed { news, audience, told: None, event }, rosters, at: Bytes::new() }
-    }
-
-    /// PRESENCE-5 at CON-5: the connecting device learns which friends are there.
-    fn there(rosters: Vec<PhoneId>, session: &Arc<str>) -> Telling {
-        let what = What::There { session: session.clone(), left: ONLINE_TOLD };
-        Telling { what, rosters, at: Bytes::new() }
-    }
-
-    /// Tells some, and comes again if there are more.
-    pub(crate) fn step(mut self: Box<Self>, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
-        let Some(own) = self.rosters.last().cloned() else { return Ok(()) };
-        let prefix = rows::pair_key(&own, b"");
-        let page = cx.store.scan(RELATION, &rows::beyond(&prefix, &self.at).limit(STEP))?;
-        let shown = self.shown(&own);
-        for (key, row) in &page {
-            let relation: Relation = rows::decode(row)?;
-            if relation.status == Some(ContactStatus::Friend)
-                && let Ok(friend) = PhoneId::parse(key.get(prefix.len()..).unwrap_or_default())
-            {
-                self.tell(cx, fx, &friend, shown.as_ref())?;
-            }
-        }
-        match page.last() {
-            Some((key, _)) if page.len() == STEP => self.at = key.slice(prefix.len()..),
-            Some(_) | None => {
-                self.rosters.pop();
-                self.at = Bytes::new();
-                if let What::Changed { news, audience, told, event } = &mut self.what {
-                    if *audience == Audience::Everyone {
-                        tell_fellows(cx, fx, &own, news.payload(&own), *event)?;
-                    }
-                    (*told, *event) = (None, cx.id()?);
-                }
-            }
-        }
-        if !self.is_done() {
-            fx.tell(cx.name.clone(), Input::Telling(self));
-        }
-        Ok(())
-    }
-
-    /// What all friends of this roster are told, made once.
-    fn shown(&self, own: &PhoneId) -> Option<Arc<Transient>> {
-        let What::Changed { news, event, .. } = &self.what else { return None };
-        let topic = Topic::Ac(own.clone()).to_string().into();
-        Some(Arc::new(Transient { event: *event, ..Transient::new(topic, news.payload(own), news.except()) }))
-    }
-
-    fn tell(
-        &mut self,
-        cx: &Cx<'_>,
-        fx: &mut Fx,
-        friend: &PhoneId,
-        shown: Option<&Arc<Transient>>,
-    ) -> Result<(), Failure> {
-        match &mut self.what {
-            What::Changed { told, .. } => {
-                if told.replace(friend.phone().clone()).as_ref() != Some(friend.phone())
-                    && let Some(shown) = shown
-                {
-                    fx.publish(Group::Account(friend.phone().clone()), Input::Transient(Arc::clone(shown)));
-                }
-            }
-            What::There { session, left } => {
-                let status = to_friend(cx, friend.phone())?;
-                if *left > 0 && status != PresenceStatus::Is(Online::Offline) {
-                    *left -= 1;
-                    let topic = Topic::Ac(friend.clone()).to_string().into();
-                    let transient = Transient::new(topic, notice(friend, &status), None);
-                    fx.tell(Name::Session(session.clone()), Input::Transient(transient.into()));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn is_done(&self) -> bool {
-        self.rosters.is_empty() || matches!(self.what, What::There { left: 0, .. })
-    }
-}
 
 /// PRESENCE-5: to those who may know of the account.
 pub(crate) fn tell_others(
@@ -160,28 +27,35 @@ pub(crate) fn tell_others(
     status: &PresenceStatus,
     audience: Audience,
 ) -> Result<(), Failure> {
-    let rosters = rows::roster_ids(cx.store, own)?.into_iter().rev().map(|roster| own.roster(roster)).collect();
-    let news = News::Presence(status.clone());
-    Box::new(Telling::changed(rosters, news, audience, cx.id()?)).step(cx, fx)
+    let rosters = rows::roster_ids(cx.store, own)?.into_iter().map(|roster| own.roster(roster)).collect();
+    let telling = Telling::changed(rosters, News::Presence(status.clone()), audience, cx.id()?);
+    begin(fx, own, telling);
+    Ok(())
 }
 
 /// LOC-1: to the friends of one roster.
 pub(crate) fn tell_location(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, payload: Bytes) -> Result<(), Failure> {
-    Box::new(Telling::changed(vec![own.clone()], News::Location(payload), Audience::Friends, cx.id()?)).step(cx, fx)
+    let telling = Telling::changed(vec![own.clone()], News::Location(payload), Audience::Friends, cx.id()?);
+    begin(fx, own.phone(), telling);
+    Ok(())
 }
 
-/// TOPIC-10.4: bytes for the friends of a roster, unchanged, but for that connection. Its profile tells them.
+/// TOPIC-10.4: bytes for the friends of a roster, unchanged, but for that connection.
 pub(crate) fn relay(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, payload: Bytes, except: u64) -> Result<(), Failure> {
     let news = News::Relayed(payload, except);
-    let telling = Telling::changed(vec![own.clone()], news, Audience::Friends, cx.id()?);
-    fx.tell(Name::Profile(own.phone().clone()), Input::Telling(Box::new(telling)));
+    begin(fx, own.phone(), Telling::changed(vec![own.clone()], news, Audience::Friends, cx.id()?));
     Ok(())
 }
 
 /// PRESENCE-5 at CON-5, to the connecting device.
-pub(crate) fn tell_device(cx: &Cx<'_>, fx: &mut Fx, account: &Account, session: &Arc<str>) -> Result<(), Failure> {
-    let rosters = account.rosters.iter().rev().map(|roster| account.phone.roster(*roster)).collect();
-    Box::new(Telling::there(rosters, session)).step(cx, fx)
+pub(crate) fn tell_device(fx: &mut Fx, account: &Account, session: &Arc<str>) {
+    let rosters = account.rosters.iter().map(|roster| account.phone.roster(*roster)).collect();
+    begin(fx, &account.phone, Telling::there(rosters, session));
+}
+
+/// Its profile tells them.
+fn begin(fx: &mut Fx, own: &Phone, telling: Telling) {
+    fx.tell(Name::Profile(own.clone()), Input::Telling(Box::new(telling)));
 }
 
 /// PRESENCE-5 to the account's own devices but the one that asked (G-9).
@@ -206,7 +80,7 @@ pub(crate) fn tell_one(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, other: &Phone, v
     Ok(())
 }
 
-fn notice(own: &PhoneId, status: &PresenceStatus) -> Bytes {
+pub(super) fn notice(own: &PhoneId, status: &PresenceStatus) -> Bytes {
     let contact = Contact { phone_id: Some(own.to_bytes()), presence: Some(status.clone()), ..Contact::default() };
     etf::encode(&contact)
 }

@@ -1,0 +1,77 @@
+//! What an account has to tell its friends goes out at a pace that nobody else notices (PRESENCE-5): a slice, then other mail for some
+//! milliseconds, then the next slice. So 10,000 friends take a second or two, and 50 none at all.
+
+use std::collections::VecDeque;
+
+use n2o::{Bounce, Failure};
+use proto::ids::Phone;
+
+use super::telling::Telling;
+use crate::{Chat, Cx, Fx, Input, Name, Tick};
+
+/// Milliseconds between two slices of one account.
+const PACE_MS: u64 = 4;
+/// Connecting devices that are being told who is there; of more the first goes without, and asks by PROFILE-1.
+const DEVICES: usize = 16;
+
+/// What an account's profile is telling, each a slice in turn.
+#[derive(Default)]
+pub(crate) struct Tellings {
+    turns: VecDeque<Telling>,
+    /// The timer is set that will tell the next slice.
+    is_due: bool,
+}
+
+impl Tellings {
+    /// Some are told at once. What is under way about the same takes over what is newer.
+    pub(crate) fn begin(&mut self, cx: &Cx<'_>, fx: &mut Fx, mut telling: Box<Telling>) -> Result<(), Failure> {
+        if telling.is_relayed() {
+            // As often as a device says something: each goes round by itself, as soon as others have had their turn.
+            if telling.step(cx, fx)? {
+                fx.tell(cx.name.clone(), Input::Telling(telling));
+            }
+            return Ok(());
+        }
+        if let Some(earlier) = self.turns.iter_mut().find(|earlier| earlier.is_replaced_by(&telling)) {
+            earlier.replace_by(*telling);
+            return Ok(());
+        }
+        let devices = self.turns.iter().filter(|telling| telling.is_for_a_device()).count();
+        if devices == DEVICES
+            && telling.is_for_a_device()
+            && let Some(first) = self.turns.iter().position(Telling::is_for_a_device)
+        {
+            self.turns.remove(first);
+        }
+        if telling.step(cx, fx)? {
+            self.turns.push_back(*telling);
+        }
+        self.set_timer(cx, fx);
+        Ok(())
+    }
+
+    /// The next slice.
+    pub(crate) fn go_on(&mut self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
+        self.is_due = false;
+        if let Some(mut telling) = self.turns.pop_front()
+            && telling.step(cx, fx)?
+        {
+            self.turns.push_back(telling);
+        }
+        self.set_timer(cx, fx);
+        Ok(())
+    }
+
+    fn set_timer(&mut self, cx: &Cx<'_>, fx: &mut Fx) {
+        if !self.turns.is_empty() && !self.is_due {
+            self.is_due = true;
+            fx.timer(cx.now + PACE_MS, Input::Tick(Tick::TellDue));
+        }
+    }
+
+    /// The profile has failed: its next life goes on with them.
+    pub(crate) fn last_words(&self, own: &Phone) -> impl Iterator<Item = Bounce<Chat>> {
+        let left = |telling: &Telling| Input::Telling(Box::new(telling.clone()));
+        self.turns.iter().map(move |telling| Bounce::Tell(Name::Profile(own.clone()), left(telling)))
+    }
+}
