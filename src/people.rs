@@ -7,6 +7,7 @@ mod sync;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -40,6 +41,8 @@ pub(crate) struct People {
     sync: Duration,
     /// Certificates, where the configuration says that they are written.
     unpublished: Option<Waiting>,
+    /// Whether it has been said that the directory lists not all of its people to us.
+    is_cut: AtomicBool,
     groups: Vec<Group>,
     /// The account that owns their rooms.
     owner: Phone,
@@ -85,21 +88,25 @@ impl People {
             groups: from.groups().map_err(Failure::Refused)?.into_iter().map(|(room, dn)| Group { room, dn }).collect(),
             owner: from.owner().map_err(Failure::Refused)?,
             unpublished: unpublished.transpose().map_err(failed)?,
+            is_cut: AtomicBool::new(false),
             runtime: tokio::runtime::Handle::current(),
         })))
     }
 
-    /// Who has this number.
+    /// Who has this number. While nobody can be asked, what was known holds; nothing that the directory itself says counts as that.
     pub(crate) async fn look(&self, phone: &Phone) -> WorkResult {
         match self.find(phone).await {
             Ok(person) => WorkResult::Listed(person.as_ref().map(listed)),
             Err(failure) => {
-                tracing::warn!(%failure, "cannot ask the directory for a person");
-                match self.is_known() {
-                    true => {
+                complain(phone, &failure);
+                match failure {
+                    client::Error::Away(_) | client::Error::Busy if self.is_known() => {
                         WorkResult::AsBefore(self.directory.recall(&as_strs(&spellings(phone))).as_ref().map(listed))
                     }
-                    false => WorkResult::Failed(WorkError::Broken),
+                    client::Error::Away(_)
+                    | client::Error::Busy
+                    | client::Error::Refused(_)
+                    | client::Error::Several(_) => WorkResult::Failed(WorkError::Broken),
                 }
             }
         }
@@ -118,7 +125,7 @@ impl People {
             }
         };
         checked.await.unwrap_or_else(|failure: client::Error| {
-            tracing::warn!(%failure, "cannot ask the directory for a password");
+            complain(phone, &failure);
             WorkResult::Failed(WorkError::Broken)
         })
     }
@@ -132,6 +139,18 @@ impl People {
         let seen = std::fs::metadata(&self.seen).and_then(|file| file.modified());
         let age = seen.ok().map(|seen| SystemTime::now().duration_since(seen).unwrap_or_default());
         age.is_some_and(|age| age < self.keep)
+    }
+}
+
+/// Says why somebody does not come in, or comes in as before.
+fn complain(phone: &Phone, failure: &client::Error) {
+    match failure {
+        client::Error::Several(_) => {
+            tracing::error!(%phone, %failure, "a number is two people's in the directory: nobody comes in by it");
+        }
+        client::Error::Away(_) | client::Error::Busy | client::Error::Refused(_) => {
+            tracing::warn!(%failure, "cannot ask the directory for a person");
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use proto::Record;
 use proto::records::RoomStatus;
 use support::Server;
 use support::account::{connect, url};
-use support::slapd::{BASE, READER, SECRET, Slapd};
+use support::slapd::{BASE, READER, SECRET, Slapd, number};
 
 const ANN: &str = "380670000101";
 const BEN: &str = "380670000102";
@@ -167,6 +167,66 @@ fn whom_the_directory_loses_is_refused_at_sign_in_at_once() {
         // By the directory, or because the account has been told meanwhile.
         let refused = not_accepted(&server, &ann).await;
         assert!(matches!(refused, Some(BANNED | UNKNOWN)), "{refused:?}");
+    });
+}
+
+#[test]
+fn whoever_the_directory_does_not_list_is_signed_out_all_the_same() {
+    // OpenLDAP shows 500 to whom its configuration does not allow more.
+    let slapd = Slapd::with(600, "");
+    let groups = "directory.groups = { team = \"cn=team,dc=example,dc=org\" }\ndirectory.member = \"description\"";
+    let server = usual(&slapd, groups);
+    run(async {
+        let mut accounts = Vec::new();
+        for at in [10, 596, 597, 598, 599] {
+            accounts.push(by_password(&server, &number(at), &format!("p{at}'s own")).await.expect("registered"));
+        }
+        let (_locked, listed) = connect(&server, &accounts[0]).await;
+        let (_stays, mut member) = connect(&server, &accounts[2]).await;
+        let ((_later, locked), (_last, gone)) =
+            (connect(&server, &accounts[3]).await, connect(&server, &accounts[4]).await);
+        // The tenth, who is listed, says that he is 595, who is not, and has no account.
+        slapd.modify(&format!("dn: uid=p10,ou=people,{BASE}\nchangetype: modify\nadd: uid\nuid: p595\n"));
+        let group = format!("dn: cn=team,{BASE}\nchangetype: modify\nadd: description\n");
+        slapd.modify(&format!("{group}description: p595\ndescription: p597\n"));
+        told(&mut member, RoomStatus::Add).await;
+        until("he is not taken for the other", || server.log().contains("several people have a member's key"));
+
+        for uid in ["p10", "p598"] {
+            slapd.set(uid, "pwdAccountLockedTime", Some("000001010000Z"));
+        }
+        slapd.modify(&format!("dn: uid=p599,ou=people,{BASE}\nchangetype: delete\n"));
+        for events in [listed, locked, gone] {
+            ended(events).await;
+        }
+        for at in [0, 3, 4] {
+            assert_eq!(not_accepted(&server, &accounts[at]).await, Some(UNKNOWN));
+        }
+        for at in [1, 2] {
+            assert_eq!(not_accepted(&server, &accounts[at]).await, None);
+        }
+        slapd.set("p598", "pwdAccountLockedTime", None);
+        by_password(&server, &number(598), "p598's own").await.expect("registered again");
+    });
+    assert_eq!(server.log().matches("size.prtotal=unlimited").count(), 1, "{}", server.log());
+}
+
+#[test]
+fn a_number_of_two_people_is_nobody_s_until_one_of_them_has_another() {
+    let slapd = Slapd::start();
+    let server = usual(&slapd, "");
+    run(async {
+        let ann = by_password(&server, ANN, "ann's own").await.expect("registered");
+        // It is known, for the time in which the directory cannot be asked.
+        read(&server);
+        slapd.set("ben", "telephoneNumber", Some(ANN));
+        assert_eq!(not_accepted(&server, &ann).await, Some(UNAVAILABLE));
+        assert!(server.log().contains("a number is two people's"), "{}", server.log());
+        for password in ["ann's own", "ben's own"] {
+            assert!(by_password(&server, ANN, password).await.is_err(), "{password}");
+        }
+        slapd.set("ben", "telephoneNumber", Some(BEN));
+        assert_eq!(not_accepted(&server, &ann).await, None);
     });
 }
 

@@ -114,7 +114,7 @@ impl Waiting {
                 };
                 away = match why {
                     Error::Away(_) | Error::Busy => away + 1,
-                    Error::Refused(_) => 0,
+                    Error::Refused(_) | Error::Several(_) => 0,
                 };
                 self.put_off(key, &why, refused)?;
                 if away == AWAY_MAX {

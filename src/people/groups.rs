@@ -1,6 +1,6 @@
 //! Groups of the directory are rooms, whose members follow them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chat::{Chat, Follow, Input, Name};
 use kvs::{Disk, Store};
@@ -9,6 +9,7 @@ use n2o::Handle;
 use proto::ids::{FeedId, Phone, PhoneId, RoomId};
 
 use super::People;
+use super::sync::{ASKED, REST};
 
 /// Rooms are told again at the latest after so many looks, should one have missed it.
 const AGAIN: u32 = 20;
@@ -29,16 +30,33 @@ pub(super) struct Groups {
 }
 
 impl People {
-    /// Reads who is in the groups; `everybody` is the directory's people.
-    pub(super) async fn read_groups(&self, groups: &mut Groups, everybody: &[Person]) -> Result<(), Error> {
-        if self.groups.is_empty() {
-            return Ok(());
+    /// Reads who is in the groups; `everybody` is the directory's people, or where these are cut short those who have been found. Then
+    /// whoever has a key by which a group names a member is added to them.
+    pub(super) async fn read_groups(
+        &self,
+        groups: &mut Groups,
+        everybody: &mut Vec<Person>,
+        is_cut: bool,
+    ) -> Result<(), Error> {
+        let mut read = Vec::with_capacity(self.groups.len());
+        for group in &self.groups {
+            read.push((group, self.directory.members(&group.dn).await?));
+        }
+        if is_cut {
+            let members = read.iter().filter_map(|(_, members)| members.as_ref()).flatten();
+            // Names of entries are no keys: each begins with an attribute.
+            let keys: HashSet<&String> = members.filter(|value| !value.contains('=')).collect();
+            let keys: Vec<String> = keys.into_iter().cloned().collect();
+            for some in keys.chunks(ASKED) {
+                everybody.extend(self.directory.among(some).await?);
+                tokio::time::sleep(REST).await;
+            }
         }
         let by_dn: HashMap<String, &Person> = everybody.iter().map(|person| (folded(&person.dn), person)).collect();
         // Groups may have their members by a key (memberUid of posixGroup) instead of by name.
         let by_key = by_key(everybody);
-        for group in &self.groups {
-            let Some(members) = self.directory.members(&group.dn).await? else {
+        for (group, members) in read {
+            let Some(members) = members else {
                 // It may be that we may not see it any more: its room stays as it is.
                 tracing::warn!(group = group.dn, "a group is not in the directory");
                 groups.numbers.remove(&group.room);

@@ -2,20 +2,24 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use chat::{Chat, Input, Name};
 use kvs::{Disk, Store};
-use ldap::client::Error;
+use ldap::client::{Error, Listing, Person};
 use n2o::Handle;
 use proto::ids::Phone;
 
-use super::People;
 use super::groups::Groups;
+use super::{People, spellings};
 
 /// Accounts that are compared at once, and the rest between, so that nobody else waits for it.
 const PART: usize = 1_000;
-const REST: Duration = Duration::from_millis(20);
+pub(super) const REST: Duration = Duration::from_millis(20);
+/// Numbers and keys for which the directory is asked at once, where it does not list all; as many accounts as are told of within a minute are
+/// some tens of thousands.
+pub(super) const ASKED: usize = 50;
 
 impl People {
     /// Looks for as long as the server runs.
@@ -27,6 +31,7 @@ impl People {
             loop {
                 // By itself, so that what nobody foresaw ends one round, not all that follow.
                 let (own, store, handle) = (people.clone(), store.clone(), handle.clone());
+                let began = Instant::now();
                 let (before, mut now) = (version.take(), std::mem::take(&mut groups));
                 let round = people.runtime.spawn(async move {
                     let done = own.round(&store, &handle, before, &mut now).await;
@@ -40,7 +45,8 @@ impl People {
                     }
                     Err(failure) => tracing::error!(%failure, "reading the directory has failed"),
                 }
-                tokio::time::sleep(people.sync).await;
+                // Long looks come the closer together, so that two are within a minute, but leave the directory time for others.
+                tokio::time::sleep(people.sync.saturating_sub(began.elapsed()).max(people.sync / 4)).await;
             }
         });
     }
@@ -56,18 +62,23 @@ impl People {
     ) -> Result<Option<String>, Error> {
         let mut version = self.directory.version().await?;
         if version.is_none() || version != before {
-            let everybody = self.directory.everybody().await?;
+            let Listing { people: mut everybody, cut } = self.directory.everybody().await?;
+            self.note_cut(cut.as_deref());
+            if cut.is_some() {
+                self.ask_for_the_rest(store, &mut everybody).await?;
+            }
             if everybody.is_empty() {
                 // More likely than that all have gone: it does not show them to us any more.
                 return Err(Error::Refused("it has nobody that directory.people matches".into()));
             }
-            let keys = everybody.iter().flat_map(|person| &person.keys);
-            let mut numbers: HashSet<Phone> = keys.filter_map(|key| Phone::parse(key.as_bytes()).ok()).collect();
+            let mut numbers = numbers_of(&everybody);
             // It is no person's.
             numbers.insert(self.owner.clone());
-            self.read_groups(groups, &everybody).await?;
+            self.read_groups(groups, &mut everybody, cut.is_some()).await?;
             drop(everybody);
-            if self.compare(store, handle, &numbers).await {
+            // Nobody has asked for those who register from now on.
+            let is_to_be_asked = cut.is_some() && !self.groups.is_empty();
+            if self.compare(store, handle, &numbers).await || is_to_be_asked {
                 version = None;
             }
         }
@@ -76,6 +87,42 @@ impl People {
         }
         self.note_contact();
         Ok(version)
+    }
+
+    /// Adds the people of all accounts that the directory decides about and has not listed: it lists only so many, but says of each whether
+    /// it has him.
+    async fn ask_for_the_rest(&self, store: &Disk, people: &mut Vec<Person>) -> Result<(), Error> {
+        let listed = numbers_of(people);
+        let mut after = None;
+        loop {
+            let part = chat::directed(&*store.snapshot(), self.decides, after.as_ref(), PART);
+            let part = part.map_err(|why| Error::Away(format!("accounts cannot be read: {why}")))?;
+            let rest: Vec<&Phone> =
+                part.iter().map(|judged| &judged.number).filter(|number| !listed.contains(number)).collect();
+            for some in rest.chunks(ASKED) {
+                let values: Vec<String> = some.iter().flat_map(|number| spellings(number)).collect();
+                people.extend(self.directory.among(&values).await?);
+                tokio::time::sleep(REST).await;
+            }
+            if part.len() < PART {
+                self.directory.keep_only(people);
+                return Ok(());
+            }
+            after = part.last().map(|judged| judged.account.clone());
+        }
+    }
+
+    /// Says it when that begins and when it is over.
+    fn note_cut(&self, cut: Option<&str>) {
+        match (cut, self.is_cut.swap(cut.is_some(), Ordering::Relaxed)) {
+            (Some(why), false) => tracing::error!(
+                why,
+                "the directory lists only some of its people to who asks (directory.bind_dn), so it is asked for accounts by their numbers, \
+                 which takes longer; allow him all, with OpenLDAP by: limits dn.exact=\"…\" size.prtotal=unlimited"
+            ),
+            (None, true) => tracing::info!("the directory lists all of its people again"),
+            (Some(_), true) | (None, false) => {}
+        }
     }
 
     /// Tells accounts whose person has gone or come back; whether there were any.
@@ -115,4 +162,9 @@ impl People {
             tracing::warn!(%failure, "cannot note that the directory was read");
         }
     }
+}
+
+fn numbers_of(people: &[Person]) -> HashSet<Phone> {
+    let keys = people.iter().flat_map(|person| &person.keys);
+    keys.filter_map(|key| Phone::parse(key.as_bytes()).ok()).collect()
 }

@@ -90,11 +90,17 @@ pub(crate) struct Slapd {
 impl Slapd {
     /// A server with those people; it answers when this returns.
     pub(crate) fn start() -> Slapd {
+        Slapd::with(0, "")
+    }
+
+    /// The same with so many people more (p0, of the [`number`] 0, and so on), and further lines of its configuration.
+    pub(crate) fn with(more: usize, lines: &str) -> Slapd {
         let folder = tempfile::tempdir().expect("a temporary folder");
         certify(folder.path());
         fs::create_dir(folder.path().join("db")).expect("a folder");
-        fs::write(folder.path().join("slapd.conf"), configuration(folder.path())).expect("a file");
-        fs::write(folder.path().join("entries.ldif"), ENTRIES).expect("a file");
+        fs::write(folder.path().join("slapd.conf"), configuration(folder.path()) + lines).expect("a file");
+        let people: String = (0..more).map(entry).collect();
+        fs::write(folder.path().join("entries.ldif"), format!("{ENTRIES}{people}")).expect("a file");
         let conf = folder.path().join("slapd.conf");
         let mut add = Command::new(SLAPADD);
         add.arg("-f").arg(&conf).arg("-l").arg(folder.path().join("entries.ldif"));
@@ -187,6 +193,19 @@ impl Slapd {
         assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
         String::from_utf8(found.stdout).expect("text")
     }
+}
+
+/// The number of one of many.
+pub(crate) fn number(at: usize) -> String {
+    format!("38068{at:07}")
+}
+
+fn entry(at: usize) -> String {
+    let number = number(at);
+    format!(
+        "\ndn: uid=p{at},ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: p{at}\ncn: P{at}\nsn: P\ntelephoneNumber: {number}\n\
+         userPassword: p{at}'s own\n"
+    )
 }
 
 impl Drop for Slapd {

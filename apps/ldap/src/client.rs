@@ -22,6 +22,8 @@ pub const LISTED_MAX: usize = 1_000_000;
 const LISTED_BYTES: usize = 256 << 20;
 /// Values of an attribute that are looked at; of those beyond nothing is known.
 const VALUES_MAX: usize = 1_000;
+/// People by one key that are told apart, so that an error can name two of them.
+const SAME_MAX: usize = 100;
 /// Bytes of the longest password that is handed on.
 const PASSWORD_MAX: usize = 1_024;
 
@@ -78,6 +80,14 @@ pub struct Person {
     pub surname: Option<String>,
 }
 
+/// Everybody, or as many as the directory shows us.
+#[derive(Debug)]
+pub struct Listing {
+    pub people: Vec<Person>,
+    /// Why there may be others.
+    pub cut: Option<String>,
+}
+
 /// Why nothing is known.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -87,6 +97,9 @@ pub enum Error {
     /// The directory has refused, or said what cannot be understood.
     #[error("the directory: {0}")]
     Refused(String),
+    /// One of them has what is another's; the directory has to say who it is.
+    #[error("several people are one: {0}")]
+    Several(String),
     #[error("too many questions wait for the directory")]
     Busy,
 }
@@ -123,30 +136,64 @@ impl Directory {
     }
 
     async fn found(&self, values: &[&str]) -> Result<Option<Person>, Error> {
-        let mut same = String::new();
-        for key in &self.setup().attributes.keys {
-            values.iter().for_each(|value| same += &format!("({key}={})", ldap_escape(*value)));
-        }
-        let filter = format!("(&{}(|{same}))", self.setup().people);
-        let mut found = self.people_of(&filter, 2).await?;
-        match found.len() {
-            0 | 1 => Ok(found.pop()),
-            _ => Err(Error::Refused(format!("several people are found by {filter}"))),
+        let filter = self.having(values);
+        let listing = self.people_of(&filter, SAME_MAX).await?;
+        match (&listing.people[..], listing.cut) {
+            ([one, other, ..], _) => Err(Error::Several(format!("{} and {}, by {filter}", one.dn, other.dn))),
+            (_, Some(why)) => Err(Error::Refused(why)),
+            (_, None) => Ok(listing.people.into_iter().next()),
         }
     }
 
-    /// Everybody.
+    /// A filter of people who have one of these values as a key.
+    fn having<T: AsRef<str>>(&self, values: &[T]) -> String {
+        let mut same = String::new();
+        for key in &self.setup().attributes.keys {
+            values.iter().for_each(|value| same += &format!("({key}={})", ldap_escape(value.as_ref())));
+        }
+        format!("(&{}(|{same}))", self.setup().people)
+    }
+
+    /// Everybody, as far as they are listed; who else is there [`Directory::among`] says.
     ///
     /// # Errors
     /// The directory could not be asked, refused, or has more than [`LISTED_MAX`].
-    pub async fn everybody(&self) -> Result<Vec<Person>, Error> {
+    pub async fn everybody(&self) -> Result<Listing, Error> {
         let filter = self.setup().people.clone();
-        let everybody = self.people_of(&filter, LISTED_MAX).await?;
-        self.memory.keep_only(&everybody);
-        Ok(everybody)
+        let listing = self.people_of(&filter, LISTED_MAX).await?;
+        if listing.cut.is_none() {
+            self.keep_only(&listing.people);
+        }
+        Ok(listing)
     }
 
-    async fn people_of(&self, filter: &str, limit: usize) -> Result<Vec<Person>, Error> {
+    /// All who have one of these values as a key, in as many questions as that takes.
+    ///
+    /// # Errors
+    /// The directory could not be asked, or refused.
+    pub async fn among(&self, values: &[String]) -> Result<Vec<Person>, Error> {
+        let (mut found, mut open) = (Vec::new(), vec![values]);
+        while let Some(values) = open.pop().filter(|values| !values.is_empty()) {
+            let listing = self.people_of(&self.having(values), LISTED_MAX).await?;
+            match listing.cut {
+                None => found.extend(listing.people),
+                Some(why) if values.len() == 1 => return Err(Error::Refused(why)),
+                // Each half has a chance of being shown as a whole.
+                Some(_) => {
+                    let (one, other) = values.split_at(values.len() / 2);
+                    open.extend([other, one]);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Recalls none but these from now on.
+    pub fn keep_only(&self, people: &[Person]) {
+        self.memory.keep_only(people);
+    }
+
+    async fn people_of(&self, filter: &str, limit: usize) -> Result<Listing, Error> {
         let Attributes { keys, given, surname, display, .. } = &self.setup().attributes;
         let attributes = keys.iter().chain([given, surname, display]).filter(|name| !name.is_empty());
         let search = Search {
@@ -156,7 +203,9 @@ impl Directory {
             attributes: attributes.cloned().collect(),
             limit,
         };
-        Ok(self.pool.search(search).await?.into_iter().map(|entry| self.person(entry)).collect())
+        let found = self.pool.search_shown(search).await?;
+        let people = found.entries.into_iter().map(|entry| self.person(entry)).collect();
+        Ok(Listing { people, cut: found.cut })
     }
 
     fn person(&self, entry: Entry) -> Person {

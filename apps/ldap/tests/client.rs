@@ -23,7 +23,7 @@ use ldap3_proto::proto::*;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use slapd::{BASE, READER, SECRET, Slapd};
+use slapd::{BASE, READER, SECRET, Slapd, number};
 use tokio_util::codec::{Decoder, Encoder};
 use zeroize::Zeroizing;
 
@@ -142,7 +142,7 @@ fn people_are_found_by_any_key_and_others_are_not() {
         }
         assert!(directory.find(&["dora*)(uid=,"]).await.unwrap().is_some());
 
-        let mut all: Vec<String> = directory.everybody().await.unwrap().into_iter().map(|one| one.dn).collect();
+        let mut all: Vec<String> = directory.everybody().await.unwrap().people.into_iter().map(|one| one.dn).collect();
         all.sort();
         assert_eq!((all.len(), all[0].as_str()), (3, ANN));
         assert!(matches!(directory.members("cn=team,dc=example,dc=org").await.unwrap(), Some(dns) if dns.len() == 2));
@@ -155,7 +155,53 @@ fn two_people_with_one_key_are_nobody() {
     let slapd = Slapd::start();
     let directory = Directory::new(setup(&slapd));
     slapd.set("ben", "telephoneNumber", Some("380670000101"));
+    assert!(matches!(run(directory.find(&["380670000101"])), Err(Error::Several(_))));
+    assert_eq!(run(directory.among(&["380670000101".into()])).unwrap().len(), 2);
+}
+
+#[test]
+fn one_of_two_who_are_not_shown_together_is_nobody() {
+    let slapd = Slapd::with(0, &format!("limits dn.exact=\"{READER}\" size=1\n"));
+    let directory = Directory::new(setup(&slapd));
+    slapd.set("ben", "telephoneNumber", Some("380670000101"));
     assert!(matches!(run(directory.find(&["380670000101"])), Err(Error::Refused(_))));
+    assert!(matches!(run(directory.among(&["380670000101".into()])), Err(Error::Refused(_))));
+    assert_eq!(run(directory.among(&["ann".into(), "ben".into()])).unwrap().len(), 2, "one by one");
+}
+
+#[test]
+fn a_listing_that_is_cut_short_says_so_and_whoever_is_there_is_found_by_his_keys() {
+    const MORE: usize = 600;
+    // As it comes; by what it would have to look through; without pages.
+    for (limits, most) in [("", 500), ("size.unchecked=100", 0), ("size.prtotal=disabled", 500)] {
+        let slapd = Slapd::with(MORE, &lines(limits));
+        let directory = Directory::new(setup(&slapd));
+        run(async {
+            directory.find(&["ann"]).await.unwrap();
+            let listing = directory.everybody().await.unwrap();
+            assert!(listing.cut.is_some(), "{limits}");
+            assert_eq!(listing.people.len(), most, "{limits}");
+            assert!(directory.recall(&["ann"]).is_some(), "{limits}: nothing says that she has gone");
+            slapd.set("p599", "pwdAccountLockedTime", Some("000001010000Z"));
+            let numbers: Vec<String> = (0..MORE + 5).map(number).collect();
+            let found = directory.among(&numbers).await.unwrap();
+            assert_eq!(found.len(), MORE - 1, "{limits}");
+            directory.keep_only(&found);
+            assert_eq!(directory.recall(&["ann"]), None);
+        });
+    }
+    for limits in ["size.prtotal=unlimited", "size=unlimited"] {
+        let slapd = Slapd::with(MORE, &lines(limits));
+        let listing = run(Directory::new(setup(&slapd)).everybody()).unwrap();
+        assert_eq!((listing.people.len(), listing.cut), (MORE + 3, None), "{limits}");
+    }
+}
+
+fn lines(limits: &str) -> String {
+    match limits.is_empty() {
+        true => String::new(),
+        false => format!("limits dn.exact=\"{READER}\" {limits}\n"),
+    }
 }
 
 #[test]
@@ -220,7 +266,7 @@ fn another_server_answers_for_one_that_has_gone_and_memory_for_all() {
         second.restart();
         assert!(directory.find(&["ben"]).await.unwrap().is_some());
         second.set("ann", "pwdAccountLockedTime", Some("000001010000Z"));
-        assert_eq!(directory.everybody().await.unwrap().len(), 2);
+        assert_eq!(directory.everybody().await.unwrap().people.len(), 2);
         assert_eq!(directory.recall(&["ann"]), None, "locked since");
     });
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
-use ldap3::{Ldap, LdapError, Mod, Scope};
+use ldap3::{Ldap, LdapError, LdapResult, Mod, Scope};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
@@ -27,6 +27,15 @@ const PAGE_ENTRIES: usize = 500;
 
 /// Result codes (RFC 4511, appendix A).
 const SUCCESS: u32 = 0;
+/// Of a search: that is all that is shown to us, though there may be more.
+const CUT_SHORT: [u32; 3] = [TIME_LIMIT, SIZE_LIMIT, ADMIN_LIMIT];
+const TIME_LIMIT: u32 = 3;
+const SIZE_LIMIT: u32 = 4;
+const ADMIN_LIMIT: u32 = 11;
+/// The server has no time for us, or those behind it do not answer.
+const NOT_NOW: [u32; 2] = [51, 52];
+/// Of a search by pages: it knows none, or has none for us.
+const NO_PAGES: [u32; 3] = [ADMIN_LIMIT, 12, 53];
 const ATTRIBUTE_OR_VALUE_EXISTS: u32 = 20;
 const NO_SUCH_OBJECT: u32 = 32;
 /// Of a bind: nothing is wrong with the server, but this password is none, or this entry may not bind.
@@ -56,8 +65,14 @@ pub(super) enum Ask {
     },
 }
 
+/// What a search has found, and why there may be more.
+pub(super) struct Found {
+    pub(super) entries: Vec<Entry>,
+    pub(super) cut: Option<String>,
+}
+
 pub(super) enum Told {
-    Entries(Vec<Entry>),
+    Entries(Found),
     Proved(bool),
     Done,
 }
@@ -94,10 +109,20 @@ impl Pool {
         }
     }
 
+    /// All that there is.
     pub(super) async fn search(&self, search: Search) -> Result<Vec<Entry>, Error> {
+        let found = self.search_shown(search).await?;
+        match found.cut {
+            None => Ok(found.entries),
+            Some(why) => Err(Error::Refused(why)),
+        }
+    }
+
+    /// As much as is shown to us.
+    pub(super) async fn search_shown(&self, search: Search) -> Result<Found, Error> {
         match self.ask(&Ask::Search(search)).await? {
-            Told::Entries(entries) => Ok(entries),
-            Told::Done | Told::Proved(_) => Ok(Vec::new()),
+            Told::Entries(found) => Ok(found),
+            Told::Done | Told::Proved(_) => Ok(Found { entries: Vec::new(), cut: None }),
         }
     }
 
@@ -248,11 +273,36 @@ async fn perform(ldap: &mut Ldap, ask: &Ask, time: Duration) -> Result<Told, Err
     }
 }
 
+/// By pages where it is a listing, unless the server has none for us.
+async fn search(ldap: &mut Ldap, search: &Search, time: Duration) -> Result<Found, Error> {
+    let (result, entries) = match search.limit > PAGE_ENTRIES {
+        true => match stream(ldap, search, time, true).await? {
+            (result, entries) if NO_PAGES.contains(&result.rc) && entries.is_empty() => {
+                tracing::debug!(%result, "the directory gives no pages");
+                stream(ldap, search, time, false).await?
+            }
+            all => all,
+        },
+        false => stream(ldap, search, time, false).await?,
+    };
+    match result.rc {
+        SUCCESS | NO_SUCH_OBJECT => Ok(Found { entries, cut: None }),
+        rc if CUT_SHORT.contains(&rc) => Ok(Found { entries, cut: Some(result.to_string()) }),
+        rc if NOT_NOW.contains(&rc) => Err(Error::Away(result.to_string())),
+        _ => Err(Error::Refused(result.to_string())),
+    }
+}
+
 /// Each entry has to come in time. What is not there has no entries.
-async fn search(ldap: &mut Ldap, search: &Search, time: Duration) -> Result<Vec<Entry>, Error> {
+async fn stream(
+    ldap: &mut Ldap,
+    search: &Search,
+    time: Duration,
+    by_pages: bool,
+) -> Result<(LdapResult, Vec<Entry>), Error> {
     let Search { base, scope, filter, attributes, limit } = search;
     let mut adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> = vec![Box::new(EntriesOnly::new())];
-    if *limit > PAGE_ENTRIES {
+    if by_pages {
         adapters.push(Box::new(PagedResults::new(PAGE)));
     }
     let stream = ldap.streaming_search_with(adapters, base, *scope, filter, attributes.clone());
@@ -269,9 +319,5 @@ async fn search(ldap: &mut Ldap, search: &Search, time: Duration) -> Result<Vec<
         }
         entries.push(entry);
     }
-    let result = stream.finish().await;
-    match result.rc {
-        SUCCESS | NO_SUCH_OBJECT => Ok(entries),
-        _ => Err(Error::Refused(result.to_string())),
-    }
+    Ok((stream.finish().await, entries))
 }
