@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -36,10 +35,10 @@ fn device(stage: &mut Simulated) -> (String, Bytes) {
 const FIRST_VERSION: u32 = 10;
 
 fn connect(stage: &mut Simulated, client: &str, token: &Bytes) -> Arc<Port> {
-    connect_as(stage, client, token, FIRST_VERSION, 32)
+    connect_as(stage, client, token, FIRST_VERSION)
 }
 
-fn connect_as(stage: &mut Simulated, client: &str, token: &Bytes, version: u32, window: u16) -> Arc<Port> {
+fn connect_as(stage: &mut Simulated, client: &str, token: &Bytes, version: u32) -> Arc<Port> {
     let port = Arc::new(Port::default());
     let hello = Door {
         client_id: Bytes::copy_from_slice(client.as_bytes()),
@@ -47,7 +46,7 @@ fn connect_as(stage: &mut Simulated, client: &str, token: &Bytes, version: u32, 
         certificate: None,
         source: None,
         version,
-        window,
+        window: 32,
         item_max: 1 << 20,
         acknowledges: true,
     };
@@ -180,61 +179,11 @@ fn dlv_2_what_a_device_writes_while_its_queue_is_being_loaded_comes_to_it_behind
     for (seed, version) in (0..SEEDS * 10).flat_map(|seed| [(seed, FIRST_VERSION), (seed, 101)]) {
         let mut stage = Simulated::new(seed, false);
         let (client, token) = device(&mut stage);
-        let port = connect_as(&mut stage, &client, &token, version, 32);
+        let port = connect_as(&mut stage, &client, &token, version);
         welcome(&mut stage, &port);
         stage.sim.run(seed as usize % 7);
         write(&mut stage, &client, &port, 0);
         stage.sim.run_until_quiet();
         assert_eq!(shown(&stage.sim.take_outputs(), &port), ["a0", "m0"], "seed {seed}, version {version}");
-    }
-}
-
-#[test]
-fn dlv_2_what_a_device_writes_while_its_backlog_is_being_sent_comes_to_it_behind_the_ack() {
-    for seed in 0..SEEDS * 10 {
-        let mut stage = Simulated::new(seed, false);
-        let (client, token) = device(&mut stage);
-        let first = connect_as(&mut stage, &client, &token, 101, 32);
-        stage.sim.run_until_quiet();
-        (0..3).for_each(|call| write(&mut stage, &client, &first, call));
-        stage.sim.run_until_quiet();
-        stage.sim.take_outputs();
-        // Nothing was confirmed, so all of it comes again, one by one.
-        let port = connect_as(&mut stage, &client, &token, 101, 1);
-        welcome(&mut stage, &port);
-        let (mut seen, mut next, mut out) = (Vec::new(), 3, VecDeque::new());
-        let mut dice = seed;
-        for _ in 0..10_000 {
-            // The constants of Knuth's MMIX.
-            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            match dice >> 61 {
-                0 if next < 6 => {
-                    write(&mut stage, &client, &port, next);
-                    next += 1;
-                }
-                1 | 2 => {
-                    if let Some(delivery) = out.pop_front() {
-                        let confirmed = Input::Confirmed { connection: port.number(), delivery };
-                        assert!(stage.sim.tell(&Name::Session(client.as_str().into()), confirmed).is_ok());
-                    }
-                }
-                _ => stage.sim.run(1),
-            }
-            let outputs = stage.sim.take_outputs();
-            seen.extend(shown(&outputs, &port));
-            out.extend(outputs.into_iter().filter_map(|output| match output {
-                Output::Port(to, Out::Item { delivery, .. }) if to.number() == port.number() => delivery,
-                _ => None,
-            }));
-            if seen.len() == 9 {
-                break;
-            }
-        }
-        let at = |what: &str| seen.iter().position(|seen| seen == what);
-        for message in 3..6 {
-            assert!(at(&format!("a{message}")) < at(&format!("m{message}")), "seed {seed}: {seen:?}");
-        }
-        let echoes: Vec<&String> = seen.iter().filter(|seen| seen.starts_with('m')).collect();
-        assert_eq!(echoes, ["m0", "m1", "m2", "m3", "m4", "m5"], "seed {seed}");
     }
 }
