@@ -67,7 +67,9 @@ impl Store for Disk {
             let table = find(&self.tables, op.table)?;
             match &op.value {
                 Some(value) => out.insert(table, op.key.clone(), value.clone()),
-                None => out.remove(table, op.key.clone()),
+                // A copy: what a scan has found is deleted by a key that is a part of a block, which it would keep in memory with the row
+                // until the memtable is written out.
+                None => out.remove(table, Bytes::copy_from_slice(&op.key)),
             }
         }
         let _rows = self.recent.writing(batch, || self.db.visible_seqno());
