@@ -1,6 +1,6 @@
 //! Pushes from the store to a gateway: how many a second a stand-in for APNs (HTTP/2 over TLS, a process of its own) takes from the real
 //! program, in how much memory beyond what a server at rest has, and that none is lost when the program is killed. `cargo bench --bench push`; `CHAT_PUSHES=500000` takes
-//! more.
+//! more. The server is one for a small machine, with small pages of memory; `CHAT_HUGE_PAGES=true` measures with large ones.
 //!
 //! First nobody listens, and pushes pile up in the store. The server is killed and started again, now with the stand-in; in the middle it
 //! is killed once more. Every push has a number of its own, by which the stand-in tells how many different ones it has taken.
@@ -99,8 +99,9 @@ fn configure(home: &Path, port: u16) -> String {
     write("key.p8", &push::Signer::generate().expect("a key"));
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, SECRET.as_bytes());
     let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let huge_pages = std::env::var("CHAT_HUGE_PAGES").is_ok_and(|text| text == "true");
     format!(
-        "log = \"error\"\nauth.sys_secret = \"{hash}\"\nhttp.roots = \"{}\"\npush.apns.key = \"key.p8\"\n\
+        "log = \"error\"\nhuge_pages = {huge_pages}\nauth.sys_secret = \"{hash}\"\nhttp.roots = \"{}\"\npush.apns.key = \"key.p8\"\n\
          push.apns.key_id = \"K\"\npush.apns.team_id = \"T\"\npush.apns.bundles = [\"org.example\"]\n\
          push.apns.live = \"https://localhost:{port}\"\n",
         home.join("gateway.root").display()

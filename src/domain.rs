@@ -66,7 +66,7 @@ pub(crate) fn check(home: &Home, settings: &Settings) -> Result<(), Failure> {
     }
     let mut contents = contents::contents(settings, &zone, [0; 32], &[], &[])?;
     let text = contents::given(home, settings)?;
-    contents.lay_over(contents::records(home, settings, &zone, &text)?);
+    contents.lay_over(contents::records(settings, &zone, &text)?);
     contents.check().map_err(flaw)
 }
 
@@ -98,7 +98,7 @@ impl Domain {
         let options = ns::Options {
             listen,
             threads,
-            secondaries: settings.ns.secondaries.iter().map(|secondary| secondary.0.clone()).collect(),
+            secondaries: secondaries(settings),
             secrets: Arc::new(secrets(home, settings)?),
             like_answers: settings.limits.then_some(LIKE_ANSWERS),
         };
@@ -144,8 +144,8 @@ impl Domain {
         self.server.addresses().iter().map(|address| ("dns", *address))
     }
 
-    /// Reads configuration and file again; forgets keys whose time is over; signs what has changed and what ends soon. If the file is wrong
-    /// its records stay as they were, and that is said: the keys of listeners and the signatures do not wait for it.
+    /// Reads configuration and files again; forgets keys whose time is over; signs what has changed and what ends soon. If a file is wrong
+    /// what is of it stays as it was, and that is said: the keys of listeners and the signatures do not wait for it.
     pub(crate) fn reload(&self) -> Result<(), Failure> {
         let mut state = self.state();
         let mut keys = copy(&state.keys)?;
@@ -198,7 +198,7 @@ impl Domain {
     }
 
     /// What wants keys that are not shown fails before they count. Keys and number are kept before anybody sees them, so that the number never
-    /// comes again. What is returned is why the operator's file does not count.
+    /// comes again. What is returned is why the operator's records, or else the keys of others and the secondaries, stay as they were.
     fn publish(&self, state: &mut State, keys: Keys) -> Result<Option<Failure>, Failure> {
         let settings = self.origin.load()?;
         let people = published(&self.store)?;
@@ -215,13 +215,15 @@ impl Domain {
             state.given = given;
         }
         state.people = stand_in(&people);
+        let befriended = secrets(&self.home, &settings)
+            .and_then(|secrets| self.server.befriend(secondaries(&settings), Arc::new(secrets)).map_err(flaw));
         if let Some(zone) = made {
             state.serial = zone.serial();
             state.keep_serial(&self.home)?;
             tracing::info!(zone = %self.zone, serial = state.serial, "published the zone");
             self.server.publish(zone);
         }
-        Ok(refused)
+        Ok(refused.or(befriended.err()))
     }
 }
 
@@ -252,6 +254,10 @@ impl State {
     fn keep_serial(&self, home: &Home) -> Result<(), Failure> {
         Ok(ca::files::write_secret(home.zone_serial(), self.serial.to_string())?)
     }
+}
+
+fn secondaries(settings: &Settings) -> Vec<ns::Secondary> {
+    settings.ns.secondaries.iter().map(|secondary| secondary.0.clone()).collect()
 }
 
 /// The keys that are shared with others.

@@ -153,7 +153,7 @@ impl Depot {
                 let ClientKind::Device(phone, device) = ClientId::parse(client.as_bytes()).ok()?.kind() else {
                     return None;
                 };
-                (registrar.account_of(&phone, &device)?, device, Shown::Token(token))
+                (registrar.account_by(&phone, &device, &token)?, device, Shown::Token(token))
             }
             Some(Credentials::Basic { .. }) => return None,
             None => {

@@ -75,6 +75,9 @@ fn prepare(start: &Start) -> Result<(Home, Settings, Origin, Lock), Failure> {
     let origin = origin(start, &home);
     let settings = origin.load()?;
     logging::start(&settings.log, &origin.path)?;
+    if !settings.huge_pages {
+        small_pages();
+    }
     domain::check(&home, &settings)?;
     home.make()?;
     let lock = home.lock()?;
@@ -98,6 +101,13 @@ fn more_files() {
     limit.current = limit.maximum;
     if let Err(failure) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%failure, "cannot raise the number of open files");
+    }
+}
+
+/// The allocator asks for large pages, of which it needs a part.
+fn small_pages() {
+    if let Err(failure) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::warn!(%failure, "memory stays in large pages");
     }
 }
 

@@ -42,7 +42,8 @@ pub(crate) fn open(home: &Home) -> Result<Arc<Disk>, Failure> {
     }
     let tables: Vec<Table> = tables().collect();
     let failed = |source| Failure::Store { path: path.clone(), source };
-    let store = Arc::new(open_disk(&path, &tables).map_err(failed)?);
+    let brief: Vec<Table> = brief().collect();
+    let store = Arc::new(open_disk(&path, &tables, &brief).map_err(failed)?);
     match store.get(META, KEY).map_err(failed)? {
         Some(found) => known(home, &String::from_utf8_lossy(&found))?,
         None if marked.is_some() || !is_empty(&*store).map_err(failed)? => {
@@ -62,11 +63,16 @@ pub(crate) fn tables() -> impl Iterator<Item = Table> {
     parts.into_iter().flatten().copied().chain([META])
 }
 
+/// Those whose rows are deleted soon.
+fn brief() -> impl Iterator<Item = Table> {
+    [chat::rows::BRIEF, courier::TABLES].into_iter().flatten().copied()
+}
+
 /// The folder is ours, so whoever has the store is a server that is just ending.
-fn open_disk(path: &Path, tables: &[Table]) -> Result<Disk, kvs::Error> {
+fn open_disk(path: &Path, tables: &[Table], brief: &[Table]) -> Result<Disk, kvs::Error> {
     let since = Instant::now();
     loop {
-        match Disk::open(path, tables) {
+        match Disk::open_with(path, tables, brief) {
             Err(kvs::Error::Locked) if since.elapsed() < ENDING => std::thread::sleep(RETRY),
             done => return done,
         }

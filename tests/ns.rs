@@ -158,6 +158,22 @@ fn secondaries_that_have_a_key_copy_the_zone_by_it() {
     assert!(copies(&format!("-y hmac-sha256:second:{SECRET} ")));
     assert!(!copies("") && !copies("-y hmac-sha256:second:bm90IHRoYXQgc2VjcmV0IGJ1dCBhbm90aGVyIG9uZQ== "));
     assert!(!server.log().contains(SECRET));
+
+    // The same without a restart: another key, then another secondary, which are wrong at first.
+    const OTHER: &str = "YW5vdGhlciBvbmUgdGhhdCBpcyBzaGFyZWQgd2l0aCBpdA==";
+    let by = |secret: &str| copies(&format!("-y hmac-sha256:second:{secret} "));
+    fs::write(&file, format!("third hmac-sha256 {OTHER}\n")).expect("written");
+    let why = refused(&server, "reload");
+    assert!(why.contains("no key second.") && !why.contains(OTHER), "{why}");
+    assert!(by(SECRET) && !by(OTHER), "it is as it was");
+    fs::write(&file, format!("second hmac-sha256 {OTHER}\n")).expect("written");
+    remote(&server, "reload");
+    assert!(by(OTHER) && !by(SECRET));
+    let configuration = server.home().join("chat.toml");
+    let text = fs::read_to_string(&configuration).expect("a file").replace("127.0.0.1:9 second", "127.0.0.2:9 second");
+    fs::write(&configuration, text).expect("written");
+    remote(&server, "reload");
+    assert!(!by(OTHER), "127.0.0.1 is none any more");
 }
 
 #[test]

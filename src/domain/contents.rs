@@ -62,9 +62,8 @@ pub(super) fn given(home: &Home, settings: &Settings) -> Result<String, Failure>
 }
 
 /// The records of it.
-pub(super) fn records(home: &Home, settings: &Settings, zone: &Name, text: &str) -> Result<Vec<Record>, Failure> {
-    let Some(file) = path(home, settings) else { return Ok(Vec::new()) };
-    ns::import(text, &file, zone).map_err(|why| refused(settings, &why))
+pub(super) fn records(settings: &Settings, zone: &Name, text: &str) -> Result<Vec<Record>, Failure> {
+    ns::import(text, zone).map_err(|why| refused(settings, &why))
 }
 
 fn path(home: &Home, settings: &Settings) -> Option<PathBuf> {

@@ -37,7 +37,7 @@ impl Given {
     ) -> Result<Made, Failure> {
         let with = |text: &str| {
             let mut contents = bare.clone();
-            contents.lay_over(contents::records(home, settings, &bare.origin, text)?);
+            contents.lay_over(contents::records(settings, &bare.origin, text)?);
             make(&contents)
         };
         let now = contents::given(home, settings).and_then(|text| Ok((with(&text)?, text)));

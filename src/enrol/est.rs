@@ -90,7 +90,7 @@ impl Office {
         let Ok(ClientKind::Device(phone, device)) = ClientId::parse(client.as_bytes()).map(|id| id.kind()) else {
             return Err(Refused::Unproved);
         };
-        let account = self.registrar.account_of(&phone, &device).ok_or(Refused::Unproved)?;
+        let account = self.registrar.account_by(&phone, &device, &token).ok_or(Refused::Unproved)?;
         device::beside(self, account, device, Some(token), None, request).await
     }
 }

@@ -148,9 +148,9 @@ impl Registrar {
         Ok(is_over || !is_own)
     }
 
-    /// The account that has the device now (PROFILE-11).
-    pub(crate) fn account_of(&self, phone: &Phone, device: &DevKey) -> Option<Phone> {
-        chat::account_of(&*self.store.snapshot(), millis(SystemTime::now()), phone, device).ok()?
+    /// The account of the device that shows this token (PROFILE-11).
+    pub(crate) fn account_by(&self, phone: &Phone, device: &DevKey, token: &Bytes) -> Option<Phone> {
+        chat::account_by(&*self.store.snapshot(), millis(SystemTime::now()), phone, device, token).ok()?
     }
 
     /// Whether this code is an invite for the account key. The account itself judges; this is so that what is none costs nothing.

@@ -17,6 +17,8 @@ use kvs::{Span, View};
 use n2o::Failure;
 use proto::ids::{ClientId, ClientKind, DevKey, Phone, PhoneId};
 
+use crate::beside::Shown;
+use crate::protocol::auth::is_device;
 use crate::rows::{self, ALIAS, CALLED, Called, DEVICE, NUMBER, PROFILE};
 
 pub(crate) use change::{forget, free, give, leave, seat_is_taken};
@@ -94,7 +96,7 @@ pub(crate) fn client(store: &dyn View, account: &Phone, device: &DevKey) -> Resu
 pub(crate) fn session(store: &dyn View, now: u64, client: &Bytes) -> Result<Arc<str>, Failure> {
     let given = || Arc::from(String::from_utf8_lossy(client).as_ref());
     match ClientId::parse(client).map(|client| client.kind()) {
-        Ok(ClientKind::Device(phone, device)) => match device_of(store, now, &phone, &device)? {
+        Ok(ClientKind::Device(phone, device)) => match account_of(store, now, &phone, &device)? {
             Some(account) => Ok(ClientId::device(&account, &device).as_str().into()),
             None => Ok(given()),
         },
@@ -111,17 +113,27 @@ pub fn default_roster(store: &dyn View, number: &Phone) -> Result<Option<PhoneId
     rows::default_roster(store, &account)
 }
 
-/// The account whose device a client id `emqttd_<phone>_<device>` is, `now`, milliseconds since 1970.
+/// The account whose device a client id `emqttd_<phone>_<device>` is.
+pub(crate) fn account_of(store: &dyn View, now: u64, phone: &Phone, device: &DevKey) -> Result<Option<Phone>, Failure> {
+    let has = |account: &Phone| Ok(store.get(DEVICE, &rows::device_key(account, device))?.is_some());
+    first(store, now, phone, has)
+}
+
+/// The same of a device that shows this token, at `now`, milliseconds since 1970: of several accounts that have one of this name it is the
+/// one whose token it is.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn account_of(store: &dyn View, now: u64, phone: &Phone, device: &DevKey) -> Result<Option<Phone>, Failure> {
-    device_of(store, now, phone, device)
-}
-
-fn device_of(store: &dyn View, now: u64, phone: &Phone, device: &DevKey) -> Result<Option<Phone>, Failure> {
-    let has = |account: &Phone| Ok(store.get(DEVICE, &rows::device_key(account, device))?.is_some());
-    first(store, now, phone, has)
+pub fn account_by(
+    store: &dyn View,
+    now: u64,
+    phone: &Phone,
+    device: &DevKey,
+    token: &Bytes,
+) -> Result<Option<Phone>, Failure> {
+    let shown = Shown::Token(token.clone());
+    let shows = |account: &Phone| is_device(store, now, account, device, &shown);
+    first(store, now, phone, shows)
 }
 
 /// The account that a number refers to: who has it, else who had it.
@@ -170,4 +182,38 @@ fn former(store: &dyn View, now: u64, phone: &Phone) -> Result<Vec<Phone>, Failu
         }
     }
     Ok(former)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::digest::{SHA256, digest};
+    use kvs::{Batch, Memory, Store};
+
+    use super::*;
+    use crate::rows::Device;
+
+    #[test]
+    fn profile_11_of_two_accounts_with_such_a_device_it_is_the_one_whose_token_it_shows() {
+        let store = Memory::new(rows::TABLES);
+        let account = |text: &str| Phone::parse(text.as_bytes()).unwrap();
+        let (number, device) = (account("38001"), DevKey::parse(b"phone").unwrap());
+        let mut batch = Batch::default();
+        // 38001 has moved away a while ago, and 38005 has the number now.
+        batch.put(NUMBER, ANY, "");
+        batch.put(NUMBER, "38001", "38005");
+        batch.put(ALIAS, rows::path(&[b"38001", b"38001"]), rows::encode(&1000_u64));
+        for (key, token) in [("38001", b"of old"), ("38005", b"of new")] {
+            let token = Some(Bytes::copy_from_slice(digest(&SHA256, token).as_ref()));
+            let row = Device { token, last_online: 1, ..Device::default() };
+            batch.put(DEVICE, rows::device_key(&account(key), &device), rows::encode(&row));
+        }
+        store.apply(&batch).unwrap();
+        let by = |now: u64, token: &'static [u8]| {
+            account_by(&*store.snapshot(), now, &number, &device, &Bytes::from_static(token)).unwrap()
+        };
+        assert_eq!(by(1, b"of old"), Some(account("38001")));
+        assert_eq!(by(1, b"of new"), Some(account("38005")));
+        assert_eq!(by(1, b"of nobody"), Some(account("38005")), "who has the number says that it is wrong");
+        assert_eq!(by(1000, b"of old"), Some(account("38005")), "a year is over");
+    }
 }

@@ -252,6 +252,9 @@ pub const TABLES: &[Table] = &[
     CIRCLE_DUE,
 ];
 
+/// Those of them whose rows are read once or twice and deleted soon.
+pub const BRIEF: &[Table] = &[WAKE, ASKED, OUTGOING];
+
 /// What an account has been called, the present number last, each since a number of the server's sequence.
 #[derive(Debug, Clone, PartialEq, Default, Record)]
 pub struct Called {

@@ -30,7 +30,12 @@ pub struct Disk {
     recent: Arc<recent::Recent>,
 }
 
-type Tables = Arc<HashMap<&'static str, Keyspace, RandomState>>;
+type Tables = Arc<HashMap<&'static str, Opened, RandomState>>;
+
+struct Opened {
+    rows: Keyspace,
+    is_brief: bool,
+}
 
 impl Disk {
     /// Opens the store in the folder `path`, or makes it, with at least `tables`; tables it has from another release stay
@@ -40,11 +45,20 @@ impl Disk {
     /// [`Error::Locked`] when another instance has it, [`Error::NotAStore`] when the folder holds something else,
     /// [`Error::Corrupted`], [`Error::Format`], and those of the disk.
     pub fn open(path: &Path, tables: &[Table]) -> Result<Disk, Error> {
+        Disk::open_with(path, tables, &[])
+    }
+
+    /// The same. Of `tables`, those that are `brief` have rows that are written, read once or twice, and deleted soon: little of them is
+    /// kept in memory.
+    ///
+    /// # Errors
+    /// As [`Disk::open`].
+    pub fn open_with(path: &Path, tables: &[Table], brief: &[Table]) -> Result<Disk, Error> {
         tables.iter().try_for_each(|table| table.check())?;
         let (db, fresh) = open::database(path)?;
-        let tables: Tables = open::tables(&db, tables)?.into();
+        let tables: Tables = open::tables(&db, tables, brief)?.into();
         let journal = journal::Journal::open(path, fresh)?;
-        let writer = writer::Writer::start(tables.values().cloned().collect())?;
+        let writer = writer::Writer::start(tables.values().map(writer::Watched::of).collect())?;
         Ok(Disk { writer, db, journal, tables, recent: Arc::new(recent::Recent::new()) })
     }
 }
@@ -64,7 +78,7 @@ impl Store for Disk {
         self.journal.check()?;
         let mut out = OwnedWriteBatch::with_capacity(self.db.clone(), batch.len());
         for op in batch.ops() {
-            let table = find(&self.tables, op.table)?;
+            let table = &find(&self.tables, op.table)?.rows;
             match &op.value {
                 Some(value) => out.insert(table, op.key.clone(), value.clone()),
                 // A copy: what a scan has found is deleted by a key that is a part of a block, which it would keep in memory with the row
@@ -72,16 +86,19 @@ impl Store for Disk {
                 None => out.remove(table, Bytes::copy_from_slice(&op.key)),
             }
         }
-        let _rows = self.recent.writing(batch, || self.db.visible_seqno());
-        let _alone = self.journal.writing(batch);
-        out.commit()?;
+        let kept = batch.ops().filter(|op| find(&self.tables, op.table).is_ok_and(|table| !table.is_brief));
+        let rows = self.recent.writing(kept, || self.db.visible_seqno());
+        let alone = self.journal.writing(batch);
+        let done = out.commit();
+        drop((alone, rows));
+        done?;
+        self.writer.look(self.journal.written());
         Ok(self.applied())
     }
 
     fn flush(&self) -> Result<Ticket, Error> {
         let applied = self.applied();
         self.journal.sync(&self.db)?;
-        self.writer.look();
         Ok(applied)
     }
 
@@ -110,27 +127,31 @@ struct Moment {
 
 impl View for Moment {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        let read = || get(&self.snapshot, find(&self.tables, table)?, key);
-        self.recent.get(self.snapshot.seqno(), table, key, read)
+        let opened = find(&self.tables, table)?;
+        let read = || get(&self.snapshot, &opened.rows, key);
+        match opened.is_brief {
+            true => read(),
+            false => self.recent.get(self.snapshot.seqno(), table, key, read),
+        }
     }
 
     fn glance(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
         match self.recent.find(self.snapshot.seqno(), table, key) {
             Some(value) => Ok(Some(value)),
-            None => get(&self.snapshot, find(&self.tables, table)?, key),
+            None => get(&self.snapshot, &find(&self.tables, table)?.rows, key),
         }
     }
 
     fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {
-        scan(&self.snapshot, find(&self.tables, table)?, span)
+        scan(&self.snapshot, &find(&self.tables, table)?.rows, span)
     }
 
     fn keys(&self, table: Table, span: &Span) -> Result<Vec<Bytes>, Error> {
-        keys(&self.snapshot, find(&self.tables, table)?, span)
+        keys(&self.snapshot, &find(&self.tables, table)?.rows, span)
     }
 }
 
-fn find(tables: &Tables, table: Table) -> Result<&Keyspace, Error> {
+fn find(tables: &Tables, table: Table) -> Result<&Opened, Error> {
     tables.get(table.0).ok_or(Error::UnknownTable(table.0))
 }
 

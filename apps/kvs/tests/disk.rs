@@ -1,7 +1,11 @@
 //! The folder of the disk engine: who may open it, what it says when it cannot, and what we lean on in fjall.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use kvs::{Batch, Disk, Error, Store, Table};
 
@@ -45,6 +49,54 @@ fn tables_are_added_by_a_later_release_and_kept_by_an_older_one() {
     assert!(matches!(only_new.get(T, b"k"), Err(Error::UnknownTable("t"))));
     drop(only_new);
     assert_eq!(open(&path).unwrap().get(T, b"k").unwrap().unwrap(), "v");
+}
+
+/// What is waited for goes on in other threads, whatever the machine does.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Bytes of table files.
+fn filed(path: &Path) -> u64 {
+    let tables = fs::read_dir(path.join("keyspaces")).unwrap().map(|table| table.unwrap().path().join("tables"));
+    // A file may have been merged into another meanwhile.
+    let files = tables.flat_map(|files| fs::read_dir(files).into_iter().flatten().flatten());
+    files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+}
+
+#[test]
+fn of_a_table_whose_rows_are_brief_little_is_in_memory_though_nobody_waits_for_the_disk() {
+    const ROWS: u32 = 4096;
+    let (brief, long) = (Table("brief"), Table("long"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let disk = Disk::open_with(&path, &[brief, long], &[brief]).unwrap();
+    let mut random = 1_u64;
+    let mut fill = |table: Table| {
+        for row in 0..ROWS {
+            let noise = std::iter::repeat_with(|| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (random >> 33) as u8
+            });
+            let mut batch = Batch::default();
+            batch.put(table, row.to_be_bytes().to_vec(), noise.take(1024).collect::<Vec<u8>>());
+            disk.apply(&batch).unwrap();
+        }
+    };
+    fill(long);
+    assert!(filed(&path) < 1 << 16, "4 MiB are few: only the names of tables are in files");
+    fill(brief);
+    let since = Instant::now();
+    while filed(&path) < 1 << 20 {
+        assert!(since.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    for row in 0..ROWS {
+        let key = row.to_be_bytes();
+        assert!(disk.get(brief, &key).unwrap().is_some_and(|value| value.len() == 1024));
+        let mut batch = Batch::default();
+        batch.delete(brief, key.to_vec());
+        disk.apply(&batch).unwrap();
+        assert_eq!(disk.get(brief, &key).unwrap(), None, "what was read is not remembered");
+    }
 }
 
 #[test]

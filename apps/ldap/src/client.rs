@@ -16,6 +16,8 @@ use entry::Entry;
 use memory::Memory;
 use pool::{Ask, Pool, Search, Told};
 
+pub use wire::{ANSWER_MAX, take_answer};
+
 /// Entries of one listing; a directory with more is not ours to hold in memory, and the listing fails.
 pub const LISTED_MAX: usize = 1_000_000;
 /// Bytes of one listing, likewise.

@@ -1,4 +1,4 @@
-//! Requests that were tampered with. The fuzz target in `fuzz` goes on from here.
+//! Requests and answers that were tampered with. The fuzz targets in `fuzz` go on from here.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
 
@@ -6,7 +6,7 @@
 mod hostile;
 
 use bytes::BytesMut;
-use hostile::taken;
+use hostile::{answered, taken};
 use ldap::server::{Taken, take};
 use ldap3_proto::LdapCodec;
 use ldap3_proto::control::LdapControl;
@@ -56,6 +56,31 @@ fn good() -> Vec<Vec<u8>> {
         LdapOp::ExtendedRequest(LdapExtendedRequest { name: "1.2.3".into(), value: Some(vec![0, 255]) }),
         LdapOp::UnbindRequest,
     ];
+    encoded(ops.into())
+}
+
+fn answers() -> Vec<Vec<u8>> {
+    let result = || LdapResult {
+        code: LdapResultCode::Success,
+        matcheddn: String::new(),
+        message: "well".into(),
+        referral: vec!["ldap://other".into()],
+    };
+    let values = (0..200).map(|number: u8| vec![number; usize::from(number)]).collect();
+    encoded(vec![
+        LdapOp::BindResponse(LdapBindResponse { res: result(), saslcreds: Some(vec![1, 2]) }),
+        LdapOp::SearchResultEntry(LdapSearchResultEntry {
+            dn: "uid=ann".into(),
+            attributes: vec![LdapPartialAttribute { atype: "cn".into(), vals: values }],
+        }),
+        LdapOp::SearchResultReference(LdapSearchResultReference { uris: vec!["ldap://other".into()] }),
+        LdapOp::SearchResultDone(result()),
+        LdapOp::ModifyResponse(result()),
+        LdapOp::ExtendedResponse(LdapExtendedResponse { res: result(), name: None, value: None }),
+    ])
+}
+
+fn encoded(ops: Vec<LdapOp>) -> Vec<Vec<u8>> {
     let page = LdapControl::SimplePagedResults { size: 10, cookie: vec![1, 2] };
     let encoded = ops.into_iter().map(|op| {
         let mut bytes = BytesMut::new();
@@ -76,6 +101,24 @@ fn whatever_comes_is_taken_or_refused() {
             assert!(take(&mut BytesMut::from(&bytes[..end])).is_none());
         }
     }
+    tampered(&good, taken);
+}
+
+#[test]
+fn whatever_is_answered_is_taken_whole_or_refused() {
+    let good = answers();
+    for bytes in &good {
+        assert_eq!(answered(bytes), 1, "{bytes:x?}");
+        assert!((0..bytes.len()).all(|end| answered(&bytes[..end]) == 0));
+    }
+    assert_eq!(answered(&good.concat()), good.len());
+    tampered(&good, |bytes| {
+        answered(bytes);
+    });
+}
+
+/// Gives each of them, with something in it changed.
+fn tampered(good: &[Vec<u8>], act: impl Fn(&[u8])) {
     let mut state = 0x9e37_79b9_u32;
     let mut random = move || {
         // xorshift: the same requests in every run.
@@ -95,6 +138,6 @@ fn whatever_comes_is_taken_or_refused() {
                 _ => bytes.extend_from_within(at..),
             }
         }
-        taken(&bytes);
+        act(&bytes);
     }
 }

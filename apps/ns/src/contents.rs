@@ -154,13 +154,12 @@ fn encode(data: &RData) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::file::import;
-    use std::path::Path;
 
     const APEX: &str = "$TTL 600\n@ SOA ns host 1 3600 600 86400 300\n@ NS ns\nns A 192.0.2.1\n";
 
     fn made(text: &str) -> Result<Names, Flaw> {
         let origin = Name::from_ascii("chat.example.").unwrap();
-        let records = import(text, Path::new("/zone"), &origin).unwrap();
+        let records = import(text, &origin).unwrap();
         sorted(&Contents { origin, records }, 7)
     }
 
@@ -177,7 +176,7 @@ mod tests {
     #[test]
     fn what_is_given_takes_the_place_of_what_is_there() {
         let origin = Name::from_ascii("chat.example.").unwrap();
-        let read = |text: &str| import(text, Path::new("/zone"), &origin).unwrap();
+        let read = |text: &str| import(text, &origin).unwrap();
         let mut contents = Contents { origin: origin.clone(), records: read(APEX) };
         contents.lay_over(read("NS 60 A 192.0.2.9\nns 60 A 192.0.2.8\nx 60 A 192.0.2.7\n"));
         let names = sorted(&contents, 7).unwrap();

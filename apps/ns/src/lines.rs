@@ -12,6 +12,8 @@ use crate::escape;
 use crate::file::origin_of;
 use crate::kind::DNAME;
 
+/// By which a file has another read in its place.
+const INCLUDE: &str = "$INCLUDE";
 /// By which a record says that its data is a number of bytes.
 const GENERIC: &str = "\\#";
 
@@ -69,6 +71,10 @@ struct Taker {
 
 impl Taker {
     fn line(&mut self, line: &str) -> Result<(), String> {
+        // For the parser a line ends with a carriage return as well.
+        if line.split('\r').any(includes) {
+            return Err(format!("{INCLUDE} is not served here; put its records into this file"));
+        }
         let record = line.split(';').next().unwrap_or_default();
         let mut words = record.split_whitespace().peekable();
         match words.peek() {
@@ -139,6 +145,10 @@ impl Taker {
             _ => {}
         }
     }
+}
+
+fn includes(line: &str) -> bool {
+    line.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case(INCLUDE))
 }
 
 fn is_class(word: &str) -> bool {

@@ -60,12 +60,17 @@ pub struct Server {
 pub(crate) struct Shared {
     pub(crate) zone: ArcSwap<Zone>,
     pub(crate) limiter: Option<Limiter>,
-    pub(crate) secondaries: Vec<Secondary>,
-    secrets: Arc<Secrets>,
+    pub(crate) friends: ArcSwap<Friends>,
     pub(crate) transfers: Semaphore,
     pub(crate) tally: Tally,
     pub(crate) is_over: AtomicBool,
     since: Instant,
+}
+
+/// Who may copy the zone, and the keys by which others are known.
+pub(crate) struct Friends {
+    pub(crate) secondaries: Vec<Secondary>,
+    secrets: Arc<Secrets>,
 }
 
 #[derive(Default)]
@@ -86,18 +91,13 @@ impl Server {
     /// # Errors
     /// A port is another's, there are no threads, or a secondary has a key that is not among the secrets.
     pub fn start(options: &Options, zone: Zone) -> io::Result<Server> {
-        let lacks =
-            |secondary: &&Secondary| secondary.key.as_ref().is_some_and(|key| options.secrets.get(key).is_none());
-        if let Some(secondary) = options.secondaries.iter().find(lacks) {
-            return Err(io::Error::other(format!("there is no key of the secondary {secondary}")));
-        }
+        let friends = Friends::new(options.secondaries.clone(), options.secrets.clone())?;
         let zone = Arc::new(zone);
         let (published, news) = watch::channel(zone.clone());
         let shared = Arc::new(Shared {
             zone: ArcSwap::new(zone),
             limiter: options.like_answers.map(Limiter::new),
-            secondaries: options.secondaries.clone(),
-            secrets: options.secrets.clone(),
+            friends: ArcSwap::from_pointee(friends),
             transfers: Semaphore::new(tcp::TRANSFERS_MAX),
             tally: Tally::default(),
             is_over: AtomicBool::new(false),
@@ -131,6 +131,21 @@ impl Server {
         let zone = Arc::new(zone);
         self.shared.zone.store(zone.clone());
         self.published.send_replace(zone);
+    }
+
+    /// From now on these may copy the zone, and others are known by these keys. If there are other secondaries than before, all are told
+    /// of the zone.
+    ///
+    /// # Errors
+    /// A secondary has a key that is not among the secrets; nothing has changed.
+    pub fn befriend(&self, secondaries: Vec<Secondary>, secrets: Arc<Secrets>) -> io::Result<()> {
+        let friends = Friends::new(secondaries, secrets)?;
+        let are_others = self.shared.friends.load().secondaries != friends.secondaries;
+        self.shared.friends.store(Arc::new(friends));
+        if are_others {
+            self.published.send_replace(self.zone());
+        }
+        Ok(())
     }
 
     pub fn zone(&self) -> Arc<Zone> {
@@ -191,10 +206,12 @@ async fn run(listeners: Vec<TcpListener>, shared: Arc<Shared>, mut news: watch::
         let zone = news.borrow_and_update().clone();
         // What they were being told is out of date.
         told.abort_all();
-        for secondary in shared.secondaries.iter().cloned() {
+        let friends = shared.friends.load_full();
+        for secondary in &friends.secondaries {
             let (zone, shared) = (zone.clone(), shared.clone());
+            let (address, secret) = (secondary.address, friends.secret(secondary).cloned());
             told.spawn(async move {
-                if notify::tell(secondary.address, &zone, shared.secret(&secondary)).await {
+                if notify::tell(address, &zone, secret.as_ref()).await {
                     shared.tally.told.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -203,7 +220,15 @@ async fn run(listeners: Vec<TcpListener>, shared: Arc<Shared>, mut news: watch::
     }
 }
 
-impl Shared {
+impl Friends {
+    fn new(secondaries: Vec<Secondary>, secrets: Arc<Secrets>) -> io::Result<Friends> {
+        let lacks = |secondary: &&Secondary| secondary.key.as_ref().is_some_and(|key| secrets.get(key).is_none());
+        match secondaries.iter().find(lacks) {
+            Some(secondary) => Err(io::Error::other(format!("there is no key of the secondary {secondary}"))),
+            None => Ok(Friends { secondaries, secrets }),
+        }
+    }
+
     /// By which key this secondary is known.
     fn secret(&self, secondary: &Secondary) -> Option<&Arc<Secret>> {
         secondary.key.as_ref().and_then(|key| self.secrets.get(key))
@@ -212,7 +237,9 @@ impl Shared {
     pub(crate) fn known(&self) -> Known<'_> {
         Known { secrets: &self.secrets, now: now() }
     }
+}
 
+impl Shared {
     pub(crate) fn now_us(&self) -> u64 {
         u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX)
     }

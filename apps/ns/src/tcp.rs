@@ -68,14 +68,14 @@ async fn converse(mut stream: TcpStream, source: SocketAddr, shared: &Shared) ->
         if !timeout(IDLE, read(&mut stream, &mut question)).await?? {
             break;
         }
-        let zone = shared.zone.load_full();
-        match respond(&zone, shared.known(), &question, Via::Tcp, &mut out) {
+        let (zone, friends) = (shared.zone.load_full(), shared.friends.load_full());
+        match respond(&zone, friends.known(), &question, Via::Tcp, &mut out) {
             Outcome::Silence => break,
             Outcome::Reply { asked, .. } => {
                 shared.tally.count(asked, &shared.tally.tcp);
                 write(&mut stream, &out).await?;
             }
-            Outcome::Transfer(mut seal) if transfer::is_allowed(&shared.secondaries, source.ip(), seal.as_ref()) => {
+            Outcome::Transfer(mut seal) if transfer::is_allowed(&friends.secondaries, source.ip(), seal.as_ref()) => {
                 let _turn = shared.transfers.acquire().await.map_err(io::Error::other)?;
                 shared.tally.transfers.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(%source, serial = zone.serial(), "a secondary copies the zone");

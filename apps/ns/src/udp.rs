@@ -42,7 +42,8 @@ pub(crate) fn serve(socket: &UdpSocket, shared: &Arc<Shared>) {
 
 /// False when there is nothing to be sent.
 fn answer(shared: &Shared, question: &[u8], source: IpAddr, out: &mut Vec<u8>) -> bool {
-    let (zone, known) = (shared.zone.load(), shared.known());
+    let (zone, friends) = (shared.zone.load(), shared.friends.load());
+    let known = friends.known();
     let Outcome::Reply { asked, about } = respond(&zone, known, question, Via::Udp, out) else { return false };
     shared.tally.count(asked, &shared.tally.udp);
     let ruling = match &shared.limiter {

@@ -122,7 +122,7 @@ fn what_is_no_question_is_not_answered() {
 fn zone() -> ns::Zone {
     let origin = ns::record::Name::from_ascii("chat.example.").unwrap();
     let text = "@ 300 SOA ns host 1 2 3 4 5\n@ 300 NS ns\n";
-    let records = ns::import(text, std::path::Path::new("/zone"), &origin).unwrap();
+    let records = ns::import(text, &origin).unwrap();
     let keys = ns::Keys::create(ns::Algorithm::Ed25519, 1).unwrap();
     ns::compile(&ns::Contents { origin, records }, &keys, 1, 1, None).unwrap().unwrap()
 }

@@ -10,7 +10,7 @@ use proto::ids::{ClientId, ClientKind, FeedId, Phone, PhoneId};
 use proto::naming::{Named, Naming};
 use proto::topic::{Owner, Topic};
 
-use super::{Known, LITERAL, NOBODY, device_of, holder, meant, meant_roster};
+use super::{Known, LITERAL, NOBODY, account_of, holder, meant, meant_roster};
 use crate::Cx;
 use crate::door::Certificate;
 
@@ -73,7 +73,7 @@ pub(crate) fn certificate(known: &Known, cx: &Cx<'_>, shown: Arc<Certificate>) -
     }
     if let Some((phone, device)) = &mut named.device
         && let (Ok(number), Ok(device)) = (phone.parse(), device.parse())
-        && let Some(account) = device_of(cx.store, cx.now.0, &number, &device)?
+        && let Some(account) = account_of(cx.store, cx.now.0, &number, &device)?
     {
         *phone = account.to_string();
     }
@@ -113,7 +113,7 @@ impl Naming for Inward<'_> {
 
     fn client(&mut self, name: &mut Bytes) -> Result<(), Failure> {
         if let Ok(ClientKind::Device(phone, device)) = ClientId::parse(name).map(|client| client.kind())
-            && let Some(account) = device_of(self.store, self.now, &phone, &device)?
+            && let Some(account) = account_of(self.store, self.now, &phone, &device)?
         {
             *name = ClientId::device(&account, &device).to_bytes();
         }

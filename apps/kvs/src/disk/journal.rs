@@ -87,6 +87,11 @@ impl Journal {
         alone
     }
 
+    /// Bytes written since opening, at most.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
     /// Makes durable what was committed to `db` before the call. After a failure it never succeeds again.
     pub(super) fn sync(&self, db: &Database) -> Result<(), Error> {
         self.check()?;

@@ -9,16 +9,19 @@ use std::{
 };
 
 use ahash::RandomState;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{Database, KeyspaceCreateOptions};
 use rustix::process::setpriority_process;
 
-use super::{journal, recovery};
+use super::{Opened, journal, recovery};
 use crate::{Error, Table};
 
-/// Blocks of table files kept in memory, bytes, for all tables together.
-const CACHE: u64 = 64 << 20;
+/// Blocks of table files kept in memory, bytes, for all tables together. Rows that are read again and again are in [`super::recent`], and the
+/// system keeps files in memory that nobody else wants.
+const CACHE: u64 = 16 << 20;
 /// A table's rows in memory before they become a table file, bytes.
 pub(super) const MEMTABLE: u64 = 24 << 20;
+/// The same of a table whose rows are deleted soon.
+pub(super) const MEMTABLE_BRIEF: u64 = 1 << 20;
 /// The same as fjall itself sees to it, at every write beyond it: never reached, since we are first.
 const MEMTABLE_FJALL: u64 = 2 * MEMTABLE;
 /// Sealed journals kept, bytes; beyond it the tables that hold back the oldest are written out. It bounds the replay.
@@ -97,8 +100,16 @@ fn start(path: &Path) -> Result<Database, Error> {
     Ok(db)
 }
 
-pub(super) fn tables(db: &Database, tables: &[Table]) -> Result<HashMap<&'static str, Keyspace, RandomState>, Error> {
-    tables.iter().map(|table| Ok((table.0, db.keyspace(table.0, options)?))).collect()
+pub(super) fn tables(
+    db: &Database,
+    tables: &[Table],
+    brief: &[Table],
+) -> Result<HashMap<&'static str, Opened, RandomState>, Error> {
+    let open = |table: &Table| {
+        let opened = Opened { rows: db.keyspace(table.0, options)?, is_brief: brief.contains(table) };
+        Ok((table.0, opened))
+    };
+    tables.iter().map(open).collect()
 }
 
 /// Taken when a table is made, and kept with it: a later release that changes them changes new tables only.

@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ahash::RandomState;
 use bytes::Bytes;
 
-use crate::{Batch, Table};
+use crate::{Op, Table};
 
 /// Bytes of rows that are kept at most. When half of that is new, what has not been read since the half before is forgotten.
 const BYTES: usize = 64 << 20;
@@ -98,9 +98,9 @@ impl Recent {
         self.shard(hash).get(hash, at, table, key)
     }
 
-    /// To be held while `batch` is written; `seen` is the snapshot that would be taken now.
-    pub(super) fn writing<F: Fn() -> Seqno>(&self, batch: &Batch, seen: F) -> Writing<'_, F> {
-        let hashes: Vec<u64> = batch.ops().map(|op| self.hash(op.table, &op.key)).collect();
+    /// To be held while the batch with `ops` is written; `seen` is the snapshot that would be taken now.
+    pub(super) fn writing<'a, F: Fn() -> Seqno>(&self, ops: impl Iterator<Item = &'a Op>, seen: F) -> Writing<'_, F> {
+        let hashes: Vec<u64> = ops.map(|op| self.hash(op.table, &op.key)).collect();
         for hash in &hashes {
             let mut shard = self.shard(*hash);
             shard.remove(*hash);
@@ -198,6 +198,7 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
+    use crate::Batch;
 
     const TABLE: Table = Table("rows");
 
@@ -228,7 +229,7 @@ mod tests {
         assert_eq!(get(&recent, 5, "there"), "there");
         assert_eq!(recent.find(5, TABLE, b"key").as_deref(), Some(&b"there"[..]));
         assert_eq!(recent.find(4, TABLE, b"key"), None);
-        drop(recent.writing(&batch(), || 7));
+        drop(recent.writing(batch().ops(), || 7));
         assert_eq!(recent.find(8, TABLE, b"key"), None);
     }
 
@@ -236,7 +237,7 @@ mod tests {
     fn what_is_written_is_read_anew_and_what_was_read_before_does_not_come_back() {
         let recent = Recent::new();
         assert_eq!(get(&recent, 5, "before"), "before");
-        let writing = recent.writing(&batch(), || 7);
+        let writing = recent.writing(batch().ops(), || 7);
         assert_eq!(get(&recent, 5, "meanwhile"), "meanwhile");
         assert_eq!(get(&recent, 5, "still"), "still", "while it is written nothing is kept");
         drop(writing);

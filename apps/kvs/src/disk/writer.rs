@@ -8,36 +8,52 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, Builder, JoinHandle},
 };
 
 use fjall::{AbstractTree as _, Keyspace};
 
-use super::open::MEMTABLE;
+use super::{
+    Opened,
+    open::{MEMTABLE, MEMTABLE_BRIEF},
+};
+
+/// Bytes written to the journal until it is looked again: few beside what a table may have in memory.
+const LOOK: u64 = 256 << 10;
+/// Parts of one table that wait to be written. While there are more it goes on in memory: fjall would hold up whoever writes from the
+/// fourth on.
+const SEALED_MAX: usize = 2;
 
 pub(super) struct Writer {
-    tables: Arc<[Keyspace]>,
+    tables: Arc<[Watched]>,
+    /// What the journal had when it was looked last.
+    looked: AtomicU64,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
-    pub(super) fn start(tables: Arc<[Keyspace]>) -> io::Result<Writer> {
+    pub(super) fn start(tables: Arc<[Watched]>) -> io::Result<Writer> {
         let stop = Arc::new(AtomicBool::new(false));
         let work = {
             let (tables, stop) = (tables.clone(), stop.clone());
             move || run(&tables, &stop)
         };
         let thread = Builder::new().name("tables".into()).spawn(work)?;
-        Ok(Writer { tables, stop, thread: Some(thread) })
+        Ok(Writer { tables, looked: AtomicU64::new(0), stop, thread: Some(thread) })
     }
 
-    /// To be called now and then.
-    pub(super) fn look(&self) {
+    /// To be called whenever a batch was written; so much has been by now.
+    pub(super) fn look(&self, written: u64) {
+        let looked = self.looked.load(Ordering::Relaxed);
+        let is_time = written.saturating_sub(looked) >= LOOK;
+        if !is_time || self.looked.compare_exchange(looked, written, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return;
+        }
         if let Some(thread) = &self.thread
-            && self.tables.iter().any(is_full)
+            && self.tables.iter().any(Watched::is_full)
         {
             thread.thread().unpark();
         }
@@ -55,15 +71,29 @@ impl Drop for Writer {
     }
 }
 
-fn is_full(table: &Keyspace) -> bool {
-    table.tree.active_memtable().size() > MEMTABLE
+/// A table, and how many bytes of its rows may be in memory.
+pub(super) struct Watched {
+    rows: Keyspace,
+    most: u64,
 }
 
-fn run(tables: &[Keyspace], stop: &AtomicBool) {
+impl Watched {
+    pub(super) fn of(table: &Opened) -> Watched {
+        let most = if table.is_brief { MEMTABLE_BRIEF } else { MEMTABLE };
+        Watched { rows: table.rows.clone(), most }
+    }
+
+    fn is_full(&self) -> bool {
+        let tree = &self.rows.tree;
+        tree.active_memtable().size() > self.most && tree.sealed_memtable_count() < SEALED_MAX
+    }
+}
+
+fn run(tables: &[Watched], stop: &AtomicBool) {
     while !stop.load(Ordering::Acquire) {
-        for table in tables.iter().filter(|table| is_full(table)) {
+        for table in tables.iter().filter(|table| table.is_full()) {
             // A failure poisons the database, and is met at the next write.
-            let _ = table.rotate_memtable();
+            let _ = table.rows.rotate_memtable();
         }
         thread::park();
     }

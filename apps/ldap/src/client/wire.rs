@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use super::{Error, Setup};
 
 /// Bytes of an answer: an entry, with all that was asked for of it. A longer one ends the connection.
-const ANSWER_MAX: usize = 16 << 20;
+pub const ANSWER_MAX: usize = 16 << 20;
 /// Elements of an answer, each of which the library keeps by itself.
 const ELEMENTS_MAX: usize = 400_000;
 /// Elements within elements: values of an attribute are six deep, what controls have inside no deeper.
@@ -115,7 +115,7 @@ async fn relay(
     };
     let back = async {
         let (mut answers, mut answer) = (BufReader::new(answers), Vec::new());
-        while take(&mut answers, ANSWER_MAX, &mut answer).await? {
+        while take_answer(&mut answers, &mut answer).await? {
             told.write_all(&answer).await?;
             // One long answer is not paid for by every connection that stays.
             answer.shrink_to(GREETING_MAX);
@@ -135,7 +135,15 @@ async fn relay(
     }
 }
 
-/// Reads one answer; false: there are no more. Memory is taken as its bytes come, not as they are announced.
+/// Reads one answer, which the library can take apart; false: there are no more.
+///
+/// # Errors
+/// What comes is no answer, longer than [`ANSWER_MAX`], or not all of it.
+pub async fn take_answer(from: &mut (impl AsyncRead + Unpin), answer: &mut Vec<u8>) -> io::Result<bool> {
+    take(from, ANSWER_MAX, answer).await
+}
+
+/// Reads one of at most so many bytes. Memory is taken as its bytes come, not as they are announced.
 async fn take(from: &mut (impl AsyncRead + Unpin), most: usize, answer: &mut Vec<u8>) -> io::Result<bool> {
     answer.clear();
     let length = loop {

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use bytes::BytesMut;
+use ldap::client::{ANSWER_MAX, take_answer};
 use ldap::server::{Dn, Entry, Filter, MESSAGE_MAX, Taken, kind, take};
 use ldap3_proto::proto::LdapOp;
 
@@ -16,6 +17,7 @@ static ENTRY: LazyLock<Entry> = LazyLock::new(|| {
 });
 
 /// Requests are taken one after the other; each is understood or refused, and none takes more than there is.
+#[allow(dead_code, reason = "a fuzz target needs one of both")]
 pub(crate) fn taken(bytes: &[u8]) {
     let mut rest = BytesMut::from(bytes);
     loop {
@@ -30,6 +32,27 @@ pub(crate) fn taken(bytes: &[u8]) {
                 understood(&message.op);
             }
         }
+    }
+}
+
+/// Answers are taken one after the other, whole, until one is none; what was taken the library takes apart to its end.
+#[allow(dead_code, reason = "a fuzz target needs one of both")]
+pub(crate) fn answered(bytes: &[u8]) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let (mut rest, mut answer, mut count) = (bytes, Vec::new(), 0);
+    loop {
+        let before = rest;
+        // Nothing is waited for: all that there will ever be is there.
+        if !runtime.block_on(take_answer(&mut rest, &mut answer)).unwrap_or(false) {
+            assert!(answer.capacity() <= 4 * bytes.len() + 1024, "memory is taken for what has come");
+            return count;
+        }
+        assert!(!answer.is_empty() && answer.len() <= ANSWER_MAX && before == [&answer[..], rest].concat());
+        match lber::Parser::new().parse(&answer) {
+            Ok((beyond, _)) => assert!(beyond.is_empty()),
+            Err(failure) => panic!("{failure:?}"),
+        }
+        count += 1;
     }
 }
 

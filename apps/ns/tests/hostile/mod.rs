@@ -48,7 +48,7 @@ pub(crate) fn truly_signed(mut packet: Vec<u8>) -> Vec<u8> {
 
 static ZONE: LazyLock<Zone> = LazyLock::new(|| {
     let origin = Name::from_ascii("chat.example.").expect("a name");
-    let records = import(RECORDS, std::path::Path::new("/zone"), &origin).expect("records");
+    let records = import(RECORDS, &origin).expect("records");
     let keys = Keys::create(Algorithm::Ed25519, 1_000_000_000).expect("a key");
     compile(&Contents { origin, records }, &keys, 1, 1_000_000_000, None).expect("a zone").expect("a zone")
 });

@@ -47,7 +47,7 @@ pub(crate) fn origin() -> Name {
 }
 
 pub(crate) fn contents(more: &str) -> Contents {
-    let records = import(&format!("{APEX}{more}"), Path::new("/zone"), &origin()).unwrap();
+    let records = import(&format!("{APEX}{more}"), &origin()).unwrap();
     Contents { origin: origin(), records }
 }
 
