@@ -38,6 +38,9 @@ impl People {
         everybody: &mut Vec<Person>,
         is_cut: bool,
     ) -> Result<(), Error> {
+        if self.groups.is_empty() {
+            return Ok(());
+        }
         let mut read = Vec::with_capacity(self.groups.len());
         for group in &self.groups {
             read.push((group, self.directory.members(&group.dn).await?));

@@ -237,6 +237,10 @@ impl Profile {
 
     /// PRESENCE-5 to friends, at most once a second: now, or the latest when the second is over.
     fn tell(&mut self, cx: &Cx<'_>, fx: &mut Fx, status: PresenceStatus) -> Result<(), Failure> {
+        if self.told.is_due || self.told.at.is_some_and(|at| cx.now.since(at) < TELL_MS) {
+            // Whoever asks meanwhile sees what nobody was told: what holds then is told in any case.
+            self.told.status = self.told.status.take().filter(|told| *told == status);
+        }
         if self.told.is_due {
             return Ok(());
         }

@@ -116,7 +116,7 @@ fn may_post(turn: &Turn<'_, '_>) -> Result<bool, Halt> {
 fn check_files(message: &Message, forwards: bool) -> Result<(), Refusal> {
     let least = usize::from(!forwards);
     let mut met = HashSet::new();
-    let is_each_once = message.files.iter().filter_map(|part| part.id.as_ref()).all(|id| met.insert(id));
+    let is_each_once = message.files.iter().filter_map(|part| given(&part.id)).all(|id| met.insert(id));
     match (least..=DESCS).contains(&message.files.len()) && is_each_once {
         true => Ok(()),
         false => Err(Refusal::InvalidData),

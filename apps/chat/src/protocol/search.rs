@@ -75,15 +75,14 @@ pub(crate) fn step(
     called: &mut Called,
     mut search: Search,
 ) -> Result<(), Halt> {
-    // Strangers are most often looked up once.
+    // Whoever types a nick comes upon the same people with each letter; numbers of a phone book are most often looked up once.
     let glance = kvs::Glance(cx.store);
-    let passing = &cx.by(&glance);
     let is_done = match std::mem::take(&mut search.place) {
         Place::Nowhere => true,
-        Place::Phones(phones) => search.phones(passing, own, phones)?,
-        Place::Nick(nick) => search.nick(passing, own, &nick)?,
-        Place::Nicks { prefix, from, looked } => search.nicks(passing, own, prefix, from, looked)?,
-        Place::Email(holder) => search.email(passing, own, holder.as_ref())?,
+        Place::Phones(phones) => search.phones(&cx.by(&glance), own, phones)?,
+        Place::Nick(nick) => search.nick(cx, own, &nick)?,
+        Place::Nicks { prefix, from, looked } => search.nicks(cx, own, prefix, from, looked)?,
+        Place::Email(holder) => search.email(cx, own, holder.as_ref())?,
         Place::Contacts { wanted, after } => search.contacts(cx, fx, own, called, wanted, after)?,
         Place::Link(room) => search.link(cx, &room)?,
         Place::OwnRooms { wanted, rooms } => search.own_rooms(cx, wanted, rooms)?,

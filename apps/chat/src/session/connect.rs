@@ -129,7 +129,7 @@ impl Session {
     pub(super) fn begin(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
         let Some(account) = self.link(connection).and_then(|link| link.account.clone()) else { return Ok(()) };
         self.hear_rooms(cx, fx, &account)?;
-        presence::tell_device(fx, &account, &self.client);
+        presence::tell_device(cx, fx, &account, &self.client)?;
         fx.tell(Name::Session(self.client.clone()), Input::Begun { connection });
         Ok(())
     }

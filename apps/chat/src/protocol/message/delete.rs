@@ -16,6 +16,10 @@ use crate::{Cx, Fx, Who};
 /// Repeats of a message that is gone are known for so long (DLV-5).
 const DUPLICATE_MS: u64 = 30 * 24 * 3600 * 1000;
 
+/// Behind a message that goes the next one is looked for among so many.
+const BESIDE: usize = 32;
+const BESIDE_BYTES: usize = 1 << 20;
+
 /// MESSAGE-7: for everyone, or for me.
 pub(super) fn delete(turn: &mut Turn<'_, '_>, asked: &Message) -> Result<(), Halt> {
     let id = asked.id.ok_or(Refusal::InvalidData)?;
@@ -41,21 +45,25 @@ fn delete_for_everyone(turn: &mut Turn<'_, '_>, answer: Vec<Bytes>, id: u64, sto
     turn.answer(answer);
     match rows::is_kept(&stored) {
         true => {
+            let prev = stored.prev;
             erase(turn.conversation, turn.cx, turn.fx, id, stored, Some(turn.who))?;
-            Ok(relink(turn, id)?)
+            Ok(relink(turn, id, prev)?)
         }
         false => Ok(()),
     }
 }
 
-/// The messages beside one that goes in this step, and no other does, are each other's neighbours.
-fn relink(turn: &mut Turn<'_, '_>, id: u64) -> Result<(), Failure> {
+/// What follows a message that goes in this step, and no other does, follows the one before it. Where many in between are gone already it
+/// is left: what is read of the history is linked anew in any case (PM-7).
+fn relink(turn: &mut Turn<'_, '_>, id: u64, prev: Option<u64>) -> Result<(), Failure> {
     let Turn { conversation, cx, fx, .. } = turn;
-    if let Some(next) = history::next_kept(cx, &conversation.key, id + 1)?
-        && let Some(stored) = rows::message(cx.store, &conversation.key, next)?
-    {
-        let prev = history::last_kept(cx, &conversation.key, id - 1)?;
-        fx.put(MESSAGE, rows::numbered(&conversation.key, next), rows::encode(&Message { prev, ..stored }));
+    let span = rows::numbers(&conversation.key, id + 1, u64::MAX).limit(BESIDE).bytes(BESIDE_BYTES);
+    for (key, row) in cx.store.scan(MESSAGE, &span)? {
+        let stored: Message = rows::decode(&row)?;
+        if rows::is_kept(&stored) {
+            fx.put(MESSAGE, Bytes::copy_from_slice(&key), rows::encode(&Message { prev, ..stored }));
+            break;
+        }
     }
     Ok(())
 }

@@ -48,9 +48,10 @@ pub(crate) fn relay(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, payload: Bytes, exc
 }
 
 /// PRESENCE-5 at CON-5, to the connecting device.
-pub(crate) fn tell_device(fx: &mut Fx, account: &Account, session: &Arc<str>) {
+pub(crate) fn tell_device(cx: &Cx<'_>, fx: &mut Fx, account: &Account, session: &Arc<str>) -> Result<(), Failure> {
     let rosters = account.rosters.iter().map(|roster| account.phone.roster(*roster)).collect();
-    begin(fx, &account.phone, Telling::there(rosters, session));
+    begin(fx, &account.phone, Telling::there(rosters, session, cx.id()?));
+    Ok(())
 }
 
 /// Its profile tells them.

@@ -27,6 +27,10 @@ const ROOM: usize = 16;
 #[derive(Debug, Clone)]
 pub struct Telling {
     what: What,
+    /// A number of the server's sequence: which of two is newer.
+    born: u64,
+    /// What those who share a room are still to hear, where it is not what the friends do: what came later is none of their business.
+    fellows: Option<News>,
     /// The own rosters, whose friends are told one after the other.
     rosters: Vec<PhoneId>,
     at: Place,
@@ -92,16 +96,24 @@ impl News {
 impl Telling {
     /// To the friends of these rosters, and to those who share a room with one.
     pub(super) fn changed(rosters: Vec<PhoneId>, news: News, audience: Audience, event: u64) -> Telling {
-        Telling::new(What::Changed { news, audience, told: None, event }, rosters)
+        Telling::new(What::Changed { news, audience, told: None, event }, rosters, event)
     }
 
     /// PRESENCE-5 at CON-5: the connecting device learns which friends are there.
-    pub(super) fn there(rosters: Vec<PhoneId>, session: &Arc<str>) -> Telling {
-        Telling::new(What::There { session: session.clone(), left: ONLINE_TOLD }, rosters)
+    pub(super) fn there(rosters: Vec<PhoneId>, session: &Arc<str>, born: u64) -> Telling {
+        Telling::new(What::There { session: session.clone(), left: ONLINE_TOLD }, rosters, born)
     }
 
-    fn new(what: What, rosters: Vec<PhoneId>) -> Telling {
-        Telling { what, rosters, at: Place::default(), until: None, again: None }
+    fn new(what: What, rosters: Vec<PhoneId>, born: u64) -> Telling {
+        Telling { what, born, fellows: None, rosters, at: Place::default(), until: None, again: None }
+    }
+
+    pub(super) fn born(&self) -> u64 {
+        self.born
+    }
+
+    pub(super) fn is_presence(&self) -> bool {
+        matches!(self.what, What::Changed { news: News::Presence(_), .. })
     }
 
     /// Whether each of these is to arrive, not only the latest.
@@ -129,11 +141,16 @@ impl Telling {
     /// Goes on with what the later one says; those who have had something older are told again, behind the others, so that nobody waits
     /// for ever for one who changes all the time.
     pub(super) fn replace_by(&mut self, later: Telling) {
+        let fellows = match (&self.what, &later.what) {
+            (_, What::Changed { audience: Audience::Everyone, .. }) => None,
+            (What::Changed { news, audience: Audience::Everyone, .. }, What::Changed { .. }) => Some(news.clone()),
+            (What::Changed { .. } | What::There { .. }, _) => self.fellows.take(),
+        };
         if self.rosters != later.rosters || self.is_for_a_device() {
-            *self = later;
+            *self = Telling { fellows, ..later };
             return;
         }
-        self.what = later.what;
+        (self.what, self.born, self.fellows) = (later.what, later.born, fellows);
         self.until = None;
         self.again = Some(self.at.clone());
     }
@@ -273,13 +290,14 @@ impl Telling {
         own: &PhoneId,
         left: &mut usize,
     ) -> Result<Option<Bytes>, Failure> {
-        match &self.what {
-            What::Changed { news, audience: Audience::Everyone, event, .. } => {
-                let most = left.div_ceil(ROOM);
-                *left = left.saturating_sub(most * ROOM);
-                tell_some_fellows(cx, fx, own, news.payload(own), *event, &self.at.last, most)
-            }
-            What::Changed { audience: Audience::Friends | Audience::Nobody, .. } | What::There { .. } => Ok(None),
-        }
+        let What::Changed { news, audience, event, .. } = &self.what else { return Ok(None) };
+        let news = match audience {
+            Audience::Everyone => Some(news),
+            Audience::Friends | Audience::Nobody => self.fellows.as_ref(),
+        };
+        let Some(news) = news else { return Ok(None) };
+        let most = left.div_ceil(ROOM);
+        *left = left.saturating_sub(most * ROOM);
+        tell_some_fellows(cx, fx, own, news.payload(own), *event, &self.at.last, most)
     }
 }

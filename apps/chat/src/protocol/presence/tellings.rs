@@ -1,25 +1,25 @@
 //! What an account has to tell its friends goes out at a pace that nobody else notices (PRESENCE-5): a slice, then other mail for some
-//! milliseconds, then the next slice. So 10,000 friends take a second or two, and 50 none at all.
+//! milliseconds, then the next slice. So 10,000 friends take a second, three where all of them are there, and a dozen no time at all.
 
 use std::collections::VecDeque;
 
 use n2o::{Bounce, Failure};
 use proto::ids::Phone;
+use proto::limits::DEVICES;
 
 use super::telling::Telling;
 use crate::{Chat, Cx, Fx, Input, Name, Tick};
 
 /// Milliseconds between two slices of one account.
 const PACE_MS: u64 = 4;
-/// Connecting devices that are being told who is there; of more the first goes without, and asks by PROFILE-1.
-const DEVICES: usize = 16;
-
 /// What an account's profile is telling, each a slice in turn.
 #[derive(Default)]
 pub(crate) struct Tellings {
     turns: VecDeque<Telling>,
     /// The timer is set that will tell the next slice.
     is_due: bool,
+    /// When the latest change of presence began to be told.
+    latest: u64,
 }
 
 impl Tellings {
@@ -32,12 +32,22 @@ impl Tellings {
             }
             return Ok(());
         }
+        if telling.is_presence() {
+            // What an earlier life of the profile has left comes behind what was said since.
+            if telling.born() < self.latest {
+                return Ok(());
+            }
+            self.latest = telling.born();
+        }
         if let Some(earlier) = self.turns.iter_mut().find(|earlier| earlier.is_replaced_by(&telling)) {
-            earlier.replace_by(*telling);
+            if earlier.born() <= telling.born() {
+                earlier.replace_by(*telling);
+            }
             return Ok(());
         }
+        // More sessions than an account has devices: some have gone, and tell so when their turn comes.
         let devices = self.turns.iter().filter(|telling| telling.is_for_a_device()).count();
-        if devices == DEVICES
+        if devices >= 2 * DEVICES
             && telling.is_for_a_device()
             && let Some(first) = self.turns.iter().position(Telling::is_for_a_device)
         {
@@ -53,10 +63,12 @@ impl Tellings {
     /// The next slice.
     pub(crate) fn go_on(&mut self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
         self.is_due = false;
-        if let Some(mut telling) = self.turns.pop_front()
-            && telling.step(cx, fx)?
-        {
-            self.turns.push_back(telling);
+        if let Some(telling) = self.turns.front() {
+            // It stays as it is while this may fail: so it is among the last words.
+            let mut next = telling.clone();
+            let goes_on = next.step(cx, fx)?;
+            self.turns.pop_front();
+            self.turns.extend(goes_on.then_some(next));
         }
         self.set_timer(cx, fx);
         Ok(())
