@@ -237,21 +237,17 @@ impl Profile {
 
     /// PRESENCE-5 to friends, at most once a second: now, or the latest when the second is over.
     fn tell(&mut self, cx: &Cx<'_>, fx: &mut Fx, status: PresenceStatus) -> Result<(), Failure> {
-        if self.told.is_due || self.told.at.is_some_and(|at| cx.now.since(at) < TELL_MS) {
-            // Whoever asks meanwhile sees what nobody was told: what holds then is told in any case.
-            self.told.status = self.told.status.take().filter(|told| *told == status);
+        let recent = self.told.at.filter(|at| cx.now.since(*at) < TELL_MS);
+        if recent.is_none() && !self.told.is_due {
+            return self.tell_now(cx, fx, status);
         }
-        if self.told.is_due {
-            return Ok(());
+        // Whoever asks meanwhile sees what nobody was told: what holds then is told in any case.
+        self.told.status = self.told.status.take().filter(|told| *told == status);
+        if let Some(at) = recent.filter(|_| !self.told.is_due) {
+            self.told.is_due = true;
+            fx.timer(at + TELL_MS, Input::Tick(Tick::PresenceDue));
         }
-        match self.told.at {
-            Some(at) if cx.now.since(at) < TELL_MS => {
-                self.told.is_due = true;
-                fx.timer(at + TELL_MS, Input::Tick(Tick::PresenceDue));
-                Ok(())
-            }
-            Some(_) | None => self.tell_now(cx, fx, status),
-        }
+        Ok(())
     }
 
     fn presence_due(&mut self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {

@@ -19,9 +19,10 @@ use crate::process::conversation::Conversation;
 use crate::rows::Reader;
 use crate::{Chat, Cx, Fx, Who};
 use answer::{conclude, respond};
+use chain::next_kept;
 
 pub(crate) use answer::whole;
-pub(crate) use chain::{last_kept, next_kept};
+pub(crate) use chain::last_kept;
 pub(crate) use reach::{Reach, is_gone_for};
 pub(crate) use reading::show_reader;
 pub(super) use reading::update;

@@ -58,7 +58,7 @@ pub(crate) fn last_kept(cx: &Cx<'_>, feed: &[u8], mut to: u64) -> Result<Option<
 }
 
 /// Id of the first message not below `from` that is not deleted.
-pub(crate) fn next_kept(cx: &Cx<'_>, feed: &[u8], mut from: u64) -> Result<Option<u64>, Failure> {
+pub(super) fn next_kept(cx: &Cx<'_>, feed: &[u8], mut from: u64) -> Result<Option<u64>, Failure> {
     loop {
         let rows = cx.store.scan(MESSAGE, &rows::numbers(feed, from, u64::MAX).limit(2))?;
         for (key, row) in &rows {

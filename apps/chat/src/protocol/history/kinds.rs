@@ -6,16 +6,15 @@ use n2o::Failure;
 use proto::records::{Desc, HistoryStatus, Message, MessageLink};
 
 use super::Reach;
-use super::reach::{LOOK_BYTES, REQUEST_BYTES};
+use super::reach::{CHUNK_BYTES, LOOK_BYTES, REQUEST_BYTES};
 use crate::protocol::feature;
 use crate::rows::{self, KIND};
 use crate::{Cx, Fx};
 
 /// Rows looked at for one request at most; where they do not suffice the answer holds what was found.
 const LOOK_MAX: usize = 10_000;
-/// Rows taken from the store at a time, and bytes of them.
+/// Rows taken from the store at a time.
 const CHUNK: usize = 64;
-const CHUNK_BYTES: usize = 1 << 20;
 /// SEC-6: of an encrypted part, what it says to be.
 const ENVELOPE: &[u8] = b"application/cms";
 /// Lists a message that is new, or has other parts than before.

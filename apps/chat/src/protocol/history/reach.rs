@@ -13,9 +13,9 @@ use crate::Cx;
 use crate::process::conversation::Side;
 use crate::rows::{self, HIDDEN, IN_ROOM, MESSAGE, READER, Reader};
 
-/// Rows taken from the store at a time.
+/// Rows taken from the store at a time, and bytes of them.
 const CHUNK: usize = 32;
-const CHUNK_BYTES: usize = 1 << 20;
+pub(super) const CHUNK_BYTES: usize = 1 << 20;
 /// Rows that a count of unread messages looks at; almost all of them count.
 const LOOK_MAX: usize = 2 * UNREAD as usize;
 /// Stored bytes that it reads; of a feed with messages so large it counts a part.

@@ -22,7 +22,7 @@ use crate::{CallEnded, Cx, Fx, Group, Input, Name, Seat};
 const TOLD_MAX: usize = 128;
 /// Rows erased in one step.
 const ERASED_MAX: usize = 1024;
-/// Messages are read for it; with so many bytes of them a step ends.
+/// Of each table, bytes read for it in one step.
 const ERASED_BYTES: usize = 4 << 20;
 /// All that is kept of a feed, besides its members.
 const TABLES: [Table; 15] = [
@@ -106,26 +106,16 @@ pub(crate) fn erase(
     }
     let mut erased = members.len();
     for table in TABLES.into_iter().filter(|_| members.is_empty()) {
-        let span = Span::prefix(prefix.clone()).limit(ERASED_MAX - erased);
-        let is_more = match table == MESSAGE {
-            true => {
-                let messages = cx.store.scan(table, &span.bytes(ERASED_BYTES))?;
-                for (key, row) in &messages {
-                    let id = rows::number(key).unwrap_or_default();
-                    ftp::leave(cx, fx, &room.key, id, &rows::decode(row)?)?;
-                    fx.delete(table, key.clone());
-                }
-                erased += messages.len();
-                !messages.is_empty()
+        let span = Span::prefix(prefix.clone()).limit(ERASED_MAX - erased).bytes(ERASED_BYTES);
+        for (key, row) in cx.store.scan(table, &span)? {
+            fx.delete(table, key.clone());
+            if table == MESSAGE {
+                let id = rows::number(&key).unwrap_or_default();
+                ftp::leave(cx, fx, &room.key, id, &rows::decode(&row)?)?;
             }
-            false => {
-                let keys = cx.store.keys(table, &span)?;
-                erased += keys.len();
-                keys.into_iter().for_each(|key| fx.delete(table, key));
-                erased >= ERASED_MAX
-            }
-        };
-        if is_more {
+            erased += 1;
+        }
+        if erased >= ERASED_MAX {
             break;
         }
     }
