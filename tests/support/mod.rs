@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 /// The program under test.
 pub(crate) const CHAT: &str = env!("CARGO_BIN_EXE_chat");
@@ -26,6 +27,7 @@ pub(crate) struct Server {
     home: TempDir,
     child: Option<Child>,
     addresses: HashMap<String, SocketAddr>,
+    ports: Vec<TcpSocket>,
 }
 
 impl Server {
@@ -44,7 +46,7 @@ impl Server {
     /// A folder with its configuration; nothing runs yet.
     pub(crate) fn prepare(lines: &str) -> Server {
         let home = tempfile::tempdir().expect("a temporary folder");
-        let server = Server { home, child: None, addresses: HashMap::new() };
+        let server = Server { home, child: None, addresses: HashMap::new(), ports: Vec::new() };
         server.configure(&format!("profile = \"dev\"\n{}{lines}\n", listen("0", "0", "0")));
         server
     }
@@ -57,27 +59,40 @@ impl Server {
     /// Starts the server again after [`Server::kill`] or [`Server::terminate`], on the ports that it had.
     pub(crate) fn restart(&mut self) {
         assert!(self.child.is_none(), "it runs already");
+        self.reserve_ports();
         let mut child = spawn(self.home());
         let failed = wait_until_ready(&mut child);
         self.child = Some(child);
         assert!(failed.is_none(), "the server does not start:\n{}\n{}", failed.unwrap_or_default(), self.log());
         self.addresses = read_addresses(self.home());
-        self.keep_ports();
+        let quic = self.addresses.get("quic").map(ToString::to_string).unwrap_or_default();
+        self.replace_ports(|name| (name == "quic").then(|| quic.clone()));
     }
 
-    /// Later starts bind what this one was given.
-    fn keep_ports(&self) {
+    /// Gives each listener that asks for any port of TCP one that stays its own while the server is down.
+    ///
+    /// A socket is bound there which does not listen: the system then gives the port to nobody who asks for any, neither a
+    /// listener nor a client, and lets the server listen there, since both say `SO_REUSEADDR`.
+    fn reserve_ports(&mut self) {
+        let mut taken = Vec::new();
+        self.replace_ports(|name| {
+            let (socket, address) = (name != "quic").then(reserved_port)?;
+            taken.push(socket);
+            Some(address.to_string())
+        });
+        self.ports.extend(taken);
+    }
+
+    /// Writes an address, where there is one, for each listener of the configuration that asks for any port.
+    fn replace_ports(&self, mut address: impl FnMut(&str) -> Option<String>) {
         let path = self.home().join("chat.toml");
         let text = fs::read_to_string(&path).expect("its configuration");
-        let mut text = text;
-        for name in ["mqtt", "mqtts", "http", "https", "quic", "ldap", "ldaps", "shell"] {
-            if let Some(address) = self.addresses.get(name) {
-                let key = format!("listen.{name}");
-                let (from, to) = (entry(&key, "127.0.0.1:0"), entry(&key, &address.to_string()));
-                text = text.replace(&from, &to);
-            }
-        }
-        fs::write(path, text).expect("the configuration is written");
+        let mut replaced = |line: &str| {
+            let (name, _) = line.strip_prefix("listen.")?.split_once(" = [\"127.0.0.1:0\"]")?;
+            Some(entry(&format!("listen.{name}"), &address(name)?))
+        };
+        let lines: Vec<String> = text.lines().map(|line| replaced(line).unwrap_or_else(|| line.to_owned())).collect();
+        fs::write(path, lines.join("\n") + "\n").expect("the configuration is written");
     }
 
     /// Where MQTT without TLS is spoken.
@@ -235,6 +250,15 @@ pub(crate) fn listen(mqtt: &str, mqtts: &str, shell: &str) -> String {
 
 fn entry(key: &str, address: &str) -> String {
     format!("{key} = [\"{address}\"]")
+}
+
+/// A free port of loopback, and what keeps it.
+fn reserved_port() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("a socket's option");
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+    let address = socket.local_addr().expect("its address");
+    (socket, address)
 }
 
 /// `chat foreground` in this folder; its log goes to the file `stderr` there.
