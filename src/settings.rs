@@ -10,6 +10,7 @@ mod zone;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use proto::limits;
@@ -180,6 +181,7 @@ pub(crate) struct Tls {
 pub(crate) struct Mqtt {
     pub(crate) plain: Plain,
     pub(crate) packet_max: usize,
+    pub(crate) sys_interval: u16,
 }
 
 /// CON-2.
@@ -360,7 +362,7 @@ impl Default for X509 {
 
 impl Default for Mqtt {
     fn default() -> Mqtt {
-        Mqtt { plain: Plain::Cert, packet_max: limits::PACKET_BYTES }
+        Mqtt { plain: Plain::Cert, packet_max: limits::PACKET_BYTES, sys_interval: 10 }
     }
 }
 
@@ -430,7 +432,8 @@ impl Settings {
             Plain::Off => mqtt::Plain::Off,
         };
         let rules = self.rules().into();
-        mqtt::Settings { packet_max: self.mqtt.packet_max, plain, rules, ..mqtt::Settings::default() }
+        let sys_interval = Duration::from_secs(self.mqtt.sys_interval.into());
+        mqtt::Settings { packet_max: self.mqtt.packet_max, plain, rules, sys_interval, ..mqtt::Settings::default() }
     }
 
     fn rules(&self) -> Vec<mqtt::Rule> {

@@ -12,7 +12,7 @@ use crate::connection;
 use crate::settings::Settings;
 use crate::shared::Shared;
 
-/// How often expired sessions and due wills are looked for.
+/// How often expired sessions and due wills are looked for, and listeners to what the server says of itself.
 const SWEEP: Duration = Duration::from_millis(250);
 
 /// Why a front cannot be.
@@ -84,6 +84,10 @@ async fn sweep(shared: Arc<Shared>) {
     let mut tick = tokio::time::interval(SWEEP);
     while !shared.closing.has_begun() {
         tick.tick().await;
-        shared.broker.sweep(Instant::now());
+        let now = Instant::now();
+        shared.broker.sweep(now);
+        if shared.broker.has_listeners() {
+            shared.tell_status(now);
+        }
     }
 }

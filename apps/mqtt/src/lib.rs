@@ -47,6 +47,7 @@ mod front;
 mod settings;
 mod rights;
 mod shared;
+mod status;
 mod signal;
 mod connection;
 mod session;

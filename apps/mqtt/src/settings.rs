@@ -29,6 +29,8 @@ pub struct Settings {
     pub plain: Plain,
     /// Rights on free topics (TOPIC-13); none: they are for plain clients and services, all of them.
     pub rules: Arc<[Rule]>,
+    /// How often the values below `$SYS/broker` are published while somebody listens; zero: there are none.
+    pub sys_interval: Duration,
     /// From the accepted connection to its complete CONNECT.
     pub connect_timeout: Duration,
 }
@@ -41,6 +43,7 @@ impl Default for Settings {
             keep_alive: proto::limits::KEEP_ALIVE_S,
             plain: Plain::Cert,
             rules: Arc::default(),
+            sys_interval: Duration::from_secs(10),
             connect_timeout: Duration::from_millis(proto::limits::CONNECT_MS),
         }
     }

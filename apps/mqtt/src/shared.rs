@@ -1,21 +1,27 @@
 //! What all connections of a front know.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use listen::{Arrival, Closing, Doorman, Serve, Stream};
 
+use crate::broker::filter::is_servers;
 use crate::broker::{Book, Broker, Durable};
 use crate::connection;
 use crate::settings::Settings;
 use crate::signal::Signal;
+use crate::status::{Clients, Status};
 
 pub(crate) struct Shared {
     pub(crate) doorman: Arc<Doorman>,
     pub(crate) settings: Settings,
     pub(crate) broker: Arc<Broker>,
     seats: Mutex<HashMap<u64, Held>>,
+    /// As many as there were at once.
+    most: AtomicUsize,
+    pub(crate) status: Status,
     last: AtomicU64,
     pub(crate) closing: Closing,
 }
@@ -47,6 +53,8 @@ impl Shared {
             settings,
             broker,
             seats: Mutex::default(),
+            most: AtomicUsize::new(0),
+            status: Status::new(Instant::now()),
             last: AtomicU64::new(0),
             closing: Closing::default(),
         }))
@@ -56,7 +64,12 @@ impl Shared {
     pub(crate) fn seat(self: &Arc<Shared>, print: Option<u128>) -> Seat {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let signal = Arc::new(Signal::default());
-        self.lock().insert(number, Held { signal: signal.clone(), print });
+        let count = {
+            let mut seats = self.lock();
+            seats.insert(number, Held { signal: signal.clone(), print });
+            seats.len()
+        };
+        self.most.fetch_max(count, Ordering::Relaxed);
         if self.closing.has_begun() {
             signal.shut_down();
         }
@@ -82,6 +95,19 @@ impl Shared {
 
     pub(crate) fn connections(&self) -> usize {
         self.lock().len()
+    }
+
+    /// What is told below `$SYS/broker` is to be of now, for who subscribes to this filter.
+    pub(crate) fn refresh_status(&self, filter: &str) {
+        if is_servers(filter) {
+            self.tell_status(Instant::now());
+        }
+    }
+
+    /// Publishes what has changed there, if it is time to.
+    pub(crate) fn tell_status(&self, now: Instant) {
+        let clients = Clients { connected: self.connections(), most: self.most.load(Ordering::Relaxed) };
+        self.status.tell(&self.broker, self.settings.sys_interval, clients, now);
     }
 
     pub(crate) fn stop(&self) {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of a test may panic as a test may")]
 
+#[path = "live/status.rs"]
+mod status;
 mod support;
 
 use std::net::SocketAddr;

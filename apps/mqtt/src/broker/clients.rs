@@ -230,6 +230,10 @@ impl Clients {
         ended
     }
 
+    pub(super) fn away(&self) -> usize {
+        self.lock().kept
+    }
+
     /// A session that was kept when the server ended; its client is not here.
     pub(super) fn found(&self, id: Arc<str>, session: Resumable, until: Instant, will: Option<(Message, Instant)>) {
         self.lock().keep(id, Box::new(session), until, will);

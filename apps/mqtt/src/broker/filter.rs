@@ -1,5 +1,8 @@
 //! Section 4.7 of the standard: which topics a filter names. No shared filters here: what they share is a filter.
 
+/// The first level of what servers say of themselves.
+pub(crate) const SERVERS: &str = "$SYS";
+
 /// Does `filter` name `topic`?
 pub(crate) fn matches(filter: &str, topic: &str) -> bool {
     covers(filter, topic)
@@ -42,6 +45,11 @@ pub(crate) fn overlap(one: &str, other: &str) -> bool {
 /// A wildcard in the first level names nothing that begins with `$` ([MQTT-4.7.2-1]).
 fn hides(filter: &str, topic: &str) -> bool {
     topic.starts_with('$') && filter.starts_with(['+', '#'])
+}
+
+/// Whether it is about what servers say of themselves: its first level is `$SYS`, which no wildcard stands for.
+pub(crate) fn is_servers(filter: &str) -> bool {
+    filter.split('/').next() == Some(SERVERS)
 }
 
 /// `$share/group/filter` apart: group and filter ([MQTT-4.8.2-1]).

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -34,6 +35,7 @@ impl Link {
         for (number, subscription) in kept {
             let filter = rows::shared(&subscription.filter);
             link.enter(&filter, subscription.options());
+            link.broker.subscriptions.fetch_add(1, Ordering::Relaxed);
             let row = link.row(number);
             link.filters.insert(filter, Some(row));
         }
@@ -63,11 +65,15 @@ impl Link {
         self.enter(filter, options);
         // After that: what is retained from now on comes by the subscription itself.
         if retained {
-            let cursor = self.broker.retained().cursor(filter.clone());
+            let cursor = self.broker.retained_at(filter).cursor(filter.clone());
             self.mailbox.show(cursor, options);
         }
         let lasts = self.shelf.lasts();
-        let row = self.filters.remove(filter).flatten();
+        let known = self.filters.remove(filter);
+        if known.is_none() {
+            self.broker.subscriptions.fetch_add(1, Ordering::Relaxed);
+        }
+        let row = known.flatten();
         let row = row.or_else(|| lasts.then(|| self.row(self.shelf.book.number())));
         if let Some(row) = row.as_ref().filter(|_| lasts) {
             row.put(&Subscription::of(filter, options));
@@ -82,6 +88,7 @@ impl Link {
                 self.shelf.hurry();
             }
             self.broker.tree_mut().remove(filter, self.shelf.number);
+            self.broker.subscriptions.fetch_sub(1, Ordering::Relaxed);
             self.mailbox.hide(filter);
             if filter::shared(filter).is_some() {
                 self.broker.hand_on(self.mailbox.give_back(filter));
@@ -108,7 +115,7 @@ impl Link {
     /// False: nothing found so far.
     fn show(&self, mut cursor: Cursor, options: Options, now: Instant) -> bool {
         let mut found = Vec::new();
-        let done = self.broker.retained().step(&mut cursor, now, &mut found);
+        let done = self.broker.retained_at(cursor.filter()).step(&mut cursor, now, &mut found);
         let shown = found.iter().map(|message| Delivered { retain: true, ..options.copy(message, None) }).collect();
         self.mailbox.shown(shown, (!done).then_some((cursor, options)));
         done || !found.is_empty()
@@ -139,6 +146,7 @@ impl Drop for Link {
         for filter in self.filters.keys() {
             self.broker.tree_mut().remove(filter, self.shelf.number);
         }
+        self.broker.subscriptions.fetch_sub(self.filters.len(), Ordering::Relaxed);
         self.broker.hand_on(self.mailbox.disconnect());
         self.mailbox.close();
     }

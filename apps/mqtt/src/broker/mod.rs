@@ -17,6 +17,7 @@ mod shelf;
 mod tree;
 mod unreleased;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 use std::time::Instant;
 
@@ -37,13 +38,16 @@ use tree::{Subscribers, Tree};
 /// What the broker keeps in the store.
 pub(crate) const TABLES: &[kvs::Table] = rows::TABLES;
 
-/// The publisher of wills.
+/// The publisher of wills, and of what the server says of itself.
 const NOBODY: u64 = 0;
 
 #[derive(Default)]
 pub(crate) struct Broker {
     tree: RwLock<Tree>,
     retained: Mutex<Retained>,
+    /// What the server says of itself: retained as long as it runs.
+    status: Mutex<Retained>,
+    subscriptions: AtomicUsize,
     budget: Arc<Budget>,
     clients: Clients,
     pub(crate) book: Arc<Book>,
@@ -62,7 +66,7 @@ impl Broker {
         message.arrive(now);
         let message = Arc::new(message);
         // Before it is matched: who subscribes meanwhile gets it either way.
-        let mut lasts = message.retain && self.retained().keep(&message);
+        let mut lasts = message.retain && self.retained_at(&message.topic).keep(&message);
         for Share { mailbox, mut delivered, .. } in self.shares(&message, publisher) {
             lasts |= mailbox.keep(&mut delivered);
             mailbox.push(delivered);
@@ -136,6 +140,31 @@ impl Broker {
         self.book.close();
     }
 
+    /// Publishes what the server says of itself.
+    pub(crate) fn tell(&self, message: Message, now: Instant) {
+        self.publish(message, NOBODY, now);
+    }
+
+    /// Whether anybody, connected or not, has subscribed to what the server says of itself.
+    pub(crate) fn has_listeners(&self) -> bool {
+        self.tree.read().unwrap_or_else(|broken| broken.into_inner()).has(filter::SERVERS)
+    }
+
+    /// Subscriptions of all sessions.
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.subscriptions.load(Ordering::Relaxed)
+    }
+
+    /// Topics that retain a message.
+    pub(crate) fn retained_count(&self) -> usize {
+        self.retained().count()
+    }
+
+    /// Sessions that are kept without a connection.
+    pub(crate) fn sessions_away(&self) -> usize {
+        self.clients.away()
+    }
+
     fn publish_will(&self, will: Message) {
         self.publish(will, NOBODY, Instant::now());
     }
@@ -146,6 +175,12 @@ impl Broker {
 
     fn retained(&self) -> MutexGuard<'_, Retained> {
         self.retained.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+
+    /// That which has what the topic, or topics that the filter names, retain.
+    fn retained_at(&self, filter: &str) -> MutexGuard<'_, Retained> {
+        let retained = if filter::is_servers(filter) { &self.status } else { &self.retained };
+        retained.lock().unwrap_or_else(|broken| broken.into_inner())
     }
 }
 

@@ -90,6 +90,11 @@ impl Tree {
         self.root.matching(Some(topic), !topic.starts_with('$'), seen);
     }
 
+    /// Whether a filter begins with this level.
+    pub(super) fn has(&self, level: &str) -> bool {
+        self.root.children.contains_key(level)
+    }
+
     /// The group of a shared filter.
     pub(super) fn group(&self, filter: &str) -> Option<&Group> {
         let (group, path) = filter::shared(filter)?;

@@ -21,6 +21,7 @@ use crate::session::greet::SESSION_EXPIRY_MAX;
 use crate::session::{Ask, End, Session, Taken, Todo};
 use crate::shared::{Seat, Shared};
 use crate::signal::Leave;
+use crate::status::Counted;
 
 /// Reads of one turn; then other connections of the thread have theirs.
 const READS_MAX: usize = 16;
@@ -137,6 +138,7 @@ impl<S: Stream> Live<S> {
                 return Poll::Pending;
             }
         }
+        self.shared.status.sent.count(&todo.bytes);
         match self.socket.poll_write(&mut todo.bytes, cx) {
             Poll::Ready(Err(_)) => Poll::Ready(todo.end.unwrap_or(End::Broken)),
             Poll::Ready(Ok(())) if !was_flushed => {
@@ -255,7 +257,9 @@ impl<S: Stream> Live<S> {
             },
         };
         self.heard = Instant::now();
-        self.take(&mut arrived, todo);
+        let mut taken = Counted::default();
+        self.take(&mut arrived, todo, &mut taken);
+        self.shared.status.received.add(taken);
         true
     }
 
@@ -267,9 +271,10 @@ impl<S: Stream> Live<S> {
         self.socket.poll_read(self.wanted, cx).map(|read| read.ok().filter(|arrived| !arrived.is_empty()))
     }
 
-    fn take(&mut self, arrived: &mut BytesMut, todo: &mut Todo) {
+    fn take(&mut self, arrived: &mut BytesMut, todo: &mut Todo, taken: &mut Counted) {
         let version = Some(self.session.version());
         while todo.end.is_none() {
+            let before = arrived.len();
             match packet::next(arrived, version, self.shared.settings.packet_max) {
                 Next::Needs(bytes) => {
                     self.wanted = bytes;
@@ -278,6 +283,7 @@ impl<S: Stream> Live<S> {
                 Next::Bad(bad) => return self.session.broken(bad, todo),
                 Next::BadConnect(_) => return self.session.broken(packet::Bad::PROTOCOL, todo),
                 Next::Packet(packet) => {
+                    taken.packet(before - arrived.len(), matches!(packet, Incoming::Publish(_)));
                     if let Taken::Later(packet) = self.session.packet(packet, todo) {
                         self.held = Some(Box::new(Held { packet, rest: arrived.split() }));
                         return;
@@ -309,6 +315,9 @@ impl<S: Stream> Live<S> {
                 None => None,
             },
             (ask, Some(free)) => {
+                if let Ask::Subscribe { filter, retained: true, .. } = &ask {
+                    self.shared.refresh_status(filter);
+                }
                 if let Err(Overrun) = free.ask(ask, &self.shared.broker) {
                     self.session.close(reason::QUOTA_EXCEEDED, End::Broken, todo);
                 }

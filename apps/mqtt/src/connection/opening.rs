@@ -18,6 +18,7 @@ use crate::packet::{self, Bad, BadConnect, Connect, Incoming, Next, Version, rea
 use crate::session::greet::{self, Greeting};
 use crate::session::{Session, Todo, denied_code};
 use crate::shared::{Seat, Shared};
+use crate::status::Counted;
 
 /// How long a refused client may take to read why.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -32,7 +33,7 @@ pub(super) async fn open<S: Stream>(
     source: Option<Source>,
 ) -> Option<Live<S>> {
     let mut socket = Socket::new(stream);
-    let (connect, rest) = match connect(&mut socket, shared.settings.packet_max).await {
+    let (connect, rest) = match connect(&mut socket, shared).await {
         Ok(Some(read)) => read,
         Ok(None) => return part(socket, BytesMut::new()).await,
         Err(bad) => return refuse(socket, bad).await,
@@ -64,7 +65,7 @@ pub(super) async fn open<S: Stream>(
 /// Reads until there is a whole CONNECT, and what came behind it.
 async fn connect<S: Stream>(
     socket: &mut Socket<S>,
-    max: usize,
+    shared: &Shared,
 ) -> Result<Option<(Box<Connect>, BytesMut)>, BadConnect> {
     let mut wanted = 2;
     loop {
@@ -75,8 +76,14 @@ async fn connect<S: Stream>(
         if arrived.is_empty() {
             return Ok(None);
         }
-        match packet::next(&mut arrived, None, max) {
-            Next::Packet(Incoming::Connect(connect)) => return Ok(Some((connect, arrived))),
+        let before = arrived.len();
+        match packet::next(&mut arrived, None, shared.settings.packet_max) {
+            Next::Packet(Incoming::Connect(connect)) => {
+                let mut taken = Counted::default();
+                taken.packet(before - arrived.len(), false);
+                shared.status.received.add(taken);
+                return Ok(Some((connect, arrived)));
+            }
             Next::Needs(bytes) => wanted = bytes,
             Next::BadConnect(bad) => return Err(bad),
             // Of an unknown version, so without a word.

@@ -62,6 +62,21 @@ pub(crate) fn front(bytes: &[u8], version: Option<Version>, max: usize) -> Resul
     if rest.len() >= 4 { Err(Bad::MALFORMED) } else { Ok(Front::Needs(bytes.len() + 1)) }
 }
 
+/// Shows kind and length of each packet in bytes that are whole packets.
+pub(crate) fn each(mut bytes: &[u8], mut seen: impl FnMut(u8, usize)) {
+    while let Some((&first, rest)) = bytes.split_first() {
+        let mut total = 1;
+        for (at, byte) in (0..4).zip(rest) {
+            total += 1 + (usize::from(byte & 0x7F) << (7 * at));
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        seen(first >> 4, total);
+        bytes = bytes.get(total..).unwrap_or_default();
+    }
+}
+
 fn check_kind(kind: u8, version: Option<Version>) -> Result<(), Bad> {
     match (kind, version) {
         (CONNECT, None) => Ok(()),

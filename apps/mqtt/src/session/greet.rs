@@ -9,6 +9,7 @@ use proto::topic::Topic;
 use rumqttd::protocol::ConnAckProperties;
 
 use super::outflow::Limits;
+use crate::broker::filter::is_servers;
 use crate::message::Will;
 use crate::packet::{Connect, Version, reason, write};
 use crate::rights::{Act, Rights};
@@ -22,8 +23,6 @@ const ITEM_OVERHEAD: usize = 320;
 const WINDOW_V4: u16 = 1000;
 /// A client that takes less is told no reasons in words.
 const EXPLAINED_MIN: u32 = 1024;
-/// The first level of what servers say of themselves.
-const SERVERS: &str = "$SYS";
 /// Life of a plain client's session after its connection, seconds (CON-11).
 pub(crate) const SESSION_EXPIRY_MAX: u32 = (proto::limits::MQTT_SESSION_MS / 1000) as u32;
 /// Topic aliases that a client may set, and that one is given at most.
@@ -198,7 +197,7 @@ fn version(connect: &Connect) -> u32 {
 /// Whether a client may do that to the free topics that `filter` names. Where servers speak of themselves no client writes: who reads it
 /// there takes it for the server's own word (MQTT 5.0 section 4.7.2).
 pub(super) fn may(rights: Option<&Rights>, kind: Kind, act: Act, filter: &str) -> bool {
-    if act == Act::Write && filter.split('/').next() == Some(SERVERS) {
+    if act == Act::Write && is_servers(filter) {
         return false;
     }
     rights.map_or(kind != Kind::Client, |rights| rights.allow(kind, act, filter))
