@@ -100,9 +100,9 @@ impl Person {
     }
 
     /// Writes to itself: the message's number.
-    fn note(&mut self) -> u64 {
+    fn note(&mut self, msg_id: &str) -> u64 {
         let id = self.id.clone();
-        let came = self.ask(&format!(r#"Message{{msg_id="m" to="{id}" files=[Desc{{id="1" payload="x"}}]}}"#));
+        let came = self.ask(&format!(r#"Message{{msg_id="{msg_id}" to="{id}" files=[Desc{{id="1" payload="x"}}]}}"#));
         let number = came.iter().find_map(|record| match record {
             Record::Message(message) => message.id,
             _ => None,
@@ -248,7 +248,7 @@ fn search_1_without_limits_nothing_is_counted() {
 #[test]
 fn fav_4_a_thousand_stars_are_the_most() {
     let mut ann = Person::new(false);
-    let message = ann.note();
+    let message = ann.note("m");
     ann.star(STARS - 1, true);
     assert_eq!(ann.add_star(message), None);
     assert_eq!(ann.add_star(message), None, "the same again is no other");
@@ -324,4 +324,19 @@ fn profile_1_search_5_a_long_roster_is_read_once_wherever_its_phone_book_and_its
             assert_eq!(ann.named(&format!("zoe {at}")), usize::from(is_booked), "{at}");
         }
     }
+}
+
+#[test]
+fn pm_7_the_last_message_follows_what_is_left_however_many_before_it_go_in_whatever_order() {
+    let mut ann = Person::new(false);
+    let notes: Vec<u64> = (0..60).map(|at| ann.note(&format!("m{at}"))).collect();
+    let (feed, [first, between @ .., last]) = (FeedId::p2p(ann.id.clone(), ann.id.clone()).key(), &notes[..]) else {
+        panic!("many notes");
+    };
+    for id in between.iter().rev() {
+        let own = ann.id.clone();
+        assert_eq!(ann.refusal(&format!(r#"Message{{id={id} to="{own}" status=delete}}"#)), None);
+    }
+    let stored = rows::message(&*ann.stage.sim.store().snapshot(), &feed, *last).expect("memory does not fail");
+    assert_eq!(stored.and_then(|stored| stored.prev), Some(*first));
 }

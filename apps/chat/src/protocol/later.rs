@@ -54,6 +54,7 @@ pub(crate) fn due(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, whe
         }
     }
     step_back(conversation, cx, &gone)?;
+    message::relink(conversation, cx, fx, &gone)?;
     match chores.len() {
         CHORES_MAX => fx.tell(Name::Conversation(conversation.feed.clone()), Input::Due { when }),
         _ => fx.delete(AGENDA, agenda::key(when, &conversation.key)),

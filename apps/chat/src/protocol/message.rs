@@ -28,7 +28,7 @@ use crate::process::conversation::{Conversation, Parties};
 use crate::rows::{self, CHANGE, CHANGED, Change, MESSAGE};
 use crate::{Chat, Cx, Fx, Who};
 
-pub(crate) use delete::forget_later;
+pub(crate) use delete::{forget_later, relink};
 pub(crate) use pending::withdraw;
 pub(crate) use sealed::SIGNATURE;
 

@@ -45,27 +45,51 @@ fn delete_for_everyone(turn: &mut Turn<'_, '_>, answer: Vec<Bytes>, id: u64, sto
     turn.answer(answer);
     match rows::is_kept(&stored) {
         true => {
-            let prev = stored.prev;
             erase(turn.conversation, turn.cx, turn.fx, id, stored, Some(turn.who))?;
-            Ok(relink(turn, id, prev)?)
+            Ok(relink(turn.conversation, turn.cx, turn.fx, &[id])?)
         }
         false => Ok(()),
     }
 }
 
-/// What follows a message that goes in this step, and no other does, follows the one before it. Where many in between are gone already it
-/// is left: what is read of the history is linked anew in any case (PM-7).
-fn relink(turn: &mut Turn<'_, '_>, id: u64, prev: Option<u64>) -> Result<(), Failure> {
-    let Turn { conversation, cx, fx, .. } = turn;
-    let span = rows::numbers(&conversation.key, id + 1, u64::MAX).limit(BESIDE).bytes(BESIDE_BYTES);
-    for (key, row) in cx.store.scan(MESSAGE, &span)? {
-        let stored: Message = rows::decode(&row)?;
-        if rows::is_kept(&stored) {
-            fx.put(MESSAGE, Bytes::copy_from_slice(&key), rows::encode(&Message { prev, ..stored }));
-            break;
+/// What follows messages that go in this step follows the one before them (PM-7).
+pub(crate) fn relink(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, gone: &[u64]) -> Result<(), Failure> {
+    let stored = |id: u64| rows::message(cx.store, &conversation.key, id);
+    for id in gone {
+        // What was deleted before is in the chain no more.
+        let Some(message) = stored(*id)? else { continue };
+        // Of several beside each other, behind the last.
+        let Some((key, next)) = follower(conversation, cx, *id)?.filter(|(key, _)| !is_among(gone, key)) else {
+            continue;
+        };
+        let mut prev = message.prev;
+        while let Some(before) = prev.filter(|prev| gone.contains(prev)) {
+            prev = stored(before)?.and_then(|message| message.prev);
         }
+        fx.put(MESSAGE, key, rows::encode(&Message { prev, ..next }));
     }
     Ok(())
+}
+
+fn is_among(ids: &[u64], key: &[u8]) -> bool {
+    rows::number(key).is_some_and(|id| ids.contains(&id))
+}
+
+/// The message that names this one as the one before it. Where many in between are gone it is found only if it is the last of all, which
+/// is shown as it is stored: what is read of the history is linked anew.
+fn follower(conversation: &Conversation, cx: &Cx<'_>, id: u64) -> Result<Option<(Bytes, Message)>, Failure> {
+    let span = rows::numbers(&conversation.key, id + 1, u64::MAX).bytes(BESIDE_BYTES);
+    for most in [1, BESIDE] {
+        for (key, row) in cx.store.scan(MESSAGE, &span.clone().limit(most))? {
+            let stored: Message = rows::decode(&row)?;
+            if rows::is_kept(&stored) {
+                return Ok(Some((key, stored)));
+            }
+        }
+    }
+    let Some(last) = conversation.last.filter(|last| *last > id) else { return Ok(None) };
+    let found = rows::message(cx.store, &conversation.key, last)?.filter(|stored| stored.prev == Some(id));
+    Ok(found.map(|stored| (rows::numbered(&conversation.key, last), stored)))
 }
 
 /// The content of a message goes, and whatever names it; all are told. A pending one goes when its day is over, caused by nobody.
