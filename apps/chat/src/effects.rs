@@ -26,7 +26,8 @@ pub(crate) fn done(outcome: Outcome) -> Bytes {
 }
 
 /// Ends a call with these records. A call that a notice of its own answers (G-8) ends behind that: what an owner sends reaches a session
-/// in the order in which it was sent, so the session has the notice by then, and answers no later call before it has shown it (G-5).
+/// in the order in which it was sent, so the session has the notice by then, and answers no later call before it has shown it (G-5). Where
+/// others have a notice of what the answer says ([`Seen::By`]) it comes before the answer too: so the session knows it when it sends more.
 pub(crate) fn answer(fx: &mut Fx, who: &Who, records: Vec<Bytes>) {
     answer_also(fx, who, records, Also::Nothing);
 }

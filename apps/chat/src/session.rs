@@ -40,6 +40,9 @@ use requests::Asked;
 /// Events of which a second copy is known: those of one moment.
 const HEARD: usize = 8;
 
+/// What is known to be taken while a queue is loaded: as much as a cursor has room for. What is more comes again.
+const ANSWERED: usize = mail::RANGES_MAX;
+
 /// A client id, and its connection while there is one.
 pub struct Session {
     client: Arc<str>,
@@ -72,6 +75,8 @@ struct Link {
     birth: u64,
     /// Events of the latest copies that came (G-8).
     heard: [u64; HEARD],
+    /// What it has had as answers (G-8) before its queue was loaded, at most [`ANSWERED`]: notices, and entries of the feed with this key.
+    answered: Vec<(Option<Bytes>, u64)>,
     /// What was due to the device is forgotten (DLV-12).
     fresh: bool,
     /// The transport has ended, while another connection asks to take over.
@@ -252,6 +257,7 @@ impl Link {
             puback: false,
             birth: 0,
             heard: [0; HEARD],
+            answered: Vec::new(),
             fresh: false,
             gone: None,
         }

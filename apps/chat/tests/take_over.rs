@@ -10,15 +10,22 @@ use chat_core::door::{Bye, Gone, Hello as Door, Origin, Out};
 use chat_core::{Input, Name, Output, Port};
 use kvs::Store;
 use proto::Record;
+use proto::ids::PhoneId;
+use proto::records::{ProfileStatus, RoomStatus};
 use scene::{Hello, Simulated, Stage};
 
 const SEEDS: u64 = 20;
 
 /// A device without connection: its client id and token.
 fn device(stage: &mut Simulated) -> (String, Bytes) {
-    let hello = Hello { client_id: "reg_38001_d".to_owned(), ..Hello::default() };
+    device_of(stage, "38001")
+}
+
+fn device_of(stage: &mut Simulated, phone: &str) -> (String, Bytes) {
+    let hello = Hello { client_id: format!("reg_{phone}_d"), ..Hello::default() };
     assert_eq!(stage.connect("r", &hello), Ok(0));
-    let auth = etf::text::parse(r#"Auth{type=reg dev_key="d" phone={fake,"38001"}}"#, &proto::catalogue()).unwrap();
+    let auth = format!(r#"Auth{{type=reg dev_key="d" phone={{fake,"{phone}"}}}}"#);
+    let auth = etf::text::parse(&auth, &proto::catalogue()).unwrap();
     stage.publish("r", "events/1//api/anon//", etf::encode(&auth)).unwrap();
     stage.acknowledged("r").unwrap();
     let answers = stage.take("r").unwrap();
@@ -119,10 +126,7 @@ fn g_5_a_call_that_a_notice_answers_is_answered_in_its_turn_while_the_queue_is_b
             stage.sim.run(1);
         }
         for (call, text) in [r#"Tag{name="work" status=create}"#, r#"{init,""}"#].into_iter().enumerate() {
-            let payload = etf::encode(&etf::text::parse(text, &proto::catalogue()).unwrap());
-            let origin = Origin::Events { token: None };
-            let request = Input::Request { port: port.clone(), call: call as u64, origin, payload };
-            assert!(stage.sim.tell(&Name::Session(client.as_str().into()), request).is_ok());
+            ask(&mut stage, &client, &port, call as u64, text);
         }
         stage.sim.run_until_quiet();
         let outputs = stage.sim.take_outputs();
@@ -147,12 +151,20 @@ fn welcome(stage: &mut Simulated, port: &Arc<Port>) {
     }
 }
 
+fn default_roster(stage: &Simulated, phone: &str) -> PhoneId {
+    let store = stage.sim.store().snapshot();
+    chat_core::default_roster(&*store, &phone.parse().unwrap()).unwrap().expect("there is one")
+}
+
 /// A note to herself, as request `call` of the connection.
 fn write(stage: &mut Simulated, client: &str, port: &Arc<Port>, call: u64) {
     let text = format!(r#"Message{{msg_id="m{call}" to="38001_1" files=[Desc{{id="1" payload="{call}"}}]}}"#);
-    let store = stage.sim.store().snapshot();
-    let own = chat_core::default_roster(&*store, &"38001".parse().unwrap()).unwrap().expect("she has one");
-    let payload = etf::encode(&etf::text::parse(&text.replace("38001_1", own.as_str()), &proto::catalogue()).unwrap());
+    let own = default_roster(stage, "38001");
+    ask(stage, client, port, call, &text.replace("38001_1", own.as_str()));
+}
+
+fn ask(stage: &mut Simulated, client: &str, port: &Arc<Port>, call: u64, text: &str) {
+    let payload = etf::encode(&etf::text::parse(text, &proto::catalogue()).unwrap());
     let request = Input::Request { port: port.clone(), call, origin: Origin::Events { token: None }, payload };
     assert!(stage.sim.tell(&Name::Session(client.into()), request).is_ok());
 }
@@ -186,4 +198,53 @@ fn dlv_2_what_a_device_writes_while_its_queue_is_being_loaded_comes_to_it_behind
         stage.sim.run_until_quiet();
         assert_eq!(shown(&stage.sim.take_outputs(), &port), ["a0", "m0"], "seed {seed}, version {version}");
     }
+}
+
+/// The records of this kind that came for the connection, and how: as an answer, or on a topic.
+fn told(outputs: &[Output], port: &Arc<Port>, is_it: impl Fn(&Record) -> bool) -> Vec<&'static str> {
+    let own = |output: &Output| match output {
+        Output::Port(to, Out::Answer { payload, .. }) if to.number() == port.number() => {
+            Some((payload.clone(), "answer"))
+        }
+        Output::Port(to, Out::Item { payload, .. }) if to.number() == port.number() => Some((payload.clone(), "item")),
+        _ => None,
+    };
+    let named = |(payload, how): (Bytes, _)| etf::decode(&payload).ok().filter(|record| is_it(record)).map(|_| how);
+    outputs.iter().filter_map(own).filter_map(named).collect()
+}
+
+#[test]
+fn g_8_what_a_connection_has_had_as_an_answer_while_its_queue_is_being_loaded_does_not_come_again() {
+    // To the account, and to the room.
+    let patch = r#"Profile{settings=[Feature{id="1" key="K" value="V" group="G"}] status=patch}"#;
+    for (seed, version) in (0..SEEDS * 10).flat_map(|seed| [(seed, FIRST_VERSION), (seed, 101)]) {
+        let mut stage = Simulated::new(seed, false);
+        let (client, token) = device(&mut stage);
+        device_of(&mut stage, "38002");
+        let other = default_roster(&stage, "38002");
+        let ban = format!(r#"Room{{id="hall" members=[Member{{phone_id="{other}"}}] status=ban}}"#);
+        let port = connect_as(&mut stage, &client, &token, version);
+        stage.sim.run_until_quiet();
+        ask(&mut stage, &client, &port, 0, r#"Room{id="hall" name="Hall" type=group status=create}"#);
+        stage.sim.run_until_quiet();
+        let port = connect_as(&mut stage, &client, &token, version);
+        welcome(&mut stage, &port);
+        stage.sim.run(seed as usize % 7);
+        for (call, text) in [patch, &ban].into_iter().enumerate() {
+            ask(&mut stage, &client, &port, call as u64, text);
+        }
+        stage.sim.run_until_quiet();
+        let outputs = stage.sim.take_outputs();
+        for is_it in [is_patch, is_ban] {
+            assert_eq!(told(&outputs, &port, is_it), ["answer"], "seed {seed}, version {version}");
+        }
+    }
+}
+
+fn is_patch(record: &Record) -> bool {
+    matches!(record, Record::Profile(profile) if profile.status == Some(ProfileStatus::Patch))
+}
+
+fn is_ban(record: &Record) -> bool {
+    matches!(record, Record::Room(room) if room.status == Some(RoomStatus::Ban))
 }

@@ -243,7 +243,6 @@ fn change(
     let update = if is_changed { Some(cx.now.0) } else { row.update };
     let after = Profile { update, ..after };
     let brief = brief(own, &after, status);
-    effects::answer(fx, who, vec![etf::encode(&brief)]);
     if is_changed {
         presence::index_publishers(fx, own, &row.settings, &after.settings);
         fx.put(PROFILE, own.to_bytes(), rows::encode(&after));
@@ -251,6 +250,7 @@ fn change(
         effects::notify(fx, cx, own, &topic, &brief, None, Seen::by(who))?;
         tell_privacy(cx, fx, own, row, &after)?;
     }
+    effects::answer(fx, who, vec![etf::encode(&brief)]);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::due::Item;
 use super::{Link, Session};
 use crate::door::{Bye, Gone, Out, Verdict};
 use crate::effects::refused;
@@ -36,6 +37,8 @@ struct Open {
     behind: Vec<Behind>,
     /// Of a message that is being sent: the fingerprint of its msg_id.
     print: Option<u64>,
+    /// Of what may be told as a notice: a number that is smaller than any notice's of it.
+    since: Option<u64>,
 }
 
 enum Stage {
@@ -74,15 +77,18 @@ enum Behind {
 
 impl Session {
     /// Gives a request to its owner: at once, or when what came before has ended.
-    pub(super) fn dispatch(&mut self, fx: &mut Fx, owner: Name, call: Box<Call>) {
-        let Some(link) = &mut self.link else { return };
+    pub(super) fn dispatch(&mut self, cx: &Cx<'_>, fx: &mut Fx, owner: Name, call: Box<Call>) -> Result<(), Failure> {
+        let Some(link) = &mut self.link else { return Ok(()) };
         let (number, lane, print) = (call.who.call, Lane::of(&owner, &call), print_of(&call));
+        let since = if may_be_told(&call) { Some(cx.id()?) } else { None };
+        let open = |stage| Open { print, since, ..Open::new(number, stage) };
         if link.calls.has_room(link.calls.open.len(), lane) {
-            link.calls.open.push_back(Open { print, ..Open::new(number, Stage::Running(lane)) });
+            link.calls.open.push_back(open(Stage::Running(lane)));
             fx.tell(owner, Input::Call(call));
         } else {
-            link.calls.open.push_back(Open { print, ..Open::new(number, Stage::Waiting(owner, call)) });
+            link.calls.open.push_back(open(Stage::Waiting(owner, call)));
         }
+        Ok(())
     }
 
     /// Ends a request that the session has judged itself.
@@ -232,9 +238,18 @@ impl Calls {
         self.open.push_back(Open { print, ..Open::new(number, stage) });
     }
 
-    /// Whether a message with this fingerprint is being sent whose Ack is not out.
-    pub(super) fn is_sending(&self, print: u64) -> bool {
-        self.open.iter().any(|open| open.print == Some(print))
+    /// Whether this entry may be what a call has done: a message whose Ack is not out, or news of a call that has not ended.
+    pub(super) fn may_have_caused(&self, item: &Item, seq: u64) -> bool {
+        let is_at_work = |open: &&Open| open.end.is_none() && matches!(open.stage, Stage::Running(_));
+        match item {
+            Item::Letter { print: Some(print), echo: true, .. } => {
+                self.open.iter().any(|open| open.print == Some(*print))
+            }
+            Item::Notice { .. } | Item::News { .. } => {
+                self.open.iter().filter(is_at_work).any(|open| open.since.is_some_and(|since| since < seq))
+            }
+            Item::Letter { .. } | Item::CatchUp { .. } | Item::Passed | Item::Merged => false,
+        }
     }
 
     /// The calls that have waited for slow work up to now; their time is over.
@@ -272,6 +287,14 @@ impl Calls {
     }
 }
 
+/// Whether a notice may say what it changes. Messages and what is said of them are letters of their feed, or not kept.
+fn may_be_told(call: &Call) -> bool {
+    !matches!(
+        call.record,
+        Record::Message(_) | Record::History(_) | Record::Typing(_) | Record::Ftp(_) | Record::Ftp10(_)
+    )
+}
+
 fn print_of(call: &Call) -> Option<u64> {
     match &call.record {
         Record::Message(message) => message.msg_id.as_deref().map(rows::fingerprint),
@@ -282,12 +305,16 @@ fn print_of(call: &Call) -> Option<u64> {
 impl Open {
     fn new(call: u64, stage: Stage) -> Open {
         let (records, behind, also) = (Vec::new(), Vec::new(), Also::Nothing);
-        Open { call, stage, records, end: None, patient: false, also, behind, print: None }
+        Open { call, stage, records, end: None, patient: false, also, behind, print: None, since: None }
     }
 
-    /// What its client waits for is a notice (G-8).
+    /// What its client waits for is a notice, to its account or to a room (G-8); a message is answered by its Ack.
     fn is_answered_by_notice(&self) -> bool {
-        self.behind.iter().any(|behind| matches!(behind, Behind::Notice(_)))
+        self.behind.iter().any(|behind| match behind {
+            Behind::Notice(_) => true,
+            Behind::Letter(letter) => letter.print.is_none(),
+            Behind::Transient(_) => false,
+        })
     }
 
     /// Whether a later call may begin beside this one: it has ended, or both are of one kind that may.

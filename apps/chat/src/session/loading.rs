@@ -53,6 +53,7 @@ impl Session {
         match loading.step(cx)? {
             true => {
                 link.queue = Some(loading.queue);
+                link.take_answered(&client, cx, fx);
                 link.pump(&client, cx, fx)?;
                 self.release(cx, fx)
             }

@@ -146,6 +146,14 @@ impl Queue {
         self.by_key.get(key).copied()
     }
 
+    /// The feed's entry is not sent when its turn comes.
+    pub(super) fn pass_over(&mut self, key: &[u8], seq: u64) {
+        let line = self.find(key).and_then(|line| self.lines.get_mut(line));
+        if let Some(line) = line.filter(|line| line.waits) {
+            line.covered.insert(seq);
+        }
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.out.len() < self.window
     }

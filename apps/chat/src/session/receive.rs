@@ -10,7 +10,7 @@ use proto::records::Ack;
 
 use super::due::{self, Due, Item};
 use super::queue::{Line, Place, Queue};
-use super::{Link, Session};
+use super::{ANSWERED, Link, Session};
 use crate::door::Out;
 use crate::effects;
 use crate::input::{Input, Letter, Notice, Transient};
@@ -121,7 +121,10 @@ impl Link {
         let echo = letter.echo && letter.origin.map(|(connection, _)| connection) == Some(self.connection());
         let answered = letter.except == Some(self.connection());
         let by_record = !echo && !self.puback;
-        let Some(queue) = &mut self.queue else { return Ok(()) };
+        let Some(queue) = &mut self.queue else {
+            self.put_answered(answered, Some(letter.key.clone()), letter.seq);
+            return Ok(());
+        };
         let line = match (queue.find(&letter.key), &letter.feed) {
             (Some(line), _) => line,
             (None, FeedId::P2p(..)) => {
@@ -170,11 +173,15 @@ impl Link {
     /// The same for a notice. A connection that has had it as its answer counts as having taken it (G-8).
     pub(super) fn notice(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx, notice: Arc<Notice>) {
         let answered = notice.except == Some(self.connection());
-        let Some(queue) = &mut self.queue else { return };
+        let Some(queue) = &mut self.queue else {
+            return self.put_answered(answered, None, notice.seq);
+        };
         if !queue.notices.inbox.is_new(notice.seq) {
             return;
         }
         if answered {
+            // It may stand ahead.
+            queue.notices.ahead.clear();
             return self.take_notice(client, cx, fx, notice.seq);
         }
         if queue.notices.waits || !queue.has_room() || notice.payload.len() > self.hello.item_max {
@@ -187,15 +194,34 @@ impl Link {
         self.emit(fx, Out::Item { topic, payload, delivery: Some(delivery) });
     }
 
+    /// The queue will be read from the store, with what the connection has had as an answer in it.
+    fn put_answered(&mut self, answered: bool, feed: Option<Bytes>, seq: u64) {
+        if answered && self.answered.len() < ANSWERED {
+            self.answered.push((feed, seq));
+        }
+    }
+
+    /// The queue is there: what the connection has had as answers before does not come again.
+    pub(super) fn take_answered(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx) {
+        for (feed, seq) in std::mem::take(&mut self.answered) {
+            match (feed, &mut self.queue) {
+                (None, _) => self.take_notice(client, cx, fx, seq),
+                (Some(key), Some(queue)) => queue.pass_over(&key, seq),
+                (Some(_), None) => {}
+            }
+        }
+    }
+
     /// Sends what waits in the store, oldest first, while there is room (DLV-7). What was put off for its size alone is dealt with at
-    /// once: no confirmation may be to come. What the device is sending itself may be in the store by now: it comes behind the Ack (DLV-2).
+    /// once: no confirmation may be to come. What a call of the device has done may be in the store by now: it comes behind the Ack (DLV-2),
+    /// or is the answer itself (G-8).
     pub(super) fn pump(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
         self.queue.iter_mut().for_each(|queue| queue.let_held_in());
         while let Some(place) = self.queue.as_mut().filter(|queue| queue.has_room()).and_then(|queue| queue.oldest()) {
             let owner = self.phone().map(|phone| phone.to_bytes()).unwrap_or_default();
             let Some(queue) = &mut self.queue else { return Ok(()) };
             if let Some(seq) = queue.peek_due(cx, place, &owner)?
-                && queue.next_echo(place).is_some_and(|print| self.calls.is_sending(print))
+                && queue.next_item(place).is_some_and(|item| self.calls.may_have_caused(item, seq))
             {
                 queue.hold(place, seq);
                 continue;
@@ -382,18 +408,13 @@ impl Queue {
         })
     }
 
-    /// The fingerprint of the next entry that stands ahead, if the device has sent it itself.
-    fn next_echo(&self, place: Place) -> Option<u64> {
-        let Place::Line(line) = place else { return None };
-        match self.lines.get(line)?.ahead.front()?.item {
-            Item::Letter { print, echo: true, .. } => print,
-            Item::Letter { .. }
-            | Item::Notice { .. }
-            | Item::News { .. }
-            | Item::CatchUp { .. }
-            | Item::Passed
-            | Item::Merged => None,
-        }
+    /// The next entry that stands ahead.
+    fn next_item(&self, place: Place) -> Option<&Item> {
+        let ahead = match place {
+            Place::Notices => &self.notices.ahead,
+            Place::Line(line) => &self.lines.get(line)?.ahead,
+        };
+        Some(&ahead.front()?.item)
     }
 
     fn peek_due(&mut self, cx: &Cx<'_>, place: Place, owner: &[u8]) -> Result<Option<u64>, Failure> {

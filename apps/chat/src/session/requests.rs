@@ -211,10 +211,7 @@ impl Session {
             Err(halt) => Err(halt),
         };
         match owner {
-            Ok((owner, signed)) if signed.is_empty() => {
-                self.dispatch(fx, owner, Box::new(Call { who, record }));
-                Ok(())
-            }
+            Ok((owner, signed)) if signed.is_empty() => self.dispatch(cx, fx, owner, Box::new(Call { who, record })),
             Ok((owner, signed)) => self.verify(cx, fx, owner, Box::new(Call { who, record }), signed),
             Err(Halt::Refused(refusal)) => self.conclude(cx, fx, call, vec![refused(refusal)], Verdict::Done),
             Err(Halt::Failed(failure)) => Err(failure),

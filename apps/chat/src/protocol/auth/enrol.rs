@@ -103,14 +103,15 @@ pub(super) fn enrolled(
     device::put(ask.fx, ask.phone, &own, &row);
     let answered = Io::ok_src(Outcome::Verified, row.client_id.clone());
     let payload = etf::encode(&answered.with(Cert { der: Some(issued.der.clone()) }));
+    let mut devices = device::all(ask.cx, ask.phone)?;
+    devices.retain(|kept| kept.dev_key != row.dev_key);
+    devices.push(row);
+    announce(ask.cx, ask.fx, ask.phone, &devices, Seen::by(ask.who))?;
     match aside {
         Some(reply) => ask.fx.emit(Output::Port(reply.clone(), Out::Answer { call: 0, payload })),
         None => answer(ask.fx, ask.who, vec![payload]),
     }
-    let mut devices = device::all(ask.cx, ask.phone)?;
-    devices.retain(|kept| kept.dev_key != row.dev_key);
-    devices.push(row);
-    Ok(announce(ask.cx, ask.fx, ask.phone, &devices, Seen::by(ask.who))?)
+    Ok(())
 }
 
 /// SEC-9: the keys of an account's devices have changed; to the friends of each of its rosters, and to the own devices (G-9) but the one

@@ -49,11 +49,14 @@ pub(super) fn clear(ask: &mut Ask<'_>) -> Result<(), Halt> {
     let is_own = |row: &Device| Some(&row.dev_key) == own.as_ref();
     let others: Vec<Device> = device::all(ask.cx, ask.phone)?.into_iter().filter(|row| !is_own(row)).collect();
 
-    answer(ask.fx, ask.who, vec![done(Outcome::Cleared)]);
     for row in &others {
         end(ask.cx, ask.fx, ask.phone, row)?;
     }
-    if others.is_empty() { Ok(()) } else { Ok(tell_account(ask, is_own)?) }
+    if !others.is_empty() {
+        tell_account(ask, is_own)?;
+    }
+    answer(ask.fx, ask.who, vec![done(Outcome::Cleared)]);
+    Ok(())
 }
 
 /// AUTH-10: ends one session of the account; the own one as AUTH-6 does.
@@ -63,10 +66,10 @@ pub(super) fn delete(ask: &mut Ask<'_>, auth: &Auth) -> Result<(), Halt> {
     if ask.who.device.as_ref() == Some(&key) {
         return logout(ask);
     }
-    let record = etf::encode(&Io::ok_src(Outcome::Deleted, row.client_id.clone()));
-    answer(ask.fx, ask.who, vec![record]);
     end(ask.cx, ask.fx, ask.phone, &row)?;
-    Ok(tell_account(ask, |kept| kept.dev_key != row.dev_key)?)
+    tell_account(ask, |kept| kept.dev_key != row.dev_key)?;
+    answer(ask.fx, ask.who, vec![etf::encode(&Io::ok_src(Outcome::Deleted, row.client_id.clone()))]);
+    Ok(())
 }
 
 /// The device that AUTH-10 means: by its client id, else by its key.

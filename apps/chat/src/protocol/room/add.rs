@@ -105,10 +105,10 @@ pub(super) fn perform(act: &mut Act<'_, '_>, own: &Side, plan: &Plan) -> Result<
         fresh.push(act.admit(roster, *role, at)?);
     }
     let record = affected(act, fresh.clone(), RoomStatus::Add)?;
-    act.answer(vec![etf::encode(&record)]);
     // Who is new has it in full, and what follows.
     let seen = act.seen_by();
     act.tell_fellows(at, &record, seen)?;
+    act.answer(vec![etf::encode(&record)]);
     act.put_row()?;
     let lists = show::lists(act, &fresh)?;
     for (roster, _) in &plan.new {
@@ -179,11 +179,11 @@ pub(crate) fn join(act: &mut Act<'_, '_>, asked: &records::Room, entitled: Entit
     let fresh = vec![act.admit(&roster, MemberStatus::Member, at)?];
     let record = affected(act, fresh.clone(), RoomStatus::Joined)?;
     let whole = show::lists(act, &fresh)?.to(&roster, RoomStatus::Join);
-    act.answer(vec![etf::encode(&whole)]);
     act.tell_fellows(at, &record, Seen::ByNobody)?;
     act.put_row()?;
     let seen = act.seen_by();
     notify(act.fx, act.cx, roster.phone(), &ses(act.cx, &roster)?, &whole, None, seen)?;
+    act.answer(vec![etf::encode(&whole)]);
     act.seat(&roster)?;
     match kind {
         Some(RoomType::Channel) => Ok(()),

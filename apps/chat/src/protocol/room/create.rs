@@ -50,9 +50,9 @@ pub(super) fn create(act: &mut Act<'_, '_>, asked: records::Room) -> Result<(), 
 
     let lists = show::lists(act, &fresh)?;
     let whole = lists.to(&owner, RoomStatus::Create);
-    act.answer(vec![etf::encode(&whole)]);
     let seen = act.seen_by();
     notify(act.fx, act.cx, owner.phone(), &ses(act.cx, &owner)?, &whole, None, seen)?;
+    act.answer(vec![etf::encode(&whole)]);
     act.seat(&owner)?;
     for (roster, _) in &brought {
         let whole = lists.to(roster, RoomStatus::Create);

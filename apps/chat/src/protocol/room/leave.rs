@@ -75,7 +75,6 @@ pub(super) fn expel(
     }
     listed.extend_from_slice(besides);
     let record = affected(act, listed, status)?;
-    act.answer(vec![etf::encode(&record)]);
     let removed =
         records::Room { id: record.id.clone(), status: Some(RoomStatus::Removed), ..records::Room::default() };
     for side in gone {
@@ -85,6 +84,7 @@ pub(super) fn expel(
     let seq = act.cx.id()?;
     let seen = act.seen_by();
     act.tell_fellows(seq, &record, seen)?;
+    act.answer(vec![etf::encode(&record)]);
     act.put_row()?;
     let was_seen = |side: &&Side| side.membership.role.is_some_and(|role| act.is_seen_by_all(role));
     let targets: Vec<PhoneId> = gone.iter().filter(was_seen).map(|side| side.who.clone()).collect();
@@ -178,11 +178,11 @@ fn go(act: &mut Act<'_, '_>, own: &Side) -> Result<(), Halt> {
     let at = act.cx.id()?;
     let member = act.expel(own, at)?;
     let record = affected(act, vec![member], RoomStatus::Leave)?;
-    act.answer(vec![etf::encode(&record)]);
     if act.who.is_some() {
         let (topic, seen) = (ses(act.cx, &own.who)?, act.seen_by());
         notify(act.fx, act.cx, own.who.phone(), &topic, &record, None, seen)?;
     }
+    act.answer(vec![etf::encode(&record)]);
     act.seat(&own.who)?;
     if act.row()?.members == 0 {
         return end::end(act, &own.who);
@@ -260,10 +260,10 @@ pub(super) fn unban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), 
         row.banned = row.banned.saturating_sub(freed.len() as u64);
     }
     let record = affected(act, freed.iter().map(outsider).collect(), RoomStatus::Unban)?;
-    act.answer(vec![etf::encode(&record)]);
     let seq = act.cx.id()?;
     let seen = act.seen_by();
     act.tell_fellows(seq, &record, seen)?;
+    act.answer(vec![etf::encode(&record)]);
     Ok(act.put_row()?)
 }
 
