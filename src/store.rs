@@ -14,7 +14,7 @@ use crate::registrar;
 use crate::{courier, enrol, people};
 
 /// How rows and keys are laid out. It rises when a release lays them out differently.
-pub(crate) const SCHEMA: u64 = 6;
+pub(crate) const SCHEMA: u64 = 7;
 
 /// "schema" → number of the schema, in digits; "ids", "rosters", "lists", "moments" → the sequences. Writer: the program.
 pub(crate) const META: Table = Table("meta");

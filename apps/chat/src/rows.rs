@@ -763,7 +763,7 @@ pub struct Persona {
     pub block: Vec<Bytes>,
 }
 
-/// PRESENCE-3, 4: the friends that one step could not tell of a change.
+/// PRESENCE-3, 4: a change on its way round the friends of a roster, who are too many for one step.
 #[derive(Debug, Clone, PartialEq, Default, Record)]
 pub struct Face {
     pub roster: Bytes,
@@ -771,6 +771,10 @@ pub struct Face {
     /// Friends up to this one have been told, and of them this account last.
     pub at: Bytes,
     pub told: Bytes,
+    /// Those up to here have had something older, before this took its place: they come again, behind the others.
+    pub again: Bytes,
+    /// Those beyond have had this already, unless it is empty.
+    pub until: Bytes,
     /// Number of the event, by which a device knows its second copy (G-8).
     pub event: u64,
 }

@@ -13,10 +13,12 @@ use kvs::{Batch, Store};
 use proto::Record;
 use proto::ids::{Phone, PhoneId};
 use proto::records::{Contact, ContactStatus, PresenceStatus};
-use scene::{Got, Hello, Simulated, Stage};
+use scene::{Hello, Simulated, Stage};
 
 const EVENTS: &str = "events/1//api/anon//";
 const ANN: &str = "380300001";
+/// Somebody whom she shares a room with, and nothing else.
+const BEN: &str = "380300002";
 /// Friends of ann who are connected, among many more who are not.
 const THERE: usize = 40;
 const AWAY: usize = 1000;
@@ -61,8 +63,7 @@ impl Town {
     }
 
     fn ask(&mut self, text: &str) {
-        let record = etf::encode(&etf::text::parse(text, &proto::catalogue()).unwrap());
-        self.stage.publish(ANN, EVENTS, record).unwrap();
+        ask(&mut self.stage, ANN, text);
     }
 
     fn shows(&mut self, text: &str) {
@@ -76,11 +77,33 @@ impl Town {
 
     /// What each of those who are there has been told of ann since the last time.
     fn heard(&mut self) -> Vec<Vec<String>> {
-        let own = self.ann.to_bytes();
-        let phones = self.there.clone();
-        let payloads = |came: Vec<Got>| came.into_iter().map(|got| got.payload).collect::<Vec<_>>();
-        phones.iter().map(|phone| heard(&payloads(self.stage.take(phone).unwrap()), &own)).collect()
+        self.there.clone().iter().map(|phone| self.heard_by(phone)).collect()
     }
+
+    fn heard_by(&mut self, phone: &str) -> Vec<String> {
+        heard(&self.came(phone), &self.ann.to_bytes())
+    }
+
+    /// The names that each of those who are there has been told.
+    fn names(&mut self) -> Vec<Vec<String>> {
+        let own = self.ann.to_bytes();
+        let names = |payload: &Bytes| match etf::decode::<Contact>(payload) {
+            Ok(Contact { phone_id: Some(id), names: Some(names), .. }) if id == own => {
+                Some(String::from_utf8_lossy(&names).into_owned())
+            }
+            _ => None,
+        };
+        self.there.clone().iter().map(|phone| self.came(phone).iter().filter_map(names).collect()).collect()
+    }
+
+    fn came(&mut self, phone: &str) -> Vec<Bytes> {
+        self.stage.take(phone).unwrap().into_iter().map(|got| got.payload).collect()
+    }
+}
+
+fn ask(stage: &mut Simulated, phone: &str, text: &str) {
+    let record = etf::encode(&etf::text::parse(text, &proto::catalogue()).unwrap());
+    stage.publish(phone, EVENTS, record).unwrap();
 }
 
 /// Somebody who is connected: the roster, and how it connects again.
@@ -204,6 +227,89 @@ fn presence_5_con_5_who_connects_while_a_friend_changes_has_the_change() {
             let gone = Input::Gone { connection: port.number(), how: Gone::Left };
             assert!(town.stage.sim.tell(&session, gone).is_ok());
         }
+    }
+}
+
+#[test]
+fn presence_5_those_who_share_a_room_hear_what_they_may_though_what_only_friends_may_takes_its_place() {
+    for seed in seeds() {
+        let mut town = Town::new(seed);
+        let (ben, _) = enrol(&mut town.stage, BEN);
+        town.ask(r#"Room{id="hall" name="Hall" type=group settings=[Feature{id="1" key="PUBLIC" value="true" group="ROOM_SETTINGS"}] status=create}"#);
+        ask(&mut town.stage, BEN, r#"Room{id="hall" status=join}"#);
+        town.lets_see("everyone");
+        town.shows("here");
+        town.stage.advance(ALL_MS).unwrap();
+        town.heard();
+        assert_eq!(town.heard_by(BEN).last().map(String::as_str), Some("here"), "seed {seed}, {ben}");
+        town.lets_see("nobody");
+        town.stage.advance(seed * 7 % 50).unwrap();
+        // Before the last of the friends have heard that, and so before those who share a room.
+        town.lets_see("friends");
+        town.stage.advance(ALL_MS).unwrap();
+        assert!(town.heard().iter().all(|heard| heard.last().is_some_and(|heard| heard == "here")), "seed {seed}");
+        assert_eq!(
+            town.heard_by(BEN),
+            ["Offline"],
+            "seed {seed}: of a friend's presence nothing, but the last that was for all"
+        );
+    }
+}
+
+#[test]
+fn presence_3_a_changed_face_is_told_some_at_a_time_and_each_friend_once() {
+    for seed in seeds() {
+        let mut town = Town::new(seed);
+        town.stage.advance(ALL_MS).unwrap();
+        town.names();
+        town.ask(r#"Roster{names="Anna" status=patch}"#);
+        let at_once = town.names().iter().flatten().count();
+        town.stage.advance(20).unwrap();
+        let soon = town.names().iter().flatten().count();
+        assert!(at_once + soon < THERE / 2, "seed {seed}: {at_once} and {soon} of {THERE} in a moment");
+        town.stage.advance(ALL_MS).unwrap();
+        let later = town.names();
+        let later: Vec<&String> = later.iter().flatten().collect();
+        assert_eq!(at_once + soon + later.len(), THERE, "seed {seed}: {later:?}");
+    }
+}
+
+#[test]
+fn presence_3_who_changes_face_all_the_time_is_known_to_the_last_of_the_friends_and_all_have_the_latest() {
+    for seed in seeds() {
+        let mut town = Town::new(seed);
+        town.stage.advance(ALL_MS).unwrap();
+        town.names();
+        // Again before a tenth of them have heard.
+        for change in 0..40 {
+            town.ask(&format!(r#"Roster{{names="Anna {change}" status=patch}}"#));
+            town.stage.advance(10 + seed).unwrap();
+        }
+        let names = town.names();
+        assert!(names.iter().all(|names| !names.is_empty()), "seed {seed}: {names:?}");
+        let heard: usize = names.iter().map(Vec::len).sum();
+        assert!(heard < 4 * THERE, "seed {seed}: {heard} times, though only the latest counts");
+        town.ask(r#"Roster{surnames="Smith" status=patch}"#);
+        town.stage.advance(ALL_MS).unwrap();
+        let later = town.names();
+        let last = |(earlier, later): (&Vec<String>, &Vec<String>)| later.last().or(earlier.last()).cloned();
+        let last: Vec<Option<String>> = names.iter().zip(&later).map(last).collect();
+        assert!(last.iter().all(|last| last.as_deref() == Some("Anna 39")), "seed {seed}: {last:?}");
+    }
+}
+
+#[test]
+fn presence_3_a_changed_face_goes_on_although_the_profile_fails_while_it_is_told() {
+    for seed in seeds() {
+        let mut town = Town::new(seed);
+        town.stage.advance(ALL_MS).unwrap();
+        town.names();
+        town.ask(r#"Roster{names="Anna" status=patch}"#);
+        town.stage.advance(seed * 10).unwrap();
+        town.stage.sim.kill(&Name::Profile(ANN.parse().unwrap()));
+        town.stage.advance(ALL_MS).unwrap();
+        let names = town.names();
+        assert!(names.iter().all(|names| *names == ["Anna"]), "seed {seed}: {names:?}");
     }
 }
 

@@ -104,7 +104,7 @@ impl Town {
     /// Asks, and interrupts what comes of it after `moment` turns; then all goes on by itself.
     fn interrupted(&mut self, text: &str, moment: usize) {
         self.ask("380300001", text);
-        self.stage.sim.run(moment);
+        (0..moment).for_each(|_| self.stage.sim.run_on());
         match moment % 3 {
             0 => self.stage.crash().expect("starts again"),
             1 => {
@@ -133,7 +133,7 @@ impl Town {
                 return turns;
             }
             began |= is_busy;
-            self.stage.sim.run(1);
+            self.stage.sim.run_on();
             turns += 1;
             assert!(turns < 100_000, "the work has no end");
         }

@@ -13,8 +13,8 @@ pub fn merge(older: &[u8], newer: Bytes) -> Bytes {
     }
 }
 
-/// A brief notice, which has no status, says nothing of the counts.
-fn contact(older: Contact, newer: Contact) -> Contact {
+/// The older contact with the newer one's fields over it. A brief notice, which has no status, says nothing of the counts.
+pub fn contact(older: Contact, newer: Contact) -> Contact {
     let nread = if newer.status.is_some() { newer.nread } else { older.nread };
     Contact {
         phone_id: newer.phone_id.or(older.phone_id),

@@ -124,6 +124,16 @@ impl<A: App> Sim<A> {
         }
     }
 
+    /// One turn as in [`Self::run`]; with nothing to do, time passes up to the next timer.
+    pub fn run_on(&mut self) {
+        if !self.turn()
+            && let Some(due) = self.server.nodes.iter().filter_map(Node::next_due).min()
+        {
+            self.now = self.now.max(due);
+            self.drain_due();
+        }
+    }
+
     /// Lets time pass: timers fire in order, each at its own moment, idle processes end.
     pub fn advance(&mut self, milliseconds: u64) {
         let end = self.now + milliseconds;

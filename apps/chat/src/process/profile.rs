@@ -129,7 +129,8 @@ impl Profile {
         }
     }
 
-    /// It failed: who waits for slow work that it asked for is told, and so are the friends who have not been told yet.
+    /// It failed: who waits for slow work that it asked for is told, and so are the friends who have not been told yet. Work goes on, though
+    /// the timer of its next step is gone.
     pub(crate) fn last_words(&self) -> Vec<Bounce<Chat>> {
         let refused = |admit: &Admit| {
             let refused = Input::Refused { connection: admit.connection, denied: Denied::Unavailable };
@@ -137,7 +138,9 @@ impl Profile {
         };
         let callers = self.waiting.callers().map(effects::failed);
         let tellings = self.tellings.last_words(&self.phone);
-        callers.chain(self.waiting.at_the_door().map(refused)).chain(tellings).collect()
+        let goes_on = || Bounce::Tell(Name::Profile(self.phone.clone()), Input::Resume);
+        let work = (!self.busy.is_empty()).then(goes_on);
+        callers.chain(self.waiting.at_the_door().map(refused)).chain(tellings).chain(work).collect()
     }
 
     /// CON-3, CON-5: with its first device the account comes online.

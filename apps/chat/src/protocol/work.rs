@@ -13,7 +13,7 @@ use proto::ids::{FeedId, Phone, PhoneId};
 use proto::records::Roster;
 
 use super::{person, presence, profile, roster};
-use crate::rows::{self, TRANSFER, UNUSED, WORK, Work};
+use crate::rows::{self, Face, TRANSFER, UNUSED, WORK, Work};
 use crate::{Chat, Cx, Fx, Input, Name, Who, effects};
 
 /// Owners visited in one round.
@@ -69,6 +69,8 @@ pub(crate) enum Next {
     },
     /// This step did a part; there is more.
     Again,
+    /// The same of what is in no hurry: others have their turn first, for so many milliseconds.
+    Later(u64),
     /// Nothing is left; whoever waits gets these records.
     Done(Vec<Bytes>),
     /// It cannot be done, and nothing of it was.
@@ -136,6 +138,10 @@ pub(crate) fn step(
             fx.tell(Name::Profile(home.clone()), Input::Work { work: number, who });
             return Ok(false);
         }
+        Next::Later(pause) => {
+            fx.timer(cx.now + pause, Input::Work { work: number, who });
+            return Ok(false);
+        }
         Next::Done(records) => {
             if let Some(who) = who {
                 effects::answer(fx, &who, records);
@@ -160,6 +166,24 @@ pub(crate) fn read(store: &dyn View, home: &Phone, number: u64) -> Result<Option
 pub(crate) fn left(store: &dyn View, home: &Phone) -> Result<Vec<u64>, Failure> {
     let rows = store.scan(WORK, &rows::numbers(home.as_str().as_bytes(), 0, u64::MAX))?;
     Ok(rows.iter().filter_map(|(key, _)| rows::number(key)).collect())
+}
+
+/// The change of this roster's face that is on its way since before the work of that number: the first.
+pub(crate) fn face_before(
+    store: &dyn View,
+    home: &Phone,
+    number: u64,
+    roster: &[u8],
+) -> Result<Option<(u64, Face)>, Failure> {
+    let earlier = rows::numbers(home.as_str().as_bytes(), 0, number.saturating_sub(1));
+    for (key, row) in store.scan(WORK, &earlier)? {
+        if let (Some(number), Work::Face(face)) = (rows::number(&key), rows::decode(&row)?)
+            && face.roster == roster
+        {
+            return Ok(Some((number, face)));
+        }
+    }
+    Ok(None)
 }
 
 /// The work of an account that is not done.

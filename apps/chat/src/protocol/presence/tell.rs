@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mail::merge;
 use n2o::Failure;
 use proto::ids::{Phone, PhoneId};
 use proto::records::{Contact, ContactStatus, Online, PresenceStatus};
 use proto::topic::Topic;
 
-use super::fellows::tell_fellows;
-use super::telling::{News, Telling};
+use super::telling::{FRIENDS as SLICE, News, Telling};
+use super::tellings::PACE_MS;
 use super::{Audience, to_friend};
 use crate::effects::{self, Seen, contact_merge, show};
 use crate::protocol::work::{self, Next};
 use crate::rows::{self, Face, RELATION, Relation, Work};
 use crate::{Account, Cx, Fx, Input, Name};
 
-/// Relations looked at in one step of a changed face.
-const STEP: usize = 64;
+/// With fewer relations a change of face is told in one step.
+const FEW: usize = SLICE * 4;
 
 /// PRESENCE-5: to those who may know of the account.
 pub(crate) fn tell_others(
@@ -86,17 +87,20 @@ pub(super) fn notice(own: &PhoneId, status: &PresenceStatus) -> Bytes {
     etf::encode(&contact)
 }
 
-/// PRESENCE-3, 4: what a roster shows of itself has changed; to its friends, kept for their devices. Whom one step does not tell is told
-/// by durable work. Last, those who share a room, while they are connected (TOPIC-15).
+/// PRESENCE-3, 4: what a roster shows of itself has changed; to its friends, kept for their devices. Where they are many, durable work tells
+/// them at the pace of presence. Last, those who share a room, while they are connected (TOPIC-15).
 pub(crate) fn tell_face(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, face: &Contact) -> Result<(), Failure> {
     let mut news = Face { roster: own.to_bytes(), face: face.clone(), event: cx.id()?, ..Face::default() };
-    match tell_some(cx, fx, own, &mut news)? {
-        true => tell_fellows(cx, fx, own, etf::encode(face), news.event),
-        false => work::begin(cx, fx, own.phone(), &Work::Face(news), None),
+    let page = behind(cx, own, &news, FEW)?;
+    if page.len() == FEW {
+        return work::begin(cx, fx, own.phone(), &Work::Face(news), None);
     }
+    tell_friends(cx, fx, own, &mut news, &page)?;
+    tell_fellows(fx, own, &news);
+    Ok(())
 }
 
-/// The next of those who are told of a changed face.
+/// The next of those who are told of a changed face. An earlier change that is still on its way takes this one over.
 pub(crate) fn tell_face_on(
     cx: &Cx<'_>,
     fx: &mut Fx,
@@ -105,22 +109,60 @@ pub(crate) fn tell_face_on(
     mut news: Face,
 ) -> Result<Next, Failure> {
     let Ok(own) = PhoneId::parse(&news.roster) else { return Ok(Next::Done(Vec::new())) };
-    if tell_some(cx, fx, &own, &mut news)? {
-        tell_fellows(cx, fx, &own, etf::encode(&news.face), news.event)?;
+    if let Some((first, earlier)) = work::face_before(cx.store, home, number, &news.roster)? {
+        work::keep(fx, home, first, &Work::Face(replaced(earlier, news)));
         return Ok(Next::Done(Vec::new()));
     }
+    let page = behind(cx, &own, &news, SLICE)?;
+    let is_whole = tell_friends(cx, fx, &own, &mut news, &page)? && page.len() == SLICE;
+    if !is_whole && news.again.is_empty() {
+        tell_fellows(fx, &own, &news);
+        return Ok(Next::Done(Vec::new()));
+    }
+    if !is_whole {
+        news = Face { at: Bytes::new(), told: Bytes::new(), until: news.again, again: Bytes::new(), ..news };
+    }
     work::keep(fx, home, number, &Work::Face(news));
-    Ok(Next::Again)
+    Ok(Next::Later(PACE_MS))
 }
 
-/// Keeps the notice for some friends, one per account (G-8); whether these were the last.
-fn tell_some(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, news: &mut Face) -> Result<bool, Failure> {
-    let (prefix, topic) = (rows::pair_key(own, b""), Topic::Ac(own.clone()));
-    let page = cx.store.scan(RELATION, &rows::beyond(&prefix, &news.at).limit(STEP))?;
+/// The earlier change goes on with what the later one says: so nobody waits for ever for one who changes all the time.
+fn replaced(earlier: Face, later: Face) -> Face {
+    let face = joined(earlier.face, later.face);
+    Face { face, again: earlier.at.clone(), until: Bytes::new(), event: later.event, ..earlier }
+}
+
+/// What two changes of a face are together.
+pub(super) fn joined(was: Contact, is: Contact) -> Contact {
+    // Keys come by themselves, all of them; there may be none left.
+    let is_of_keys = is.names.is_none() && is.surnames.is_none() && is.avatar.is_none() && is.nick.is_none();
+    let services = if is_of_keys { is.services.clone() } else { was.services.clone() };
+    Contact { services, ..merge::contact(was, is) }
+}
+
+/// The relations behind those who have been told.
+fn behind(cx: &Cx<'_>, own: &PhoneId, news: &Face, most: usize) -> Result<Vec<kvs::Entry>, Failure> {
+    Ok(cx.store.scan(RELATION, &rows::beyond(&rows::pair_key(own, b""), &news.at).limit(most))?)
+}
+
+/// Keeps the notice for these friends, one per account (G-8); whether none of them has had it before.
+fn tell_friends(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    own: &PhoneId,
+    news: &mut Face,
+    page: &[kvs::Entry],
+) -> Result<bool, Failure> {
+    let (start, topic) = (rows::pair_key(own, b"").len(), Topic::Ac(own.clone()));
     let payload = etf::encode(&news.face);
-    for (key, row) in &page {
+    for (key, row) in page {
+        let address = key.slice(start..);
+        if !news.until.is_empty() && address > news.until {
+            return Ok(false);
+        }
+        news.at = address.clone();
         let relation: Relation = rows::decode(row)?;
-        let Ok(friend) = PhoneId::parse(&key.slice(prefix.len()..)) else { continue };
+        let Ok(friend) = PhoneId::parse(&address) else { continue };
         let phone = friend.phone().to_bytes();
         if relation.status == Some(ContactStatus::Friend) && news.told != phone {
             let merge = contact_merge(&friend, own.as_str().as_bytes());
@@ -129,9 +171,29 @@ fn tell_some(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, news: &mut Face) -> Result
             news.told = phone;
         }
     }
-    match page.last() {
-        Some((key, _)) if page.len() == STEP => news.at = key.slice(prefix.len()..),
-        Some(_) | None => return Ok(true),
+    Ok(true)
+}
+
+/// Those who share a room, at the same pace.
+fn tell_fellows(fx: &mut Fx, own: &PhoneId, news: &Face) {
+    let face = News::Face(Box::new(news.face.clone()));
+    begin(fx, own.phone(), Telling::changed(vec![own.clone()], face, Audience::Everyone, news.event));
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::records::Service;
+
+    use super::*;
+
+    #[test]
+    fn presence_3_sec_9_changes_of_a_face_are_told_together_and_keys_that_have_ended_are_not() {
+        let keyed = Contact { services: vec![Service::default()], ..Contact::default() };
+        let named = Contact { names: Some("Ann".into()), ..Contact::default() };
+        let pictured = Contact { avatar: Some("a.png".into()), ..Contact::default() };
+        let all = joined(joined(keyed, named), pictured);
+        assert_eq!((all.names.as_deref(), all.avatar.as_deref()), (Some(&b"Ann"[..]), Some(&b"a.png"[..])));
+        assert_eq!(all.services.len(), 1);
+        assert_eq!(joined(all, Contact::default()).services, []);
     }
-    Ok(false)
 }

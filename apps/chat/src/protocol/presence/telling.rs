@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use n2o::Failure;
 use proto::ids::{Phone, PhoneId};
-use proto::records::{ContactStatus, Online, PresenceStatus};
+use proto::records::{Contact, ContactStatus, Online, PresenceStatus};
 use proto::topic::Topic;
 
 use super::fellows::tell_some_fellows;
-use super::tell::notice;
+use super::tell::{joined, notice};
 use super::{Audience, to_friend};
 use crate::rows::{self, RELATION, Relation};
 use crate::{Cx, Fx, Group, Input, Name, Transient};
@@ -20,6 +20,8 @@ const ONLINE_TOLD: usize = 200;
 const SLICE: usize = 64;
 /// What it costs besides to tell somebody, whose sessions and sockets then have their turn before other mail of the thread.
 const TOLD: usize = 4;
+/// Friends of a slice in which each of them is told something, there or not.
+pub(super) const FRIENDS: usize = SLICE / TOLD;
 /// What it costs to tell a room.
 const ROOM: usize = 16;
 
@@ -72,6 +74,8 @@ pub(super) enum News {
     Presence(PresenceStatus),
     /// Where it is (LOC-1), encoded.
     Location(Bytes),
+    /// How a roster shows itself (PRESENCE-3, 4): to those who share a room. The friends have it as a notice.
+    Face(Box<Contact>),
     /// What a device publishes to the friends (TOPIC-10), from this connection.
     Relayed(Bytes, u64),
 }
@@ -80,6 +84,7 @@ impl News {
     fn payload(&self, own: &PhoneId) -> Bytes {
         match self {
             News::Presence(status) => notice(own, status),
+            News::Face(face) => etf::encode(&**face),
             News::Location(payload) | News::Relayed(payload, _) => payload.clone(),
         }
     }
@@ -88,7 +93,7 @@ impl News {
     fn except(&self) -> Option<u64> {
         match self {
             News::Relayed(_, connection) => Some(*connection),
-            News::Presence(_) | News::Location(_) => None,
+            News::Presence(_) | News::Location(_) | News::Face(_) => None,
         }
     }
 }
@@ -121,6 +126,10 @@ impl Telling {
         matches!(self.what, What::Changed { news: News::Relayed(..), .. })
     }
 
+    fn is_face(&self) -> bool {
+        matches!(self.what, What::Changed { news: News::Face(_), .. })
+    }
+
     /// Whether it is for one connecting device.
     pub(super) fn is_for_a_device(&self) -> bool {
         matches!(self.what, What::There { .. })
@@ -130,7 +139,8 @@ impl Telling {
     pub(super) fn is_replaced_by(&self, later: &Telling) -> bool {
         match (&self.what, &later.what) {
             (What::Changed { news: News::Presence(_), .. }, What::Changed { news: News::Presence(_), .. }) => true,
-            (What::Changed { news: News::Location(_), .. }, What::Changed { news: News::Location(_), .. }) => {
+            (What::Changed { news: News::Location(_), .. }, What::Changed { news: News::Location(_), .. })
+            | (What::Changed { news: News::Face(_), .. }, What::Changed { news: News::Face(_), .. }) => {
                 self.rosters == later.rosters
             }
             (What::There { session, .. }, What::There { session: other, .. }) => session == other,
@@ -140,7 +150,12 @@ impl Telling {
 
     /// Goes on with what the later one says; those who have had something older are told again, behind the others, so that nobody waits
     /// for ever for one who changes all the time.
-    pub(super) fn replace_by(&mut self, later: Telling) {
+    pub(super) fn replace_by(&mut self, mut later: Telling) {
+        if let What::Changed { news: News::Face(was), .. } = &self.what
+            && let What::Changed { news: News::Face(is), .. } = &mut later.what
+        {
+            **is = joined((**was).clone(), std::mem::take(&mut **is));
+        }
         let fellows = match (&self.what, &later.what) {
             (_, What::Changed { audience: Audience::Everyone, .. }) => None,
             (What::Changed { news, audience: Audience::Everyone, .. }, What::Changed { .. }) => Some(news.clone()),
@@ -169,6 +184,7 @@ impl Telling {
     fn part(&mut self, cx: &Cx<'_>, fx: &mut Fx, left: &mut usize) -> Result<(), Failure> {
         let Some(own) = self.rosters.get(self.at.roster).cloned() else { return Ok(()) };
         let last = match self.at.round {
+            Round::Friends if self.is_face() => None,
             Round::Friends => self.tell_friends(cx, fx, &own, left)?,
             Round::Fellows => self.tell_fellows(cx, fx, &own, left)?,
         };

@@ -11,7 +11,7 @@ use super::telling::Telling;
 use crate::{Chat, Cx, Fx, Input, Name, Tick};
 
 /// Milliseconds between two slices of one account.
-const PACE_MS: u64 = 4;
+pub(super) const PACE_MS: u64 = 4;
 
 /// What an account's profile is telling, each a slice in turn.
 #[derive(Default)]
