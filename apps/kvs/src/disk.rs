@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 
 use ahash::RandomState;
 use bytes::Bytes;
-use fjall::{Database, Keyspace, OwnedWriteBatch, Readable, Snapshot};
+use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode, Readable, Snapshot};
 
 use crate::{Batch, Entry, Error, Span, Store, Table, Ticket, View};
 
@@ -100,6 +100,12 @@ impl Store for Disk {
         let applied = self.applied();
         self.journal.sync(&self.db)?;
         Ok(applied)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.journal.check()?;
+        // Nothing else of fjall's tells that one of its workers has failed.
+        Ok(self.db.persist(PersistMode::Buffer)?)
     }
 
     /// fjall's visible sequence number: it rises, under the journal's lock, with each batch written to the journal, so

@@ -7,9 +7,13 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use crate::{Error, Store, Ticket};
+
+/// How often the store is looked at while nobody waits: when what it does in the background has failed, it tells nobody.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Flushes whenever somebody waits, and tells all subscribers how far the store is durable. Those who ask during a flush
 /// share the next one. Dropping it flushes a last time and waits for the end.
@@ -29,8 +33,8 @@ struct Shared {
 type Subscriber = Box<dyn Fn(Ticket) + Send + Sync>;
 
 impl Flusher {
-    /// Starts the thread. `on_failure` is called once, when a flush failed, and no flush follows: the system may have
-    /// dropped what it could not write, so a second one that succeeds would prove nothing. The program should end.
+    /// Starts the thread. `on_failure` is called once, when a flush failed or the store has stopped by itself, and no flush follows: the
+    /// system may have dropped what it could not write, so a second one that succeeds would prove nothing. The program should end.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -96,7 +100,8 @@ impl Shared {
             if self.is_wanted() {
                 self.flush()?;
             } else {
-                thread::park();
+                thread::park_timeout(LOOK);
+                self.store.check()?;
             }
         }
         self.flush()

@@ -46,6 +46,11 @@ pub trait Store: Send + Sync + 'static {
     /// A failure is final: the operating system may have dropped what it could not write.
     fn flush(&self) -> Result<Ticket, Error>;
 
+    /// Fails once the store refuses all further batches, whatever has failed: also what it does by itself in the background.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// A ticket that covers every batch a reader can have seen by now.
     fn applied(&self) -> Ticket;
 

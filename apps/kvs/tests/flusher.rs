@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
-    io,
+    fs, io,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -165,6 +165,25 @@ fn a_subscriber_that_panics_ends_it_loudly() {
     let flusher = Flusher::start(store.clone(), Box::new(move |e| tell.send(e.to_string()).unwrap())).unwrap();
     flusher.subscribe(Box::new(|_| panic!("a subscriber of this test")));
     flusher.request(store.put(1));
+    assert_eq!(failed.recv().unwrap(), Error::Stopped.to_string());
+}
+
+#[test]
+fn a_store_that_stops_by_itself_is_reported_though_nobody_writes_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Arc::new(Disk::open_with(&path, &[T], &[T]).unwrap());
+    let (tell, failed) = mpsc::channel();
+    let _flusher = Flusher::start(store.clone(), Box::new(move |e| tell.send(e.to_string()).unwrap())).unwrap();
+    // Where table files are made: the next one cannot be.
+    fs::remove_dir_all(path.join("keyspaces")).unwrap();
+    for n in 0..8_u8 {
+        let mut batch = Batch::default();
+        batch.put(T, vec![n], vec![n; 512 << 10]);
+        if store.apply(&batch).is_err() {
+            break;
+        }
+    }
     assert_eq!(failed.recv().unwrap(), Error::Stopped.to_string());
 }
 
