@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use proto::limits::FTP_CHUNK_BYTES;
 use web::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
     IF_NONE_MATCH, IF_RANGE, RANGE,
@@ -16,7 +17,9 @@ use super::range::{self, Part};
 use super::{Depot, FILES, Place, ask, step};
 
 /// Bytes that are read at once, and wait for the peer.
-const BLOCK: u64 = 256 * 1024;
+const BLOCK: u64 = 64 << 10;
+/// Bytes that count as one step (SEC-13): as many as a piece of an upload has.
+const STEP: u64 = FTP_CHUNK_BYTES as u64;
 /// What a name never changes is never asked for again.
 const FOREVER: &str = "private, max-age=31536000, immutable";
 /// Characters of a name that is asked for.
@@ -61,7 +64,8 @@ pub(super) async fn get(depot: &Arc<Depot>, asked: &Arriving) -> Reply {
     let mut reply = parts(code, last + 1 - first, move || {
         let (from, count) = (at, BLOCK.min(last + 1 - at));
         at += count;
-        block(place.clone(), file.clone(), from, count as usize)
+        let is_step = (from - first).is_multiple_of(STEP);
+        block(place.clone(), file.clone(), from, count as usize, is_step)
     });
     if code == StatusCode::PARTIAL_CONTENT {
         reply.headers_mut().extend(header(CONTENT_RANGE, &format!("bytes {first}-{last}/{size}")));
@@ -100,13 +104,14 @@ async fn open(depot: Arc<Depot>, reference: String) -> std::io::Result<File> {
     tokio::task::spawn_blocking(opening).await.map_err(Error::other)?
 }
 
-async fn block(place: Arc<Place>, file: Arc<File>, from: u64, count: usize) -> std::io::Result<Bytes> {
-    place.turn().await;
+async fn block(place: Arc<Place>, file: Arc<File>, from: u64, count: usize, is_step: bool) -> std::io::Result<Bytes> {
+    if is_step {
+        place.turn().await;
+    }
     let _turn = place.depot.reads.acquire().await.map_err(Error::other)?;
-    let read = move || {
-        let mut block = vec![0; count];
-        file.read_exact_at(&mut block, from).map(|()| Bytes::from(block))
-    };
+    // Made here: each thread that waits for the disk would keep room of its own.
+    let mut block = vec![0; count];
+    let read = move || file.read_exact_at(&mut block, from).map(|()| Bytes::from(block));
     let read = tokio::task::spawn_blocking(read).await.map_err(Error::other)?;
     read.inspect_err(|failure| tracing::error!(%failure, "a file cannot be read"))
 }

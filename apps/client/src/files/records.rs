@@ -7,12 +7,14 @@ use bytes::Bytes;
 use proto::{Ftp, FtpStatus, Ftpack, Record};
 use tokio::sync::oneshot;
 
-use super::{BLOCK, Place, Progress, Sink, Source, TRIES};
+use super::{Place, Progress, Sink, Source, TRIES};
 use crate::calls::{checked, fresh_msg_id};
 use crate::{Answer, Client, Error};
 
+/// Bytes of a piece. Larger ones would go no faster, and both sides would need buffers of many pages for them.
+const PIECE: usize = 64 << 10;
 /// Pieces that are not answered yet: what is on the way while the disk of the other side is waited for.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 
 type Asked = oneshot::Receiver<Result<Vec<Record>, Error>>;
 
@@ -56,7 +58,7 @@ impl Client {
             let mut waiting: VecDeque<(Asked, u64)> = VecDeque::new();
             loop {
                 while at < size && waiting.len() < AHEAD {
-                    let data = source.read(at, BLOCK)?;
+                    let data = source.read(at, PIECE)?;
                     let (offset, block) = (Some(at), Some(data.len() as u64));
                     at += data.len() as u64;
                     let piece = Ftp { offset, block, data: Some(data), ..step("send") };
@@ -85,7 +87,7 @@ impl Client {
         let ask = |offset: u64| Ftp {
             filename: Some(Bytes::copy_from_slice(reference.as_bytes())),
             offset: Some(offset),
-            block: Some(BLOCK as u64),
+            block: Some(PIECE as u64),
             status: Some(FtpStatus::Text(Bytes::from_static(b"recv"))),
             ..Ftp::default()
         };
@@ -95,7 +97,7 @@ impl Client {
         while sink.at() < size {
             while at < size && waiting.len() < AHEAD {
                 waiting.push_back(self.ask(&ask(at).into(), Answer::Transfer).await?);
-                at += BLOCK as u64;
+                at += PIECE as u64;
             }
             let Some(asked) = waiting.pop_front() else { return Err(Error::Disconnected) };
             let ack: Ftpack = checked(&asked.await.map_err(|_| Error::Disconnected)??)?;

@@ -26,7 +26,7 @@ use crate::status::Counted;
 /// Reads of one turn; then other connections of the thread have theirs.
 const READS_MAX: usize = 16;
 /// Bytes that are written at once; what is beyond waits until these have left.
-const BYTES_MAX: usize = 256 << 10;
+const BYTES_MAX: usize = 64 << 10;
 /// When the chat is busy it is asked again after this.
 const AGAIN: Duration = Duration::from_millis(2);
 /// How long a client may take to read why it is closed.
