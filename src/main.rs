@@ -21,6 +21,7 @@ mod people;
 mod courier;
 mod work;
 mod clock;
+mod memory;
 mod serve;
 mod greeting;
 mod terminal;

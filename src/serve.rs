@@ -27,6 +27,7 @@ use crate::greeting;
 use crate::home::{Home, Lock};
 use crate::keys;
 use crate::logging;
+use crate::memory;
 use crate::people::People;
 use crate::registrar::{Keeper, Registrar};
 use crate::remote;
@@ -76,7 +77,7 @@ fn prepare(start: &Start) -> Result<(Home, Settings, Origin, Lock), Failure> {
     let settings = origin.load()?;
     logging::start(&settings.log, &origin.path)?;
     if !settings.huge_pages {
-        small_pages();
+        memory::small_pages();
     }
     domain::check(&home, &settings)?;
     home.make()?;
@@ -101,13 +102,6 @@ fn more_files() {
     limit.current = limit.maximum;
     if let Err(failure) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%failure, "cannot raise the number of open files");
-    }
-}
-
-/// The allocator asks for large pages, of which it needs a part.
-fn small_pages() {
-    if let Err(failure) = rustix::thread::disable_transparent_huge_pages(true) {
-        tracing::warn!(%failure, "memory stays in large pages");
     }
 }
 
@@ -140,6 +134,7 @@ async fn serve(home: &Home, settings: &Settings, origin: &Origin) -> Result<(), 
     tokio::select! {
         () = told => {}
         () = renew(&running, hangups) => {}
+        () = memory::give_back() => {}
     }
     stop(running).await;
     Ok(())
