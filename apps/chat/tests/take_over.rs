@@ -113,19 +113,20 @@ fn con_7_a_connection_that_goes_while_the_next_one_asks_is_taken_over_all_the_sa
 
 #[test]
 fn g_5_a_call_that_a_notice_answers_is_answered_in_its_turn_while_the_queue_is_being_loaded() {
-    for seed in 0..SEEDS {
+    // To the account, and to a room.
+    let tag = (r#"Tag{name="work" status=create}"#, is_tag as fn(&Record) -> bool);
+    let patch = (r#"Room{id="hall" name="Other" status=patch}"#, is_renaming as fn(&Record) -> bool);
+    for (seed, (text, is_it)) in (0..SEEDS).flat_map(|seed| [(seed, tag), (seed, patch)]) {
         let mut stage = Simulated::new(seed, false);
         let (client, token) = device(&mut stage);
         let port = connect(&mut stage, &client, &token);
-        while !stage
-            .sim
-            .outputs()
-            .iter()
-            .any(|out| matches!(out, Output::Port(to, Out::Welcome(_)) if to.number() == port.number()))
-        {
-            stage.sim.run(1);
-        }
-        for (call, text) in [r#"Tag{name="work" status=create}"#, r#"{init,""}"#].into_iter().enumerate() {
+        stage.sim.run_until_quiet();
+        ask(&mut stage, &client, &port, 0, r#"Room{id="hall" name="Hall" type=group status=create}"#);
+        stage.sim.run_until_quiet();
+        stage.sim.take_outputs();
+        let port = connect(&mut stage, &client, &token);
+        welcome(&mut stage, &port);
+        for (call, text) in [text, r#"{init,""}"#].into_iter().enumerate() {
             ask(&mut stage, &client, &port, call as u64, text);
         }
         stage.sim.run_until_quiet();
@@ -137,9 +138,13 @@ fn g_5_a_call_that_a_notice_answers_is_answered_in_its_turn_while_the_queue_is_b
                 _ => None,
             })
             .collect();
-        let tag = outs.iter().position(|out| matches!(out, Out::Item { topic, .. } if **topic == *"ses/38001"));
+        let is_notice = |out: &&Out| match out {
+            Out::Item { payload, .. } => etf::decode(payload).is_ok_and(|record| is_it(&record)),
+            _ => false,
+        };
+        let notice = outs.iter().position(is_notice);
         let answer = outs.iter().position(|out| matches!(out, Out::Answer { .. }));
-        assert!(tag.is_some() && tag < answer, "seed {seed}: {tag:?}, {answer:?}");
+        assert!(notice.is_some() && notice < answer, "seed {seed}, {text}: {notice:?}, {answer:?}");
     }
 }
 
@@ -239,6 +244,14 @@ fn g_8_what_a_connection_has_had_as_an_answer_while_its_queue_is_being_loaded_do
             assert_eq!(told(&outputs, &port, is_it), ["answer"], "seed {seed}, version {version}");
         }
     }
+}
+
+fn is_tag(record: &Record) -> bool {
+    matches!(record, Record::Tag(_))
+}
+
+fn is_renaming(record: &Record) -> bool {
+    matches!(record, Record::Room(room) if room.status == Some(RoomStatus::Patch))
 }
 
 fn is_patch(record: &Record) -> bool {

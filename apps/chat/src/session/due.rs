@@ -150,7 +150,7 @@ fn told(line: &Line, rows: Vec<kvs::Entry>, reach: u64) -> Result<Vec<Due>, Fail
             due.push(Due { item: Item::Merged, ..passed });
             continue;
         }
-        if line.stream.is_acknowledged_before(seq) || line.covered.contains(&seq) {
+        if line.stream.is_acknowledged_before(seq) {
             due.push(passed);
             continue;
         }

@@ -95,15 +95,15 @@ impl Loading {
         let mut left = STEP;
         while let Some(own) = self.rosters.last().cloned() {
             let prefix = rows::pair_key(&own, b"");
-            let page = cx.store.scan(RELATION, &rows::beyond(&prefix, &self.at).limit(left))?;
-            for (key, _) in &page {
+            let page = cx.store.keys(RELATION, &rows::beyond(&prefix, &self.at).limit(left))?;
+            for key in &page {
                 if let Ok(peer) = PhoneId::parse(&key.slice(prefix.len()..)) {
                     self.private(cx, FeedId::p2p(own.clone(), peer))?;
                 }
             }
             left -= page.len();
             if left == 0 {
-                self.at = page.last().map(|(key, _)| key.slice(prefix.len()..)).unwrap_or_default();
+                self.at = page.last().map(|key| key.slice(prefix.len()..)).unwrap_or_default();
                 return Ok(false);
             }
             self.private(cx, FeedId::p2p(own.clone(), own))?;
