@@ -32,7 +32,7 @@ pub(crate) fn call(
 ) -> Result<(), Halt> {
     let own = conversation.own(cx, who, friend.phone_id.as_ref())?;
     let other = conversation.other(&own).clone();
-    if own.who == other.who {
+    if own.who.phone() == other.who.phone() {
         return Err(Refusal::InvalidData.into());
     }
     if cx.store.get(ROSTER, other.who.as_str().as_bytes())?.is_none() {

@@ -129,9 +129,9 @@ pub(crate) fn row(cx: &Cx<'_>, own: &PhoneId) -> Result<Option<Roster>, Failure>
     rows::read(cx.store, ROSTER, own.as_str().as_bytes())
 }
 
-/// PROFILE-1: since when the client asks for changes; too old, or 0, asks for everything.
+/// PROFILE-1: since when the client asks for changes; 0, too old, or of a clock that was ahead, asks for everything.
 pub(crate) fn delta(cx: &Cx<'_>, since: Option<u64>) -> Option<u64> {
-    since.filter(|since| *since > 0 && cx.now.0.saturating_sub(*since) <= DELTA_MS)
+    since.filter(|since| *since > 0 && cx.now.0.checked_sub(*since).is_some_and(|age| age <= DELTA_MS))
 }
 
 /// What a client gives as its last sync after an answer: a change made in this very millisecond is told again rather than lost.

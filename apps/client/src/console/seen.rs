@@ -24,9 +24,9 @@ pub(super) struct One {
 }
 
 impl Seen {
-    /// A system message is nobody's to answer.
+    /// A system message is nobody's to answer, and what says only by which messages one is answered (MESSAGE-8) has no author.
     pub(super) fn note(&mut self, message: &Message, own: &str) {
-        if message.r#type.contains(&Mark::Sys) {
+        if message.r#type.contains(&Mark::Sys) || message.from.is_none() {
             return;
         }
         let (Some(id), Some(feed)) = (message.id, message.feed_id.clone()) else { return };
@@ -39,8 +39,8 @@ impl Seen {
     }
 
     /// What was found in a message.
-    pub(super) fn keep(&mut self, id: Option<u64>, files: Vec<Desc>) {
-        if let Some(one) = self.messages.iter_mut().find(|one| Some(one.id) == id) {
+    pub(super) fn keep(&mut self, message: &Message, files: Vec<Desc>) {
+        if let (Some(_), Some(one)) = (&message.from, self.messages.iter_mut().find(|one| Some(one.id) == message.id)) {
             one.files = files;
         }
     }
@@ -53,5 +53,24 @@ impl Seen {
     pub(super) fn last(&self, feed: Option<&Feed>, own: bool) -> Option<&One> {
         let fits = |one: &&One| one.is_own == own && feed.is_none_or(|feed| one.feed == *feed);
         self.messages.iter().filter(fits).max_by_key(|one| one.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_8_one_that_is_answered_stays_whose_it_is_and_keeps_its_files() {
+        let feed = Some(Feed::p2p("38001_1", "38002_2"));
+        let written = Message { id: Some(7), feed_id: feed.clone(), from: Some("38001_1".into()), ..Message::default() };
+        let answered = Message { from: None, repliedby: vec![9], ..written.clone() };
+        let mut seen = Seen::default();
+        seen.note(&written, "38001_1");
+        seen.keep(&written, vec![Desc::default()]);
+        seen.note(&answered, "38001_1");
+        seen.keep(&answered, Vec::new());
+        let one = seen.number(7).expect("it was shown");
+        assert!(one.is_own && one.files.len() == 1);
     }
 }

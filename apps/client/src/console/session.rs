@@ -198,7 +198,7 @@ impl Session {
             tokio::spawn(async move { client.read_up_to(feed, id).await });
         }
         let (message, mark) = self.judged(message);
-        self.seen.keep(message.id, files::files(&message));
+        self.seen.keep(&message, files::files(&message));
         show::message(&message, &mark, &self.book)
     }
 

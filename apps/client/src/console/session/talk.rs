@@ -83,7 +83,7 @@ impl Session {
             self.seen.note(message, &self.book.own);
             self.look_up_author(message).await;
             let (message, mark) = self.judged(message);
-            self.seen.keep(message.id, super::files::files(&message));
+            self.seen.keep(&message, super::files::files(&message));
             lines.extend(show::message(&message, &mark, &self.book));
         }
         lines
