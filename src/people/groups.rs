@@ -9,7 +9,6 @@ use n2o::Handle;
 use proto::ids::{FeedId, Phone, PhoneId, RoomId};
 
 use super::People;
-use super::sync::{ASKED, REST};
 
 /// Rooms are told again at the latest after so many looks, should one have missed it.
 const AGAIN: u32 = 20;
@@ -50,10 +49,7 @@ impl People {
             // Names of entries are no keys: each begins with an attribute.
             let keys: HashSet<&String> = members.filter(|value| !value.contains('=')).collect();
             let keys: Vec<String> = keys.into_iter().cloned().collect();
-            for some in keys.chunks(ASKED) {
-                everybody.extend(self.directory.among(some).await?);
-                tokio::time::sleep(REST).await;
-            }
+            everybody.extend(self.directory.among(&keys).await?);
         }
         let by_dn: HashMap<String, &Person> = everybody.iter().map(|person| (folded(&person.dn), person)).collect();
         // Groups may have their members by a key (memberUid of posixGroup) instead of by name.

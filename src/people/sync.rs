@@ -16,10 +16,7 @@ use super::{People, spellings};
 
 /// Accounts that are compared at once, and the rest between, so that nobody else waits for it.
 const PART: usize = 1_000;
-pub(super) const REST: Duration = Duration::from_millis(20);
-/// Numbers and keys for which the directory is asked at once, where it does not list all; as many accounts as are told of within a minute are
-/// some tens of thousands.
-pub(super) const ASKED: usize = 50;
+const REST: Duration = Duration::from_millis(20);
 
 impl People {
     /// Looks for as long as the server runs.
@@ -99,11 +96,8 @@ impl People {
             let part = part.map_err(|why| Error::Away(format!("accounts cannot be read: {why}")))?;
             let rest: Vec<&Phone> =
                 part.iter().map(|judged| &judged.number).filter(|number| !listed.contains(number)).collect();
-            for some in rest.chunks(ASKED) {
-                let values: Vec<String> = some.iter().flat_map(|number| spellings(number)).collect();
-                people.extend(self.directory.among(&values).await?);
-                tokio::time::sleep(REST).await;
-            }
+            let values: Vec<String> = rest.into_iter().flat_map(spellings).collect();
+            people.extend(self.directory.among(&values).await?);
             if part.len() < PART {
                 self.directory.keep_only(people);
                 return Ok(());

@@ -8,6 +8,7 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use ldap3::{LdapError, Scope, ldap_escape};
 use rustls::ClientConfig;
 use zeroize::Zeroizing;
@@ -26,6 +27,12 @@ const LISTED_BYTES: usize = 256 << 20;
 const VALUES_MAX: usize = 1_000;
 /// People by one key that are told apart, so that an error can name two of them.
 const SAME_MAX: usize = 100;
+/// Values that one question of many is about.
+const ASKED: usize = 100;
+/// Questions of many that are under way at once; never more than half of the connections, so that whoever signs in finds one.
+const LANES: usize = 4;
+/// After each of them, so that the directory has time for others.
+const REST: Duration = Duration::from_millis(20);
 /// Bytes of the longest password that is handed on.
 const PASSWORD_MAX: usize = 1_024;
 
@@ -169,11 +176,24 @@ impl Directory {
         Ok(listing)
     }
 
-    /// All who have one of these values as a key, in as many questions as that takes.
+    /// All who have one of these values as a key, in as many questions as that takes, some of them at once. Who has several may come several
+    /// times.
     ///
     /// # Errors
     /// The directory could not be asked, or refused.
     pub async fn among(&self, values: &[String]) -> Result<Vec<Person>, Error> {
+        let lanes = LANES.min(self.setup().connections / 2).max(1);
+        // Owned: what borrows would have to be the same for every lifetime where this is spawned.
+        let parts: Vec<Vec<String>> = values.chunks(ASKED).map(<[String]>::to_vec).collect();
+        let asked = stream::iter(parts).map(|part| async move {
+            let found = self.among_some(&part).await;
+            tokio::time::sleep(REST).await;
+            found
+        });
+        asked.buffer_unordered(lanes).try_concat().await
+    }
+
+    async fn among_some(&self, values: &[String]) -> Result<Vec<Person>, Error> {
         let (mut found, mut open) = (Vec::new(), vec![values]);
         while let Some(values) = open.pop().filter(|values| !values.is_empty()) {
             let listing = self.people_of(&self.having(values), LISTED_MAX).await?;

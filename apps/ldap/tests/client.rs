@@ -12,7 +12,7 @@ mod slapd;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
@@ -195,6 +195,26 @@ fn a_listing_that_is_cut_short_says_so_and_whoever_is_there_is_found_by_his_keys
         let listing = run(Directory::new(setup(&slapd)).everybody()).unwrap();
         assert_eq!((listing.people.len(), listing.cut), (MORE + 3, None), "{limits}");
     }
+}
+
+#[test]
+fn whoever_is_asked_for_many_is_asked_for_some_of_them_at_once() {
+    const LANES: usize = 4;
+    let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
+    let all = Arc::new(Barrier::new(LANES));
+    for _ in 0..LANES {
+        let (listener, all) = (listener.clone(), all.clone());
+        thread::spawn(move || {
+            serve(&listener, |_| {
+                // None is answered before all are asked.
+                all.wait();
+                vec![("uid", vec!["p".to_owned()])]
+            });
+        });
+    }
+    let directory = Directory::new(Setup { connections: 2 * LANES, ..plain(&listener) });
+    let values: Vec<String> = (0..8 * 100).map(number).collect();
+    assert_eq!(run(directory.among(&values)).unwrap().len(), 8);
 }
 
 fn lines(limits: &str) -> String {
