@@ -11,13 +11,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chat::directory::{self, Published};
 use kvs::{Disk, Store};
 use ns::record::Name;
 use ns::{Contents, Keys, Secrets, Zone};
 
+use crate::bell::Bell;
 use crate::clock;
 use crate::failure::Failure;
 use crate::home::Home;
@@ -30,8 +31,10 @@ const THREADS_MAX: usize = 4;
 /// Like answers to one network in a second: a resolver remembers what it was told.
 const LIKE_ANSWERS: u32 = 50;
 
-/// How often it is looked what accounts publish.
+/// How often it is looked what accounts publish though none says that it has changed.
 const FOLLOW: Duration = Duration::from_secs(30);
+/// From one look to the next at least.
+const PACE: Duration = Duration::from_secs(1);
 /// Accounts that publish; those beyond do not.
 const PUBLISHED_MAX: usize = 100_000;
 
@@ -114,21 +117,27 @@ impl Domain {
             server,
             state: Mutex::new(state),
         });
-        let own = Arc::downgrade(&domain);
-        let follow = move || {
-            loop {
-                thread::sleep(FOLLOW);
-                let Some(domain) = own.upgrade() else { return };
-                if let Err(failure) = domain.follow() {
-                    tracing::error!(%failure, "the certificates of accounts in the zone stay as they were");
-                }
-            }
-        };
-        thread::Builder::new().name("zone".into()).spawn(follow).map_err(flaw)?;
         Ok(Some(domain))
     }
 
-    /// Whether accounts allow other certificates than before, or have others, is looked at all the time.
+    /// Looks whether accounts allow other certificates than before, or have others: when one of them says so, and from time to time.
+    pub(crate) fn watch(self: &Arc<Domain>, published: Arc<Bell>) -> Result<(), Failure> {
+        let own = Arc::downgrade(self);
+        let follow = move || {
+            while published.wait(FOLLOW) {
+                let Some(domain) = own.upgrade() else { return };
+                let began = Instant::now();
+                if let Err(failure) = domain.follow() {
+                    tracing::error!(%failure, "the certificates of accounts in the zone stay as they were");
+                }
+                drop(domain);
+                // What many say one after the other is one change of the zone.
+                thread::sleep(PACE.max(began.elapsed()));
+            }
+        };
+        thread::Builder::new().name("zone".into()).spawn(follow).map(drop).map_err(flaw)
+    }
+
     fn follow(&self) -> Result<(), Failure> {
         let people = glance(&self.store)?;
         let mut state = self.state();

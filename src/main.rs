@@ -26,6 +26,7 @@ mod serve;
 mod greeting;
 mod terminal;
 mod background;
+mod bell;
 mod remote;
 mod routes;
 

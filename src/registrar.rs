@@ -19,6 +19,7 @@ use ca::ocsp::Status;
 use ca::{Authority, Certificate, Issued, Reason, Revoked};
 use kvs::{Batch, Disk, Sequence, Store, Table};
 
+use crate::bell::Bell;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::store::META;
@@ -49,7 +50,7 @@ pub(crate) struct Registrar {
     revoking: Mutex<()>,
     /// The list lacks something.
     changed: AtomicBool,
-    keeper: keeper::Bell,
+    keeper: Bell,
 }
 
 impl Registrar {
@@ -67,7 +68,7 @@ impl Registrar {
             listed: RwLock::new(UNIX_EPOCH),
             revoking: Mutex::new(()),
             changed: AtomicBool::new(false),
-            keeper: keeper::Bell::default(),
+            keeper: Bell::default(),
         };
         registrar.recall()?;
         if !registrar.goes_on_with_list()? {

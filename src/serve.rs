@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
+use crate::bell::Bell;
 use crate::cli::Start;
 use crate::courier::Courier;
 use crate::directory::Directory;
@@ -176,6 +177,7 @@ fn start(home: &Home, settings: &Settings, origin: &Origin, stop: Arc<Notify>) -
     addresses.extend(named(&[("ldap", &settings.listen.ldap), ("ldaps", &settings.listen.ldaps)], found));
     let dns = reachable(&settings.ns.listen);
     let domain = Domain::start(home, settings, origin, &inside.tls, &addresses, dns, &inside.store)?;
+    domain.iter().try_for_each(|domain| domain.watch(inside.published.clone()))?;
     addresses.extend(domain.iter().flat_map(|domain| domain.addresses()));
     let shell = Arc::new(inside.shell(home, &front, &web, domain.clone(), book, stop));
     for listener in shells {
@@ -214,6 +216,8 @@ struct Inside {
     store: Arc<Disk>,
     files: Arc<Files>,
     courier: Arc<Courier>,
+    /// Rung when an account shows the world something else than before.
+    published: Arc<Bell>,
     handle: Handle<Chat>,
 }
 
@@ -236,9 +240,15 @@ impl Inside {
         let courier = Courier::new(home, settings, origin, store.clone(), own)?;
         let people = People::new(home, settings, store.clone())?;
         let outside = Outside { webhook: Webhook::new(home, settings)?, people: people.clone() };
-        let files = Arc::new(Files::new(home.files()));
-        let (outputs, worker) =
-            Outputs::start(registrar.clone(), courier.clone(), &home.outbox(), files.clone(), outside);
+        let (files, published) = (Arc::new(Files::new(home.files())), Arc::new(Bell::default()));
+        let (outputs, worker) = Outputs::start(
+            registrar.clone(),
+            courier.clone(),
+            &home.outbox(),
+            files.clone(),
+            outside,
+            published.clone(),
+        );
         let handle = host(home, settings, vault, &registrar, store.clone(), outputs.clone())?;
         outputs.attach(handle.clone());
         worker.run(handle.clone())?;
@@ -247,7 +257,7 @@ impl Inside {
         if let Some(people) = people {
             people.watch(store.clone(), handle.clone());
         }
-        Ok((Inside { registrar, tls, store, files, courier, handle }, Vault::new(&key)))
+        Ok((Inside { registrar, tls, store, files, courier, published, handle }, Vault::new(&key)))
     }
 
     fn directory(&self, settings: &Settings) -> Result<Directory, Failure> {

@@ -13,6 +13,7 @@ use chat::{Chat, FileWork, Input, Job, Output, Sender, Signature, Work, WorkErro
 use n2o::{Handle, Performer};
 use zeroize::Zeroizing;
 
+use crate::bell::Bell;
 use crate::courier::Courier;
 use crate::failure::Failure;
 use crate::files::Files;
@@ -37,6 +38,7 @@ pub(crate) struct Outputs {
     syncs: SyncSender<Job>,
     registrar: Arc<Registrar>,
     courier: Arc<Courier>,
+    published: Arc<Bell>,
     handle: OnceLock<Handle<Chat>>,
     web: Option<Web>,
 }
@@ -62,6 +64,7 @@ impl Outputs {
         outbox: &Path,
         files: Arc<Files>,
         outside: Outside,
+        published: Arc<Bell>,
     ) -> (Arc<Outputs>, Worker) {
         let (jobs, waiting) = sync_channel(JOBS_MAX);
         let (signatures, unverified) = sync_channel(JOBS_MAX);
@@ -71,7 +74,8 @@ impl Outputs {
         let is_any = outside.webhook.is_some() || outside.people.is_some();
         let web = is_any.then(|| Web { runtime: tokio::runtime::Handle::current(), outside });
         let (own, handle) = (registrar.clone(), OnceLock::new());
-        let outputs = Outputs { jobs, signatures, files: filing, syncs, registrar: own, courier, handle, web };
+        let outputs =
+            Outputs { jobs, signatures, files: filing, syncs, registrar: own, courier, published, handle, web };
         let desk = Desk { registrar, outbox: outbox.join("codes"), files, people, trust: Mutex::default() };
         (
             Arc::new(outputs),
@@ -154,6 +158,7 @@ impl Performer<Chat> for Outputs {
                 Output::Work(job) => self.hand_over(job),
                 Output::Push(push) => self.courier.take(push),
                 Output::Lapsed => self.registrar.look_again(),
+                Output::Published => self.published.ring(),
             }
         }
     }
@@ -320,7 +325,7 @@ mod tests {
         let origin = Origin { path: home.config(), must_be: false, profile: None };
         let courier = Courier::new(&home, &settings, &origin, store.clone(), vault).unwrap();
         let files = Arc::new(Files::new(home.files()));
-        (Outputs::start(registrar, courier, folder, files, Outside::default()).1.desk, store)
+        (Outputs::start(registrar, courier, folder, files, Outside::default(), Arc::default()).1.desk, store)
     }
 
     fn phone() -> Phone {

@@ -1,7 +1,7 @@
 //! The thread that looks after revocation: keys that the chat has ended, times that have come, and the list, which is signed anew.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -23,30 +23,6 @@ const SOON: Duration = Duration::from_secs(10);
 const KEY: usize = 32;
 /// Lapsed keys of one batch.
 const BATCH: usize = 500;
-
-/// Wakes the keeper. What is rung while it works is not lost.
-#[derive(Debug, Default)]
-pub(crate) struct Bell {
-    rung: Mutex<bool>,
-    waiting: Condvar,
-    ends: AtomicBool,
-}
-
-impl Bell {
-    pub(crate) fn ring(&self) {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.waiting.notify_one();
-    }
-
-    /// Until it is rung, or for so long; false: the keeper is to end.
-    fn wait(&self, most: Duration) -> bool {
-        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut rung, _) =
-            self.waiting.wait_timeout_while(rung, most, |rung| !*rung).unwrap_or_else(PoisonError::into_inner);
-        *rung = false;
-        !self.ends.load(Ordering::Acquire)
-    }
-}
 
 /// The running thread; it ends when this is dropped.
 pub(crate) struct Keeper {
@@ -90,8 +66,7 @@ fn told(done: &Result<(), Failure>, what: &str) {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.registrar.keeper.ends.store(true, Ordering::Release);
-        self.registrar.keeper.ring();
+        self.registrar.keeper.end();
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Output {
     Push(Box<Push>),
     /// There is a new row of [`LAPSED`](crate::rows::LAPSED): for the authority.
     Lapsed,
+    /// An account shows the world something else than before ([`directory::published`](crate::directory::published)): for the zone.
+    Published,
 }
 
 /// Slow or external work (PM-5). Its end comes back to `from` as [`Input::Worked`](crate::Input::Worked) with the same number.

@@ -21,7 +21,7 @@ use super::Halt;
 use super::feature::{self, PRIVACY};
 use crate::effects;
 use crate::rows::{self, PROFILE, PUBLISHER, RELATION, Relation};
-use crate::{Account, Cx, Fx, Group, Who};
+use crate::{Account, Cx, Fx, Group, Output, Who};
 
 /// PRESENCE-1, 2. What the account shows from now on, when that has changed, for its profile to tell the others.
 pub(crate) fn call(
@@ -194,8 +194,17 @@ pub(crate) fn index_publishers(fx: &mut Fx, own: &Phone, before: &[Feature], aft
     match (publishes_certificates(before), publishes_certificates(after)) {
         (false, true) => fx.put(PUBLISHER, own.to_bytes(), Bytes::new()),
         (true, false) => fx.delete(PUBLISHER, own.to_bytes()),
-        (true, true) | (false, false) => {}
+        (true, true) | (false, false) => return,
     }
+    fx.emit(Output::Published);
+}
+
+/// The account's number, nick or certificates have changed: whoever shows them to the world is told, if it allows that.
+pub(crate) fn tell_publisher(cx: &Cx<'_>, fx: &mut Fx, own: &Phone) -> Result<(), Failure> {
+    if cx.store.get(PUBLISHER, own.as_str().as_bytes())?.is_some() {
+        fx.emit(Output::Published);
+    }
+    Ok(())
 }
 
 /// Whether ROSTER-4 may find the account.

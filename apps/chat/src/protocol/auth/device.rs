@@ -13,7 +13,7 @@ use super::binding::{Unbind, unbind};
 use super::proof;
 use super::standing::Listing;
 use crate::door::{Bye, Certificate};
-use crate::protocol::contact;
+use crate::protocol::{contact, presence};
 use crate::rows::{self, DEVICE, Device, KEYS, Keys, PROFILE, ROSTER, STANDING, WANTED};
 use crate::{Account, Chat, Cx, Fx, Group, Input, Name, Who};
 
@@ -215,6 +215,7 @@ fn keep_keys(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, devices: &[Device]) -> Res
     let before: Keys = rows::read(cx.store, KEYS, phone.as_str().as_bytes())?.unwrap_or_default();
     if before.services != services {
         fx.put(KEYS, phone.to_bytes(), rows::encode(&Keys { update: cx.now.0, services }));
+        presence::tell_publisher(cx, fx, phone)?;
     }
     Ok(())
 }

@@ -149,6 +149,7 @@ fn tell(
 ) -> Result<Vec<(PhoneId, Contact)>, Failure> {
     let mut keys = contact::certificates(devices);
     fx.put(KEYS, phone.to_bytes(), rows::encode(&Keys { update: cx.now.0, services: keys.clone() }));
+    presence::tell_publisher(cx, fx, phone)?;
     keys.extend(service::certificates(services));
     let mut told = Vec::new();
     for roster in rows::roster_ids(cx.store, phone)? {

@@ -114,5 +114,6 @@ fn take(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, wanted: Option<&Nick>) -> Resul
         fx.put(NICK, nick.folded(), key.clone());
     }
     fx.put(NICK_OF, key, rows::encode(&Nicked { nick: wanted.map(Nick::to_bytes), update: cx.now.0 }));
+    presence::tell_publisher(cx, fx, own.phone())?;
     Ok(true)
 }
