@@ -324,7 +324,7 @@ impl Asker {
         };
         let session = Session::connect(handle.clone(), hello, port.clone()).expect("not busy");
         let mut asker = Asker { session, port, next: 0 };
-        asker.wait(|out| matches!(out, Out::Welcome(_))).await;
+        asker.wait(|out| matches!(out, Out::Welcome(..))).await;
         asker
     }
 

@@ -160,7 +160,8 @@ pub(crate) fn identify(authority: &Authority, der: &[u8]) -> Option<chat::door::
 }
 
 fn said(subject: Subject, own_authority: bool) -> Option<chat::door::Certificate> {
-    let not_after = subject.not_after.duration_since(UNIX_EPOCH).ok()?.as_millis();
+    let since = |time: SystemTime| u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok();
+    let (issued, not_after) = (since(subject.issued)?, since(subject.not_after)?);
     Some(chat::door::Certificate {
         key: subject.spki_sha256,
         print: print_of(&subject.issuer, &subject.serial),
@@ -176,7 +177,8 @@ fn said(subject: Subject, own_authority: bool) -> Option<chat::door::Certificate
         given_name: subject.given_name,
         surname: subject.surname,
         device: subject.device,
-        not_after: u64::try_from(not_after).ok()?,
+        issued,
+        not_after,
     })
 }
 

@@ -231,7 +231,7 @@ impl Clerk {
         loop {
             for out in clerk.outs().await? {
                 match out {
-                    Out::Welcome(_) => return Ok(clerk),
+                    Out::Welcome(..) => return Ok(clerk),
                     Out::Denied(_) | Out::Close(_) => return Err(late()),
                     _ => {}
                 }

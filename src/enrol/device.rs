@@ -153,7 +153,7 @@ async fn call(session: &Session, port: &Port, number: u64, auth: &Auth) -> Resul
                 Out::Answer { call, payload } if call == number => return checked(payload),
                 Out::Denied(_) | Out::Close(_) => return Err(Refused::Late),
                 // Welcome, the size of the ring, the end of the call before, the Profile behind its answer.
-                Out::Welcome(_)
+                Out::Welcome(..)
                 | Out::Answer { .. }
                 | Out::Done { .. }
                 | Out::Notice { .. }

@@ -37,6 +37,8 @@ pub struct Subject {
     /// The extended key usage names clientAuth or any, or there is none (RFC 5280 section 4.2.1.12).
     pub client_auth: bool,
     pub is_ca: bool,
+    /// When it was issued, if by an authority of ours: it counts from a little earlier on, for clocks that are slow.
+    pub issued: SystemTime,
     pub not_after: SystemTime,
     /// The serial number's magnitude, big-endian, without leading zeros.
     pub serial: Vec<u8>,
@@ -81,6 +83,7 @@ pub fn subject(der: &[u8]) -> Result<Subject, Error> {
         server_auth: usage.is_some_and(|usage| usage.server_auth),
         client_auth: usage.is_none_or(|usage| usage.client_auth || usage.any),
         is_ca: certificate.is_ca(),
+        issued: validity::system(certificate.validity().not_before) + validity::SKEW,
         not_after: validity::system(certificate.validity().not_after),
         serial: encoding::magnitude(certificate.raw_serial()),
         issuer: certificate.issuer().as_raw().to_vec(),

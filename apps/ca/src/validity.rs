@@ -15,7 +15,7 @@ pub(crate) const LEAF: Duration = days(397);
 /// A revocation list; a verifier that finds it older lets nobody in, so it is issued anew long before.
 pub(crate) const CRL: Duration = days(7);
 /// How far before now a validity begins, for holders whose clock is slow.
-const SKEW: Duration = Duration::from_secs(5 * 60);
+pub(crate) const SKEW: Duration = Duration::from_secs(5 * 60);
 
 const fn days(n: u64) -> Duration {
     Duration::from_secs(n * 24 * 60 * 60)

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use proto::ids::Phone;
 use proto::topic::Topic;
 
 use crate::port::Port;
@@ -72,6 +73,8 @@ pub struct Certificate {
     pub sys: bool,
     /// A person's or device's certificate: not a server's, an administrator's or a service's (ID-9).
     pub personal: bool,
+    /// When it was issued, milliseconds since 1970, if this deployment's own authority has.
+    pub issued: u64,
     /// End of validity, milliseconds since 1970.
     pub not_after: u64,
 }
@@ -169,8 +172,8 @@ impl fmt::Debug for Origin {
 /// One thing for the transport to do. They come in the order in which they must be done.
 #[derive(Clone, PartialEq)]
 pub enum Out {
-    /// The connection is accepted; nothing precedes this.
-    Welcome(Role),
+    /// The connection is accepted, a device's as one of the account that is kept under this key; nothing precedes this.
+    Welcome(Role, Option<Phone>),
     /// It is not; nothing follows.
     Denied(Denied),
     /// A record that answers call `call`: on its reply topic, with its QoS (TOPIC-2, TOPIC-12).
@@ -193,7 +196,7 @@ pub enum Out {
 impl fmt::Debug for Out {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Out::Welcome(role) => write!(f, "Welcome({role:?})"),
+            Out::Welcome(role, _) => write!(f, "Welcome({role:?})"),
             Out::Denied(why) => write!(f, "Denied({why:?})"),
             Out::Answer { call, payload } => write!(f, "Answer({call}, {} bytes)", payload.len()),
             Out::Done { call, verdict } => write!(f, "Done({call}, {verdict:?})"),
@@ -308,9 +311,9 @@ impl Terminal {
         Terminal { handle, name: Name::Terminal(port.number()), port, caller: Arc::new(caller) }
     }
 
-    /// Hands in one command; what comes of it ends with [`Out::Done`]. `device` is the client id as which the connection has been let in.
-    pub fn say(&self, call: u64, device: Option<Arc<str>>, asked: Asked) -> Result<(), Busy> {
-        let said = Said { port: self.port.clone(), caller: self.caller.clone(), device, call, asked };
+    /// Hands in one command; what comes of it ends with [`Out::Done`]. `account`: whose device the connection has been let in as.
+    pub fn say(&self, call: u64, account: Option<Phone>, asked: Asked) -> Result<(), Busy> {
+        let said = Said { port: self.port.clone(), caller: self.caller.clone(), account, call, asked };
         self.handle.tell(&self.name, Input::Said(Box::new(said))).map_err(|_| Busy)
     }
 

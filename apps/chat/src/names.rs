@@ -16,10 +16,13 @@ use bytes::Bytes;
 use kvs::{Span, View};
 use n2o::Failure;
 use proto::ids::{ClientId, ClientKind, DevKey, Phone, PhoneId};
+use proto::limits::ALIAS_MS;
 
 use crate::beside::Shown;
-use crate::protocol::auth::is_device;
+use crate::door::Hello;
+use crate::protocol::auth::{self, Bound, is_device};
 use crate::rows::{self, ALIAS, CALLED, Called, DEVICE, NUMBER, PROFILE};
+use crate::{Chat, Cx};
 
 pub(crate) use change::{forget, free, give, leave, seat_is_taken};
 pub(crate) use inward::{certificate, understood, understood_topic};
@@ -92,16 +95,40 @@ pub(crate) fn client(store: &dyn View, account: &Phone, device: &DevKey) -> Resu
     Ok(ClientId::device(&number(store, account)?, device))
 }
 
-/// The session that serves a client id: of the account that has the number, or had it and the device is of old.
-pub(crate) fn session(store: &dyn View, now: u64, client: &Bytes) -> Result<Arc<str>, Failure> {
-    let given = || Arc::from(String::from_utf8_lossy(client).as_ref());
-    match ClientId::parse(client).map(|client| client.kind()) {
-        Ok(ClientKind::Device(phone, device)) => match account_of(store, now, &phone, &device)? {
+/// The session that serves a connection: of the account that has the number, or had it and the device is of old.
+pub(crate) fn session(chat: &Chat, cx: &Cx<'_>, hello: &Hello) -> Result<Arc<str>, Failure> {
+    let given = || Arc::from(String::from_utf8_lossy(&hello.client_id).as_ref());
+    match ClientId::parse(&hello.client_id).map(|client| client.kind()) {
+        Ok(ClientKind::Device(phone, device)) => match entered(chat, cx, &phone, &device, hello)? {
             Some(account) => Ok(ClientId::device(&account, &device).as_str().into()),
             None => Ok(given()),
         },
         Ok(ClientKind::Reg | ClientKind::Guest | ClientKind::Sys | ClientKind::Plain) | Err(_) => Ok(given()),
     }
+}
+
+/// The account that a connection is to be let into. Several may have a device of this name under this number: then it is the one whose token
+/// or certificate the connection shows, and where it shows none of them the first, which says so.
+fn entered(chat: &Chat, cx: &Cx<'_>, phone: &Phone, device: &DevKey, hello: &Hello) -> Result<Option<Phone>, Failure> {
+    let token = hello.password.clone().map(Shown::Token);
+    let certificate = hello.certificate.clone().map(Shown::Certificate);
+    for shown in [token, certificate].into_iter().flatten() {
+        let shows = |account: &Phone| is_device(cx.store, cx.now.0, account, device, &shown);
+        if let Some(account) = first(cx.store, cx.now.0, phone, shows)?
+            && shows(&account)?
+        {
+            return Ok(Some(account));
+        }
+    }
+    if let Some(shown) = &hello.certificate
+        && shown.device.is_none()
+        && auth::bound(cx, shown)? == Bound::Not
+        && auth::named(&chat.settings, shown).as_ref() == Some(phone)
+    {
+        // Of a number that stands in it, without a device: whose it is now.
+        return holder(cx.store, phone);
+    }
+    account_of(cx.store, cx.now.0, phone, device)
 }
 
 /// The default roster of whoever has this number now (ID-3), if there is an account.
@@ -170,6 +197,15 @@ fn first(
         }
     }
     Ok(holder)
+}
+
+/// When somebody has left the number last.
+fn left(store: &dyn View, phone: &Phone) -> Result<Option<u64>, Failure> {
+    let mut last = None;
+    for (_, until) in store.scan(ALIAS, &Span::prefix(rows::path(&[phone.as_str().as_bytes(), b""])).limit(ALIASES))? {
+        last = last.max(Some(rows::decode::<u64>(&until)?.saturating_sub(ALIAS_MS)));
+    }
+    Ok(last)
 }
 
 /// Who has left the number within a year.

@@ -26,8 +26,8 @@ pub struct Caller {
 pub struct Said {
     pub port: Arc<Port>,
     pub caller: Arc<Caller>,
-    /// Client id of the device that the connection has been let in as.
-    pub device: Option<Arc<str>>,
+    /// The account, by its key, whose device the connection has been let in as.
+    pub account: Option<Phone>,
     /// They rise by one, from 0; at most [`crate::CALLS_MAX`] may be unfinished.
     pub call: u64,
     pub asked: Asked,

@@ -51,8 +51,9 @@ pub struct Session {
     asking: Option<Link>,
     /// The rooms whose groups it is in.
     rooms: BTreeSet<RoomId>,
-    /// The session that serves a connection under this client id, where it is another (PROFILE-11).
-    passes: Option<Arc<str>>,
+    /// Connections under this client id that other sessions serve, and which (PROFILE-11): one a device that may be meant, beside those that
+    /// have yet to be let in or are about to end.
+    passes: Vec<(Arc<Port>, Arc<str>)>,
 }
 
 /// One connection.
@@ -85,7 +86,7 @@ struct Link {
 
 impl Session {
     pub fn start(client: Arc<str>) -> Session {
-        Session { client, link: None, asking: None, rooms: BTreeSet::new(), passes: None }
+        Session { client, link: None, asking: None, rooms: BTreeSet::new(), passes: Vec::new() }
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
@@ -94,7 +95,7 @@ impl Session {
             self.perform_step(chat, cx, fx, input)?;
         }
         names::outward(&chat.names, cx.store, fx, mark)?;
-        if self.link.is_none() && self.asking.is_none() && self.passes.is_none() {
+        if self.link.is_none() && self.asking.is_none() && self.passes.is_empty() {
             // Nothing to do without a connection; what comes late finds nobody.
             fx.stop();
         }
@@ -209,7 +210,7 @@ impl Session {
 
     /// It failed: with it the state of its connection is lost. The client is told, comes again and finds all that is due.
     pub(crate) fn last_words(&self) -> Vec<Bounce<Chat>> {
-        let mut words = Vec::new();
+        let mut words: Vec<_> = self.pass_no_more().collect();
         if let Some(link) = &self.link {
             words.push(Bounce::Emit(Output::Port(link.port.clone(), Out::Close(Bye::Fault))));
             if let (Some(phone), Some(device)) = (link.phone(), &link.device) {

@@ -69,7 +69,7 @@ fn heard(outputs: &[Output], port: &Arc<Port>) -> (bool, Option<Bye>) {
         _ => None,
     };
     let outs: Vec<Out> = outputs.iter().filter_map(own).collect();
-    let welcomed = outs.iter().any(|out| matches!(out, Out::Welcome(_)));
+    let welcomed = outs.iter().any(|out| matches!(out, Out::Welcome(..)));
     let ended = outs.iter().find_map(|out| match out {
         Out::Close(bye) => Some(*bye),
         _ => None,
@@ -150,7 +150,7 @@ fn g_5_a_call_that_a_notice_answers_is_answered_in_its_turn_while_the_queue_is_b
 
 /// Lets the server work until it has welcomed a connection.
 fn welcome(stage: &mut Simulated, port: &Arc<Port>) {
-    let is_welcome = |out: &Output| matches!(out, Output::Port(to, Out::Welcome(_)) if to.number() == port.number());
+    let is_welcome = |out: &Output| matches!(out, Output::Port(to, Out::Welcome(..)) if to.number() == port.number());
     while !stage.sim.outputs().iter().any(is_welcome) {
         stage.sim.run(1);
     }

@@ -14,7 +14,7 @@ use chat::{
 use kvs::{Batch, Memory, Sequence, Span, Store, Table};
 use n2o::Sim;
 use proto::Refusal;
-use proto::ids::{FeedId, Phone, PhoneId, User};
+use proto::ids::{ClientId, ClientKind, FeedId, Phone, PhoneId, User};
 use proto::mail::MailRecord;
 use proto::records::Io;
 use proto::topic::{Filter, ReplyForm, Topic};
@@ -76,7 +76,7 @@ struct Link {
 /// What a transport knows of one that speaks to mailboxes.
 struct Terminal {
     caller: Arc<Caller>,
-    device: Option<Arc<str>>,
+    account: Option<Phone>,
     speaks_records: bool,
 }
 
@@ -145,7 +145,7 @@ impl Simulated {
                     Output::Work(job) => self.work(job),
                     Output::Push(push) => self.push(*push),
                     // There is no authority here; its rows stay.
-                    Output::Lapsed => {}
+                    Output::Lapsed | Output::Published => {}
                 }
             }
         }
@@ -249,8 +249,8 @@ impl Simulated {
         terminal.speaks_records = matches!(asked, Asked::Record(_));
         link.next_call += 1;
         link.asked.push_back((call, String::new()));
-        let (caller, device) = (terminal.caller.clone(), terminal.device.clone());
-        let said = Said { port: link.port.clone(), caller, device, call, asked };
+        let (caller, account) = (terminal.caller.clone(), terminal.account.clone());
+        let said = Said { port: link.port.clone(), caller, account, call, asked };
         self.hand(name, Input::Said(Box::new(said)))
     }
 }
@@ -277,19 +277,18 @@ impl Link {
         }
     }
 
-    fn over_websocket(opening: &Opening, now: u64) -> Link {
+    fn over_websocket(opening: &Opening, account: Option<Phone>, now: u64) -> Link {
         let certificate = opening.certified.as_deref().map(|key| certificate(key, now));
         let caller = Arc::new(Caller { certificate, open: !opening.strict });
-        let device = opening.device.as_ref().map(|(client, _)| Arc::from(client.as_str()));
         let link = Link::new(&Hello::default());
         let name = Name::Terminal(link.port.number());
-        Link { name, terminal: Some(Terminal { caller, device, speaks_records: false }), ..link }
+        Link { name, terminal: Some(Terminal { caller, account, speaks_records: false }), ..link }
     }
 
     /// What the transport does about one out, and what it tells the chat of it.
     fn take(&mut self, out: Out) -> Option<Input> {
         match out {
-            Out::Welcome(role) => (self.connack, self.role) = (Some(0), Some(role)),
+            Out::Welcome(role, _) => (self.connack, self.role) = (Some(0), Some(role)),
             Out::Denied(denied) => (self.connack, self.open) = (Some(connack(denied)), false),
             Out::Answer { call, payload } => {
                 let asked = self.asked.iter().find(|(asked, _)| *asked == call);
@@ -394,7 +393,14 @@ impl Stage for Simulated {
     }
 
     fn open(&mut self, name: &str, opening: &Opening) -> Result<(), String> {
-        let link = Link::over_websocket(opening, self.sim.now().0);
+        let now = self.sim.now().0;
+        let account = opening.device.as_ref().and_then(|(client, token)| {
+            let ClientKind::Device(phone, device) = ClientId::parse(client.as_bytes()).ok()?.kind() else {
+                return None;
+            };
+            chat::account_by(&*self.sim.store().snapshot(), now, &phone, &device, token).ok()?
+        });
+        let link = Link::over_websocket(opening, account, now);
         if let Some(earlier) = self.links.insert(name.to_owned(), link) {
             self.links.insert(format!("{name} before {}", earlier.port.number()), earlier);
         }
@@ -653,6 +659,8 @@ fn certificate(key: &str, now: u64) -> Arc<Certificate> {
         own_authority: true,
         sys: key == "sys",
         personal: key != "sys",
+        // One whose key is called `old` is of long ago.
+        issued: if key.ends_with(":old") { 0 } else { now },
         // One whose key is called `brief` ends in an hour.
         not_after: if key.ends_with(":brief") { now + 3600 * SECOND } else { u64::MAX >> 1 },
         ..Certificate::default()

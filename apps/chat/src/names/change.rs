@@ -7,6 +7,7 @@ use proto::ids::Phone;
 use proto::limits::ALIAS_MS;
 
 use super::{ANY, Known, holder, number};
+use crate::protocol::presence;
 use crate::rows::{self, ALIAS, CALLED, Called, NUMBER, PROFILE};
 use crate::{Cx, Fx};
 
@@ -46,6 +47,7 @@ pub(crate) fn leave(cx: &Cx<'_>, fx: &mut Fx, account: &Phone, to: &Phone) -> Re
         called.numbers.remove(1);
     }
     fx.put(CALLED, account.to_bytes(), rows::encode(&called));
+    presence::tell_publisher(cx, fx, account)?;
 
     let seat = free(cx, fx, &left)?;
     fx.put(ALIAS, alias(&left, account), rows::encode(&cx.now.0.saturating_add(ALIAS_MS)));

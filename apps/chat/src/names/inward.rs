@@ -10,7 +10,7 @@ use proto::ids::{ClientId, ClientKind, FeedId, Phone, PhoneId};
 use proto::naming::{Named, Naming};
 use proto::topic::{Owner, Topic};
 
-use super::{Known, LITERAL, NOBODY, account_of, holder, meant, meant_roster};
+use super::{Known, LITERAL, NOBODY, account_of, holder, left, meant, meant_roster};
 use crate::Cx;
 use crate::door::Certificate;
 
@@ -59,7 +59,8 @@ pub(super) fn renamed(
     })
 }
 
-/// A certificate names the account that has its number now; one for a device, the account of that device (ID-9).
+/// A certificate names the account that has its number now; one for a device, the account of that device (ID-9). One that was issued before
+/// somebody left the number is that one's, and names nobody.
 pub(crate) fn certificate(known: &Known, cx: &Cx<'_>, shown: Arc<Certificate>) -> Result<Arc<Certificate>, Failure> {
     if !known.differ(cx.store)? {
         return Ok(shown);
@@ -67,7 +68,8 @@ pub(crate) fn certificate(known: &Known, cx: &Cx<'_>, shown: Arc<Certificate>) -
     let mut named = (*shown).clone();
     for name in &mut named.names {
         if let Ok(number) = Phone::parse(name.as_bytes()) {
-            let account = holder(cx.store, &number)?;
+            let is_of_old = left(cx.store, &number)?.is_some_and(|left| shown.issued < left);
+            let account = if is_of_old { None } else { holder(cx.store, &number)? };
             *name = account.map_or_else(|| String::from_utf8_lossy(NOBODY).into_owned(), |account| account.to_string());
         }
     }

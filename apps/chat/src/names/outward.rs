@@ -32,7 +32,7 @@ pub(crate) fn outward(known: &Known, store: &dyn View, fx: &mut Fx, mark: usize)
             }
             Output::Port(
                 _,
-                Out::Welcome(_)
+                Out::Welcome(..)
                 | Out::Denied(_)
                 | Out::Done { .. }
                 | Out::Right { .. }
@@ -41,7 +41,8 @@ pub(crate) fn outward(known: &Known, store: &dyn View, fx: &mut Fx, mark: usize)
             )
             | Output::Work(_)
             | Output::Push(_)
-            | Output::Lapsed => {}
+            | Output::Lapsed
+            | Output::Published => {}
         }
     }
     Ok(())

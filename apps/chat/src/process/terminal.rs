@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use n2o::{Bounce, Failure};
-use proto::ids::User;
+use proto::ids::{Phone, User};
 
 use crate::door::{Bye, Frame, Out, Verdict};
 use crate::post::{Asked, Back, Caller, Came, Post, Posted, Said, What};
@@ -32,7 +32,7 @@ pub struct Terminal {
 struct Link {
     port: Arc<Port>,
     caller: Arc<Caller>,
-    device: Option<Arc<str>>,
+    account: Option<Phone>,
     user: Option<User>,
     /// For whom it is registered (MAIL-10).
     registered: BTreeSet<User>,
@@ -91,7 +91,7 @@ impl Terminal {
     }
 
     fn said(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, said: Said) -> Result<(), Failure> {
-        let Said { port, caller, device, call, asked } = said;
+        let Said { port, caller, account, call, asked } = said;
         let link = match &mut self.link {
             Some(link) => link,
             None if call == 0 => self.link.insert(Link::new(port, caller, Rate::new(chat.settings.limits, cx.now))),
@@ -107,7 +107,7 @@ impl Terminal {
             self.link = None;
             return Ok(());
         }
-        link.device = device;
+        link.account = account;
         link.waiting.push_back((call, asked));
         link.work(chat, cx, fx)
     }
@@ -139,7 +139,7 @@ impl Link {
         Link {
             port,
             caller,
-            device: None,
+            account: None,
             user: None,
             registered: BTreeSet::new(),
             waiting: VecDeque::new(),
@@ -172,7 +172,7 @@ impl Link {
     fn take_up(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: u64, asked: Asked) -> Result<(), Failure> {
         let speaker = Speaker {
             caller: &self.caller,
-            device: self.device.as_deref(),
+            account: self.account.as_ref(),
             user: self.user.as_ref(),
             registered: &self.registered,
         };

@@ -26,8 +26,8 @@ const USERS_MAX: usize = 64;
 /// Who asks.
 pub(crate) struct Speaker<'a> {
     pub(crate) caller: &'a Caller,
-    /// Client id of the device that the connection has been let in as.
-    pub(crate) device: Option<&'a str>,
+    /// Whose device the connection has been let in as.
+    pub(crate) account: Option<&'a Phone>,
     /// The current user.
     pub(crate) user: Option<&'a User>,
     /// The users that it is registered for.

@@ -67,7 +67,7 @@ impl Session {
         if let Some(earlier) = &self.link {
             earlier.emit(fx, Out::Close(Bye::TakenOver));
         }
-        link.emit(fx, Out::Welcome(link.role));
+        link.emit(fx, Out::Welcome(link.role, link.phone().cloned()));
         if link.role != Role::Service {
             let ring = VnodeMax { node: chat.settings.ring_nodes };
             link.emit(fx, Out::Notice { payload: etf::encode(&ring) });

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use n2o::Failure;
+use n2o::{Bounce, Failure};
 
 use super::Session;
-use crate::{Chat, Cx, Fx, Input, Name, names};
+use crate::door::{Bye, Gone, Hello, Out};
+use crate::{Chat, Cx, Fx, Input, Name, Output, names};
 
 impl Session {
     /// The input, if it is for this session.
@@ -19,18 +19,16 @@ impl Session {
         input: Input,
     ) -> Result<Option<Input>, Failure> {
         let passes = match &input {
-            Input::Connect { hello, .. } => {
-                self.passes = self.other(chat, cx, &hello.client_id)?;
-                self.passes.clone()
+            Input::Connect { hello, port } => {
+                let other = self.other(chat, cx, hello)?;
+                self.passes.extend(other.clone().map(|other| (port.clone(), other)));
+                other
             }
-            Input::Request { port, .. } => self.not_mine(chat, cx, port.number())?,
-            Input::Confirmed { connection, .. } | Input::MayReceive { connection, .. } => {
-                self.not_mine(chat, cx, *connection)?
-            }
+            Input::Request { port, .. } => self.passed(port.number()),
+            Input::Confirmed { connection, .. } | Input::MayReceive { connection, .. } => self.passed(*connection),
             Input::Gone { connection, .. } => {
-                let passes = self.not_mine(chat, cx, *connection)?;
-                self.passes.take_if(|_| passes.is_some());
-                passes
+                let at = self.passes.iter().position(|(port, _)| port.number() == *connection);
+                at.map(|at| self.passes.swap_remove(at).1)
             }
             // From inside, where its name is known.
             _ => None,
@@ -44,21 +42,24 @@ impl Session {
         })
     }
 
-    fn not_mine(&self, chat: &Chat, cx: &Cx<'_>, connection: u64) -> Result<Option<Arc<str>>, Failure> {
-        let mine = [&self.link, &self.asking].into_iter().flatten().any(|link| link.connection() == connection);
-        match mine {
-            true => Ok(None),
-            false if self.passes.is_some() => Ok(self.passes.clone()),
-            // It has begun again since the connection came.
-            false => self.other(chat, cx, &Bytes::copy_from_slice(self.client.as_bytes())),
-        }
+    fn passed(&self, connection: u64) -> Option<Arc<str>> {
+        self.passes.iter().find(|(port, _)| port.number() == connection).map(|(_, other)| other.clone())
     }
 
-    /// The session that serves a client id, where it is another.
-    fn other(&self, chat: &Chat, cx: &Cx<'_>, client: &Bytes) -> Result<Option<Arc<str>>, Failure> {
+    /// The session that serves this connection, where it is another.
+    fn other(&self, chat: &Chat, cx: &Cx<'_>, hello: &Hello) -> Result<Option<Arc<str>>, Failure> {
         if !chat.names.differ(cx.store)? {
             return Ok(None);
         }
-        Ok(Some(names::session(cx.store, cx.now.0, client)?).filter(|name| *name != self.client))
+        Ok(Some(names::session(chat, cx, hello)?).filter(|name| *name != self.client))
+    }
+
+    /// It failed, and does not know any more whose its connections are: they end, and come again.
+    pub(super) fn pass_no_more(&self) -> impl Iterator<Item = Bounce<Chat>> {
+        self.passes.iter().flat_map(|(port, other)| {
+            let gone = Input::Gone { connection: port.number(), how: Gone::Lost };
+            let close = Output::Port(port.clone(), Out::Close(Bye::Fault));
+            [Bounce::Emit(close), Bounce::Tell(Name::Session(other.clone()), gone)]
+        })
     }
 }

@@ -185,7 +185,7 @@ async fn welcomed(port: &Port) -> Result<Vec<Out>, u8> {
         return Err(reason::UNAVAILABLE);
     };
     match outs.pop_front() {
-        Some(Out::Welcome(_)) => Ok(outs.into()),
+        Some(Out::Welcome(..)) => Ok(outs.into()),
         Some(Out::Denied(denied)) => Err(denied_code(denied)),
         Some(_) | None => Err(reason::UNAVAILABLE),
     }

@@ -203,7 +203,7 @@ impl Session {
             Out::Mail { .. } => {}
             Out::Close(bye) => self.close(bye_code(bye), End::Dismissed, todo),
             // They come once, before a session is made.
-            Out::Welcome(_) | Out::Denied(_) => (),
+            Out::Welcome(..) | Out::Denied(_) => (),
         }
     }
 

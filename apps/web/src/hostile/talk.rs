@@ -147,10 +147,10 @@ impl Client {
                     self.next += 1;
                     self.calls.push_back(call);
                 }
-                Ask::Mail { call, device, .. } => {
+                Ask::Mail { call, account, .. } => {
                     assert_eq!(call, self.next_mail, "calls are counted");
                     assert!(self.calls.is_empty(), "both services are asked");
-                    assert_eq!(device.is_some(), self.role == Some(Role::Device), "who is in is known");
+                    assert_eq!(account.is_some(), self.role == Some(Role::Device), "who is in is known");
                     self.next_mail += 1;
                     self.mails.push_back(call);
                 }
@@ -185,7 +185,8 @@ impl Client {
     fn lets_in(&mut self, role: Role) {
         if self.is_entering {
             (self.is_entering, self.role) = (false, Some(role));
-            self.hears(Out::Welcome(role));
+            let account = (role == Role::Device).then(|| "38001".parse().expect("an account key"));
+            self.hears(Out::Welcome(role, account));
         }
     }
 

@@ -306,9 +306,8 @@ impl Connection {
                     chat.confirm(*delivery)?;
                 }
             }
-            Ask::Mail { call, device, asked } => {
-                let device = device.as_deref().map(Arc::from);
-                self.terminal().say(*call, device, asked.clone())?;
+            Ask::Mail { call, account, asked } => {
+                self.terminal().say(*call, account.clone(), asked.clone())?;
             }
             Ask::Written(number) => {
                 if let Some((terminal, _)) = &self.mail {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use chat::door::{self, Bye, Denied, Out, Role};
 use chat::{Asked, CALLS_MAX, UNFINISHED_MAX};
 use proto::Refusal;
+use proto::ids::Phone;
 use proto::mail::MailRecord;
 use proto::records::{Init, Io};
 
@@ -42,10 +43,10 @@ pub(crate) enum Ask {
         payload: Bytes,
     },
     Confirm(u64),
-    /// A command for the mailboxes, of the device that the client is, if it is one.
+    /// A command for the mailboxes, of the account whose device the client is, if it is one.
     Mail {
         call: u64,
-        device: Option<String>,
+        account: Option<Phone>,
         asked: Asked,
     },
     /// So much for its terminal has been written.
@@ -143,8 +144,8 @@ pub(crate) struct Session {
     next: u64,
     /// Requests that have not ended, with their sizes.
     open: VecDeque<(u64, usize)>,
-    /// Client id as which it is let in, or asks to be.
-    client: String,
+    /// Whose device it has been let in as.
+    account: Option<Phone>,
     /// Commands for the mailboxes, and how many of them have not ended.
     next_mail: u64,
     open_mail: usize,
@@ -155,14 +156,13 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(guest: String, device: Option<(String, String)>) -> Session {
         let device = device.map(|(phone, dev_key)| format!("emqttd_{phone}_{dev_key}"));
-        let (client, state) = (String::new(), State::Outside);
         Session {
             guest,
             device,
-            state,
+            state: State::Outside,
             next: 0,
             open: VecDeque::new(),
-            client,
+            account: None,
             next_mail: 0,
             open_mail: 0,
             speaks_records: false,
@@ -227,8 +227,7 @@ impl Session {
     }
 
     fn mail(&mut self, asked: Asked, todo: &mut Todo) {
-        let device = matches!(self.state, State::Inside(Role::Device)).then(|| self.client.clone());
-        todo.asks.push_back(Ask::Mail { call: self.next_mail, device, asked });
+        todo.asks.push_back(Ask::Mail { call: self.next_mail, account: self.account.clone(), asked });
         self.next_mail += 1;
         self.open_mail += 1;
     }
@@ -256,7 +255,7 @@ impl Session {
 
     fn enter_as(&mut self, client_id: String, password: Option<Bytes>, first: Bytes, by: By, todo: &mut Todo) {
         self.state = State::Entering { first, by };
-        self.client.clone_from(&client_id);
+        self.account = None;
         // Requests are counted anew by whoever lets it in.
         self.next = 0;
         todo.asks.push_back(Ask::Enter { client_id, password });
@@ -291,7 +290,7 @@ impl Session {
             return;
         }
         match out {
-            Out::Welcome(role) => self.welcome(role, todo),
+            Out::Welcome(role, account) => self.welcome(role, account, todo),
             Out::Denied(denied) => self.denied(denied, todo),
             Out::Answer { payload, .. } | Out::Notice { payload } => todo.frames.push((Frame::Binary(payload), None)),
             Out::Item { payload, delivery, .. } => {
@@ -313,7 +312,7 @@ impl Session {
             Out::Close(bye) if todo.end.is_none() => todo.end = Some(close(bye)),
             // What only sessions say.
             Out::Close(_)
-            | Out::Welcome(_)
+            | Out::Welcome(..)
             | Out::Denied(_)
             | Out::Answer { .. }
             | Out::Notice { .. }
@@ -332,7 +331,8 @@ impl Session {
         }
     }
 
-    fn welcome(&mut self, role: Role, todo: &mut Todo) {
+    fn welcome(&mut self, role: Role, account: Option<Phone>, todo: &mut Todo) {
+        self.account = account;
         match role {
             Role::Device | Role::Service => todo.asks.push_back(Ask::Known),
             Role::Registering | Role::Plain => {}

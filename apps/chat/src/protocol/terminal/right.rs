@@ -36,8 +36,9 @@ pub(super) fn device(cx: &Cx<'_>, said: &[u8]) -> Result<Option<(User, Phone)>, 
     let Some(at) = said.iter().rposition(|byte| *byte == b':') else { return Ok(None) };
     let (client, token) = said.split_at(at);
     let Some((phone, device)) = device_of(client) else { return Ok(None) };
-    let Some(account) = names::account_of(cx.store, cx.now.0, &phone, &device)? else { return Ok(None) };
-    if !auth::is_opened_by(cx, &account, Some(&device), token.get(1..).unwrap_or_default())? {
+    let token = Bytes::copy_from_slice(token.get(1..).unwrap_or_default());
+    let Some(account) = names::account_by(cx.store, cx.now.0, &phone, &device, &token)? else { return Ok(None) };
+    if !auth::is_opened_by(cx, &account, Some(&device), &token)? {
         return Ok(None);
     }
     let number = names::number(cx.store, &account)?;
@@ -64,8 +65,8 @@ fn accounts(cx: &Cx<'_>, user: &User) -> Result<Vec<Phone>, Failure> {
 
 /// Whether the connection itself has proved to be the account: it was let in as a device of it, or has shown a certificate of it.
 fn is_own(chat: &Chat, cx: &Cx<'_>, speaker: &Speaker<'_>, account: &Phone) -> Result<bool, Failure> {
-    if let Some((phone, device)) = speaker.device.and_then(|client| device_of(client.as_bytes())) {
-        return Ok(names::account_of(cx.store, cx.now.0, &phone, &device)?.as_ref() == Some(account));
+    if let Some(own) = speaker.account {
+        return Ok(own == account);
     }
     let Some(shown) = &speaker.caller.certificate else { return Ok(false) };
     let shown = names::certificate(&chat.names, cx, shown.clone())?;
