@@ -198,6 +198,9 @@ impl Domain {
             // A String takes everything.
             let _ = write!(out, "\nkey {} {:?} {} since {}", key.tag, key.algorithm, key.state.name(), at(key.since));
         }
+        for (secondary, heard) in self.server.secondaries() {
+            let _ = write!(out, "\nsecondary {secondary} {heard}");
+        }
         let _ = write!(out, "\n{counts:?}");
         out
     }

@@ -1,9 +1,9 @@
 //! Telling secondaries that the zone has changed (NOTIFY, RFC 1996).
 
-use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::kind;
 use crate::query::{AA, HEADER, QR};
 use crate::server::now;
-use crate::tsig::{Seal, Secret};
+use crate::tsig::{Fault, Seal, Secret};
 use crate::zone::Zone;
 
 const NOTIFY: u16 = 4 << 11;
@@ -22,22 +22,70 @@ const ANSWER_MAX: usize = 1024;
 /// How long an answer is waited for, each time it is asked again; then the secondary finds out by itself.
 const WAITS_S: [u64; 5] = [1, 2, 4, 8, 16];
 
-/// Tells one secondary, until it has understood.
-pub(crate) async fn tell(secondary: SocketAddr, zone: &Zone, secret: Option<&Arc<Secret>>) -> bool {
-    let told = try_to_tell(secondary, zone, secret).await;
-    match &told {
-        Ok(Some(0)) => tracing::info!(%secondary, serial = zone.serial(), "a secondary knows of the change"),
-        Ok(Some(code)) => {
-            tracing::warn!(%secondary, serial = zone.serial(), code, "a secondary refuses to hear of the change");
-        }
-        Ok(None) => tracing::warn!(%secondary, serial = zone.serial(), "a secondary does not answer"),
-        Err(failure) => tracing::warn!(%secondary, %failure, "a secondary cannot be told of a change"),
-    }
-    matches!(told, Ok(Some(0)))
+/// What a secondary has said to the news of the latest change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing yet.
+    Nothing,
+    /// It knows of the zone with this number.
+    Knows(u32),
+    /// It refuses to hear of it, by this RCODE.
+    Refuses(u16),
+    /// It does not take our signature.
+    Distrusts(Fault),
+    /// It does not answer, and is asked no more.
+    Silent,
+    /// It could not be asked.
+    Unreachable(String),
 }
 
-/// The RCODE of its answer, if there is one.
-async fn try_to_tell(secondary: SocketAddr, zone: &Zone, secret: Option<&Arc<Secret>>) -> io::Result<Option<u16>> {
+impl fmt::Display for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Heard::Nothing => f.write_str("is being told of the change"),
+            Heard::Knows(serial) => write!(f, "knows of serial {serial}"),
+            Heard::Refuses(code) => write!(f, "refuses to hear of the change (RCODE {code})"),
+            Heard::Distrusts(fault) => write!(f, "does not take our signature: {fault}"),
+            Heard::Silent => f.write_str("does not answer"),
+            Heard::Unreachable(why) => write!(f, "cannot be told of the change: {why}"),
+        }
+    }
+}
+
+/// Tells one secondary, until it has understood; `note` takes what it says.
+pub(crate) async fn tell(secondary: SocketAddr, zone: &Zone, secret: Option<&Arc<Secret>>, note: impl Fn(Heard)) {
+    let mut fault = None;
+    let note = |heard: Heard| {
+        let serial = zone.serial();
+        match &heard {
+            Heard::Knows(_) => tracing::info!(%secondary, serial, "a secondary knows of the change"),
+            other => tracing::warn!(%secondary, serial, "a secondary {other}"),
+        }
+        note(heard);
+    };
+    let told = try_to_tell(secondary, zone, secret, &mut |said| {
+        // Once: it is asked again, for another may have said so in its name.
+        if fault.replace(said) != Some(said) {
+            note(Heard::Distrusts(said));
+        }
+    })
+    .await;
+    match told {
+        Ok(Some(0)) => note(Heard::Knows(zone.serial())),
+        Ok(Some(code)) => note(Heard::Refuses(code)),
+        Ok(None) if fault.is_some() => {}
+        Ok(None) => note(Heard::Silent),
+        Err(failure) => note(Heard::Unreachable(failure.to_string())),
+    }
+}
+
+/// The RCODE of its answer, if there is one that counts; what it says is wrong with the signature goes to `faulty`.
+async fn try_to_tell(
+    secondary: SocketAddr,
+    zone: &Zone,
+    secret: Option<&Arc<Secret>>,
+    faulty: &mut impl FnMut(Fault),
+) -> io::Result<Option<u16>> {
     let any: SocketAddr = match secondary {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -52,7 +100,8 @@ async fn try_to_tell(secondary: SocketAddr, zone: &Zone, secret: Option<&Arc<Sec
         }
         // Who is not there may be there later.
         let _ = socket.send(&message).await;
-        if let Ok(code) = timeout(Duration::from_secs(wait), answered(&socket, &message, seal.as_ref())).await {
+        let answered = answered(&socket, &message, seal.as_ref(), faulty);
+        if let Ok(code) = timeout(Duration::from_secs(wait), answered).await {
             return Ok(Some(code));
         }
     }
@@ -60,17 +109,18 @@ async fn try_to_tell(secondary: SocketAddr, zone: &Zone, secret: Option<&Arc<Sec
 }
 
 /// Where there is a key an answer without its signature is nobody's.
-async fn answered(socket: &UdpSocket, message: &[u8], seal: Option<&Seal>) -> u16 {
+async fn answered(socket: &UdpSocket, message: &[u8], seal: Option<&Seal>, faulty: &mut impl FnMut(Fault)) -> u16 {
     let mut packet = [0; ANSWER_MAX];
     loop {
         match socket.recv(&mut packet).await {
             Ok(length) => {
                 let answer = packet.get(..length).unwrap_or_default();
-                if answer.first_chunk::<2>() == message.first_chunk()
-                    && let Some(code) = code(answer)
-                    && seal.is_none_or(|seal| seal.opens(answer, now()))
-                {
-                    return code;
+                let Some(code) = code(answer).filter(|_| answer.first_chunk::<2>() == message.first_chunk()) else {
+                    continue;
+                };
+                match seal {
+                    Some(seal) if !seal.opens(answer, now()) => seal.fault(answer).into_iter().for_each(&mut *faulty),
+                    Some(_) | None => return code,
                 }
             }
             // Nobody listens there; until it is asked again somebody may.

@@ -1,9 +1,10 @@
 //! The server: its ports, its threads, the zone that is answered from.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -11,11 +12,12 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, watch};
 
 use crate::answer::Asked;
+use crate::notify::{self, Heard};
 use crate::rate::Limiter;
 use crate::transfer::Secondary;
 use crate::tsig::{Known, Secret, Secrets};
 use crate::zone::Zone;
-use crate::{notify, tcp, udp};
+use crate::{tcp, udp};
 
 /// How soon threads see that the server is over.
 const LOOK: Duration = Duration::from_millis(200);
@@ -61,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) zone: ArcSwap<Zone>,
     pub(crate) limiter: Option<Limiter>,
     pub(crate) friends: ArcSwap<Friends>,
+    /// What each of the secondaries has said to the latest news.
+    heard: Mutex<HashMap<SocketAddr, Heard>>,
     pub(crate) transfers: Semaphore,
     pub(crate) tally: Tally,
     pub(crate) is_over: AtomicBool,
@@ -98,6 +102,7 @@ impl Server {
             zone: ArcSwap::new(zone),
             limiter: options.like_answers.map(Limiter::new),
             friends: ArcSwap::from_pointee(friends),
+            heard: Mutex::default(),
             transfers: Semaphore::new(tcp::TRANSFERS_MAX),
             tally: Tally::default(),
             is_over: AtomicBool::new(false),
@@ -150,6 +155,14 @@ impl Server {
 
     pub fn zone(&self) -> Arc<Zone> {
         self.shared.zone.load_full()
+    }
+
+    /// The secondaries, and what each has said to the latest news of the zone.
+    pub fn secondaries(&self) -> Vec<(Secondary, Heard)> {
+        let heard = self.shared.heard();
+        let of = |secondary: &Secondary| heard.get(&secondary.address).cloned().unwrap_or(Heard::Nothing);
+        let friends = self.shared.friends.load();
+        friends.secondaries.iter().map(|secondary| (secondary.clone(), of(secondary))).collect()
     }
 
     pub fn counts(&self) -> Counts {
@@ -206,14 +219,13 @@ async fn run(listeners: Vec<TcpListener>, shared: Arc<Shared>, mut news: watch::
         let zone = news.borrow_and_update().clone();
         // What they were being told is out of date.
         told.abort_all();
+        shared.heard().clear();
         let friends = shared.friends.load_full();
         for secondary in &friends.secondaries {
             let (zone, shared) = (zone.clone(), shared.clone());
             let (address, secret) = (secondary.address, friends.secret(secondary).cloned());
             told.spawn(async move {
-                if notify::tell(address, &zone, secret.as_ref()).await {
-                    shared.tally.told.fetch_add(1, Ordering::Relaxed);
-                }
+                notify::tell(address, &zone, secret.as_ref(), |heard| shared.note(address, heard)).await;
             });
         }
         while told.try_join_next().is_some() {}
@@ -240,6 +252,17 @@ impl Friends {
 }
 
 impl Shared {
+    fn heard(&self) -> MutexGuard<'_, HashMap<SocketAddr, Heard>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, secondary: SocketAddr, heard: Heard) {
+        if let Heard::Knows(_) = heard {
+            self.tally.told.fetch_add(1, Ordering::Relaxed);
+        }
+        self.heard().insert(secondary, heard);
+    }
+
     pub(crate) fn now_us(&self) -> u64 {
         u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX)
     }

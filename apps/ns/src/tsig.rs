@@ -64,6 +64,31 @@ pub struct Known<'s> {
     pub now: u64,
 }
 
+/// What the other end finds wrong with a signature of ours (RFC 8945, 5.2). Whoever says so has not always signed it, so it is a hint only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("BADSIG: it has another secret for the key")]
+    Signature,
+    #[error("BADKEY: it does not know the key, or by another algorithm")]
+    Key,
+    #[error("BADTIME: its clock is another")]
+    Time,
+    #[error("BADTRUNC: it wants more of the signature")]
+    Cut,
+}
+
+impl Fault {
+    fn of(error: u16) -> Option<Fault> {
+        match error {
+            BAD_SIGNATURE => Some(Fault::Signature),
+            BAD_KEY => Some(Fault::Key),
+            BAD_TIME => Some(Fault::Time),
+            BAD_CUT => Some(Fault::Cut),
+            _ => None,
+        }
+    }
+}
+
 /// How what follows on a message is signed: the answer to a question, each message of a transfer.
 #[derive(Debug, Clone)]
 pub struct Seal {
@@ -288,6 +313,12 @@ impl Seal {
         }
         self.goes_on = self.before.is_some();
         self.before = Some(mac.to_vec());
+    }
+
+    /// What `answer`, to what this closed, says is wrong with the signature.
+    pub(crate) fn fault(&self, answer: &[u8]) -> Option<Fault> {
+        let signed = query::signature(answer).filter(|signed| signed.key == *self.key)?;
+        Fault::of(signed.error)
     }
 
     /// Whether `answer`, the first to what this closed, is signed by the same key, now.

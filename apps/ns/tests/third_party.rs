@@ -6,7 +6,7 @@ mod support;
 
 use std::fs;
 
-use ns::{Algorithm, Keys, Secondary, State};
+use ns::{Algorithm, Fault, Heard, Keys, Secondary, State};
 use support::{Place, Program, dig, free_port, now, origin, said, zone};
 
 const VALIDATOR: &str = "
@@ -33,7 +33,7 @@ stub-zone:
 
 const SECONDARY: &str = "
 key:
-  name: second.chat.example
+  name: NAMED
   algorithm: hmac-sha256
   secret: \"SECRET\"
 server:
@@ -212,10 +212,16 @@ fn who_signs_a_question_gets_a_signed_answer_or_is_told_what_is_wrong() {
     told(&format!("-y hmac-sha256-128:second.chat.example:{SECRET}"), "BADTRUNC");
 }
 
+/// The configuration of a secondary that speaks by `by`, and has a key of this name.
+fn secondary(place: &Place, by: &str, key: &str, secret: &str) -> String {
+    let ours = place.port().to_string();
+    SECONDARY.replace("OURS", &ours).replace("BY", by).replace("NAMED", key).replace("SECRET", secret)
+}
+
 fn nsd_copies(key: &str) {
     let port = free_port();
     let place = with_secondary(port, key != "NOKEY");
-    let text = SECONDARY.replace("OURS", &place.port().to_string()).replace("BY", key).replace("SECRET", SECRET);
+    let text = secondary(&place, key, "second.chat.example", SECRET);
     let nsd = Program::start_at(port, place.folder.path(), "nsd", &["-d", "-c"], &text);
     let serial = |port| dig(port, "+short chat.example SOA").split(' ').nth(2).unwrap_or_default().to_owned();
     let catches_up = || (0..200).any(|_| serial(nsd.port) == serial(place.port()) && !serial(nsd.port).is_empty());
@@ -233,6 +239,26 @@ fn nsd_copies(key: &str) {
         place.server.counts().told > 0
     };
     assert!((0..200).any(|_| is_told()), "nsd signs its answer, and that counts");
+}
+
+#[test]
+fn a_secondary_with_another_secret_or_without_the_key_is_told_as_such() {
+    let heard = |key: &str, secret: &str| {
+        let port = free_port();
+        let place = with_secondary(port, true);
+        let text = secondary(&place, key, key, secret);
+        let nsd = Program::start_at(port, place.folder.path(), "nsd", &["-d", "-c"], &text);
+        place.change("fresh A 192.0.2.77\n");
+        let said = || {
+            dig(nsd.port, "chat.example SOA");
+            place.server.secondaries().pop().map(|(_, heard)| heard)
+        };
+        let is_said = |heard: &Option<Heard>| !matches!(heard, Some(Heard::Nothing) | None);
+        (0..400).map(|_| said()).find(is_said).flatten()
+    };
+    let other = "bm90IHRoYXQgc2VjcmV0IGJ1dCBhbm90aGVyIG9uZQ==";
+    assert_eq!(heard("second.chat.example", other), Some(Heard::Distrusts(Fault::Signature)));
+    assert_eq!(heard("third.chat.example", SECRET), Some(Heard::Distrusts(Fault::Key)));
 }
 
 #[test]
