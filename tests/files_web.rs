@@ -2,25 +2,23 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test may fail")]
 
+#[path = "files_web/curl.rs"]
+mod curl;
 mod support;
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
-use client::{Account, Client, Error, Event, Events, Options, Tls};
+use client::{Account, Client, Event, Events};
+use curl::Curl;
 use proto::{Desc, Ftp, FtpStatus, Message, Record};
-use support::Server;
-use support::account::{connect, register, url};
+use support::account::{connect, register};
 use support::foreign::{python, script};
-use tempfile::TempDir;
+use support::{Server, picture};
 
 const CHUNK: usize = 262_144;
 
@@ -32,95 +30,6 @@ async fn hand_over(anns: &Client, ann: &Account, bens: &Client, ben: &Account, c
     let message = Message { to: ben.phone_id().map(Bytes::from), files: vec![part], ..Message::default() };
     anns.send_message(message).await.expect("sent");
     while !matches!(came.next().await, Some(Event::Record { record: Record::Message(_), .. })) {}
-}
-
-fn picture(size: usize) -> Vec<u8> {
-    (0..size).map(|n| (n * 7 / 3 % 251) as u8).collect()
-}
-
-/// curl, for one account.
-struct Curl<'a> {
-    server: &'a Server,
-    folder: TempDir,
-    /// `Authorization`, where there is one.
-    bearer: Option<String>,
-    more: Vec<String>,
-}
-
-struct Said {
-    status: u16,
-    headers: HashMap<String, String>,
-    body: Vec<u8>,
-}
-
-impl Said {
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", String::as_str)
-    }
-}
-
-impl<'a> Curl<'a> {
-    fn of(server: &'a Server, account: Option<&Account>) -> Curl<'a> {
-        let bearer = account.map(|account| format!("Bearer {}:{}", account.client_id, account.token));
-        Curl { server, folder: tempfile::tempdir().expect("a folder"), bearer, more: Vec::new() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Over TLS; `arguments` go before the address.
-    fn run(&self, path: &str, arguments: &[&str]) -> Said {
-        let (headers, body) = (self.path("headers"), self.path("body"));
-        let _ = fs::remove_file(&body);
-        let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--max-time", "60", "--path-as-is", "--cacert"]);
-        command.arg(self.server.root_certificate()).arg("-D").arg(&headers).args(["-w", "%{http_code}"]);
-        if let Some(bearer) = &self.bearer {
-            command.arg("-H").arg(format!("Authorization: {bearer}"));
-        }
-        if !arguments.contains(&"-o") {
-            command.arg("-o").arg(&body);
-        }
-        command.args(&self.more).args(arguments).arg(self.url(path));
-        let output = command.output().expect("curl runs");
-        let status = String::from_utf8_lossy(&output.stdout).parse().unwrap_or_default();
-        let text = fs::read_to_string(&headers).unwrap_or_default();
-        let pairs = text.lines().filter_map(|line| line.split_once(": "));
-        let headers = pairs.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())).collect();
-        Said { status, headers, body: fs::read(&body).unwrap_or_default() }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("https://localhost:{}{path}", self.server.https().port())
-    }
-
-    fn tus(&self, path: &str, arguments: &[&str]) -> Said {
-        self.run(path, &[&["-H", "Tus-Resumable: 1.0.0"], arguments].concat())
-    }
-
-    /// Begins a transfer; where it is.
-    fn begin(&self, size: usize) -> String {
-        let made = self.tus("/ftp/", &["-X", "POST", "-H", &format!("Upload-Length: {size}")]);
-        assert_eq!(made.status, 201);
-        assert!(made.header("upload-expires").ends_with(" GMT"), "{:?}", made.headers);
-        made.header("location").to_owned()
-    }
-
-    fn patch(&self, to: &str, offset: usize, content: &[u8]) -> Said {
-        fs::write(self.path("piece"), content).expect("written");
-        let (at, piece) = (format!("Upload-Offset: {offset}"), format!("@{}", self.path("piece").display()));
-        let kind = "Content-Type: application/offset+octet-stream";
-        self.tus(to, &["-X", "PATCH", "-H", &at, "-H", kind, "--data-binary", &piece])
-    }
-
-    /// Hands a file over; its reference.
-    fn upload(&self, content: &[u8]) -> String {
-        let done = self.patch(&self.begin(content.len()), 0, content);
-        assert_eq!((done.status, done.header("upload-offset")), (204, content.len().to_string().as_str()));
-        assert_eq!(done.header("content-location"), format!("/ftp/{}", done.header("upload-reference")));
-        done.header("upload-reference").to_owned()
-    }
 }
 
 #[tokio::test]
@@ -168,7 +77,9 @@ async fn t_7_ftp_7_curl_downloads_what_it_may_in_parts_and_goes_on() {
         (Some("Bearer".into()), 401),
         (Some(format!("Basic {}", ann.token)), 401),
     ] {
-        let refused = Curl { bearer, ..Curl::of(&server, None) }.run(&path, &[]);
+        let mut other = Curl::of(&server, None);
+        other.bearer = bearer;
+        let refused = other.run(&path, &[]);
         assert_eq!((refused.status, refused.header("www-authenticate")), (expected, "Bearer realm=\"files\""));
     }
 
@@ -364,6 +275,20 @@ async fn ftp_3_what_was_whole_without_its_name_gets_it_when_the_web_asks() {
     assert!(curl.run(&format!("/ftp/{}", at.header("upload-reference")), &[]).body == b"world");
 }
 
+/// A connection on which so many bytes of a transfer are announced.
+fn patching(server: &Server, account: &Account, place: &str, length: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(server.http()).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+    let Account { client_id, token, .. } = account;
+    let head = format!(
+        "PATCH {place} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {client_id}:{token}\r\n\
+         Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\n\
+         Content-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).expect("it reads");
+    stream
+}
+
 /// Two who write the same transfer: each byte is one that somebody said at this place, and one of them hears of it.
 #[tokio::test]
 async fn ftp_2_two_who_write_one_transfer_do_not_mix() {
@@ -372,16 +297,7 @@ async fn ftp_2_two_who_write_one_transfer_do_not_mix() {
     let curl = Curl::of(&server, Some(&ann));
     let place = curl.begin(2 * CHUNK);
     let open = |content: &[u8]| {
-        let mut stream = TcpStream::connect(server.http()).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
-        let head = format!(
-            "PATCH {place} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {}:{}\r\nTus-Resumable: 1.0.0\r\n\
-             Upload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\nContent-Length: {}\r\n\r\n",
-            ann.client_id,
-            ann.token,
-            2 * CHUNK
-        );
-        stream.write_all(head.as_bytes()).expect("it reads");
+        let mut stream = patching(&server, &ann, &place, 2 * CHUNK);
         stream.write_all(content).expect("it reads");
         stream
     };
@@ -411,23 +327,17 @@ async fn ftp_2_many_pieces_of_two_senders_do_not_mix() {
     for _ in 0..3 {
         let place = curl.begin(size);
         let send = |byte: u8| {
-            let mut stream = TcpStream::connect(server.http()).expect("it listens");
-            stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
-            let head = format!(
-                "PATCH {place} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {}:{}\r\nTus-Resumable: 1.0.0\r\n\
-                 Upload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\nContent-Length: {size}\r\n\r\n",
-                ann.client_id, ann.token
-            );
-            std::thread::spawn(move || {
-                // It may be refused before it has said all, and then hears nothing.
-                let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&vec![byte; size]));
-                let mut said = Vec::new();
-                let _ = stream.read_to_end(&mut said);
-                said.starts_with(b"HTTP/1.1 204 ").then_some(byte)
-            })
+            let mut stream = patching(&server, &ann, &place, size);
+            // It may be refused before it has said all, and then hears nothing.
+            let _ = stream.write_all(&vec![byte; size]);
+            let mut said = Vec::new();
+            let _ = stream.read_to_end(&mut said);
+            said.starts_with(b"HTTP/1.1 204 ").then_some(byte)
         };
-        let senders = [send(1), send(2)];
-        let taken: Vec<u8> = senders.into_iter().filter_map(|one| one.join().expect("it ends")).collect();
+        let taken: Vec<u8> = std::thread::scope(|scope| {
+            let senders = [1, 2].map(|byte| scope.spawn(move || send(byte)));
+            senders.into_iter().filter_map(|one| one.join().expect("it ends")).collect()
+        });
         let at = curl.tus(&place, &["-I"]);
         match taken[..] {
             [byte] => {
@@ -439,96 +349,6 @@ async fn ftp_2_many_pieces_of_two_senders_do_not_mix() {
             _ => panic!("both have sent the whole"),
         }
     }
-}
-
-/// Our client is killed in the middle of a sealed file and of a plain one, by HTTPS and by records; its next run goes on with the bytes that
-/// are there, under the same key, and forgets all about it in the end.
-#[tokio::test]
-async fn ftp_4_sec_6_our_client_goes_on_with_an_upload_after_it_was_killed() {
-    let server = Server::start();
-    let ann = register(&server, "38001", None).await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let (file, content) = (folder.path().join("film"), picture(12 << 20));
-    fs::write(&file, &content).expect("written");
-    let (kept, mut stopped) = (folder.path().join("uploads"), Vec::new());
-    for (by_web, seal) in [(true, true), (true, false), (false, true), (false, false)] {
-        let mut options = Options::new(url(&server), &ann.client_id);
-        (options.token, options.uploads) = (Some(ann.token.clone()), Some(kept.clone()));
-        if by_web {
-            options.files = Some(format!("wss://localhost:{}", server.https().port()).parse().expect("an address"));
-            let ca_pem = fs::read_to_string(server.root_certificate()).expect("the root certificate");
-            options.tls = Some(Tls { ca_pem, identity: None });
-        }
-        // When so much is on its way its whole thread stops, for good.
-        let (reached, far) = mpsc::channel();
-        let (never, wait) = mpsc::channel::<()>();
-        stopped.push(never);
-        let wait = Mutex::new(wait);
-        let progress = move |done: u64, _: u64| {
-            if done >= 8 << 20 {
-                let _ = reached.send(());
-                let _ = wait.lock().map(|wait| wait.recv());
-            }
-        };
-        let (path, own) = (file.clone(), options.clone());
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let (client, _events) = Client::connect(own).await.expect("in");
-                let _ = client.send_file(&path, "film", seal, Arc::new(progress)).await;
-            });
-        });
-        far.recv().expect("it comes so far");
-        while part_bytes(&server) < 2 << 20 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        assert_eq!(fs::read_dir(&kept).expect("a folder").count(), 1, "it is remembered");
-
-        let (client, _events) = Client::connect(options).await.expect("in");
-        let least = Arc::new(AtomicU64::new(u64::MAX));
-        let seen = least.clone();
-        let progress = move |done: u64, _: u64| {
-            seen.fetch_min(done, Ordering::AcqRel);
-        };
-        let part = client.send_file(&file, "film", seal, Arc::new(progress)).await.expect("handed over");
-        // The first piece that went now is not the first of the file.
-        assert!(least.load(Ordering::Acquire) > 1 << 20, "{by_web} {seal}: {least:?}");
-        assert_eq!(fs::read_dir(&kept).expect("a folder").count(), 0, "nothing is left of it");
-        let to = folder.path().join(format!("{by_web} {seal}"));
-        client.fetch_file(&part, &to, Arc::new(|_, _| {})).await.expect("fetched");
-        assert!(fs::read(&to).expect("a file") == content, "{by_web} {seal}");
-        client.close().await;
-    }
-}
-
-/// Of what is on its way to the server, as far as it lies there.
-fn part_bytes(server: &Server) -> u64 {
-    let parts = fs::read_dir(server.home().join("files/part")).into_iter().flatten().flatten();
-    parts.filter_map(|part| part.metadata().ok()).map(|about| about.len()).sum()
-}
-
-/// Bytes that are not those which the name says are not kept: the disk of a server may lie.
-#[tokio::test]
-async fn ftp_3_our_client_does_not_take_other_bytes_for_the_file() {
-    let server = Server::start();
-    let ann = register(&server, "38001", None).await;
-    let (client, _events) = connect(&server, &ann).await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let (from, to) = (folder.path().join("from"), folder.path().join("to"));
-    fs::write(&from, picture(600_000)).expect("written");
-    let quiet = || Arc::new(|_, _| {});
-    let part = client.send_file(&from, "image", false, quiet()).await.expect("handed over");
-    let reference = String::from_utf8(part.payload.clone().expect("a reference").to_vec()).expect("text");
-    let lies = server.home().join("files").join(&reference);
-    let mut spoiled = picture(600_000);
-    spoiled[300_000] ^= 1;
-    fs::write(&lies, &spoiled).expect("written");
-    assert!(matches!(client.fetch_file(&part, &to, quiet()).await, Err(Error::OtherBytes)));
-    assert!(matches!(client.download(&reference).await, Err(Error::OtherBytes)));
-    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "neither the file nor a part of it");
-    fs::write(&lies, picture(600_000)).expect("written");
-    client.fetch_file(&part, &to, quiet()).await.expect("fetched");
-    assert!(fs::read(&to).expect("a file") == picture(600_000));
 }
 
 /// By tuspy: it is cut in the middle, the server killed, and it goes on; a stranger's client is refused.

@@ -22,6 +22,11 @@ use tokio::net::TcpSocket;
 /// The program under test.
 pub(crate) const CHAT: &str = env!("CARGO_BIN_EXE_chat");
 
+/// Content of so many bytes, no two pieces of which are alike.
+pub(crate) fn picture(size: usize) -> Vec<u8> {
+    (0..size).map(|n| (n * 7 / 3 % 251) as u8).collect()
+}
+
 /// A running server. Dropping it kills the process and removes the folder.
 pub(crate) struct Server {
     home: TempDir,
