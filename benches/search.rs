@@ -13,10 +13,10 @@ use chat::rows::{
     self, BOOK, Entry, IN_ROOM, KEYS, Keys, MEMBER, MESSAGE, Membership, NICK, NICK_OF, Nicked, PROFILE, READ_BY,
     READER, RELATION, ROOM, ROSTER, Reader, Relation, RoomRow,
 };
-use chat::{Chat, KEY_BYTES, Output, Port, Settings, Vault};
+use chat::{Chat, Port};
 use etf::Term;
-use kvs::{Batch, Disk, Sequence, Store, Table};
-use n2o::{Handle, Host, Options, Performer, Ring};
+use kvs::{Batch, Disk, Store, Table};
+use n2o::Handle;
 use proto::Record;
 use proto::ids::{FeedId, Nick, Phone, PhoneId, RoomId};
 use proto::records::{
@@ -29,7 +29,6 @@ use proto::records::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const META: Table = Table("meta");
 /// Telephone numbers begin here.
 const FIRST: u64 = 380_000_000_000;
 /// The asker's contacts: as many as a roster may have.
@@ -59,7 +58,7 @@ fn main() {
 }
 
 fn open(path: &Path) -> Arc<Disk> {
-    let tables: Vec<Table> = rows::TABLES.iter().copied().chain([META]).collect();
+    let tables: Vec<Table> = rows::TABLES.iter().copied().chain([hosted::META]).collect();
     Arc::new(Disk::open(path, &tables).expect("the store opens"))
 }
 
@@ -177,7 +176,7 @@ fn text(text: &str) -> Bytes {
 // --- who asks ---
 
 async fn measure(store: Arc<Disk>, accounts: u64) {
-    let handle = serve(store.clone());
+    let handle = hosted::host(store.clone(), 1);
     let own = enrol(&handle, "reg_asker", None).await;
     let (client, token, id) = own;
     contacts(&store, &id, accounts);
@@ -236,34 +235,6 @@ fn named(value: &str) -> Search {
 
 fn binary(text: &str) -> Term {
     Term::binary(text.as_bytes())
-}
-
-struct Ports;
-
-impl Performer<Chat> for Ports {
-    fn perform(&self, _thread: usize, outputs: &mut Vec<Output>) {
-        for output in outputs.drain(..) {
-            if let Output::Port(port, out) = output {
-                port.push(out);
-            }
-        }
-    }
-}
-
-fn serve(store: Arc<Disk>) -> Handle<Chat> {
-    let sequence = |key: &'static [u8]| Arc::new(Sequence::open(store.clone(), META, key).expect("a sequence"));
-    let chat = Arc::new(Chat {
-        settings: Settings::dev(),
-        rosters: sequence(b"rosters"),
-        moments: sequence(b"moments"),
-        vault: Vault::new(&[7; KEY_BYTES]),
-        identify: Arc::new(|_: &[u8]| None),
-        is_sealed: |_| false,
-        names: Default::default(),
-    });
-    let options =
-        Options { threads: 1, ring: Ring::new(4, "/mqtt/chat/"), on_disk_failure: Box::new(|error| panic!("{error}")) };
-    Host::start(chat, store.clone(), sequence(b"ids"), options, Arc::new(Ports)).expect("threads")
 }
 
 /// Registers by a fake number: client id, token and roster.

@@ -5,20 +5,15 @@
 mod judge;
 
 use judge::{PARTY, judge, mutated};
+use tamper::Dice;
 
 const ROUNDS: u32 = 5_000;
 
 #[test]
 fn sec_6_bytes_that_were_tampered_with_are_refused_without_harm() {
     PARTY.good.iter().for_each(|good| judge(good));
-    let mut state = 0x9e37_79b9_u32;
-    let mut random = || {
-        // xorshift: the same orders in every run.
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state.to_be_bytes()
-    };
+    let mut dice = Dice::default();
+    let mut random = || dice.roll().to_be_bytes();
     for round in 0..ROUNDS {
         let orders = (0..1 + round % 4).flat_map(|_| random()).collect::<Vec<u8>>();
         judge(&mutated(&[&random()[..1], &orders].concat()));

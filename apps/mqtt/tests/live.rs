@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use mqtt::{Plain, Settings};
 use support::refusing::Refusing;
-use support::{Server, bind, connect, connect_with, host, publish, settings, store, subscribe, will};
+use support::{Server, bind, connect, connect_with, publish, settings, store, subscribe, will};
 
 #[test]
 fn con_1_a_port_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address: SocketAddr = taken.local_addr().unwrap();
     let error = actix_rt::System::new().block_on(async move {
-        let handle = host(Arc::new(store()));
+        let handle = hosted::host(Arc::new(store()), 2);
         let error = bind(handle.clone(), address, settings()).err().map(|error| error.to_string());
         handle.shutdown(Duration::from_secs(5)).await;
         error

@@ -70,49 +70,12 @@ impl AsyncWrite for Peer {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     const ROUNDS: usize = 4_000;
 
-    /// The seeds of a fuzz target, as they are, cut and changed everywhere, and mixed.
     fn play(target: &str, judge: fn(&[u8])) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
-        let files = std::fs::read_dir(folder).expect("seeds").map(|entry| entry.expect("a file").path());
-        let mut files: Vec<_> = files.collect();
-        files.sort();
-        let seeds: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).expect("it reads")).collect();
-        assert!(seeds.len() > 4);
-        for seed in &seeds {
-            (0..=seed.len()).for_each(|at| judge(&seed[..at]));
-        }
-        let mut state = 0x9e37_79b9_u32;
-        let mut random = |bound: usize| {
-            // xorshift: the same changes in every run.
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            state as usize % bound.max(1)
-        };
-        for _ in 0..ROUNDS {
-            let mut bytes = seeds[random(seeds.len())].clone();
-            for _ in 0..=random(4) {
-                let at = random(bytes.len());
-                match random(5) {
-                    _ if bytes.is_empty() => {}
-                    0 => bytes[at] ^= 1 << random(8),
-                    1 => bytes[at] = random(256) as u8,
-                    2 => bytes.insert(at, random(256) as u8),
-                    3 => drop(bytes.drain(at..(at + random(8)).min(bytes.len()))),
-                    _ => {
-                        let other = &seeds[random(seeds.len())];
-                        let from = random(other.len());
-                        let to = (from + random(64)).min(other.len());
-                        bytes.splice(at..at, other[from..to].iter().copied());
-                    }
-                }
-            }
-            judge(&bytes);
-        }
+        let seeds = tamper::seeds(env!("CARGO_MANIFEST_DIR"), target);
+        tamper::cut(&seeds, judge);
+        tamper::change(&seeds, b"\r\n:, ", ROUNDS, judge);
     }
 
     #[test]

@@ -5,12 +5,10 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use chat::{Chat, Output};
-use listen::{Doorman, Gate, Kind, Limits, Listen};
+use chat::Chat;
+use listen::{Kind, Listen};
 use web::{Front, House, MailAuth, Origins, Routes, Times, talk};
 
 /// No answer in this time is a failure of the test.
@@ -18,7 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// So long nothing is waited for in these tests.
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(300);
-const ROWS: kvs::Table = kvs::Table("test");
 
 const FIN_TEXT: u8 = 0x81;
 const TEXT: u8 = 0x01;
@@ -29,77 +26,20 @@ const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
 const GOING_AWAY: u16 = 1001;
 
-/// A running server; it ends with the value.
-struct Server {
-    address: SocketAddr,
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-struct Ports;
-
-impl n2o::Performer<Chat> for Ports {
-    fn perform(&self, _: usize, outputs: &mut Vec<Output>) {
-        for output in outputs.drain(..) {
-            if let Output::Port(port, out) = output {
-                port.push(out);
-            }
-        }
-    }
-}
-
-fn host() -> n2o::Handle<Chat> {
-    let tables: Vec<kvs::Table> = chat::rows::TABLES.iter().copied().chain([ROWS]).collect();
-    let store: Arc<dyn kvs::Store> = Arc::new(kvs::Memory::new(&tables));
-    let sequence = |key: &[u8]| Arc::new(kvs::Sequence::open(store.clone(), ROWS, key).unwrap());
-    let chat = Chat {
-        settings: chat::Settings::dev(),
-        rosters: sequence(b"rosters"),
-        moments: sequence(b"moments"),
-        vault: chat::Vault::new(&[7; chat::KEY_BYTES]),
-        identify: Arc::new(|_: &[u8]| None),
-        is_sealed: |_| false,
-        names: Default::default(),
-    };
-    let options = n2o::Options {
-        threads: 2,
-        ring: n2o::Ring::new(4, "/mqtt/chat/"),
-        on_disk_failure: Box::new(|failure| panic!("{failure}")),
-    };
-    n2o::Host::start(Arc::new(chat), store.clone(), sequence(b"ids"), options, Arc::new(Ports)).unwrap()
-}
-
-fn bind(handle: n2o::Handle<Chat>, times: Times) -> Front {
-    let gate = Gate::new(Limits::default());
-    let (identify, is_revoked) = (Arc::new(|_: &[u8]| None), Arc::new(|_| false));
-    let doorman = Doorman { handle: handle.clone(), identify, is_revoked, gate, patience: PATIENCE };
-    let house = Arc::new(House { handle, packet_max: 1 << 16, mail: MailAuth::Open, times });
-    let mut routes = Routes::new(Origins::default());
-    routes.socket("/ws", None, 1 << 16, move |joined| talk(joined, house.clone()));
-    let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    Front::bind(Arc::new(doorman), vec![Listen { address, kind: Kind::Tcp }], routes).unwrap()
-}
+struct Server(hosted::Server<()>);
 
 impl Server {
     fn start(times: Times) -> Server {
-        let (ready, readied) = channel();
-        let (stop, stopped) = channel::<()>();
-        let thread = std::thread::spawn(move || {
-            actix_rt::System::new().block_on(async move {
-                let handle = host();
-                let front = bind(handle.clone(), times);
-                front.serve();
-                ready.send(front.addresses()[0]).unwrap();
-                let _ = actix_rt::task::spawn_blocking(move || stopped.recv()).await;
-                front.shutdown(PATIENCE).await;
-                handle.shutdown(PATIENCE).await;
-            });
-        });
-        Server { address: readied.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
+        Server(hosted::Server::start(Arc::new(hosted::store(&[])), move |handle| {
+            let front = bind(handle, times);
+            let address = front.addresses()[0];
+            front.serve();
+            (address, async move || front.shutdown(PATIENCE).await)
+        }))
     }
 
     fn open(&self) -> Client {
-        let mut stream = TcpStream::connect(self.address).unwrap();
+        let mut stream = TcpStream::connect(self.0.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let head = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -115,13 +55,13 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
+fn bind(handle: n2o::Handle<Chat>, times: Times) -> Front {
+    let doorman = hosted::doorman(handle.clone(), PATIENCE);
+    let house = Arc::new(House { handle, packet_max: 1 << 16, mail: MailAuth::Open, times });
+    let mut routes = Routes::new(Origins::default());
+    routes.socket("/ws", None, 1 << 16, move |joined| talk(joined, house.clone()));
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    Front::bind(doorman, vec![Listen { address, kind: Kind::Tcp }], routes).unwrap()
 }
 
 struct Client {

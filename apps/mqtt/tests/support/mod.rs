@@ -5,71 +5,29 @@ pub(crate) mod refusing;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use chat::{Chat, Output};
-use listen::{Doorman, Gate, Kind, Limits, Listen};
+use chat::Chat;
+use listen::{Kind, Listen};
 use mqtt::{Front, Plain, Settings};
 
 /// No answer in this time is a failure of the test.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const ROWS: kvs::Table = kvs::Table("test");
-
-/// A running server; it ends with the value.
-pub(crate) struct Server {
-    pub(crate) address: SocketAddr,
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<usize>>,
-}
-
-struct Ports;
-
-impl n2o::Performer<Chat> for Ports {
-    fn perform(&self, _: usize, outputs: &mut Vec<Output>) {
-        for output in outputs.drain(..) {
-            if let Output::Port(port, out) = output {
-                port.push(out);
-            }
-        }
-    }
-}
+/// It says in the end how many connections were left.
+pub(crate) struct Server(hosted::Server<usize>);
 
 pub(crate) fn settings() -> Settings {
     Settings { plain: Plain::Any, ..Settings::default() }
 }
 
 pub(crate) fn store() -> kvs::Memory {
-    let tables: Vec<kvs::Table> = chat::rows::TABLES.iter().chain(mqtt::TABLES).copied().chain([ROWS]).collect();
-    kvs::Memory::new(&tables)
-}
-
-pub(crate) fn host(store: Arc<dyn kvs::Store>) -> n2o::Handle<Chat> {
-    let sequence = |key: &[u8]| Arc::new(kvs::Sequence::open(store.clone(), ROWS, key).unwrap());
-    let chat = Chat {
-        settings: chat::Settings::dev(),
-        rosters: sequence(b"rosters"),
-        moments: sequence(b"moments"),
-        vault: chat::Vault::new(&[7; chat::KEY_BYTES]),
-        identify: std::sync::Arc::new(|_: &[u8]| None),
-        is_sealed: |_| false,
-        names: Default::default(),
-    };
-    let options = n2o::Options {
-        threads: 2,
-        ring: n2o::Ring::new(4, "/mqtt/chat/"),
-        on_disk_failure: Box::new(|failure| panic!("{failure}")),
-    };
-    n2o::Host::start(Arc::new(chat), store.clone(), sequence(b"ids"), options, Arc::new(Ports)).unwrap()
+    hosted::store(mqtt::TABLES)
 }
 
 pub(crate) fn bind(handle: n2o::Handle<Chat>, address: SocketAddr, settings: Settings) -> Result<Front, mqtt::Error> {
-    let gate = Gate::new(Limits::default());
-    let (identify, is_revoked) = (Arc::new(|_: &[u8]| None), Arc::new(|_| false));
-    let doorman = Doorman { handle, identify, is_revoked, gate, patience: settings.connect_timeout };
-    Front::bind(Arc::new(doorman), vec![Listen { address, kind: Kind::Tcp }], settings)
+    let doorman = hosted::doorman(handle, settings.connect_timeout);
+    Front::bind(doorman, vec![Listen { address, kind: Kind::Tcp }], settings)
 }
 
 impl Server {
@@ -78,33 +36,25 @@ impl Server {
     }
 
     pub(crate) fn start_on(store: Arc<dyn kvs::Store>, settings: Settings) -> Server {
-        let (ready, readied) = channel();
-        let (stop, stopped) = channel::<()>();
-        let thread = std::thread::spawn(move || {
-            actix_rt::System::new().block_on(async move {
-                let handle = host(store);
-                let front = bind(handle.clone(), SocketAddr::from(([127, 0, 0, 1], 0)), settings).unwrap();
-                front.serve();
-                ready.send(front.addresses()[0]).unwrap();
-                let waited = actix_rt::task::spawn_blocking(move || stopped.recv());
-                let _ = waited.await;
+        Server(hosted::Server::start(store, move |handle| {
+            let front = bind(handle, SocketAddr::from(([127, 0, 0, 1], 0)), settings).unwrap();
+            let address = front.addresses()[0];
+            front.serve();
+            let end = async move || {
                 front.shutdown(PATIENCE).await;
-                let left = front.connections();
-                handle.shutdown(PATIENCE).await;
-                left
-            })
-        });
-        Server { address: readied.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
+                front.connections()
+            };
+            (address, end)
+        }))
     }
 
     /// Stops; how many connections were left then.
-    pub(crate) fn stop(mut self) -> usize {
-        self.stop = None;
-        self.thread.take().unwrap().join().unwrap()
+    pub(crate) fn stop(self) -> usize {
+        self.0.stop()
     }
 
     pub(crate) fn stream(&self) -> Client {
-        let stream = TcpStream::connect(self.address).unwrap();
+        let stream = TcpStream::connect(self.0.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Client { stream }
     }
@@ -122,15 +72,6 @@ impl Server {
         client.send(&connect(4, id, clean, 60, &[]));
         assert_eq!(client.packet()[3], 0);
         client
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
