@@ -1,15 +1,20 @@
 //! What the chat's processes are told: by transports, by each other, by slow work that has ended, by the clock.
 
+mod admission;
+mod call;
+mod command;
+mod news;
+mod shown;
+mod work;
+
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proto::Record;
-use proto::ids::{Address, DevKey, FeedId, Nick, Phone, PhoneId, RoomId};
-use proto::records::{Desc, Ftp, Link, Roster, Star};
+use proto::ids::{DevKey, Phone, PhoneId, RoomId};
 use proto::topic::Topic;
 
-use crate::door::{Bye, Certificate, Denied, Gone, Hello, Origin, Role, Source, Verdict};
+use crate::door::{Bye, Denied, Gone, Hello, Origin};
 use crate::output::Job;
 use crate::port::Port;
 use crate::post::{Delivered, Post, Posted, Said};
@@ -18,6 +23,13 @@ use crate::protocol::presence::Telling;
 use crate::protocol::reading::Reading;
 use crate::protocol::search::Search;
 use crate::protocol::work::Errand;
+pub use admission::{Account, Admit, Admitted};
+pub use call::{Also, Answer, Call, Step, Upload, Who};
+pub use command::{Command, Enrol};
+pub(crate) use news::LinkNews;
+pub use news::{CallEnded, Confirming, Follow, Founding, Friendship, Refresh, Seat, Starred};
+pub use shown::{Letter, Notice, Transient};
+pub use work::{Listed, WorkError, WorkResult};
 
 /// One letter in a process's mailbox.
 #[derive(Clone)]
@@ -266,77 +278,11 @@ pub enum Input {
     Command(Box<Command>),
 }
 
-/// ROSTER-2 on its way to the index of nicks.
-#[derive(Debug, Clone)]
-pub struct Founding {
-    pub who: Who,
-    pub own: PhoneId,
-    pub row: Roster,
-    pub nick: Nick,
-}
-
-/// PROFILE-6 on its way to the index of addresses.
-#[derive(Debug, Clone)]
-pub struct Confirming {
-    pub who: Who,
-    pub phone: Phone,
-    pub address: Bytes,
-}
-
-/// PROFILE-2 on its way through the rosters of an account; the last one answers.
-#[derive(Debug, Clone)]
-pub struct Refresh {
-    pub who: Who,
-    /// The rosters that come after this one, the next one last.
-    pub left: Vec<PhoneId>,
-    pub answer: Bytes,
-}
-
-/// What became of two rosters, for the profile of `own` to tell the other side of its presence.
-#[derive(Debug, Clone)]
-pub struct Friendship {
-    pub own: PhoneId,
-    pub other: PhoneId,
-    /// Shown as it is, or offline from now on.
-    pub visible: bool,
-}
-
-/// Who is in a group of the organisation's directory, and so in the room.
-#[derive(Debug, Clone)]
-pub struct Follow {
-    /// Brings them and removes them. Nobody uses this account.
-    pub owner: PhoneId,
-    pub name: Bytes,
-    pub members: Vec<PhoneId>,
-}
-
-/// What became of a copy: `star.status` says it, `star.message` is the copy or names it. Without `who` nobody asked for it.
-#[derive(Debug, Clone)]
-pub struct Starred {
-    pub who: Option<Who>,
-    pub star: Star,
-}
-
-/// Whose place in which room has changed; how, the store says.
-#[derive(Debug, Clone)]
-pub struct Seat {
-    pub room: RoomId,
-    pub roster: PhoneId,
-}
-
-/// CDR-2: what is to be noted of a call, in its owner's name.
-#[derive(Debug, Clone)]
-pub struct CallEnded {
-    pub owner: PhoneId,
-    pub part: Desc,
-}
-
-/// A link that a room is to have, and who asked for it.
-#[derive(Debug, Clone)]
-pub struct LinkNews {
-    pub who: Who,
-    pub room: RoomId,
-    pub link: Link,
+/// Without what it carries (SEC-10).
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Input(..)")
+    }
 }
 
 /// What a timer is for.
@@ -380,316 +326,4 @@ pub enum Tick {
     RequestsOver,
     /// HISTORY-4: the second is over, tell who has read farthest.
     ReaderDue,
-}
-
-/// What an account's own connection has proved, for the profile to judge (CON-3, ID-9, ID-10).
-#[derive(Clone)]
-pub struct Admit {
-    pub session: Arc<str>,
-    pub connection: u64,
-    pub device: DevKey,
-    pub password: Option<Bytes>,
-    pub certificate: Option<Arc<Certificate>>,
-    /// The client id that it came by.
-    pub called: Bytes,
-    /// The device is connected: its session is in use.
-    pub in_use: bool,
-}
-
-/// Without the password (SEC-10).
-impl fmt::Debug for Admit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admit").field("session", &self.session).finish_non_exhaustive()
-    }
-}
-
-/// Without what it carries (SEC-10).
-impl fmt::Debug for Input {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Input(..)")
-    }
-}
-
-/// The profile's yes.
-#[derive(Clone)]
-pub struct Admitted {
-    pub connection: u64,
-    pub role: Role,
-    /// Absent for a guest.
-    pub account: Option<Arc<Account>>,
-    /// The device's birth number: what is older is not due (AUTH-4, DLV-11).
-    pub birth: u64,
-    /// AUTH-5: the record that hands out a renewed token, encoded.
-    pub renewed: Option<Bytes>,
-    /// DLV-12: it was away for too long; what was due to it is forgotten.
-    pub fresh: bool,
-    /// DLV-13: it acknowledges by PUBACK instead of the Ack record.
-    pub puback: bool,
-    /// When the certificate that opened it ends (AUTH-13).
-    pub until: Option<u64>,
-}
-
-/// Without the token (SEC-10).
-impl fmt::Debug for Admitted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admitted").field("connection", &self.connection).finish_non_exhaustive()
-    }
-}
-
-/// Facts about an account that its sessions hold while connected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    pub phone: Phone,
-    /// Ascending; the first is the default roster (ID-3).
-    pub rosters: Vec<u64>,
-    /// Device keys of all session rows.
-    pub devices: Vec<DevKey>,
-}
-
-impl Account {
-    /// The phone_id that stands for `[]` (G-4).
-    pub fn default_roster(&self) -> Option<PhoneId> {
-        self.rosters.first().map(|roster| self.phone.roster(*roster))
-    }
-
-    /// An own roster by whatever name it has: in full, by its number, or by the account's phone the default one (ID-4).
-    pub fn roster(&self, name: &[u8]) -> Option<PhoneId> {
-        let roster = match Address::parse_own(name, &self.phone).ok()? {
-            Address::Full(id) => Some(id),
-            Address::Roster(id) => Some(self.phone.roster(id)),
-            Address::Phone(phone) => self.default_roster().filter(|_| phone == self.phone),
-        };
-        roster.filter(|roster| self.owns(roster))
-    }
-
-    pub fn owns(&self, roster: &PhoneId) -> bool {
-        *roster.phone() == self.phone && self.rosters.contains(&roster.roster())
-    }
-}
-
-/// Who asks: what the session adds to a request (SPEC section 9, `#cx{}`).
-#[derive(Debug, Clone)]
-pub struct Who {
-    pub session: Arc<str>,
-    pub connection: u64,
-    pub call: u64,
-    pub role: Role,
-    /// Whose request it is: the connection's own account, or the one on behalf of which a service asks (ID-6). Absent while
-    /// registering, and for a service's request that names none.
-    pub account: Option<Arc<Account>>,
-    /// The device of a verified connection.
-    pub device: Option<DevKey>,
-    pub certificate: Option<Arc<Certificate>>,
-    /// Where the request comes from, if that is limited (section 11).
-    pub source: Option<Source>,
-    /// No session asks, but the device beside its connections, and is answered here.
-    pub beside: Option<Arc<Port>>,
-}
-
-impl Who {
-    /// Whether a trusted service asks: the calls marked *sys* are its own, in others it may do what the call says of services.
-    pub fn is_service(&self) -> bool {
-        self.role == Role::Service
-    }
-}
-
-/// A request on its way to the owner.
-#[derive(Debug, Clone)]
-pub struct Call {
-    pub who: Who,
-    pub record: Record,
-}
-
-/// FTP from the web.
-#[derive(Debug, Clone)]
-pub struct Upload {
-    pub who: Who,
-    pub ftp: Ftp,
-    pub step: Step,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// From this place on its pieces are taken, and nobody else's.
-    Begin,
-    /// FTP-2, and more follows: the answer need not wait for the disk.
-    More,
-    /// The transfer is given up.
-    Drop,
-}
-
-/// An owner's answer, or a part of it.
-#[derive(Clone)]
-pub struct Answer {
-    pub connection: u64,
-    pub call: u64,
-    pub records: Vec<Bytes>,
-    /// Absent while more is to come.
-    pub end: Option<Verdict>,
-    pub also: Also,
-}
-
-proto::discreet!(Answer: connection, call, end);
-
-/// What an answer means for the asking session besides its records.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Also {
-    #[default]
-    Nothing,
-    /// HISTORY-3: letters of the feed up to `id` that were sent on this connection count as acknowledged.
-    Read { key: Bytes, id: u64 },
-    /// AUTH-11, DLV-13: from here on the device acknowledges letters by PUBACK, or by the Ack record.
-    Acknowledge { puback: bool },
-    /// AUTH-6: close after the answer.
-    Close(Bye),
-}
-
-/// An entry of a feed, a message item or a notice to all members of a room: encoded once, shared by every receiving session.
-#[derive(Clone)]
-pub struct Letter {
-    pub feed: FeedId,
-    /// Storage key of the feed.
-    pub key: Bytes,
-    pub topic: Arc<str>,
-    pub author: Option<PhoneId>,
-    /// Number of the entry in the feed's log.
-    pub seq: u64,
-    /// Number of the message; equal to `seq` for a new one.
-    pub id: u64,
-    /// The message itself, whose arrival its author is told of (MESSAGE-12); not its announcement or a change.
-    pub whole: bool,
-    /// The conversation is told when it is acknowledged (DLV-6).
-    pub fleeting: bool,
-    /// [`rows::fingerprint`](crate::rows::fingerprint) of msg_id, by which an Ack record finds it; without it, the transport's
-    /// confirmation is its acknowledgement (DLV-3).
-    pub print: Option<u64>,
-    /// It is what a client sent: to that one it is an echo, which leaves on PUBACK (DLV-3).
-    pub echo: bool,
-    pub payload: Bytes,
-    /// Connection and call that caused it, which sees the answer first.
-    pub origin: Option<(u64, u64)>,
-    /// Connection that caused it and has had it as its answer (G-8).
-    pub except: Option<u64>,
-}
-
-proto::discreet!(Letter: feed, seq, id);
-
-/// A durable notice as it is shown to a device.
-#[derive(Clone)]
-pub struct Notice {
-    pub seq: u64,
-    pub topic: Arc<str>,
-    pub payload: Bytes,
-    /// Connection that caused it and has had it as its answer (G-8).
-    pub except: Option<u64>,
-    /// Like `except`, but the connection gets it on the topic as the end of its call (G-8: "answered by its first notification").
-    pub origin: Option<(u64, u64)>,
-    /// As [`Transient::event`].
-    pub event: u64,
-}
-
-proto::discreet!(Notice: seq, topic);
-
-/// Something that is not kept.
-#[derive(Clone)]
-pub struct Transient {
-    pub topic: Arc<str>,
-    pub payload: Bytes,
-    pub except: Option<u64>,
-    /// Connection and call that caused it: its sender sees the answer first.
-    pub origin: Option<(u64, u64)>,
-    /// Copies of one event by several topics have one number, and a device gets the first of them (G-8); 0 = there is one copy.
-    pub event: u64,
-    /// Whose own devices hear it otherwise.
-    pub of: Option<Phone>,
-}
-
-proto::discreet!(Transient: topic);
-
-impl Transient {
-    pub fn new(topic: Arc<str>, payload: Bytes, except: Option<u64>) -> Transient {
-        Transient { topic, payload, except, origin: None, event: 0, of: None }
-    }
-}
-
-/// How slow work ended.
-#[derive(Clone)]
-pub enum WorkResult {
-    /// The code is on its way (ID-11); what was to be done with a file is done.
-    Sent,
-    /// What was asked for of a file (FTP).
-    Read(Bytes),
-    /// All signatures are good (SEC-8).
-    Verified,
-    /// The authority issued a certificate (ID-14).
-    Issued(Arc<Certificate>),
-    /// Whom the directory has under a number (ID-11).
-    Listed(Option<Arc<Listed>>),
-    /// The directory cannot be asked; what was known of an account still holds. Whom it had under the number, if that is remembered.
-    AsBefore(Option<Arc<Listed>>),
-    Failed(WorkError),
-}
-
-/// Without the content of files (SEC-10).
-impl fmt::Debug for WorkResult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WorkResult::Failed(why) => write!(f, "Failed({why:?})"),
-            WorkResult::Sent
-            | WorkResult::Read(_)
-            | WorkResult::Verified
-            | WorkResult::Issued(_)
-            | WorkResult::Listed(_)
-            | WorkResult::AsBefore(_) => f.write_str("WorkResult(..)"),
-        }
-    }
-}
-
-/// Somebody whom the organisation's directory has, as far as an account takes it from there.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Listed {
-    pub given: Option<String>,
-    pub surname: Option<String>,
-}
-
-/// Why slow work failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WorkError {
-    /// What it was given is no good: a bad certificate request, a bad signature.
-    Invalid,
-    /// There is nobody to do it: no provider, no authority.
-    Unsupported,
-    /// It was tried and failed.
-    Broken,
-    /// It was asked for too often from one address.
-    TooOften,
-}
-
-/// What an operator may ask of a process; the reply goes through a port.
-#[derive(Debug, Clone)]
-pub enum Command {
-    /// Make an invite for an account key (ID-11); answered by its code.
-    Invite { phone: Phone, reply: Arc<Port> },
-    /// Close a client's connection.
-    Kick,
-    /// A certificate for a device that proves itself beside its connections (SEC-4). The reply has what AUTH-17 answers, as
-    /// [`Out::Answer`](crate::door::Out::Answer).
-    Enrol(Box<Enrol>),
-}
-
-/// What such a device shows: its token, or a certificate that TLS has verified.
-#[derive(Clone)]
-pub struct Enrol {
-    pub device: DevKey,
-    pub token: Option<Bytes>,
-    pub certificate: Option<Arc<Certificate>>,
-    pub request: Bytes,
-    pub reply: Arc<Port>,
-}
-
-/// Without the token (SEC-10).
-impl fmt::Debug for Enrol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Enrol").field("device", &self.device).finish_non_exhaustive()
-    }
 }
