@@ -292,7 +292,6 @@ pub struct Keyed {
 
 /// A file on its way (FTP-1).
 #[derive(Debug, Clone, PartialEq, Default, Record)]
-#[record(also(9 = "Transfer::without_writer"))]
 pub struct Transfer {
     /// As its sender calls it.
     pub name: Bytes,
@@ -311,23 +310,6 @@ pub struct Transfer {
     pub number: u64,
     /// Client id of the device that has said `init` last, by record: its pieces are taken (FTP-2). Empty when the web has taken over since.
     pub writer: Option<Bytes>,
-}
-
-impl Transfer {
-    /// As older servers have written it.
-    fn without_writer(r: &mut etf::Reader<'_>) -> Result<Transfer, etf::Error> {
-        Ok(Transfer {
-            name: Decode::decode(r)?,
-            size: Decode::decode(r)?,
-            have: Decode::decode(r)?,
-            temp: Decode::decode(r)?,
-            began: Decode::decode(r)?,
-            digest: Decode::decode(r)?,
-            reference: Decode::decode(r)?,
-            number: Decode::decode(r)?,
-            writer: None,
-        })
-    }
 }
 
 /// What an account has of a file.
@@ -376,6 +358,13 @@ pub struct Device {
     pub key_before: Option<Bytes>,
     /// DER of the bound certificate, as fellow people see it (SEC-9).
     pub certificate: Option<Bytes>,
+}
+
+impl Device {
+    /// DLV-12: away for so long that its queue is erased. One that is connected is seen every day.
+    pub fn is_gone(&self, now: u64) -> bool {
+        now.saturating_sub(self.last_online) >= GONE_MS
+    }
 }
 
 /// What an account's devices show of their keys (SEC-9), as their rows have it.
@@ -703,13 +692,6 @@ impl Kept {
     }
 }
 
-impl Device {
-    /// DLV-12: away for so long that its queue is erased. One that is connected is seen every day.
-    pub fn is_gone(&self, now: u64) -> bool {
-        now.saturating_sub(self.last_online) >= GONE_MS
-    }
-}
-
 /// Work that touches several owners (PM-6): what is to be done, and how far it is where the store does not show that.
 #[derive(Debug, Clone, PartialEq, Choice)]
 pub enum Work {
@@ -923,13 +905,6 @@ pub fn is_pending(message: &Message) -> bool {
 /// Whether its content was erased (DLV-6): every message has a msg_id, what is left of one has none.
 pub fn is_skeleton(message: &Message) -> bool {
     message.msg_id.is_none()
-}
-
-/// An entry of a feed's log.
-pub fn change(row: &[u8]) -> Result<Change, Failure> {
-    // The first release kept the number alone, of edits and removals.
-    let id = || etf::decode(row).map(|id| Change { id, status: Some(MessageStatus::Edit) });
-    etf::decode(row).or_else(|_| id()).map_err(|why| Failure::new(format!("a stored row does not decode: {why}")))
 }
 
 /// 64 bits by which an Ack record finds its item among those sent on a connection; two that meet only swap their acknowledgement.

@@ -50,11 +50,11 @@ impl Mail {
     pub fn step(&mut self, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         match input {
             Input::Noticed { seq } => self.noticed(cx, fx, seq),
-            Input::Trim => self.erase(cx, fx, &self.cursors(cx)?),
+            Input::Trim => self.erase(cx, fx, Some(self.cursors(cx)?)),
             Input::GoOn => {
                 self.goes_on = false;
                 self.count(cx, fx)?;
-                self.erase(cx, fx, &self.cursors(cx)?)
+                self.erase(cx, fx, Some(self.cursors(cx)?))
             }
             // The account that they were for is no more.
             Input::Errand(errand) => {
@@ -79,11 +79,11 @@ impl Mail {
             self.kept.upto = seq;
         }
         self.count(cx, fx)?;
-        self.erase(cx, fx, &None)
+        self.erase(cx, fx, None)
     }
 
     /// DLV-6, DLV-10, of the oldest notices. `taken` is how far the devices have come, if that has changed.
-    fn erase(&mut self, cx: &Cx<'_>, fx: &mut Fx, taken: &Option<Vec<Cursor>>) -> Result<(), Failure> {
+    fn erase(&mut self, cx: &Cx<'_>, fx: &mut Fx, taken: Option<Vec<Cursor>>) -> Result<(), Failure> {
         let mut beyond = self.kept.notices.saturating_sub(QUEUE_ITEMS);
         let limit = if taken.is_some() { LOOK_MAX } else { (beyond + 1).min(LOOK_MAX) };
         let owner = self.phone.as_str().as_bytes();
@@ -129,7 +129,7 @@ impl Mail {
 
     /// How far each device of the account has come; those that are gone do not count (DLV-12), and an account without devices keeps
     /// nothing.
-    fn cursors(&self, cx: &Cx<'_>) -> Result<Option<Vec<Cursor>>, Failure> {
+    fn cursors(&self, cx: &Cx<'_>) -> Result<Vec<Cursor>, Failure> {
         let prefix = rows::path(&[self.phone.as_str().as_bytes(), b""]);
         let mut cursors = Vec::new();
         for (_, row) in cx.store.scan(DEVICE, &kvs::Span::prefix(prefix))? {
@@ -138,7 +138,7 @@ impl Mail {
                 cursors.push(self.cursor(cx, &device)?);
             }
         }
-        Ok(Some(cursors))
+        Ok(cursors)
     }
 
     fn cursor(&self, cx: &Cx<'_>, device: &Device) -> Result<Cursor, Failure> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use n2o::{Failure, Time};
 use proto::ids::{ClientId, ClientKind, DevKey, Phone};
-use proto::limits::{REGISTRATION_MS, SEEN_MS};
+use proto::limits::{CONTACTS, REGISTRATION_MS, SEEN_MS};
 use proto::records::{Auth, AuthAct, VnodeMax};
 
 use super::{Link, Rate, Session};
@@ -17,6 +17,8 @@ use crate::{Chat, Cx, Fx, Group, Name, Output, Port, names};
 
 /// Clients up to this version get their Profile at connect (CON-6).
 const PROFILE_VERSION_MAX: u32 = 10;
+/// Cursors of a device that are deleted at once; it has one for each feed that it has acknowledged something of.
+const CURSORS_MAX: usize = 2 * CONTACTS;
 
 impl Session {
     /// A CONNECT.
@@ -230,7 +232,9 @@ impl Session {
 
     /// DLV-12: the queue of a device that is no more.
     pub(super) fn forget(&self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
-        loop_delete(cx, fx, &rows::cursor_key(&self.client, b""))
+        let span = kvs::Span::prefix(rows::cursor_key(&self.client, b"")).limit(CURSORS_MAX);
+        cx.store.keys(CURSOR, &span)?.into_iter().for_each(|key| fx.delete(CURSOR, key));
+        Ok(())
     }
 
     /// AUTH-13: what opened the connection has ended. The device's row stays: it may come again by another certificate.
@@ -264,14 +268,6 @@ impl Session {
 fn without_session_token(chat: &Chat, cx: &Cx<'_>, mut hello: Box<Hello>) -> Box<Hello> {
     hello.password.take_if(|token| init::is_session(&chat.vault, cx.now, token));
     hello
-}
-
-/// Deletes every row below a prefix of the cursor table.
-fn loop_delete(cx: &Cx<'_>, fx: &mut Fx, prefix: &Bytes) -> Result<(), Failure> {
-    for (key, _) in cx.store.scan(CURSOR, &kvs::Span::prefix(prefix.clone()).limit(2 * proto::limits::CONTACTS))? {
-        fx.delete(CURSOR, key);
-    }
-    Ok(())
 }
 
 fn deny(fx: &mut Fx, port: &Arc<Port>, denied: Denied) {

@@ -124,7 +124,7 @@ fn entries(cx: &Cx<'_>, line: &Line, owner: &[u8], first: u64, last: u64) -> Res
     for (key, row) in changes {
         let seq = rows::number(&key).unwrap_or_default();
         if seq <= reach {
-            due.push(change(cx, line, owner, seq, rows::change(&row)?)?);
+            due.push(change(cx, line, owner, seq, rows::decode(&row)?)?);
         }
     }
     due.extend(told(line, news, reach)?);

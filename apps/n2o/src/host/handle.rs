@@ -8,8 +8,7 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use kvs::{Flusher, Store};
 
 use super::{Arbiters, Shared};
-use crate::effects::Letter;
-use crate::net::{Full, Item, MAILBOX_MAX};
+use crate::net::Full;
 use crate::{App, Registry};
 
 /// The way into the processes from outside, from any thread.
@@ -34,7 +33,7 @@ impl<A: App> Handle<A> {
     /// Puts an input into the mailbox of a process.
     ///
     /// # Errors
-    /// Gives it back when [`MAILBOX_MAX`] inputs wait there, or when the server is stopping: stop reading.
+    /// Gives it back when [`crate::MAILBOX_MAX`] inputs wait there, or when the server is stopping: stop reading.
     pub fn tell(&self, name: &A::Name, input: A::Input) -> Result<(), Full<A::Input>> {
         self.shared.net.tell(name, input)
     }
@@ -42,32 +41,6 @@ impl<A: App> Handle<A> {
     /// Puts an input into a mailbox also when it is full. For news that end something, at most one for each [`Self::tell`] taken.
     pub fn tell_always(&self, name: &A::Name, input: A::Input) {
         self.shared.net.tell_always(name, input);
-    }
-
-    /// As many [`Self::tell`], with one hand-over per thread. Returns those that were not taken.
-    pub fn tell_many(&self, inputs: Vec<(A::Name, A::Input)>) -> Vec<(A::Name, A::Input)> {
-        let net = &self.shared.net;
-        if net.closed.load(Ordering::Acquire) {
-            return inputs;
-        }
-        let mut refused = Vec::new();
-        let mut items: Vec<Vec<Item<A>>> = net.inboxes.iter().map(|_| Vec::new()).collect();
-        for (name, input) in inputs {
-            match net.registry.admit(&name, MAILBOX_MAX) {
-                None => refused.push((name, input)),
-                Some(entry) => {
-                    if let Some(items) = items.get_mut(entry.thread) {
-                        items.push(Item::Tell(entry, Letter::new(input)));
-                    }
-                }
-            }
-        }
-        for (inbox, items) in net.inboxes.iter().zip(items) {
-            if !items.is_empty() {
-                inbox.put(items.into_iter());
-            }
-        }
-        refused
     }
 
     /// What the processes read and write; rows that are none of theirs may be anybody's.
