@@ -1,6 +1,7 @@
 //! A session: one per client id. It lets a connection in, hands its requests to their owners, keeps the answers in order, and delivers
 //! what is due to its device.
 
+mod acknowledge;
 mod behalf;
 mod broadcast;
 mod calls;
@@ -143,67 +144,7 @@ impl Session {
                 errand.go_on(fx);
             }
             // Meant for other kinds of process.
-            Input::Said(_) | Input::Post(_) | Input::Posted(_) | Input::Delivered(_) => {}
-            Input::Tick(
-                Tick::HandOut
-                | Tick::PendingOver
-                | Tick::PresenceDue
-                | Tick::TellDue
-                | Tick::ReaderDue
-                | Tick::WorkOver
-                | Tick::FilesDue
-                | Tick::WakeDue
-                | Tick::RoundDue
-                | Tick::WorkDue
-                | Tick::AgendaDue
-                | Tick::SweepDue
-                | Tick::SourceOver
-                | Tick::RequestsOver,
-            )
-            | Input::Pass(_)
-            | Input::Admit(_)
-            | Input::Left { .. }
-            | Input::Call(_)
-            | Input::Show { .. }
-            | Input::Reading(_)
-            | Input::Telling(_)
-            | Input::Refresh(_)
-            | Input::Work { .. }
-            | Input::Stuck { .. }
-            | Input::Resume
-            | Input::Found(_)
-            | Input::Confirm(_)
-            | Input::Trim
-            | Input::Noticed { .. }
-            | Input::Here { .. }
-            | Input::Registered { .. }
-            | Input::Called { .. }
-            | Input::Renamed { .. }
-            | Input::Expect
-            | Input::AddUp
-            | Input::Friends(_)
-            | Input::Due { .. }
-            | Input::Taken
-            | Input::Agenda { .. }
-            | Input::Starred(_)
-            | Input::Search(_)
-            | Input::Seek(_)
-            | Input::Claim(_)
-            | Input::Claimed(_)
-            | Input::Unclaim { .. }
-            | Input::Unstar { .. }
-            | Input::Wake { .. }
-            | Input::WakeMembers
-            | Input::Push
-            | Input::PushDead { .. }
-            | Input::PushTaken { .. }
-            | Input::Erase { .. }
-            | Input::CallEnded(_)
-            | Input::Upload(_)
-            | Input::Revoked { .. }
-            | Input::Exist
-            | Input::Follow(_)
-            | Input::Standing { .. } => {}
+            _ => {}
         }
         Ok(())
     }
