@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use chat::door::{Hello, Origin, Out, Session};
 use chat::rows::{
-    self, BOOK, Entry, IN_ROOM, KEYS, Keys, MEMBER, MESSAGE, Membership, NICK, NICK_OF, Nicked, PROFILE, READ_BY,
-    READER, RELATION, ROOM, ROSTER, Reader, Relation, RoomRow,
+    self, BOOK, CARD, Card, Entry, IN_ROOM, KEYS, Keys, MEMBER, MESSAGE, Membership, NICK, NICK_OF, Nicked, PROFILE,
+    READ_BY, READER, RELATION, ROOM, ROSTER, Reader, Relation, RoomRow,
 };
 use chat::{Chat, Port};
 use etf::Term;
@@ -106,12 +106,14 @@ fn account(batch: &mut Batch, n: u64) {
         status: Some(ServiceStatus::Verified),
         ..Service::default()
     };
+    let keys = Keys { update: 1, services: vec![certificate] };
+    let nicked = Nicked { nick: Some(nick(n).to_bytes()), update: 1 };
     batch.put(PROFILE, own.to_bytes(), rows::encode(&profile));
     batch.put(ROSTER, id.to_bytes(), rows::encode(&face));
-    batch.put(KEYS, own.to_bytes(), rows::encode(&Keys { update: 1, services: vec![certificate] }));
+    batch.put(KEYS, own.to_bytes(), rows::encode(&keys));
     batch.put(NICK, nick(n).folded(), id.to_bytes());
-    let nicked = Nicked { nick: Some(nick(n).to_bytes()), update: 1 };
     batch.put(NICK_OF, id.to_bytes(), rows::encode(&nicked));
+    batch.put(CARD, own.to_bytes(), rows::encode(&Card::new(&profile, &id, face, nicked, keys)));
 }
 
 /// One in ten from the phone book, the others friends who have written once.
@@ -182,6 +184,9 @@ async fn measure(store: Arc<Disk>, accounts: u64) {
     contacts(&store, &id, accounts);
     let mut asker = Asker::connect(&handle, &client, Some(token)).await;
 
+    let names = format!("SEARCH-5, like, of {CONTACTS} contacts");
+    // Nobody has read anything of them yet: what they are called is in no memory.
+    asker.time(&format!("{names}, the very first"), 1, |_| named("zoe")).await;
     let spread = |at: u64| (at * 7_919) % accounts;
     let list =
         |phones: Vec<u64>| Term::list(phones.into_iter().map(|n| Term::binary(phone(n).as_str().as_bytes())).collect());
@@ -207,8 +212,7 @@ async fn measure(store: Arc<Disk>, accounts: u64) {
         .await;
     asker.first_searches("first after another call", 20, false).await;
     for (what, value) in [("found at once", "anna"), ("found nowhere", "zoe")] {
-        let name = format!("SEARCH-5, like, of {CONTACTS} contacts, {what}");
-        asker.time(&name, 20, |_| named(value)).await;
+        asker.time(&format!("{names}, {what}"), 20, |_| named(value)).await;
     }
     asker.profiles("PROFILE-1, contacts and rooms", 20, None).await;
     asker.profiles("PROFILE-1, what has changed", 20, Some(PAST)).await;
@@ -336,11 +340,10 @@ impl Asker {
         report(what, found, took);
     }
 
-    /// A search when nothing is remembered, or what a Profile get has brought in.
+    /// A search after the roster was asked something else, or a Profile get has brought in what its contacts are called.
     async fn first_searches(&mut self, what: &str, times: usize, read: bool) {
         let (mut took, mut found) = (Vec::new(), 0);
         for _ in 0..times {
-            // Whatever the roster is asked makes it forget.
             let patch = Roster { status: Some(RosterStatus::Patch), ..Roster::default() };
             self.ask(patch.into()).await;
             if read {

@@ -29,7 +29,7 @@ fn a_first_start_makes_all_that_is_needed_and_says_where() {
     for file in ["certs/server.crt", "certs/admin.crt", "chat.pid", "run/addresses", "store.schema"] {
         assert!(server.home().join(file).exists(), "{file}");
     }
-    assert_eq!(server.remote("get meta schema").trim(), "\"6\"");
+    assert_eq!(server.remote("get meta schema").trim(), "\"7\"");
 }
 
 #[test]
@@ -158,17 +158,17 @@ fn a_bad_configuration_is_refused_with_its_line() {
 fn data_of_another_release_is_refused_and_left_alone() {
     let mut server = Server::start();
     server.terminate();
-    fs::write(server.home().join("store.schema"), "7").expect("written");
+    fs::write(server.home().join("store.schema"), "8").expect("written");
     let (code, log) = fails(&server);
     assert_eq!(code, Some(1));
-    assert!(log.contains("newer release (schema 7, this one knows 6)"), "{log}");
-
-    fs::write(server.home().join("store.schema"), "5").expect("written");
-    let (code, log) = fails(&server);
-    assert_eq!(code, Some(1));
-    assert!(log.contains("earlier version (schema 5, this one knows 6)"), "{log}");
+    assert!(log.contains("newer release (schema 8, this one knows 7)"), "{log}");
 
     fs::write(server.home().join("store.schema"), "6").expect("written");
+    let (code, log) = fails(&server);
+    assert_eq!(code, Some(1));
+    assert!(log.contains("earlier version (schema 6, this one knows 7)"), "{log}");
+
+    fs::write(server.home().join("store.schema"), "7").expect("written");
     server.restart();
 }
 

@@ -11,6 +11,7 @@ use crate::post::Came;
 use crate::process::{
     agenda, circle, conversation, files, links, mail, mailbox, nicks, profile, roster, source, stickers, terminal,
 };
+use crate::protocol::search;
 use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, Vault, WorkError, WorkResult, effects, session};
 
 /// One chat server: its settings, and the sequences that are not of the server as a whole: roster ids (C-11), ids of letters.
@@ -98,8 +99,14 @@ impl App for Chat {
     fn step(&self, process: &mut Process, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         match process {
             Process::Session(session) => session.step(self, cx, fx, input),
-            Process::Profile(profile) => profile.step(self, cx, fx, input),
-            Process::Roster(roster) => roster.step(self, cx, fx, input),
+            Process::Profile(profile) => {
+                profile.step(self, cx, fx, input)?;
+                search::card_follows(cx, fx, profile.phone())
+            }
+            Process::Roster(roster) => {
+                roster.step(self, cx, fx, input)?;
+                search::card_follows(cx, fx, roster.own().phone())
+            }
             Process::Conversation(conversation) => conversation.step(self, cx, fx, input),
             Process::Mail(mail) => mail.step(cx, fx, input),
             Process::Files(files) => files.step(self, cx, fx, input),
@@ -180,6 +187,7 @@ impl App for Chat {
             | Input::Called { .. }
             | Input::Renamed { .. }
             | Input::Expect
+            | Input::Card
             | Input::AddUp
             | Input::Friends(_)
             | Input::Due { .. }

@@ -200,6 +200,8 @@ pub enum Input {
     },
     /// It is long, has been read as a whole, and is likely to be searched for names soon. To the roster, also from itself.
     Expect,
+    /// A roster of the account has another nick, which its card is to show. To the profile.
+    Card,
     /// Changes of the number of contacts are to be added up. To the roster.
     AddUp,
     /// The copy of a message that a star keeps was made or taken away (FAV-4 to 6). To the roster.

@@ -30,6 +30,9 @@ pub const ALIAS: Table = Table("alias");
 pub const DEVICE: Table = Table("device");
 /// phone → [`Keys`]: the certificates of its devices, in one place for all who show them. Writer: profile.
 pub const KEYS: Table = Table("keys");
+/// phone → [`Card`]: what a search shows of the account, made of [`PROFILE`], [`KEYS`], and [`ROSTER`] and [`NICK_OF`] of its default roster.
+/// Writer: profile and roster, which live on one thread; nicks delete it.
+pub const CARD: Table = Table("card");
 /// phone → empty: the account lets the world have its devices' certificates (PRIVACY, CERTIFICATES). Writer: profile. `*`: all that do are
 /// here; the program writes it, before any profile runs.
 pub const PUBLISHER: Table = Table("publisher");
@@ -186,6 +189,7 @@ pub const TABLES: &[Table] = &[
     OUTGOING,
     DEVICE,
     KEYS,
+    CARD,
     PUBLISHER,
     BINDING,
     LAPSED,
@@ -373,6 +377,26 @@ pub struct Keys {
     /// When these, or those of its services, have changed last: a LastSync asks (PROFILE-1). 0 = never.
     pub update: u64,
     pub services: Vec<Service>,
+}
+
+/// An account as a search shows it to those who have nothing to do with it.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Card {
+    /// Who may find it.
+    pub searchable: Audience,
+    /// Its rosters, ascending: the first is shown.
+    pub rosters: Vec<u64>,
+    /// What strangers are shown, a `Contact`, encoded; empty where it is nothing.
+    pub contact: Bytes,
+}
+
+/// Whom a setting of PRIVACY lets see or do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, AtomEnum)]
+pub enum Audience {
+    #[default]
+    Everyone,
+    Friends,
+    Nobody,
 }
 
 /// What nick a roster has; the row stays when the nick is given back.

@@ -1,7 +1,7 @@
 //! What a step wants to happen: collected here, performed by the node once the step has succeeded.
 
 use bytes::Bytes;
-use kvs::{Batch, Table};
+use kvs::{Batch, Op, Table};
 
 use crate::{App, Bounce, Time};
 
@@ -55,6 +55,11 @@ impl<A: App> Effects<A> {
 
     pub fn delete(&mut self, table: Table, key: impl Into<Bytes>) {
         self.writes.delete(table, key);
+    }
+
+    /// What this step has written so far, in order.
+    pub fn written(&self) -> impl DoubleEndedIterator<Item = &Op> {
+        self.writes.ops()
     }
 
     /// Puts an input into the mailbox of a process, which is loaded if it is not there.

@@ -14,7 +14,7 @@ use crate::protocol::auth::{self, Waiting};
 use crate::protocol::presence::{self, Audience, Tellings};
 use crate::protocol::push::{self, Wakes};
 use crate::protocol::work::Task;
-use crate::protocol::{Halt, location, person, profile, roster, settle, work};
+use crate::protocol::{Halt, location, person, profile, roster, search, settle, work};
 use crate::rows::{self, PROFILE};
 use crate::session::friend_feed;
 use crate::{
@@ -60,6 +60,7 @@ impl Profile {
         if push::was_asked(cx, phone)? {
             fx.tell(Name::Profile(phone.clone()), Input::Push);
         }
+        search::keep_card(cx, fx, phone)?;
         Ok(Profile {
             phone: phone.clone(),
             waiting: Waiting::load(cx, fx, phone)?,
@@ -108,6 +109,7 @@ impl Profile {
             Input::PushTaken { device, print } => auth::push_taken(cx, fx, &self.phone, &device, &print),
             Input::Due { when } => auth::forget_ended(cx, fx, &self.phone, when),
             Input::Revoked { key } => auth::revoked(cx, fx, &self.phone, &key),
+            Input::Card => search::keep_card(cx, fx, &self.phone),
             Input::Exist => auth::open(chat, cx, fx, &self.phone, None).map(drop),
             Input::Standing { is_listed } => auth::judged(cx, fx, &self.phone, is_listed),
             Input::Friends(news) => self.friends(cx, fx, &news),
@@ -127,6 +129,10 @@ impl Profile {
             // Meant for other kinds of process.
             _ => Ok(()),
         }
+    }
+
+    pub(crate) fn phone(&self) -> &Phone {
+        &self.phone
     }
 
     /// It failed: who waits for slow work that it asked for is told, and so are the friends who have not been told yet. Work goes on, though

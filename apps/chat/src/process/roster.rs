@@ -22,8 +22,12 @@ impl Roster {
         Ok(Roster { own: own.clone(), called: Called::default() })
     }
 
+    pub(crate) fn own(&self) -> &PhoneId {
+        &self.own
+    }
+
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
-        match input {
+        let done = match input {
             Input::Call(call) => self.call(chat, cx, fx, *call),
             Input::Search(search) => {
                 let who = search.who().clone();
@@ -35,7 +39,6 @@ impl Roster {
             Input::Reading(reading) => reading.step(cx, fx),
             Input::Refresh(refresh) => roster::refresh(cx, fx, &self.own, *refresh),
             Input::Errand(errand) => {
-                self.called.forget();
                 roster::errand(cx, fx, &self.own, &errand)?;
                 errand.go_on(fx);
                 Ok(())
@@ -44,21 +47,17 @@ impl Roster {
             Input::Expect => self.called.expect(cx, fx, &self.own),
             Input::Called { address } => self.called.changed(cx, fx, &self.own, &address),
             Input::Renamed { address } => self.called.renamed(cx, fx, &self.own, &address),
-            Input::Registered { phone, roster } => {
-                self.called.forget();
-                roster::registered(cx, fx, &self.own, &phone, &roster)
-            }
+            Input::Registered { phone, roster } => roster::registered(cx, fx, &self.own, &phone, &roster),
             _ => Ok(()),
-        }
+        };
+        self.called.wrote(fx, &self.own);
+        done
     }
 
     fn call(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: Call) -> Result<(), Failure> {
         let Call { who, record } = call;
         let done = match record {
-            Record::Roster(record) => {
-                self.called.forget();
-                roster::call(chat, cx, fx, &who, &self.own, *record)
-            }
+            Record::Roster(record) => roster::call(chat, cx, fx, &who, &self.own, *record),
             Record::Search(asked) => search::call(chat, cx, fx, &who, &self.own, &mut self.called, *asked),
             Record::Message(message) => seek::begin(cx, fx, &who, *message),
             Record::Tag(tag) => favorite::tag(cx, fx, &who, &self.own, *tag),

@@ -117,10 +117,7 @@ pub(crate) fn full(cx: &Cx<'_>, own: &PhoneId, known: &Known) -> Result<Contact,
 /// The contact without what belongs to the feed of the two.
 pub(crate) fn listed(cx: &Cx<'_>, known: &Known) -> Result<Contact, Failure> {
     match known.peer() {
-        Some(peer) => {
-            let profile = presence::profile(cx, peer.phone())?;
-            outline(cx, &peer, &profile, known.relation.as_ref(), known.entry.as_ref())
-        }
+        Some(peer) => outline(cx, &peer, known.relation.as_ref(), known.entry.as_ref()),
         None => Ok(stranger(known.address.clone(), known.entry.as_ref())),
     }
 }
@@ -198,25 +195,30 @@ pub(crate) fn person(cx: &Cx<'_>, own: &PhoneId, peer: &PhoneId) -> Result<Conta
     let key = rows::pair_key(own, peer.as_str().as_bytes());
     let relation: Option<Relation> = rows::read(cx.store, RELATION, &key)?;
     let entry: Option<Entry> = rows::read(cx.store, BOOK, &key)?;
-    outline(cx, peer, &presence::profile(cx, peer.phone())?, relation.as_ref(), entry.as_ref())
+    outline(cx, peer, relation.as_ref(), entry.as_ref())
 }
 
 /// The same by the rows of the relation. What is no contact any more, and oneself, has no status; presence is for friends alone.
 pub(crate) fn outline(
     cx: &Cx<'_>,
     peer: &PhoneId,
-    profile: &Profile,
     relation: Option<&Relation>,
     entry: Option<&Entry>,
 ) -> Result<Contact, Failure> {
+    let profile = presence::profile(cx, peer.phone())?;
     let status = Some(status(peer.as_str().as_bytes(), relation, entry));
     let status = status.filter(|status| *status != ContactStatus::Deleted);
     let presence = match status {
-        Some(ContactStatus::Friend) => Some(presence::shown_to_friend(cx, peer.phone(), profile)),
+        Some(ContactStatus::Friend) => Some(presence::shown_to_friend(cx, peer.phone(), &profile)),
         Some(_) | None => None,
     };
-    let services = services(cx, peer.phone(), profile)?;
+    let services = services(cx, peer.phone(), &profile)?;
     Ok(Contact { presence, services, status, ..face(cx, peer, entry)? })
+}
+
+/// `peer` as those see it who have nothing to do with it, where the rows are at hand.
+pub(crate) fn to_strangers(peer: &PhoneId, profile: &Profile, roster: Roster, nicked: Nicked, keys: Keys) -> Contact {
+    Contact { services: with_further(keys.services, profile), ..dressed(peer, roster, nicked.nick, None) }
 }
 
 /// That an address is no contact any more.

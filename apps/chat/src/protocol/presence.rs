@@ -12,6 +12,7 @@ use proto::ids::{Address, BadId, Phone, PhoneId};
 use proto::limits::PRESENCE_CHARS;
 use proto::records::{ContactStatus, Feature, Online, Presence, PresenceStatus, Profile};
 
+pub(crate) use crate::rows::Audience;
 pub(crate) use fellows::{are_fellows, tell_fellows, tell_fellows_in};
 pub(crate) use tell::{relay, tell_device, tell_face, tell_face_on, tell_location, tell_one, tell_others, tell_own};
 pub(crate) use telling::Telling;
@@ -152,14 +153,6 @@ pub(crate) fn shown_to_friend(cx: &Cx<'_>, phone: &Phone, profile: &Profile) -> 
         }
         Audience::Everyone | Audience::Friends | Audience::Nobody => Online::Offline.into(),
     }
-}
-
-/// Whom a setting of PRIVACY lets see or do something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Audience {
-    Everyone,
-    Friends,
-    Nobody,
 }
 
 impl Audience {

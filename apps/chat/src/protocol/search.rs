@@ -1,11 +1,12 @@
 //! SEARCH (SPEC 6.14): people and rooms by what is known of them.
 //!
-//! A search reads the rows and ranges that its question names, never all accounts: a number's profile, the nicks with a prefix, the own
+//! A search reads the rows and ranges that its question names, never all accounts: a number's card, the nicks with a prefix, the own
 //! contacts. Each step reads a bounded part; what is longer goes on with a letter of the roster to itself (PM-5), so that whoever else
 //! lives on this thread has its turn between.
 
 mod called;
-mod found;
+mod candidate;
+mod card;
 mod lookups;
 mod members;
 mod names;
@@ -17,9 +18,10 @@ mod wanted;
 use bytes::Bytes;
 use proto::Refusal;
 use proto::ids::PhoneId;
-use proto::records::{Contact, Roster, RosterId, RosterStatus, Search as Request, SearchStatus, SearchType};
+use proto::records::{Roster, RosterId, RosterStatus, Search as Request, SearchStatus, SearchType};
 
 pub(crate) use called::{Called, renamed};
+pub(crate) use card::{card_follows, keep_card, renicked};
 pub(crate) use lookups::charge;
 pub(crate) use names::relist;
 pub(crate) use rooms::outside;
@@ -28,6 +30,7 @@ use super::Halt;
 use super::roster::{self, Frame, Parts};
 use crate::effects;
 use crate::{Chat, Cx, Fx, Input, Name, Who};
+use card::Found;
 use place::Place;
 
 /// A search under way.
@@ -38,7 +41,7 @@ pub struct Search {
     status: RosterStatus,
     /// What is still to look at.
     place: Place,
-    found: Vec<Contact>,
+    found: Vec<Found>,
     rooms: Vec<proto::records::Room>,
     /// Strangers that were asked for.
     strangers: u64,
@@ -112,7 +115,7 @@ impl Search {
             status: Some(self.status),
             ..Roster::default()
         });
-        self.found.iter().for_each(|contact| parts.contact(contact));
+        self.found.iter().for_each(|found| parts.contact(found));
         self.rooms.iter().for_each(|room| parts.room(room));
         parts.end(update);
         parts.finish(update);

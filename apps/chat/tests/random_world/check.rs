@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chat_core::rows::{
-    self, AGENDA, BOOK, CHANGE, CHANGED, CURSOR, DEVICE, DUPLICATE, FLEETING, IN_ROOM, KIND, LATER, MEMBER, MESSAGE,
-    Membership, NEWS, NOTICE, READ_BY, READER, RELATION, REPLY, ROOM, Relation, RoomRow, TALLY, Tally, WORK,
+    self, AGENDA, BOOK, CARD, CHANGE, CHANGED, CURSOR, Card, DEVICE, DUPLICATE, FLEETING, IN_ROOM, KEYS, KIND, LATER,
+    MEMBER, MESSAGE, Membership, NEWS, NICK_OF, NOTICE, PROFILE, READ_BY, READER, RELATION, REPLY, ROOM, ROSTER,
+    Relation, RoomRow, TALLY, Tally, WORK,
 };
 use kvs::{Span, Store, Table};
 use proto::Record;
+use proto::ids::Phone;
 use proto::records::{ContactStatus, HistoryItem, Message, Profile, RosterEntry, UserEntry};
 use scene::Stage;
 
@@ -77,6 +79,7 @@ impl World {
         self.names_agree()?;
         self.rooms_are_sound()?;
         self.tallies_agree()?;
+        self.cards_agree()?;
         Ok(self.accepted.len())
     }
 
@@ -261,6 +264,26 @@ impl World {
         Ok(())
     }
 
+    /// SEARCH: the card of an account says what its rows say.
+    fn cards_agree(&self) -> Result<(), String> {
+        let read = |table| Ok::<BTreeMap<Bytes, Bytes>, String>(self.rows(table)?.into_iter().collect());
+        let (rosters, nicks, keys, cards) = (read(ROSTER)?, read(NICK_OF)?, read(KEYS)?, read(CARD)?);
+        let mut expected = BTreeMap::new();
+        for (phone, row) in self.rows(PROFILE)? {
+            let profile: Profile = decoded(Some(&row))?;
+            let Some(default) = rows::roster_ids_of(&profile).next() else { continue };
+            let default = Phone::parse(&phone).map_err(|why| why.to_string())?.roster(default);
+            let of = default.to_bytes();
+            let (roster, nicked, keys) =
+                (decoded(rosters.get(&of))?, decoded(nicks.get(&of))?, decoded(keys.get(&phone))?);
+            expected.insert(phone, rows::encode(&Card::new(&profile, &default, roster, nicked, keys)));
+        }
+        match cards == expected {
+            true => Ok(()),
+            false => Err(format!("cards are {cards:?}, and the rows say {expected:?}")),
+        }
+    }
+
     /// Section 11: what the changes of each roster's contacts add up to is how many there are.
     fn tallies_agree(&self) -> Result<(), String> {
         let mut there = BTreeMap::<Bytes, Tally>::new();
@@ -401,4 +424,9 @@ fn message(item: &HistoryItem) -> Option<&Message> {
 fn client(row: &[u8]) -> Option<String> {
     let device: rows::Device = etf::decode(row).ok()?;
     Some(text(Some(&device.client_id)))
+}
+
+/// A row; the default where there is none.
+fn decoded<T: etf::Decode + Default>(row: Option<&Bytes>) -> Result<T, String> {
+    row.map_or_else(|| Ok(T::default()), |row| etf::decode(row).map_err(|why| why.to_string()))
 }

@@ -9,7 +9,7 @@ use proto::records::{Contact, Index, Roster, RosterId, RosterStatus};
 
 use super::{Halt, named};
 use crate::effects::{self, Seen};
-use crate::protocol::{link, presence, settle, work};
+use crate::protocol::{link, presence, search, settle, work};
 use crate::rows::{self, Found, NICK, NICK_OF, Nicked, Work};
 use crate::{Cx, Founding, Fx, Who};
 
@@ -115,5 +115,6 @@ fn take(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, wanted: Option<&Nick>) -> Resul
     }
     fx.put(NICK_OF, key, rows::encode(&Nicked { nick: wanted.map(Nick::to_bytes), update: cx.now.0 }));
     presence::tell_publisher(cx, fx, own.phone())?;
+    search::renicked(fx, own.phone());
     Ok(true)
 }

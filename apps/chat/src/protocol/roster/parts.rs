@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use etf::Encode;
 use proto::Outcome;
-use proto::records::{Contact, Io, Profile, Room, Roster, Star};
+use proto::records::{Io, Profile, Room, Roster, Star};
 
 use super::written::{Account, Envelope, Filled, Written};
 
@@ -55,7 +55,7 @@ impl Parts {
         self.base.tags.clear();
     }
 
-    pub(crate) fn contact(&mut self, contact: &Contact) {
+    pub(crate) fn contact(&mut self, contact: &impl Encode) {
         self.add(|open| &mut open.contacts, contact);
     }
 
@@ -138,7 +138,7 @@ impl Frame {
 mod tests {
     use super::*;
     use proto::Record;
-    use proto::records::{RosterEntry, Tag, UserEntry};
+    use proto::records::{Contact, RosterEntry, Tag, UserEntry};
 
     fn contact(bytes: usize) -> Contact {
         Contact { names: Some(Bytes::from(vec![b'n'; bytes])), ..Contact::default() }

@@ -3,8 +3,10 @@
 //! from its login on (PROFILE-1), when their rows are at hand: whoever looks through so many contacts searches.
 //!
 //! Who remembers is in two groups, and told there whenever a contact may be called otherwise. It is in them before it begins to read, so
-//! that nothing is missed; what its own process writes makes it forget. Whoever has not searched for long forgets too at the next such news,
+//! that nothing is missed; what its own process writes in the phone book it looks at again. Whoever has not searched for long forgets too at the next such news,
 //! and leaves: news of everybody would keep the process from being idle.
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use n2o::{Failure, IDLE_MS, Time};
@@ -13,6 +15,7 @@ use proto::text;
 
 use super::wanted::Wanted;
 use crate::protocol::contact::{self, Known};
+use crate::rows::{self, BOOK};
 use crate::{Cx, Fx, Group, Input, Name};
 
 /// Contacts read in one step, each some three reads: it is to take no more time than a part of a long answer (`reading.rs`).
@@ -25,6 +28,8 @@ const COMPARED: usize = 4096;
 pub(crate) struct Called {
     names: Vec<(Box<[u8]>, Box<str>)>,
     read: Read,
+    /// Addresses that the own process has written since; at most as many as are read in one step.
+    stale: BTreeSet<Bytes>,
     /// When it was searched last, or somebody was expected to.
     searched: Time,
 }
@@ -56,6 +61,9 @@ impl Called {
         most: usize,
     ) -> Result<(Vec<Known>, Option<Bytes>), Failure> {
         self.learn(cx, fx, own)?;
+        for address in std::mem::take(&mut self.stale) {
+            self.changed(cx, fx, own, &address)?;
+        }
         let mut found = Vec::new();
         let begin = self.names.partition_point(|(address, _)| **address <= *after);
         let names = self.names.get(begin..).unwrap_or_default();
@@ -94,6 +102,7 @@ impl Called {
                 fx.join(Group::Searching);
                 fx.join(Group::Roster(own.clone()));
                 self.names.clear();
+                self.stale.clear();
                 Read::Upto(Bytes::new())
             }
             Read::Upto(upto) => self.read_on(cx, own, &upto)?,
@@ -155,8 +164,18 @@ impl Called {
         matches!(self.read, Read::Nothing) || cx.now.since(self.searched) >= IDLE_MS
     }
 
-    /// The own process writes.
-    pub(crate) fn forget(&mut self) {
+    /// At the end of a step of the own process: what it has written is looked at before anybody searches again. So much that it would take
+    /// more than a step is read anew.
+    pub(crate) fn wrote(&mut self, fx: &Fx, own: &PhoneId) {
+        let prefix = rows::pair_key(own, b"");
+        let book = fx.written().filter(|op| op.table == BOOK && op.key.starts_with(&prefix));
+        self.stale.extend(book.map(|op| op.key.slice(prefix.len()..)));
+        if self.stale.len() > SLICE {
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
         *self = Called::default();
     }
 }

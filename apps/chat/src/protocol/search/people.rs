@@ -9,7 +9,8 @@ use proto::ids::{Nick, Phone, PhoneId, RoomId};
 use proto::limits::SEARCH_RESULTS;
 
 use super::called::Called;
-use super::found::Candidate;
+use super::candidate::Candidate;
+use super::card::Found;
 use super::place::Place;
 use super::wanted::Wanted;
 use super::{Search, members};
@@ -17,8 +18,8 @@ use crate::protocol::contact;
 use crate::rows::NICK;
 use crate::{Account, Cx, Fx};
 
-/// Candidates looked at in one step, each some ten reads.
-const STEP: usize = 32;
+/// Candidates looked at in one step, each some five reads of which most find nothing.
+const STEP: usize = 64;
 /// Nicks with a prefix that are looked at: with so many, the prefix is too short to be of use.
 const NICKS_MAX: usize = 1024;
 
@@ -95,7 +96,7 @@ impl Search {
         let most = SEARCH_RESULTS.saturating_sub(self.found.len());
         let (found, next) = called.find(cx, fx, own, &wanted, after, most)?;
         for known in found.iter().filter(|known| known.is_told(None)) {
-            self.found.push(contact::listed(cx, known)?);
+            self.found.push(Found::Contact(contact::listed(cx, known)?.into()));
         }
         match next.filter(|_| self.found.len() < SEARCH_RESULTS) {
             Some(after) => self.place = Place::Contacts { wanted, after },
@@ -119,7 +120,7 @@ impl Search {
                 && is_meant
                 && let Some(Ok(roster)) = member.phone_id.as_deref().map(PhoneId::parse)
             {
-                self.found.push(contact::person(cx, own, &roster)?);
+                self.found.push(Found::Contact(contact::person(cx, own, &roster)?.into()));
             }
         }
         match next.filter(|_| self.found.len() < SEARCH_RESULTS) {

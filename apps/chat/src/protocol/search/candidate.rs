@@ -2,11 +2,11 @@
 
 use n2o::Failure;
 use proto::ids::{Phone, PhoneId};
-use proto::records::{Contact, ContactStatus, Profile, RosterEntry};
+use proto::records::ContactStatus;
 
+use super::card::{self, Found};
 use crate::protocol::contact;
-use crate::protocol::presence::{self, Audience};
-use crate::rows::{self, BOOK, Entry, RELATION, Relation};
+use crate::rows::{self, Audience, BOOK, Card, Entry, RELATION, Relation};
 use crate::{Account, Cx};
 
 /// An account that a search has come upon.
@@ -14,7 +14,7 @@ pub(super) struct Candidate {
     own: PhoneId,
     /// The roster that would be shown; none when the number is not registered.
     roster: Option<PhoneId>,
-    profile: Profile,
+    card: Card,
     relation: Option<Relation>,
     entry: Option<Entry>,
     /// Asked for by its exact number (SEARCH-1).
@@ -24,9 +24,8 @@ pub(super) struct Candidate {
 impl Candidate {
     /// The default roster of a number.
     pub(super) fn by_phone(cx: &Cx<'_>, own: &PhoneId, phone: &Phone) -> Result<Candidate, Failure> {
-        let profile = presence::profile(cx, phone)?;
-        let roster = rosters(&profile).next().map(|roster| phone.roster(roster));
-        let mut candidate = Candidate::with(cx, own, roster, profile)?;
+        let card = card::of(cx, phone)?.unwrap_or_default();
+        let mut candidate = Candidate::with(cx, own, card.default_roster(phone), card)?;
         candidate.by_number = true;
         if candidate.entry.is_none() {
             candidate.entry = rows::read(cx.store, BOOK, &rows::pair_key(own, phone.as_str().as_bytes()))?;
@@ -41,22 +40,22 @@ impl Candidate {
 
     /// None where the account lets nobody find it; what the two are to each other does not matter then.
     pub(super) fn of(cx: &Cx<'_>, own: &PhoneId, roster: &PhoneId) -> Result<Option<Candidate>, Failure> {
-        let profile = presence::profile(cx, roster.phone())?;
-        if presence::searchable(&profile.settings) == Audience::Nobody && roster.phone() != own.phone() {
+        let card = card::of(cx, roster.phone())?.unwrap_or_default();
+        if card.searchable == Audience::Nobody && roster.phone() != own.phone() {
             return Ok(None);
         }
-        let roster = rosters(&profile).find(|id| *id == roster.roster()).map(|_| roster.clone());
-        Candidate::with(cx, own, roster, profile).map(Some)
+        let roster = card.rosters.contains(&roster.roster()).then(|| roster.clone());
+        Candidate::with(cx, own, roster, card).map(Some)
     }
 
-    fn with(cx: &Cx<'_>, own: &PhoneId, roster: Option<PhoneId>, profile: Profile) -> Result<Candidate, Failure> {
+    fn with(cx: &Cx<'_>, own: &PhoneId, roster: Option<PhoneId>, card: Card) -> Result<Candidate, Failure> {
         let (mut relation, mut entry) = (None, None);
         if let Some(roster) = &roster {
             let key = rows::pair_key(own, roster.as_str().as_bytes());
             relation = rows::read::<Relation>(cx.store, RELATION, &key)?;
             entry = rows::read(cx.store, BOOK, &key)?;
         }
-        Ok(Candidate { own: own.clone(), roster, profile, relation, entry, by_number: false })
+        Ok(Candidate { own: own.clone(), roster, card, relation, entry, by_number: false })
     }
 
     fn is_own(&self) -> bool {
@@ -73,18 +72,21 @@ impl Candidate {
     }
 
     /// As the asker sees it; none when it is not for the asker to see.
-    pub(super) fn shown(&self, cx: &Cx<'_>, asking: &Account) -> Result<Option<Contact>, Failure> {
-        match &self.roster {
-            Some(roster) if self.is_own() || self.lets_itself_be_found() && !self.has_banned(cx, asking)? => {
-                contact::outline(cx, roster, &self.profile, self.relation.as_ref(), self.entry.as_ref()).map(Some)
-            }
-            Some(_) | None => Ok(None),
+    pub(super) fn shown(&self, cx: &Cx<'_>, asking: &Account) -> Result<Option<Found>, Failure> {
+        let Some(roster) = &self.roster else { return Ok(None) };
+        if !self.is_own() && (!self.lets_itself_be_found() || self.has_banned(cx, asking)?) {
+            return Ok(None);
         }
+        if self.is_stranger() && self.card.default_roster(roster.phone()).as_ref() == Some(roster) {
+            return Ok(Some(Found::Card(self.card.contact.clone())));
+        }
+        let contact = contact::outline(cx, roster, self.relation.as_ref(), self.entry.as_ref())?;
+        Ok(Some(Found::Contact(contact.into())))
     }
 
     /// SEARCHABLE (FEATURE-2).
     fn lets_itself_be_found(&self) -> bool {
-        match presence::searchable(&self.profile.settings) {
+        match self.card.searchable {
             Audience::Everyone => true,
             Audience::Friends => self.status() == Some(ContactStatus::Friend) || self.by_number && self.entry.is_some(),
             Audience::Nobody => false,
@@ -95,7 +97,7 @@ impl Candidate {
     fn has_banned(&self, cx: &Cx<'_>, asking: &Account) -> Result<bool, Failure> {
         let Some(roster) = &self.roster else { return Ok(false) };
         let asking = asking.rosters.iter().map(|id| asking.phone.roster(*id));
-        for theirs in rosters(&self.profile).map(|id| roster.phone().roster(id)) {
+        for theirs in self.card.rosters.iter().map(|id| roster.phone().roster(*id)) {
             for own in asking.clone() {
                 let key = rows::pair_key(&theirs, own.as_str().as_bytes());
                 let relation: Option<Relation> = rows::read(cx.store, RELATION, &key)?;
@@ -106,12 +108,4 @@ impl Candidate {
         }
         Ok(false)
     }
-}
-
-/// Roster ids of a profile, ascending (ID-3).
-fn rosters(profile: &Profile) -> impl Iterator<Item = u64> {
-    profile.rosters.iter().filter_map(|entry| match entry {
-        RosterEntry::Id(id) => Some(*id),
-        RosterEntry::Roster(_) | RosterEntry::Name(_) => None,
-    })
 }
