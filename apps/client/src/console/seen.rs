@@ -58,15 +58,13 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use proto::FeedId;
-
     use super::*;
 
     #[test]
     fn message_8_one_that_is_answered_stays_whose_it_is_and_keeps_its_files() {
-        let [ann, ben] = ["38001_1", "38002_2"].map(|who| who.parse().expect("a roster"));
-        let feed = Some(Feed::from(&FeedId::p2p(ann, ben)));
-        let written = Message { id: Some(7), feed_id: feed.clone(), from: Some("38001_1".into()), ..Message::default() };
+        let feed = crate::private("38001_1", "38002_2").ok();
+        let written =
+            Message { id: Some(7), feed_id: feed.clone(), from: Some("38001_1".into()), ..Message::default() };
         let answered = Message { from: None, repliedby: vec![9], ..written.clone() };
         let mut seen = Seen::default();
         seen.note(&written, "38001_1");
