@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn sec_2_every_certificate_of_a_key_that_has_ended_is_revoked_however_many_there_are() {
         let Books { folder: _folder, registrar } = books();
-        let (key, other, count) = ([7; 32], [8; 32], 2_100_u64);
+        let (key, other, count) = ([0xFF; 32], [8; 32], 2_100_u64);
         for number in 0..=count {
             let spki_sha256 = if number == count { other } else { key };
             let serial = [&[0x40; 8][..], &number.to_be_bytes()].concat();

@@ -16,7 +16,6 @@ use bytes::Bytes;
 use kvs::{Span, View};
 use n2o::Failure;
 use proto::ids::{ClientId, ClientKind, DevKey, Phone, PhoneId};
-use proto::limits::ALIAS_MS;
 
 use crate::beside::Shown;
 use crate::door::Hello;
@@ -201,11 +200,7 @@ fn first(
 
 /// When somebody has left the number last.
 fn left(store: &dyn View, phone: &Phone) -> Result<Option<u64>, Failure> {
-    let mut last = None;
-    for (_, until) in store.scan(ALIAS, &Span::prefix(rows::path(&[phone.as_str().as_bytes(), b""])).limit(ALIASES))? {
-        last = last.max(Some(rows::decode::<u64>(&until)?.saturating_sub(ALIAS_MS)));
-    }
-    Ok(last)
+    rows::read(store, ALIAS, &change::last_left(phone))
 }
 
 /// Who has left the number within a year.

@@ -864,14 +864,10 @@ pub fn cursor_key(client_id: &str, stream: &[u8]) -> Bytes {
     [client_id.as_bytes(), stream].join(&0).into()
 }
 
-/// The rows below `prefix`, which ends with a byte of its own, whose keys end with something greater than `last`, in order.
+/// The rows below `prefix` whose keys end with something greater than `last`, in order.
 pub fn beyond(prefix: &[u8], last: &[u8]) -> Span {
-    let from = if last.is_empty() { Bytes::copy_from_slice(prefix) } else { [prefix, last, b"\0"].concat().into() };
-    match prefix.split_last() {
-        Some((last, rest)) => Span::range(from, [rest, &[last.saturating_add(1)]].concat()),
-        // No key of ours begins with that byte.
-        None => Span::range(from, &b"\xff"[..]),
-    }
+    let all = Span::prefix(Bytes::copy_from_slice(prefix));
+    if last.is_empty() { all } else { all.after(&[prefix, last].concat()) }
 }
 
 /// Gives every row below `prefix` to `act`, in order.
@@ -981,4 +977,31 @@ pub fn rooms(store: &dyn View, roster: &PhoneId) -> Result<BTreeMap<RoomId, Memb
 /// Whether this is its account's default roster (ID-3).
 pub fn is_default(store: &dyn View, roster: &PhoneId) -> Result<bool, Failure> {
     Ok(default_roster(store, roster.phone())?.as_ref() == Some(roster))
+}
+
+#[cfg(test)]
+mod tests {
+    use kvs::{Batch, Memory, Store};
+
+    use super::*;
+
+    #[test]
+    fn each_row_is_found_whatever_bytes_its_key_has() {
+        let store = Memory::new(&[PROFILE]);
+        let mut batch = Batch::default();
+        let keys: Vec<Bytes> = (0..=u8::MAX).map(|byte| Bytes::copy_from_slice(&[byte; 3])).collect();
+        keys.iter().for_each(|key| batch.put(PROFILE, key.clone(), ""));
+        store.apply(&batch).unwrap();
+        let found = |prefix: &[u8]| {
+            let mut found = Vec::new();
+            let read = each(&*store.snapshot(), PROFILE, prefix, |key, _| {
+                found.push(key.clone());
+                Ok(())
+            });
+            read.unwrap();
+            found
+        };
+        assert_eq!(found(b""), keys);
+        assert!(keys.iter().all(|key| found(&key[..2]) == [key.clone()]));
+    }
 }

@@ -101,7 +101,9 @@ impl Shared {
                 self.flush()?;
             } else {
                 thread::park_timeout(LOOK);
-                self.store.check()?;
+                if !self.is_wanted() {
+                    self.store.check()?;
+                }
             }
         }
         self.flush()

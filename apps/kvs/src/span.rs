@@ -32,6 +32,12 @@ impl Span {
         Span { from: bound(from), below: Some(bound(to)), backward: false, limit: SCAN_DEFAULT, bytes: usize::MAX }
     }
 
+    /// Of these keys, those that lie beyond `last`.
+    pub fn after(self, last: &[u8]) -> Span {
+        let next = bound([last, b"\0"].concat());
+        Span { from: self.from.max(next), ..self }
+    }
+
     /// Of these keys, those that do not lie beyond `last`.
     pub fn upto(self, last: &[u8]) -> Span {
         let next = bound([last, b"\0"].concat());
@@ -131,5 +137,7 @@ mod tests {
         assert_eq!(below(Span::prefix("a").upto(b"ab")).as_deref(), Some(&b"ab\0"[..]));
         assert_eq!(below(Span::prefix("").upto(b"ab")).as_deref(), Some(&b"ab\0"[..]));
         assert_eq!(below(Span::prefix("a").upto(b"c")).as_deref(), Some(&b"b"[..]));
+        assert_eq!(Span::prefix("a").after(b"ab").from, &b"ab\0"[..]);
+        assert_eq!(Span::prefix("b").after(b"ab").from, &b"b"[..]);
     }
 }

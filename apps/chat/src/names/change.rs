@@ -51,6 +51,7 @@ pub(crate) fn leave(cx: &Cx<'_>, fx: &mut Fx, account: &Phone, to: &Phone) -> Re
 
     let seat = free(cx, fx, &left)?;
     fx.put(ALIAS, alias(&left, account), rows::encode(&cx.now.0.saturating_add(ALIAS_MS)));
+    fx.put(ALIAS, last_left(&left), rows::encode(&cx.now.0));
     fx.delete(ALIAS, alias(to, account));
     Ok((left, seat))
 }
@@ -71,6 +72,11 @@ pub(crate) fn forget(store: &dyn View, fx: &mut Fx, account: &Phone) -> Result<(
         fx.delete(ALIAS, rows::path(&[&number, account.as_str().as_bytes()]));
     }
     Ok(())
+}
+
+/// The row that says when somebody has left the number last: it stays also when who has left it is no more.
+pub(super) fn last_left(number: &Phone) -> Bytes {
+    rows::path(&[number.as_str().as_bytes(), ANY])
 }
 
 fn alias(number: &Phone, account: &Phone) -> Bytes {

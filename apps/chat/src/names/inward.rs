@@ -65,13 +65,20 @@ pub(crate) fn certificate(known: &Known, cx: &Cx<'_>, shown: Arc<Certificate>) -
     if !known.differ(cx.store)? {
         return Ok(shown);
     }
-    let mut named = (*shown).clone();
-    for name in &mut named.names {
-        if let Ok(number) = Phone::parse(name.as_bytes()) {
-            let is_of_old = left(cx.store, &number)?.is_some_and(|left| shown.issued < left);
-            let account = if is_of_old { None } else { holder(cx.store, &number)? };
-            *name = account.map_or_else(|| String::from_utf8_lossy(NOBODY).into_owned(), |account| account.to_string());
+    let mut named = Certificate { names: Vec::new(), ..(*shown).clone() };
+    for name in &shown.names {
+        let Ok(number) = Phone::parse(name.as_bytes()) else {
+            named.names.push(name.clone());
+            continue;
+        };
+        if left(cx.store, &number)?.is_some_and(|left| shown.issued < left) {
+            // Nor anybody by the names behind it.
+            break;
         }
+        let account = holder(cx.store, &number)?;
+        named
+            .names
+            .push(account.map_or_else(|| String::from_utf8_lossy(NOBODY).into_owned(), |account| account.to_string()));
     }
     if let Some((phone, device)) = &mut named.device
         && let (Ok(number), Ok(device)) = (phone.parse(), device.parse())

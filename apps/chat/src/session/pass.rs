@@ -46,9 +46,11 @@ impl Session {
         self.passes.iter().find(|(port, _)| port.number() == connection).map(|(_, other)| other.clone())
     }
 
-    /// The session that serves this connection, where it is another.
+    /// The session that serves this connection, where it is another. One that has been passed on is not passed on again: two sessions that
+    /// judge by different moments would do so for ever.
     fn other(&self, chat: &Chat, cx: &Cx<'_>, hello: &Hello) -> Result<Option<Arc<str>>, Failure> {
-        if !chat.names.differ(cx.store)? {
+        let is_passed = *hello.client_id != *self.client.as_bytes();
+        if is_passed || !chat.names.differ(cx.store)? {
             return Ok(None);
         }
         Ok(Some(names::session(chat, cx, hello)?).filter(|name| *name != self.client))

@@ -20,7 +20,7 @@ const ID_BYTES: usize = 128;
 /// Pieces of a transfer that may be on their way to the disk; one more is not taken.
 const FLYING_MAX: usize = 12;
 /// The same of all transfers of an account: all its devices may send, as many pieces each as a connection has at work (`PIECES_MAX`).
-const ALL_FLYING_MAX: usize = 128;
+const ALL_FLYING_MAX: usize = 160;
 /// Where nobody waits for it, so many bytes are brought to the disk at once.
 const SYNC_BYTES: u64 = 8 << 20;
 
