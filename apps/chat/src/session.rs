@@ -20,6 +20,7 @@ mod service;
 mod signature;
 mod spans;
 
+pub(crate) use calls::PIECES_MAX;
 pub(crate) use route::friend_feed;
 
 use std::collections::{BTreeSet, VecDeque};

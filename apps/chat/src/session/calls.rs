@@ -61,7 +61,7 @@ enum Lane {
 }
 
 /// Pieces of files that run beside each other.
-const PIECES_MAX: usize = 8;
+pub(crate) const PIECES_MAX: usize = 8;
 
 /// By which slow work, and for how long at most.
 struct Verifying {

@@ -1,7 +1,6 @@
 //! What the organisation's directory says of an account's person (ID-11): who may register, who may come in, and who has to leave.
 
-use bytes::Bytes;
-use kvs::{Span, View};
+use kvs::View;
 use n2o::Failure;
 use proto::Refusal;
 use proto::ids::Phone;
@@ -159,8 +158,8 @@ pub fn directed(
         Directory::Restricts => PROFILE,
         Directory::Asked => STANDING,
     };
-    let from = after.map(|after| [after.as_str().as_bytes(), &[0]].concat()).unwrap_or_default();
-    let found = store.scan(table, &Span::range(from, Bytes::from_static(&[0xff])).limit(limit))?;
+    let after = after.map(|after| after.as_str().as_bytes()).unwrap_or_default();
+    let found = store.scan(table, &rows::beyond(b"", after).limit(limit))?;
     let accounts = found.into_iter().filter_map(|(key, _)| Phone::parse(&key).ok());
     let judged = accounts.map(|account| {
         let row: Option<Standing> = rows::read(store, STANDING, account.as_str().as_bytes())?;

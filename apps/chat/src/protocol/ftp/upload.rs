@@ -4,6 +4,7 @@ use bytes::Bytes;
 use kvs::Span;
 use n2o::Failure;
 use proto::Refusal;
+use proto::limits::DEVICES;
 use proto::records::FtpStatus;
 
 use super::shelf::{Doing, Ended, Flow, Piece};
@@ -11,6 +12,7 @@ use super::{CHUNK, Desk, INIT, SEND, Turn, unused, watch};
 use crate::input::{WorkError, WorkResult};
 use crate::output::FileWork;
 use crate::rows::{self, Held, STORED, STORED_OF, Stored, TRANSFER, Transfer, UNUSED};
+use crate::session::PIECES_MAX;
 
 /// Running and finished transfers of an account that are remembered; a further one is refused with `limit`.
 pub(super) const TRANSFERS_MAX: usize = 64;
@@ -19,8 +21,8 @@ const FILES_MAX: usize = 10_000;
 const ID_BYTES: usize = 128;
 /// Pieces of a transfer that may be on their way to the disk; one more is not taken.
 const FLYING_MAX: usize = 12;
-/// The same of all transfers of an account: all its devices may send, as many pieces each as a connection has at work (`PIECES_MAX`).
-const ALL_FLYING_MAX: usize = 160;
+/// The same of all transfers of an account: all its devices may send, as many pieces each as a connection has at work.
+const ALL_FLYING_MAX: usize = DEVICES * PIECES_MAX;
 /// Where nobody waits for it, so many bytes are brought to the disk at once.
 const SYNC_BYTES: u64 = 8 << 20;
 
