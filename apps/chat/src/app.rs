@@ -187,7 +187,6 @@ impl App for Chat {
             | Input::Called { .. }
             | Input::Renamed { .. }
             | Input::Expect
-            | Input::Card
             | Input::AddUp
             | Input::Friends(_)
             | Input::Due { .. }
@@ -208,7 +207,7 @@ impl App for Chat {
             | Input::Seat(_)
             | Input::Opened { .. }
             | Input::Begun { .. }
-            | Input::Erase { .. }
+            | Input::Erase
             | Input::CallEnded(_)
             | Input::Worked { .. }
             | Input::Tick(_)

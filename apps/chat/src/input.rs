@@ -169,10 +169,8 @@ pub enum Input {
     Telling(Box<Telling>),
     /// PROFILE-2: the friends are told again what the roster looks like. To each roster of the account in turn.
     Refresh(Box<Refresh>),
-    /// The next part of a room that has ended is to be erased (ROOM-8); `asked` is the connection that ended it. To the conversation.
-    Erase {
-        asked: Option<u64>,
-    },
+    /// The next part of a room that has ended is to be erased (ROOM-8). To the conversation.
+    Erase,
     /// A call has ended whose record belongs into this feed (CDR-2). To the conversation.
     CallEnded(Box<CallEnded>),
     /// Notices up to here were taken by one more device. To the mail process.
@@ -200,8 +198,6 @@ pub enum Input {
     },
     /// It is long, has been read as a whole, and is likely to be searched for names soon. To the roster, also from itself.
     Expect,
-    /// A roster of the account has another nick, which its card is to show. To the profile.
-    Card,
     /// Changes of the number of contacts are to be added up. To the roster.
     AddUp,
     /// The copy of a message that a star keeps was made or taken away (FAV-4 to 6). To the roster.

@@ -15,6 +15,8 @@ use proto::records::{ProfileStatus, RoomStatus};
 use scene::{Hello, Simulated, Stage};
 
 const SEEDS: u64 = 20;
+/// After so many turns nothing more comes.
+const TURNS: usize = 100;
 
 /// A device without connection: its client id and token.
 fn device(stage: &mut Simulated) -> (String, Bytes) {
@@ -46,6 +48,10 @@ fn connect(stage: &mut Simulated, client: &str, token: &Bytes) -> Arc<Port> {
 }
 
 fn connect_as(stage: &mut Simulated, client: &str, token: &Bytes, version: u32) -> Arc<Port> {
+    connect_with(stage, client, token, version, 32)
+}
+
+fn connect_with(stage: &mut Simulated, client: &str, token: &Bytes, version: u32, window: u16) -> Arc<Port> {
     let port = Arc::new(Port::default());
     let hello = Door {
         client_id: Bytes::copy_from_slice(client.as_bytes()),
@@ -53,7 +59,7 @@ fn connect_as(stage: &mut Simulated, client: &str, token: &Bytes, version: u32) 
         certificate: None,
         source: None,
         version,
-        window: 32,
+        window,
         item_max: 1 << 20,
         acknowledges: true,
     };
@@ -246,6 +252,66 @@ fn g_8_what_a_connection_has_had_as_an_answer_while_its_queue_is_being_loaded_do
     }
 }
 
+/// Lets the server work, and confirms what comes for the connection while it does, so many items at most; all that came.
+fn confirmed(stage: &mut Simulated, client: &str, port: &Arc<Port>, most: usize) -> Vec<Output> {
+    let (mut came, mut count) = (Vec::new(), 0);
+    while count < most {
+        let turns = (0..TURNS).find(|_| {
+            stage.sim.run(1);
+            !stage.sim.outputs().is_empty()
+        });
+        if turns.is_none() {
+            break;
+        }
+        let outputs = stage.sim.take_outputs();
+        for output in &outputs {
+            if let Output::Port(to, Out::Item { delivery: Some(delivery), .. }) = output
+                && to.number() == port.number()
+            {
+                let confirmed = Input::Confirmed { connection: port.number(), delivery: *delivery };
+                assert!(stage.sim.tell(&Name::Session(client.into()), confirmed).is_ok());
+                count += 1;
+            }
+        }
+        came.extend(outputs);
+    }
+    came
+}
+
+#[test]
+fn g_8_what_was_an_answer_does_not_come_again_with_what_waited_for_room() {
+    // To a room (ROOM-11), and to the account (ROOM-8), when so many items of those that wait have been confirmed.
+    let calls = [("ban", is_ban as fn(&Record) -> bool), ("delete", is_end)];
+    for (seed, most) in (0..SEEDS * 2).flat_map(|seed| (1..8).map(move |most| (seed, most))) {
+        for (act, is_it) in calls {
+            let mut stage = Simulated::new(seed, false);
+            let (client, token) = device(&mut stage);
+            device_of(&mut stage, "38002");
+            let other = default_roster(&stage, "38002");
+            let port = connect_as(&mut stage, &client, &token, 101);
+            stage.sim.run_until_quiet();
+            // On one thread with the session, or on another.
+            let hall = format!("hall{}", seed % 4);
+            let part = r#"Desc{id="1" payload="x"}"#;
+            let entry = |n| format!(r#"Message{{msg_id="m{n}" feed_id=muc{{name="{hall}"}} files=[{part}]}}"#);
+            let notice = |n| format!(r#"Tag{{name="tag{n}" status=create}}"#);
+            let room = format!(r#"Room{{id="{hall}" name="Hall" type=group status=create}}"#);
+            let backlog = std::iter::once(room).chain((0..3).map(entry)).chain((0..3).map(notice));
+            for (call, text) in backlog.enumerate() {
+                ask(&mut stage, &client, &port, call as u64, &text);
+            }
+            stage.sim.run_until_quiet();
+            let port = connect_with(&mut stage, &client, &token, 101, 1);
+            stage.sim.run_until_quiet();
+            confirmed(&mut stage, &client, &port, most);
+            let text = format!(r#"Room{{id="{hall}" members=[Member{{phone_id="{other}"}}] status={act}}}"#);
+            ask(&mut stage, &client, &port, 0, &text);
+            let outputs = confirmed(&mut stage, &client, &port, usize::MAX);
+            assert_eq!(told(&outputs, &port, is_it), ["answer"], "seed {seed}, {act} after {most} items");
+        }
+    }
+}
+
 fn is_tag(record: &Record) -> bool {
     matches!(record, Record::Tag(_))
 }
@@ -260,4 +326,8 @@ fn is_patch(record: &Record) -> bool {
 
 fn is_ban(record: &Record) -> bool {
     matches!(record, Record::Room(room) if room.status == Some(RoomStatus::Ban))
+}
+
+fn is_end(record: &Record) -> bool {
+    matches!(record, Record::Room(room) if room.status == Some(RoomStatus::Delete))
 }

@@ -90,7 +90,7 @@ impl Conversation {
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         let Call { who, record } = match input {
             Input::Call(call) => *call,
-            Input::Due { .. } if self.is_ending() => return room::erase(self, cx, fx, None),
+            Input::Due { .. } if self.is_ending() => return room::erase(self, cx, fx),
             Input::Due { when } => return later::due(self, cx, fx, when),
             Input::Claimed(news) => {
                 let who = news.who.clone();
@@ -114,7 +114,7 @@ impl Conversation {
                 self.rounds.due(cx, fx, &self.feed);
                 return Ok(());
             }
-            Input::Erase { asked } => return room::erase(self, cx, fx, asked),
+            Input::Erase => return room::erase(self, cx, fx),
             Input::Follow(group) => return room::follow(self, cx, fx, group),
             Input::CallEnded(ended) => return self.call_ended(cx, fx, *ended),
             // Meant for other kinds of process.

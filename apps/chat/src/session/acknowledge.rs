@@ -140,8 +140,7 @@ impl Line {
     /// The connection has had it as the answer to its call (G-8): taken, if it is its turn; else passed over when it is.
     pub(super) fn had(&mut self, fx: &mut Fx, seq: u64) {
         if self.waits {
-            self.covered.insert(seq);
-            return;
+            return self.pass_over(seq);
         }
         self.stream.sent(seq, seq, false);
         self.stream.acknowledge(seq);

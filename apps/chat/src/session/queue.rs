@@ -68,7 +68,7 @@ pub(super) struct Line {
     pub(super) stream: Stream,
     /// Messages that the limits took out of this device's queue (DLV-10).
     pub(super) dropped: Option<Dropped>,
-    /// Entries that were part of an item sent before them (MESSAGE-6).
+    /// Entries that were part of an item sent before them (MESSAGE-6), or an answer (G-8).
     pub(super) covered: HashSet<u64>,
     /// The entries to send next.
     pub(super) ahead: VecDeque<Due>,
@@ -150,7 +150,7 @@ impl Queue {
     pub(super) fn pass_over(&mut self, key: &[u8], seq: u64) {
         let line = self.find(key).and_then(|line| self.lines.get_mut(line));
         if let Some(line) = line.filter(|line| line.waits) {
-            line.covered.insert(seq);
+            line.pass_over(seq);
         }
     }
 
@@ -276,6 +276,13 @@ impl Line {
     /// The last entry that was sent or stands ahead.
     pub(super) fn known(&self) -> u64 {
         self.ahead.back().map_or(self.stream.top(), |last| last.seq)
+    }
+
+    /// The entry is not sent when its turn comes, if it is still to come: it may stand ahead, read from the store before it was told.
+    pub(super) fn pass_over(&mut self, seq: u64) {
+        if seq > self.stream.top() {
+            self.covered.insert(seq);
+        }
     }
 
     /// There is no room for a letter now: it stands ahead, or, beyond the bound, is found in the store. What a change is about may stand

@@ -107,7 +107,11 @@ impl Link {
             return Ok(());
         };
         stream.fleeting |= letter.fleeting;
-        if letter.seq <= stream.known() || stream.opening || !stream.spans.admits(letter.seq, letter.id) {
+        let is_heard = stream.spans.admits(letter.seq, letter.id);
+        if letter.seq <= stream.known() || stream.opening || !is_heard {
+            if answered && is_heard {
+                stream.pass_over(letter.seq);
+            }
             return Ok(());
         }
         if answered || hidden {

@@ -30,12 +30,18 @@ const TABLES: [Table; 15] = [
     STARRED,
 ];
 
-/// ROOM-8, by the owner.
+/// ROOM-8, by the owner. The own account goes at once: its notices stand for the answer, and come before it.
 pub(super) fn delete(act: &mut Act<'_, '_>) -> Result<(), Halt> {
     let own = act.own()?;
     act.need(&own, Right::Roles)?;
-    let gone = gone(&act.room()?.id);
-    act.answer(vec![etf::encode(&gone)]);
+    let (account, id, seen) = (act.account()?, act.room()?.id.clone(), act.seen_by());
+    for roster in account.rosters.iter().map(|roster| account.phone.roster(*roster)) {
+        if let Some(side) = act.side(&roster)?.filter(|side| side.membership.is_present()) {
+            act.fx.delete(MEMBER, rows::numbered(&act.room()?.key, side.membership.id));
+            dismiss(act.cx, act.fx, &id, side.membership.id, &roster, seen)?;
+        }
+    }
+    act.answer(vec![etf::encode(&gone(&id))]);
     end(act, &own.who)
 }
 
@@ -46,7 +52,7 @@ fn gone(id: &RoomId) -> records::Room {
 /// The mark is durable: whatever happens now, the room is gone, and erased in the end. Its links end with it (LINK-4).
 pub(super) fn end(act: &mut Act<'_, '_>, owner: &PhoneId) -> Result<(), Halt> {
     call_ended(act, owner)?;
-    let (asked, now) = (act.who.map(|who| who.connection), act.cx.now.0);
+    let now = act.cx.now.0;
     // Found there after a crash.
     act.fx.put(AGENDA, agenda::key(now, &act.conversation.key), bytes::Bytes::new());
     let room = act.conversation.room_mut()?;
@@ -59,7 +65,7 @@ pub(super) fn end(act: &mut Act<'_, '_>, owner: &PhoneId) -> Result<(), Halt> {
         link::free(act.fx, room.id.clone(), std::mem::take(&mut row.room.links));
         act.fx.put(ROOM, id.clone(), rows::encode(row));
     }
-    act.fx.tell(Name::Conversation(act.conversation.feed.clone()), Input::Erase { asked });
+    act.fx.tell(Name::Conversation(act.conversation.feed.clone()), Input::Erase);
     Ok(())
 }
 
@@ -90,19 +96,17 @@ fn feed_named(name: &[u8]) -> Option<FeedId> {
 }
 
 /// The next part of erasing: members first, who are told, then what was said.
-pub(crate) fn erase(
-    conversation: &mut Conversation,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    asked: Option<u64>,
-) -> Result<(), Failure> {
+pub(crate) fn erase(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
     let Parties::Room(room) = &mut conversation.parties else { return Ok(()) };
     let Some(ended) = room.row.as_ref().map(|row| row.ended).filter(|ended| *ended > 0) else { return Ok(()) };
     let prefix = [&room.key[..], b"\0"].concat();
     let members = cx.store.scan(MEMBER, &Span::prefix(prefix.clone()).limit(TOLD_MAX))?;
     for (key, row) in &members {
         fx.delete(MEMBER, key.clone());
-        dismiss(cx, fx, &room.id, &rows::decode(row)?, asked)?;
+        let member: Member = rows::decode(row)?;
+        if let Some(Ok(roster)) = member.phone_id.as_deref().map(PhoneId::parse) {
+            dismiss(cx, fx, &room.id, member.id.unwrap_or_default(), &roster, Seen::ByNobody)?;
+        }
     }
     let mut erased = members.len();
     for table in TABLES.into_iter().filter(|_| members.is_empty()) {
@@ -120,7 +124,7 @@ pub(crate) fn erase(
         }
     }
     if erased > 0 {
-        fx.tell(Name::Conversation(conversation.feed.clone()), Input::Erase { asked });
+        fx.tell(Name::Conversation(conversation.feed.clone()), Input::Erase);
         return Ok(());
     }
     fx.delete(ROOM, room.id.to_bytes());
@@ -131,11 +135,9 @@ pub(crate) fn erase(
 }
 
 /// A member of a room that is no more. That it was in it is remembered for its next sync alone.
-fn dismiss(cx: &Cx<'_>, fx: &mut Fx, room: &RoomId, member: &Member, asked: Option<u64>) -> Result<(), Failure> {
-    let id = member.id.unwrap_or_default();
+fn dismiss(cx: &Cx<'_>, fx: &mut Fx, room: &RoomId, id: u64, roster: &PhoneId, seen: Seen) -> Result<(), Failure> {
     fx.delete(MEMBER_AT, bytes::Bytes::copy_from_slice(&id.to_be_bytes()));
-    let Some(Ok(roster)) = member.phone_id.as_deref().map(PhoneId::parse) else { return Ok(()) };
-    let key = rows::in_room_key(&roster, room);
+    let key = rows::in_room_key(roster, room);
     if cx.store.get(IN_ROOM, &key)?.is_none() {
         // The roster is no more either.
         return Ok(());
@@ -143,8 +145,7 @@ fn dismiss(cx: &Cx<'_>, fx: &mut Fx, room: &RoomId, member: &Member, asked: Opti
     let role = Some(MemberStatus::Removed);
     let membership = Membership { id, role, spans: Vec::new(), update: cx.now.0 };
     fx.put(IN_ROOM, key, rows::encode(&membership));
-    let seen = asked.map_or(Seen::ByNobody, Seen::By);
-    notify(fx, cx, roster.phone(), &ses(cx, &roster)?, &gone(room), None, seen)?;
+    notify(fx, cx, roster.phone(), &ses(cx, roster)?, &gone(room), None, seen)?;
     let seat = Seat { room: room.clone(), roster: roster.clone() };
     fx.publish(Group::Account(roster.phone().clone()), Input::Seat(seat.into()));
     Ok(())
