@@ -726,6 +726,7 @@ pub enum Work {
     Persona(Persona),
     Face(Face),
     Move(Move),
+    Renicked(Renicked),
 }
 
 /// ROSTER-5: a roster removes contacts.
@@ -783,6 +784,12 @@ pub struct Face {
     pub until: Bytes,
     /// Number of the event, by which a device knows its second copy (G-8).
     pub event: u64,
+}
+
+/// ROSTER-7: what strangers see of the account (SEARCH-1) is to have the nick that this roster has now.
+#[derive(Debug, Clone, PartialEq, Default, Record)]
+pub struct Renicked {
+    pub roster: Bytes,
 }
 
 /// PROFILE-11: the account is called by another number.

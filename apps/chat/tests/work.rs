@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use chat_core::door::Out;
 use chat_core::rows::{
-    self, ASKED, BOOK, Held, IN_ROOM, Leave, NICK, NICK_OF, NOTICE, PROFILE, READER, RELATION, ROSTER, Relation,
-    STORED, STORED_OF, Stored, TRANSFER, Transfer, WANTED, WORK, Work,
+    self, ASKED, BOOK, CARD, Card, Held, IN_ROOM, Leave, NICK, NICK_OF, NOTICE, PROFILE, READER, RELATION, ROSTER,
+    Relation, STORED, STORED_OF, Stored, TRANSFER, Transfer, WANTED, WORK, Work,
 };
 use chat_core::{Name, Output};
 use kvs::{Span, Store, View};
@@ -462,6 +462,35 @@ fn section_11_ten_thousand_contacts_and_no_more_whoever_adds_them() {
     let parts: Vec<usize> =
         came.iter().filter(|got| got.topic.starts_with("actions/")).map(|got| got.payload.len()).collect();
     assert!(parts.len() > 1 && parts.iter().all(|bytes| *bytes <= 256 * 1024 + 4096), "{parts:?}");
+}
+
+/// What strangers see of an account is one row, and the nick in it another owner's. The account's profile, on a thread of its own, writes
+/// that row once more as it was before the nick; then the server loses power.
+#[test]
+fn pm_6_roster_7_search_1_strangers_see_the_nick_of_now() {
+    for seed in seeds() {
+        let mut town = Town { stage: Simulated::new(seed, false), rosters: Vec::new(), friends: Vec::new() };
+        let ann = town.enrol("380300001");
+        let setting = "Feature{id=\"1\" key=\"SEARCHABLE\" value=\"everyone\" group=\"PRIVACY\"}";
+        town.say("380300001", &format!("Profile{{settings=[{setting}] status=patch}}"));
+        let card = |town: &Town| -> Option<Card> {
+            rows::read(&*town.view(), CARD, b"380300001").expect("memory does not fail")
+        };
+        let before = card(&town).expect("a card");
+        town.ask("380300001", "Roster{nick=\"Ann.1\" status=nick}");
+        while !town.has(NICK_OF, ann.as_str().as_bytes()) {
+            town.stage.sim.run(1);
+        }
+        let mut late = kvs::Batch::default();
+        late.put(CARD, &b"380300001"[..], rows::encode(&before));
+        town.stage.sim.store().apply(&late).expect("memory does not fail");
+        town.stage.sim.store().flush().expect("memory does not fail");
+        town.stage.crash().expect("starts again");
+        town.stage.settle().expect("works");
+        town.check_no_work();
+        let shown = card(&town).expect("a card").contact;
+        assert!(shown.windows(5).any(|part| part == b"Ann.1"), "CHAT_SEED={seed}: {shown:?}");
+    }
 }
 
 /// What a service was told is pushed (PUSH-5) is kept by then: the server loses power as soon as the answer has left.

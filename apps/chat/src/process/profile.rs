@@ -109,7 +109,6 @@ impl Profile {
             Input::PushTaken { device, print } => auth::push_taken(cx, fx, &self.phone, &device, &print),
             Input::Due { when } => auth::forget_ended(cx, fx, &self.phone, when),
             Input::Revoked { key } => auth::revoked(cx, fx, &self.phone, &key),
-            Input::Card => search::keep_card(cx, fx, &self.phone),
             Input::Exist => auth::open(chat, cx, fx, &self.phone, None).map(drop),
             Input::Standing { is_listed } => auth::judged(cx, fx, &self.phone, is_listed),
             Input::Friends(news) => self.friends(cx, fx, &news),

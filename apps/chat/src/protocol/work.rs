@@ -12,7 +12,7 @@ use proto::Refusal;
 use proto::ids::{FeedId, Phone, PhoneId};
 use proto::records::Roster;
 
-use super::{person, presence, profile, roster};
+use super::{person, presence, profile, roster, search};
 use crate::rows::{self, Face, TRANSFER, UNUSED, WORK, Work};
 use crate::{Chat, Cx, Fx, Input, Name, Who, effects};
 
@@ -119,6 +119,10 @@ pub(crate) fn step(
         Work::Confirm(confirm) => profile::confirmed(cx, fx, home, &confirm)?,
         Work::Persona(persona) => person::apply(cx, home, &persona)?,
         Work::Face(face) => presence::tell_face_on(cx, fx, home, number, face)?,
+        Work::Renicked(_) => {
+            search::keep_card(cx, fx, home)?;
+            Next::Done(Vec::new())
+        }
         // Who waits has the answer when the account is called otherwise, not when everybody knows.
         Work::Move(work) => match (work.left.is_some(), who.take()) {
             (false, waits) => {
@@ -168,7 +172,7 @@ pub(crate) fn left(store: &dyn View, home: &Phone) -> Result<Vec<u64>, Failure> 
     Ok(rows.iter().filter_map(|(key, _)| rows::number(key)).collect())
 }
 
-/// The change of this roster's face that is on its way since before the work of that number: the first.
+/// The change of this roster's face that is on its way since before the work of that number: the last.
 pub(crate) fn face_before(
     store: &dyn View,
     home: &Phone,
@@ -176,7 +180,7 @@ pub(crate) fn face_before(
     roster: &[u8],
 ) -> Result<Option<(u64, Face)>, Failure> {
     let earlier = rows::numbers(home.as_str().as_bytes(), 0, number.saturating_sub(1));
-    for (key, row) in store.scan(WORK, &earlier)? {
+    for (key, row) in store.scan(WORK, &earlier)?.into_iter().rev() {
         if let (Some(number), Work::Face(face)) = (rows::number(&key), rows::decode(&row)?)
             && face.roster == roster
         {

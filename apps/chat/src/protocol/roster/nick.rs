@@ -115,6 +115,6 @@ fn take(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, wanted: Option<&Nick>) -> Resul
     }
     fx.put(NICK_OF, key, rows::encode(&Nicked { nick: wanted.map(Nick::to_bytes), update: cx.now.0 }));
     presence::tell_publisher(cx, fx, own.phone())?;
-    search::renicked(fx, own.phone());
+    search::renicked(cx, fx, own)?;
     Ok(true)
 }

@@ -2,9 +2,8 @@
 //! numbers would wait for four rows each else, of which hardly any was read lately.
 //!
 //! A card says again what other rows say. The account's profile writes it, or one of its rosters, which live on the same thread, in the same
-//! batch as whatever changes it. A nick changes elsewhere: that batch deletes the card, and the profile makes it anew; until then, and
-//! where an account has none, it is put together from the rows. Should a crash come between just when the profile has written one without
-//! that nick, the card is right when the profile is loaded.
+//! batch as whatever changes it. A nick changes elsewhere: that batch deletes the card, and begins the work by which the profile makes it
+//! anew, be there a crash between; until then, and where an account has none, it is put together from the rows.
 
 use bytes::Bytes;
 use etf::Encode;
@@ -13,9 +12,9 @@ use n2o::Failure;
 use proto::ids::{Phone, PhoneId};
 use proto::records::{Contact, Profile, Roster};
 
-use crate::protocol::{contact, presence};
-use crate::rows::{self, Audience, CARD, Card, KEYS, Keys, NICK_OF, Nicked, PROFILE, ROSTER};
-use crate::{Cx, Fx, Input, Name};
+use crate::protocol::{contact, presence, work};
+use crate::rows::{self, Audience, CARD, Card, KEYS, Keys, NICK_OF, Nicked, PROFILE, ROSTER, Renicked, Work};
+use crate::{Cx, Fx};
 
 /// Tables of the account's own processes that a card is made of.
 const SHOWN: [Table; 3] = [PROFILE, KEYS, ROSTER];
@@ -85,10 +84,11 @@ pub(crate) fn keep_card(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<(), F
     Ok(())
 }
 
-/// A roster of the account has another nick, or none. For the index of nicks.
-pub(crate) fn renicked(fx: &mut Fx, phone: &Phone) {
-    fx.delete(CARD, phone.to_bytes());
-    fx.tell(Name::Profile(phone.clone()), Input::Card);
+/// The roster has another nick, or none. For the index of nicks. A step of the profile that does not know it yet may write the card once
+/// more.
+pub(crate) fn renicked(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Failure> {
+    fx.delete(CARD, own.phone().to_bytes());
+    work::begin(cx, fx, own.phone(), &Work::Renicked(Renicked { roster: own.to_bytes() }), None)
 }
 
 fn made(
