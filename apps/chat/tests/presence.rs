@@ -54,8 +54,7 @@ impl Town {
             batch.put(RELATION, rows::pair_key(&ann, id.as_str().as_bytes()), friend.clone());
             batch.put(RELATION, rows::pair_key(&id, ann.as_str().as_bytes()), friend.clone());
         }
-        for at in 0..AWAY {
-            let away = Phone::parse(format!("3803{:05}7", 100 + at).as_bytes()).unwrap().roster(1);
+        for away in (0..AWAY).map(away) {
             batch.put(RELATION, rows::pair_key(&ann, away.as_str().as_bytes()), friend.clone());
         }
         stage.sim.store().apply(&batch).unwrap();
@@ -99,6 +98,11 @@ impl Town {
     fn came(&mut self, phone: &str) -> Vec<Bytes> {
         self.stage.take(phone).unwrap().into_iter().map(|got| got.payload).collect()
     }
+}
+
+/// A friend of hers who is never there.
+fn away(at: usize) -> PhoneId {
+    Phone::parse(format!("3803{:05}7", 100 + at).as_bytes()).unwrap().roster(1)
 }
 
 fn ask(stage: &mut Simulated, phone: &str, text: &str) {
@@ -310,6 +314,27 @@ fn presence_3_a_changed_face_goes_on_although_the_profile_fails_while_it_is_told
         town.stage.advance(ALL_MS).unwrap();
         let names = town.names();
         assert!(names.iter().all(|names| *names == ["Anna"]), "seed {seed}: {names:?}");
+    }
+}
+
+#[test]
+fn presence_4_an_older_name_does_not_come_behind_a_newer_one_that_fewer_friends_are_told() {
+    for seed in seeds() {
+        let mut town = Town::new(seed);
+        town.stage.advance(ALL_MS).unwrap();
+        town.names();
+        town.ask(r#"Roster{names="Anna" status=patch}"#);
+        town.stage.advance(seed * 2).unwrap();
+        let mut batch = Batch::default();
+        for away in (0..AWAY).map(away) {
+            batch.delete(RELATION, rows::pair_key(&town.ann, away.as_str().as_bytes()));
+        }
+        town.stage.sim.store().apply(&batch).unwrap();
+        town.ask(r#"Roster{names="Annette" status=patch}"#);
+        town.stage.advance(ALL_MS).unwrap();
+        let names = town.names();
+        let is_last = |names: &Vec<String>| names.last().is_some_and(|name| name == "Annette");
+        assert!(names.iter().all(is_last), "seed {seed}: {names:?}");
     }
 }
 

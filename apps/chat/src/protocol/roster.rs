@@ -217,12 +217,13 @@ pub(crate) fn refresh(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, mut refresh: Refr
     if let Some(row) = row(cx, own)? {
         let row = Roster { update: Some(cx.now.0), ..row };
         fx.put(ROSTER, own.to_bytes(), rows::encode(&row));
+        // What it has not is said as well: a notice of nothing would be one of keys (SEC-9).
         let face = Contact {
             phone_id: Some(own.to_bytes()),
-            avatar: row.avatar,
-            names: row.names,
-            surnames: row.surnames,
-            nick: rows::nick(cx.store, own.as_str().as_bytes())?,
+            avatar: Some(row.avatar.unwrap_or_default()),
+            names: Some(row.names.unwrap_or_default()),
+            surnames: Some(row.surnames.unwrap_or_default()),
+            nick: Some(rows::nick(cx.store, own.as_str().as_bytes())?.unwrap_or_default()),
             update: row.update,
             ..Contact::default()
         };

@@ -145,8 +145,10 @@ fn told(line: &Line, rows: Vec<kvs::Entry>, reach: u64) -> Result<Vec<Due>, Fail
         let kept: News = rows::decode(&row)?;
         // Also one that was taken for covered: the first one, which was not acknowledged, comes again with its content.
         let first = kept.merge.as_ref().and_then(|merge| by_merge.get(merge)).and_then(|at| due.get_mut(*at));
-        if let Some(Due { item: Item::News { payload }, .. }) = first {
-            *payload = mail::merge::merge(payload, kept.payload);
+        if let Some(Due { item: Item::News { payload }, .. }) = first
+            && let Some(merged) = mail::merge::merge(payload, &kept.payload)
+        {
+            *payload = merged;
             due.push(Due { item: Item::Merged, ..passed });
             continue;
         }
@@ -286,9 +288,11 @@ fn new_notices(cx: &Cx<'_>, rows: Vec<kvs::Entry>, queue: &Notices) -> Result<Ve
             continue;
         }
         let first = kept.merge.as_ref().and_then(|merge| by_merge.get(merge)).and_then(|at| due.get_mut(*at));
-        if let Some(first) = first {
-            first.item = merged(&first.item, kept);
-            first.covers.push(seq);
+        if let Some(Due { item: Item::Notice { topic, payload, drawn }, covers, .. }) = first
+            && let Some(merged) = mail::merge::merge(payload, &kept.payload)
+        {
+            (*topic, *payload, *drawn) = (kept.topic, merged, kept.created);
+            covers.push(seq);
             continue;
         }
         if let Some(merge) = kept.merge {
@@ -302,12 +306,4 @@ fn new_notices(cx: &Cx<'_>, rows: Vec<kvs::Entry>, queue: &Notices) -> Result<Ve
         });
     }
     Ok(due)
-}
-
-fn merged(older: &Item, newer: Kept) -> Item {
-    let payload = match older {
-        Item::Notice { payload, .. } => mail::merge::merge(payload, newer.payload),
-        Item::Letter { .. } | Item::News { .. } | Item::CatchUp { .. } | Item::Passed | Item::Merged => newer.payload,
-    };
-    Item::Notice { topic: newer.topic, payload, drawn: newer.created }
 }

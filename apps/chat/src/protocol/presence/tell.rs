@@ -92,7 +92,8 @@ pub(super) fn notice(own: &PhoneId, status: &PresenceStatus) -> Bytes {
 pub(crate) fn tell_face(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, face: &Contact) -> Result<(), Failure> {
     let mut news = Face { roster: own.to_bytes(), face: face.clone(), event: cx.id()?, ..Face::default() };
     let page = behind(cx, own, &news, FEW)?;
-    if page.len() == FEW {
+    // An earlier change may be on its way still: nobody is to hear it last.
+    if page.len() == FEW || work::face_before(cx.store, own.phone(), u64::MAX, &news.roster)?.is_some() {
         return work::begin(cx, fx, own.phone(), &Work::Face(news), None);
     }
     tell_friends(cx, fx, own, &mut news, &page)?;
@@ -100,7 +101,7 @@ pub(crate) fn tell_face(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, face: &Contact)
     Ok(())
 }
 
-/// The next of those who are told of a changed face. An earlier change that is still on its way takes this one over.
+/// The next of those who are told of a changed face. An earlier change that is still on its way takes this one over, or goes first.
 pub(crate) fn tell_face_on(
     cx: &Cx<'_>,
     fx: &mut Fx,
@@ -110,7 +111,8 @@ pub(crate) fn tell_face_on(
 ) -> Result<Next, Failure> {
     let Ok(own) = PhoneId::parse(&news.roster) else { return Ok(Next::Done(Vec::new())) };
     if let Some((first, earlier)) = work::face_before(cx.store, home, number, &news.roster)? {
-        work::keep(fx, home, first, &Work::Face(replaced(earlier, news)));
+        let Some(replaced) = replaced(earlier, news) else { return Ok(Next::Later(PACE_MS)) };
+        work::keep(fx, home, first, &Work::Face(replaced));
         return Ok(Next::Done(Vec::new()));
     }
     let page = behind(cx, &own, &news, SLICE)?;
@@ -127,17 +129,9 @@ pub(crate) fn tell_face_on(
 }
 
 /// The earlier change goes on with what the later one says: so nobody waits for ever for one who changes all the time.
-fn replaced(earlier: Face, later: Face) -> Face {
-    let face = joined(earlier.face, later.face);
-    Face { face, again: earlier.at.clone(), until: Bytes::new(), event: later.event, ..earlier }
-}
-
-/// What two changes of a face are together.
-pub(super) fn joined(was: Contact, is: Contact) -> Contact {
-    // Keys come by themselves, all of them; there may be none left.
-    let is_of_keys = is.names.is_none() && is.surnames.is_none() && is.avatar.is_none() && is.nick.is_none();
-    let services = if is_of_keys { is.services.clone() } else { was.services.clone() };
-    Contact { services, ..merge::contact(was, is) }
+fn replaced(earlier: Face, later: Face) -> Option<Face> {
+    let face = merge::contact(earlier.face, later.face)?;
+    Some(Face { face, again: earlier.at.clone(), until: Bytes::new(), event: later.event, ..earlier })
 }
 
 /// The relations behind those who have been told.
@@ -178,22 +172,4 @@ fn tell_friends(
 fn tell_fellows(fx: &mut Fx, own: &PhoneId, news: &Face) {
     let face = News::Face(Box::new(news.face.clone()));
     begin(fx, own.phone(), Telling::changed(vec![own.clone()], face, Audience::Everyone, news.event));
-}
-
-#[cfg(test)]
-mod tests {
-    use proto::records::Service;
-
-    use super::*;
-
-    #[test]
-    fn presence_3_sec_9_changes_of_a_face_are_told_together_and_keys_that_have_ended_are_not() {
-        let keyed = Contact { services: vec![Service::default()], ..Contact::default() };
-        let named = Contact { names: Some("Ann".into()), ..Contact::default() };
-        let pictured = Contact { avatar: Some("a.png".into()), ..Contact::default() };
-        let all = joined(joined(keyed, named), pictured);
-        assert_eq!((all.names.as_deref(), all.avatar.as_deref()), (Some(&b"Ann"[..]), Some(&b"a.png"[..])));
-        assert_eq!(all.services.len(), 1);
-        assert_eq!(joined(all, Contact::default()).services, []);
-    }
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mail::merge;
 use n2o::Failure;
 use proto::ids::{Phone, PhoneId};
 use proto::records::{Contact, ContactStatus, Online, PresenceStatus};
 use proto::topic::Topic;
 
 use super::fellows::tell_some_fellows;
-use super::tell::{joined, notice};
+use super::tell::notice;
 use super::{Audience, to_friend};
 use crate::rows::{self, RELATION, Relation};
 use crate::{Cx, Fx, Group, Input, Name, Transient};
@@ -149,12 +150,15 @@ impl Telling {
     }
 
     /// Goes on with what the later one says; those who have had something older are told again, behind the others, so that nobody waits
-    /// for ever for one who changes all the time.
-    pub(super) fn replace_by(&mut self, mut later: Telling) {
+    /// for ever for one who changes all the time. Gives back what is to be told by itself.
+    pub(super) fn replace_by(&mut self, mut later: Telling) -> Option<Telling> {
         if let What::Changed { news: News::Face(was), .. } = &self.what
             && let What::Changed { news: News::Face(is), .. } = &mut later.what
         {
-            **is = joined((**was).clone(), std::mem::take(&mut **is));
+            match merge::contact((**was).clone(), (**is).clone()) {
+                Some(merged) => **is = merged,
+                None => return Some(later),
+            }
         }
         let fellows = match (&self.what, &later.what) {
             (_, What::Changed { audience: Audience::Everyone, .. }) => None,
@@ -163,11 +167,12 @@ impl Telling {
         };
         if self.rosters != later.rosters || self.is_for_a_device() {
             *self = Telling { fellows, ..later };
-            return;
+            return None;
         }
         (self.what, self.born, self.fellows) = (later.what, later.born, fellows);
         self.until = None;
         self.again = Some(self.at.clone());
+        None
     }
 
     /// Tells some; whether there are more.

@@ -40,11 +40,14 @@ impl Tellings {
             }
             self.latest = telling.born();
         }
-        if let Some(earlier) = self.turns.iter_mut().find(|earlier| earlier.is_replaced_by(&telling)) {
-            if earlier.born() <= telling.born() {
-                earlier.replace_by(*telling);
+        if let Some(earlier) = self.turns.iter_mut().rfind(|earlier| earlier.is_replaced_by(&telling)) {
+            if earlier.born() > telling.born() {
+                return Ok(());
             }
-            return Ok(());
+            match earlier.replace_by(*telling) {
+                Some(left) => *telling = left,
+                None => return Ok(()),
+            }
         }
         // More sessions than an account has devices: some have gone, and tell so when their turn comes.
         let devices = self.turns.iter().filter(|telling| telling.is_for_a_device()).count();
