@@ -18,7 +18,7 @@ use n2o::Failure;
 use proto::ids::{ClientId, ClientKind, DevKey, Phone, PhoneId};
 
 use crate::beside::Shown;
-use crate::door::Hello;
+use crate::door::{Certificate, Hello};
 use crate::protocol::auth::{self, Bound, is_device};
 use crate::rows::{self, ALIAS, CALLED, Called, DEVICE, NUMBER, PROFILE};
 use crate::{Chat, Cx};
@@ -58,6 +58,14 @@ pub(crate) fn holder(store: &dyn View, number: &Phone) -> Result<Option<Phone>, 
 /// The number of an account.
 pub(crate) fn number(store: &dyn View, account: &Phone) -> Result<Phone, Failure> {
     number_as_of(store, account, None)
+}
+
+/// Whether the account has this number now.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn is_called(store: &dyn View, account: &Phone, by: &Phone) -> Result<bool, Failure> {
+    Ok(number(store, account)? == *by)
 }
 
 /// The number that it had when this message was sent.
@@ -198,9 +206,13 @@ fn first(
     Ok(holder)
 }
 
-/// When somebody has left the number last.
-fn left(store: &dyn View, phone: &Phone) -> Result<Option<u64>, Failure> {
-    rows::read(store, ALIAS, &change::last_left(phone))
+/// Whether somebody has left the number since this certificate was issued: the number in it may be another's by now.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn is_left(store: &dyn View, number: &Phone, certificate: &Certificate) -> Result<bool, Failure> {
+    let left: Option<u64> = rows::read(store, ALIAS, &change::last_left(number))?;
+    Ok(left.is_some_and(|left| certificate.issued < left))
 }
 
 /// Who has left the number within a year.

@@ -128,7 +128,7 @@ impl Client {
             Next::Packet(other) => panic!("before CONNECT: {other:?}"),
         };
         let shown = Certificate { own_authority: true, personal: true, ..Certificate::default() };
-        match greet(*connect, Some(Arc::new(shown)), &SETTINGS, || "0123456789abcdef".into()) {
+        match greet(*connect, Some(Arc::new(shown).into()), &SETTINGS, || "0123456789abcdef".into()) {
             Err(_) => self.end = Some(End::Broken),
             Ok(greeting) => {
                 let mut todo = Todo::default();
@@ -250,7 +250,7 @@ impl Client {
                     password: None,
                 };
                 let shown = Arc::new(Certificate::default());
-                let greeting = greet(connect, Some(shown), &SETTINGS, String::new).expect("a plain client");
+                let greeting = greet(connect, Some(shown.into()), &SETTINGS, String::new).expect("a plain client");
                 let mut todo = Todo::default();
                 Session::new(&greeting, SETTINGS.receive_max).resume(kept, *NOW, &mut todo);
                 are_packets(&todo.bytes);

@@ -46,6 +46,7 @@
 mod front;
 mod settings;
 mod rights;
+mod holder;
 mod shared;
 mod status;
 mod signal;

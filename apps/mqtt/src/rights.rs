@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use chat::door::Certificate;
-
 use crate::broker::filter::{covers, overlap};
+use crate::holder::Holder;
 use crate::packet::well_formed;
 use crate::session::Kind;
 
@@ -54,13 +53,13 @@ pub(crate) enum Act {
 #[derive(Debug, Clone)]
 pub(crate) struct Rights {
     rules: Arc<[Rule]>,
-    certificate: Option<Arc<Certificate>>,
+    holder: Option<Holder>,
 }
 
 impl Rights {
     /// `None` where there are no rules.
-    pub(crate) fn new(rules: &Arc<[Rule]>, certificate: Option<&Arc<Certificate>>) -> Option<Box<Rights>> {
-        (!rules.is_empty()).then(|| Box::new(Rights { rules: rules.clone(), certificate: certificate.cloned() }))
+    pub(crate) fn new(rules: &Arc<[Rule]>, holder: Option<&Holder>) -> Option<Box<Rights>> {
+        (!rules.is_empty()).then(|| Box::new(Rights { rules: rules.clone(), holder: holder.cloned() }))
     }
 
     /// Whether there is a topic for it beside those that its kind may use.
@@ -87,12 +86,13 @@ impl Rights {
     }
 
     fn is_among(&self, names: &[String]) -> bool {
-        self.certificate.as_ref().is_some_and(|certificate| certificate.names.iter().any(|name| names.contains(name)))
+        self.holder.as_ref().is_some_and(|holder| holder.is_among(names))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chat::door::Certificate;
 
     use super::*;
 
@@ -109,7 +109,7 @@ mod tests {
         ];
         let certificate =
             Certificate { names: vec![name.to_owned()], own_authority: true, personal: true, ..Certificate::default() };
-        *Rights::new(&rules.into(), Some(&Arc::new(certificate))).unwrap()
+        *Rights::new(&rules.into(), Some(&Arc::new(certificate).into())).unwrap()
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of a test may panic as a test may")]
 
+#[path = "live/moved.rs"]
+mod moved;
 #[path = "live/status.rs"]
 mod status;
 mod support;
@@ -324,7 +326,7 @@ fn topic_13_a_shared_subscription_divides_the_messages() {
     }
     let mut writer = server.five("writer");
     for number in 0..10 {
-        writer.send(&publish(0b010, "work/x", &number.to_string()));
+        writer.send(&publish(0b010, "work/x", number.to_string()));
         writer.packet();
     }
     let mut all: Vec<String> =

@@ -10,7 +10,7 @@ use proto::ids::{ClientId, ClientKind, FeedId, Phone, PhoneId};
 use proto::naming::{Named, Naming};
 use proto::topic::{Owner, Topic};
 
-use super::{Known, LITERAL, NOBODY, account_of, holder, left, meant, meant_roster};
+use super::{Known, LITERAL, NOBODY, account_of, holder, is_left, meant, meant_roster};
 use crate::Cx;
 use crate::door::Certificate;
 
@@ -71,7 +71,7 @@ pub(crate) fn certificate(known: &Known, cx: &Cx<'_>, shown: Arc<Certificate>) -
             named.names.push(name.clone());
             continue;
         };
-        if left(cx.store, &number)?.is_some_and(|left| shown.issued < left) {
+        if is_left(cx.store, &number, &shown)? {
             // Nor anybody by the names behind it.
             break;
         }

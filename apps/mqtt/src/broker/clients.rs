@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use chat::door::Source;
 use kvs::VALUE_MAX;
 
 use super::book::Book;
+use super::places::{Party, Place, Places};
 use super::rows::{self, Clock, Letter, SESSION};
 use super::{Broker, Link, Shelf, Unreleased};
 use crate::message::{Message, Will};
@@ -20,6 +22,7 @@ const KEPT_MAX: usize = 10_000;
 #[derive(Default)]
 pub(super) struct Clients {
     slots: Mutex<Slots>,
+    places: Places,
 }
 
 #[derive(Default)]
@@ -29,8 +32,19 @@ struct Slots {
 }
 
 enum Slot {
-    Live { signal: Arc<Signal>, heirs: Vec<Waker>, owner: Arc<str> },
-    Kept { session: Box<Resumable>, until: Instant, will: Option<(Message, Instant)> },
+    /// `place`: where the session lasts.
+    Live {
+        signal: Arc<Signal>,
+        heirs: Vec<Waker>,
+        owner: Arc<str>,
+        place: Option<Place>,
+    },
+    Kept {
+        session: Box<Resumable>,
+        until: Instant,
+        will: Option<(Message, Instant)>,
+        place: Option<Place>,
+    },
 }
 
 /// A session between two connections.
@@ -59,6 +73,7 @@ pub(crate) struct Claimant<'a> {
     pub(crate) id: &'a Arc<str>,
     /// As its certificate says; nobody else gets the id while a session has it.
     pub(crate) owner: &'a Arc<str>,
+    pub(crate) source: Option<Source>,
     /// A new session.
     pub(crate) clean: bool,
     /// Seconds that the session is kept after its connection, if not told otherwise.
@@ -73,6 +88,8 @@ pub(crate) struct Anothers;
 pub(crate) struct Claim {
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) resumed: Option<Box<Resumable>>,
+    /// Seconds that the session is kept after this connection: as asked, or not at all.
+    pub(crate) expiry: u32,
 }
 
 /// What has come to its end.
@@ -96,6 +113,12 @@ impl Broker {
         claim
     }
 
+    /// A visitor leaves: nothing is kept.
+    pub(crate) fn part(&self, session: Option<Box<Resumable>>, will: Option<Will>) {
+        let sessions = session.map(|session| *session).into_iter().collect();
+        self.finish(Ended { sessions, wills: will.map(|will| will.message).into_iter().collect() });
+    }
+
     /// Gives the id back. The session is kept for `expiry` seconds, and with it a will that has to wait.
     pub(crate) fn release(&self, id: &Arc<str>, session: Option<Box<Resumable>>, expiry: u32, will: Option<Will>) {
         if let Some(link) = session.as_ref().and_then(|session| session.link.as_ref()) {
@@ -116,7 +139,7 @@ impl Clients {
         ended: &mut Ended,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Claim, Anothers>> {
-        let Claimant { id, owner, clean, expiry } = *asked;
+        let Claimant { id, owner, source, clean, expiry } = *asked;
         let mut slots = self.lock();
         let now = Instant::now();
         if slots.by_id.get(id).is_some_and(|slot| !slot.is_open_to(owner, now)) {
@@ -127,11 +150,11 @@ impl Clients {
             signal.take_over();
             return Poll::Pending;
         }
-        let live = Slot::Live { signal: signal.clone(), heirs: Vec::new(), owner: owner.clone() };
-        let before = slots.by_id.insert(id.clone(), live);
         let mut resumed = None;
         let mut had_row = false;
-        if let Some(Slot::Kept { session, until, will }) = before {
+        if let Some(Slot::Kept { session, until, will, place }) = slots.by_id.remove(id) {
+            // Counted anew below.
+            drop(place);
             slots.kept -= 1;
             had_row = session.shelf.lasts();
             // One that is over ends here though it has not been swept yet: the id was open, what it has is not.
@@ -147,6 +170,10 @@ impl Clients {
         }
         let new = || Arc::new(Shelf::new(book.number(), owner.clone(), book.clone()));
         let shelf = resumed.as_ref().map_or_else(new, |session| session.shelf.clone());
+        let place = (expiry > 0).then(|| self.places.take(Party::of(owner, source))).flatten();
+        let expiry = if place.is_some() { expiry } else { 0 };
+        let live = Slot::Live { signal: signal.clone(), heirs: Vec::new(), owner: owner.clone(), place };
+        slots.by_id.insert(id.clone(), live);
         shelf.set_lasting(expiry > 0);
         if shelf.lasts() {
             let (number, owner) = (shelf.number, rows::bytes(owner));
@@ -157,7 +184,7 @@ impl Clients {
             book.delete(SESSION, rows::bytes(id));
             shelf.hurry();
         }
-        Poll::Ready(Ok(Claim { shelf, resumed }))
+        Poll::Ready(Ok(Claim { shelf, resumed, expiry }))
     }
 
     fn release(
@@ -171,8 +198,10 @@ impl Clients {
     ) {
         let now = Instant::now();
         let mut slots = self.lock();
-        if let Some(Slot::Live { heirs, .. }) = slots.by_id.remove(id) {
+        let mut place = None;
+        if let Some(Slot::Live { heirs, place: taken, .. }) = slots.by_id.remove(id) {
             heirs.into_iter().for_each(Waker::wake);
+            place = taken;
         }
         let stays = expiry > 0 && slots.kept < KEPT_MAX;
         let Some(session) = session else {
@@ -197,7 +226,7 @@ impl Clients {
         if lasts {
             put(book, id, &session.shelf, until, later.as_ref());
         }
-        slots.keep(id.clone(), session, until, later);
+        slots.keep(id.clone(), session, until, later, place);
     }
 
     /// Takes out expired sessions and wills that are due.
@@ -206,7 +235,7 @@ impl Clients {
         let mut slots = self.lock();
         let mut over = Vec::new();
         for (id, slot) in &mut slots.by_id {
-            if let Slot::Kept { session, until, will } = slot {
+            if let Slot::Kept { session, until, will, .. } = slot {
                 if let Some((message, _)) = will.take_if(|(_, at)| *at <= now) {
                     ended.wills.push(message);
                     if session.shelf.lasts() {
@@ -236,7 +265,8 @@ impl Clients {
 
     /// A session that was kept when the server ended; its client is not here.
     pub(super) fn found(&self, id: Arc<str>, session: Resumable, until: Instant, will: Option<(Message, Instant)>) {
-        self.lock().keep(id, Box::new(session), until, will);
+        let place = self.places.take(Party::of(&session.shelf.owner, None));
+        self.lock().keep(id, Box::new(session), until, will, place);
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots> {
@@ -255,9 +285,16 @@ impl Slot {
 }
 
 impl Slots {
-    fn keep(&mut self, id: Arc<str>, session: Box<Resumable>, until: Instant, will: Option<(Message, Instant)>) {
+    fn keep(
+        &mut self,
+        id: Arc<str>,
+        session: Box<Resumable>,
+        until: Instant,
+        will: Option<(Message, Instant)>,
+        place: Option<Place>,
+    ) {
         self.kept += 1;
-        self.by_id.insert(id, Slot::Kept { session, until, will });
+        self.by_id.insert(id, Slot::Kept { session, until, will, place });
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod filter;
 mod link;
 mod load;
 mod mailbox;
+mod places;
 mod retained;
 mod rows;
 mod shelf;
@@ -79,7 +80,12 @@ impl Broker {
         Unreleased::new(self.budget.clone(), shelf)
     }
 
-    /// What a client is known by that has no session.
+    /// What a client is known by whose session ends with its connection, and is nobody's to take over.
+    pub(crate) fn visitor(&self) -> Arc<Shelf> {
+        Arc::new(Shelf::new(self.book.number(), "".into(), self.book.clone()))
+    }
+
+    /// The same by its number.
     #[cfg(any(test, feature = "hostile"))]
     pub(crate) fn shelf(&self, number: u64) -> Arc<Shelf> {
         Arc::new(Shelf::new(number, "".into(), self.book.clone()))

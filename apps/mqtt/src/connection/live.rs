@@ -61,7 +61,8 @@ struct Held {
 
 /// What a plain client or a service has beside its packets (TOPIC-13).
 pub(super) struct Free {
-    pub(super) id: Arc<str>,
+    /// By which its session is kept; none of a device.
+    pub(super) id: Option<Arc<str>>,
     pub(super) shelf: Arc<Shelf>,
     pub(super) resumed: Option<Box<Resumable>>,
     pub(super) link: Option<Link>,
@@ -412,8 +413,15 @@ fn release(free: Free, session: Session, end: End, shared: &Shared) {
         End::Left => None,
         End::Broken | End::Dismissed => free.will.map(|will| *will),
     };
-    let expiry = session.expiry_said().unwrap_or(free.expiry).min(SESSION_EXPIRY_MAX);
+    let expiry = match free.expiry {
+        // It was told that its session ends with the connection.
+        0 => 0,
+        granted => session.expiry_said().unwrap_or(granted).min(SESSION_EXPIRY_MAX),
+    };
     let Free { id, shelf, link, unreleased, .. } = free;
     let kept = session.into_kept().map(|kept| Box::new(Resumable { kept, link, unreleased, shelf }));
-    shared.broker.release(&id, kept, expiry, will);
+    match id {
+        Some(id) => shared.broker.release(&id, kept, expiry, will),
+        None => shared.broker.part(kept, will),
+    }
 }

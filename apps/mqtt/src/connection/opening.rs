@@ -13,9 +13,10 @@ use tokio::time::{Duration, timeout};
 use super::Stream;
 use super::live::{Free, Live};
 use super::socket::{READ_BYTES, Socket};
-use crate::broker::{Anothers, Claimant};
+use crate::broker::{Anothers, Claimant, Resumable, Shelf};
+use crate::holder::Holder;
 use crate::packet::{self, Bad, BadConnect, Connect, Incoming, Next, Version, reason, write};
-use crate::session::greet::{self, Greeting};
+use crate::session::greet::{self, Greeting, Kind};
 use crate::session::{Session, Todo, denied_code};
 use crate::shared::{Seat, Shared};
 use crate::status::Counted;
@@ -44,7 +45,8 @@ pub(super) async fn open<S: Stream>(
         return deny(socket, told, reason::BANNED).await;
     }
     let print = certificate.as_ref().map(|shown| shown.print);
-    let greeting = match greet::greet(*connect, certificate, settings, random) {
+    let holder = certificate.map(|shown| Holder::new(shown, shared.doorman.handle.store().clone()));
+    let greeting = match greet::greet(*connect, holder, settings, random) {
         Ok(mut greeting) => {
             if let Some(hello) = &mut greeting.hello {
                 hello.source = source;
@@ -56,7 +58,7 @@ pub(super) async fn open<S: Stream>(
     if greeting.welcome(&shared.settings, false).is_none() {
         return deny(socket, told, reason::PACKET_TOO_LARGE).await;
     }
-    match enter(greeting, print, shared).await {
+    match enter(greeting, print, source, shared).await {
         Ok(entered) => Some(entered.welcome(socket, rest, shared)),
         Err(code) => deny(socket, told, code).await,
     }
@@ -156,7 +158,12 @@ struct Entered {
     outs: Vec<Out>,
 }
 
-async fn enter(mut greeting: Greeting, print: Option<u128>, shared: &Arc<Shared>) -> Result<Entered, u8> {
+async fn enter(
+    mut greeting: Greeting,
+    print: Option<u128>,
+    source: Option<Source>,
+    shared: &Arc<Shared>,
+) -> Result<Entered, u8> {
     if shared.closing.has_begun() {
         return Err(reason::UNAVAILABLE);
     }
@@ -174,7 +181,8 @@ async fn enter(mut greeting: Greeting, print: Option<u128>, shared: &Arc<Shared>
     };
     let free = match greeting.free {
         false => None,
-        true => Some(Box::new(claim(&mut greeting, &seat, shared).await?)),
+        true if greeting.kind == Kind::Client => Some(Box::new(visit(&mut greeting, shared))),
+        true => Some(Box::new(claim(&mut greeting, &seat, source, shared).await?)),
     };
     Ok(Entered { greeting, seat, chat, free, outs })
 }
@@ -191,20 +199,30 @@ async fn welcomed(port: &Port) -> Result<Vec<Out>, u8> {
     }
 }
 
-async fn claim(greeting: &mut Greeting, seat: &Seat, shared: &Arc<Shared>) -> Result<Free, u8> {
+/// A device's session ends with its connection, and that it has one connection the chat sees to: by its account, since two accounts may
+/// have devices of one client id (PROFILE-11).
+fn visit(greeting: &mut Greeting, shared: &Arc<Shared>) -> Free {
+    free(None, shared.broker.visitor(), None, greeting, shared)
+}
+
+async fn claim(greeting: &mut Greeting, seat: &Seat, source: Option<Source>, shared: &Arc<Shared>) -> Result<Free, u8> {
     let (broker, Greeting { client_id: id, owner, clean_start, expiry, .. }) = (&shared.broker, &*greeting);
-    let claimant = Claimant { id, owner, clean: *clean_start, expiry: *expiry };
+    let claimant = Claimant { id, owner, source, clean: *clean_start, expiry: *expiry };
     let claim = poll_fn(|cx| broker.poll_claim(&claimant, &seat.signal, cx)).await;
     let claim = claim.map_err(|Anothers| reason::NOT_AUTHORIZED)?;
-    Ok(Free {
-        id: greeting.client_id.clone(),
-        unreleased: broker.unreleased(claim.shelf.clone()),
-        shelf: claim.shelf,
-        resumed: claim.resumed,
-        link: None,
-        will: greeting.will.take(),
-        expiry: greeting.expiry,
-    })
+    greeting.expiry = claim.expiry;
+    Ok(free(Some(greeting.client_id.clone()), claim.shelf, claim.resumed, greeting, shared))
+}
+
+fn free(
+    id: Option<Arc<str>>,
+    shelf: Arc<Shelf>,
+    resumed: Option<Box<Resumable>>,
+    greeting: &mut Greeting,
+    shared: &Shared,
+) -> Free {
+    let unreleased = shared.broker.unreleased(shelf.clone());
+    Free { id, shelf, resumed, link: None, unreleased, will: greeting.will.take(), expiry: greeting.expiry }
 }
 
 impl Entered {

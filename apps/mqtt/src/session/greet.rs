@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use chat::door::{Certificate, Hello};
+use chat::door::Hello;
 use proto::ids::{BadId, ClientId, ClientKind};
 use proto::topic::Topic;
 use rumqttd::protocol::ConnAckProperties;
 
 use super::outflow::Limits;
 use crate::broker::filter::is_servers;
+use crate::holder::Holder;
 use crate::message::Will;
 use crate::packet::{Connect, Version, reason, write};
 use crate::rights::{Act, Rights};
@@ -69,7 +70,7 @@ pub(crate) struct Greeting {
 /// Looks at a CONNECT. Err: the reason of 5.0 to turn it down with. `random` serves an empty client id.
 pub(crate) fn greet(
     connect: Connect,
-    certificate: Option<Arc<Certificate>>,
+    holder: Option<Holder>,
     settings: &Settings,
     random: impl FnOnce() -> String,
 ) -> Result<Greeting, u8> {
@@ -82,7 +83,7 @@ pub(crate) fn greet(
     }
     let kind = kind(&connect.client_id)?;
     if kind == Kind::Plain {
-        may_be_plain(settings.plain, certificate.is_some())?;
+        may_be_plain(settings.plain, holder.is_some())?;
     }
     let client_id: Arc<str> =
         if assigned { format!("plain-{}", random()).into() } else { connect.client_id.as_str().into() };
@@ -94,7 +95,7 @@ pub(crate) fn greet(
         Version::V4 => SESSION_EXPIRY_MAX,
         Version::V5 => known.and_then(|known| known.session_expiry_interval).unwrap_or(0),
     };
-    let rights = Rights::new(&settings.rules, certificate.as_ref());
+    let rights = Rights::new(&settings.rules, holder.as_ref());
     let may_write = |topic: &str| may(rights.as_deref(), kind, Act::Write, topic);
     let will = will(&connect, may_write);
     let free = kind != Kind::Client || rights.as_ref().is_some_and(|rights| rights.names_it());
@@ -102,11 +103,11 @@ pub(crate) fn greet(
     if kind == Kind::Client && will_is_retained(&connect) {
         return Err(reason::RETAIN_NOT_SUPPORTED);
     }
-    let owner = certificate.as_deref().filter(|_| kind == Kind::Plain).map_or_else(String::new, owner);
+    let owner = holder.as_ref().filter(|_| kind == Kind::Plain).map_or_else(String::new, Holder::owner);
     let hello = (kind != Kind::Plain).then(|| Hello {
         client_id: Bytes::copy_from_slice(client_id.as_bytes()),
         password: connect.password.clone().filter(|password| !password.is_empty()),
-        certificate,
+        certificate: holder.map(|holder| holder.certificate),
         source: None,
         version: version(&connect),
         window: limits.window.min(settings.receive_max),
@@ -141,13 +142,6 @@ fn kind(client_id: &str) -> Result<Kind, u8> {
         ClientKind::Sys => Kind::Service,
         ClientKind::Plain => Kind::Plain,
     })
-}
-
-fn owner(certificate: &Certificate) -> String {
-    match certificate.names.as_slice() {
-        [] => certificate.key.iter().map(|byte| format!("{byte:02x}")).collect(),
-        names => names.join("\n"),
-    }
 }
 
 /// CON-3, the row "other or empty".

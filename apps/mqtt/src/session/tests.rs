@@ -36,7 +36,7 @@ fn certificate() -> Arc<Certificate> {
 }
 
 fn greeted(connect: Connect) -> Result<Greeting, u8> {
-    greet(connect, Some(certificate()), &Settings::default(), || "0123456789abcdef".into())
+    greet(connect, Some(certificate().into()), &Settings::default(), || "0123456789abcdef".into())
 }
 
 fn session(version: Version, client_id: &str) -> Session {
@@ -117,7 +117,7 @@ fn con_3_client_ids_decide_what_a_client_is() {
 fn con_3_plain_clients_need_what_the_setting_says() {
     let plain = |plain, certified: bool| {
         let settings = Settings { plain, ..Settings::default() };
-        greet(connect(Version::V5, "x"), certified.then(certificate), &settings, String::new).err()
+        greet(connect(Version::V5, "x"), certified.then(|| certificate().into()), &settings, String::new).err()
     };
     assert_eq!(plain(Plain::Cert, true), None);
     assert_eq!(plain(Plain::Cert, false), Some(reason::NOT_AUTHORIZED));
@@ -553,7 +553,7 @@ fn topic_13_where_there_are_rules_they_decide_who_may_read_write_and_leave_a_wil
     let rules = [rule("open/#", &["*"], &["anna"]), rule("secret", &["ben"], &["ben", "anna"])];
     let settings = Settings { rules: rules.into(), ..Settings::default() };
     let anna = Arc::new(Certificate { names: vec!["anna".into()], ..(*certificate()).clone() });
-    let enter = |id: &str| greet(connect(Version::V5, id), Some(anna.clone()), &settings, String::new).unwrap();
+    let enter = |id: &str| greet(connect(Version::V5, id), Some(anna.clone().into()), &settings, String::new).unwrap();
     let mut plain = Session::new(&enter("x"), 32);
     let todo = feed(&mut plain, subscribe(&["open/+", "secret", "#", "$share/g/open/x", "$share/g/secret", "other"]));
     assert_eq!(&todo.bytes[5..], [1, 0x87, 0x87, 1, 0x87, 1]);
@@ -651,7 +651,10 @@ fn con_11_topic_13_a_session_goes_on_only_as_far_as_the_rules_let_whoever_comes_
     let settings = Settings { rules: [rule("secret", "anna"), rule("open/#", "*")].into(), ..Settings::default() };
     let enter = |name: &str| {
         let shown = Certificate { names: vec![name.into()], ..(*certificate()).clone() };
-        Session::new(&greet(connect(Version::V5, "x"), Some(Arc::new(shown)), &settings, String::new).unwrap(), 32)
+        Session::new(
+            &greet(connect(Version::V5, "x"), Some(Arc::new(shown).into()), &settings, String::new).unwrap(),
+            32,
+        )
     };
     for (name, again, gone) in [("anna", 2, 0), ("ben", 1, 2)] {
         let mut first = enter("anna");

@@ -54,9 +54,7 @@ impl Server {
     }
 
     pub(crate) fn stream(&self) -> Client {
-        let stream = TcpStream::connect(self.0.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Client { stream }
+        Client::to(self.0.address)
     }
 
     /// A 5.0 client that has been accepted.
@@ -80,6 +78,12 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    pub(crate) fn to(address: SocketAddr) -> Client {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Client { stream }
+    }
+
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
@@ -139,11 +143,18 @@ impl Client {
 }
 
 fn frame(first: u8, body: &[u8]) -> Vec<u8> {
-    assert!(body.len() < 128);
-    [&[first, body.len() as u8], body].concat()
+    let mut packet = vec![first];
+    let mut left = body.len();
+    while left >= 128 {
+        packet.push(left as u8 | 0x80);
+        left >>= 7;
+    }
+    packet.push(left as u8);
+    packet.extend_from_slice(body);
+    packet
 }
 
-fn text(text: &str) -> Vec<u8> {
+pub(crate) fn text(text: &str) -> Vec<u8> {
     [&(text.len() as u16).to_be_bytes(), text.as_bytes()].concat()
 }
 
@@ -169,7 +180,7 @@ pub(crate) fn subscribe(level: u8, filter: &str, options: u8) -> Vec<u8> {
 }
 
 /// A 5.0 PUBLISH with packet id 9 where it has one.
-pub(crate) fn publish(flags: u8, topic: &str, payload: &str) -> Vec<u8> {
+pub(crate) fn publish(flags: u8, topic: &str, payload: impl AsRef<[u8]>) -> Vec<u8> {
     let id: &[u8] = if flags & 0b110 == 0 { &[] } else { &[0, 9] };
-    frame(0x30 | flags, &[&text(topic)[..], id, &[0], payload.as_bytes()].concat())
+    frame(0x30 | flags, &[&text(topic)[..], id, &[0], payload.as_ref()].concat())
 }

@@ -1,8 +1,10 @@
 //! What outlives the server (CON-11): a broker is opened on the store that another has left.
 
+use chat::door::Source;
 use kvs::{Memory, Span, Store, VALUE_MAX};
 
 use super::*;
+use crate::broker::places::EACH_MAX;
 use crate::broker::rows;
 use crate::packet::{Connect, Incoming, Publish, Version};
 use crate::session::greet::greet;
@@ -35,8 +37,19 @@ impl Run {
     }
 
     fn claim_of(&self, owner: &str, id: &str, clean: bool, expiry: u32) -> Result<clients::Claim, clients::Anothers> {
+        self.claim_from(None, owner, id, clean, expiry)
+    }
+
+    fn claim_from(
+        &self,
+        source: Option<Source>,
+        owner: &str,
+        id: &str,
+        clean: bool,
+        expiry: u32,
+    ) -> Result<clients::Claim, clients::Anothers> {
         let mut cx = Context::from_waker(Waker::noop());
-        let claimant = clients::Claimant { id: &id.into(), owner: &owner.into(), clean, expiry };
+        let claimant = clients::Claimant { id: &id.into(), owner: &owner.into(), source, clean, expiry };
         match self.broker.poll_claim(&claimant, &Arc::new(Signal::default()), &mut cx) {
             Poll::Ready(claim) => claim,
             Poll::Pending => panic!("{id} is taken"),
@@ -403,4 +416,36 @@ fn con_11_a_session_outlives_the_server_without_a_will_that_is_too_large() {
     let run = Run::on(&store);
     assert!(run.claim("x", false, 60).resumed.is_some());
     run.dies();
+}
+
+#[test]
+fn con_11_nobody_has_all_the_sessions_that_are_kept() {
+    let run = Run::on(&store());
+    let (ann, ben) = (Some(Source([1; 16])), Some(Source([2; 16])));
+    let granted = |source, owner: &str, id: &str| {
+        run.claim_from(source, owner, id, false, 60).unwrap_or_else(|_| panic!("{id} is another's")).expiry
+    };
+    let leaves = |id: &str, expiry| {
+        let shelf = run.broker.visitor();
+        let unreleased = run.broker.unreleased(shelf.clone());
+        let session = Resumable { kept: Kept::default(), link: None, unreleased, shelf };
+        run.broker.release(&id.into(), Some(Box::new(session)), expiry, None);
+    };
+    // By the certificate, else by the address; some are connected, some are not.
+    for (source, owner) in [(ann, "lamp"), (ann, "")] {
+        for number in 0..EACH_MAX {
+            let id = format!("{owner}-{number}");
+            assert_eq!(granted(source, owner, &id), 60);
+            if number % 2 == 0 {
+                leaves(&id, 60);
+            }
+        }
+        assert_eq!(granted(source, owner, &format!("{owner}-more")), 0, "it is told that its session is not kept");
+        assert_eq!(granted(ben, &format!("{owner}2"), &format!("{owner}-other")), 60);
+    }
+    assert_eq!(granted(None, "", "from here"), 60, "loopback is not counted");
+    // One that ends makes room.
+    leaves("lamp-1", 0);
+    assert_eq!(granted(ben, "lamp", "lamp-1"), 60);
+    assert_eq!(granted(ben, "lamp", "lamp-again"), 0);
 }

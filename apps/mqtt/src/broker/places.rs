@@ -1,0 +1,70 @@
+//! How many lasting sessions one client may have: nobody takes the room of all others.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use chat::door::Source;
+
+/// Sessions that outlive their connections, of whoever counts as one; further ones end with their connections, and 5.0 is told so.
+pub(super) const EACH_MAX: usize = 1000;
+
+/// Who counts as one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Party {
+    /// What a certificate says.
+    Owner(Arc<str>),
+    /// Who shows none, by the address.
+    Source(Source),
+}
+
+impl Party {
+    /// `None`: from loopback without a certificate, which nothing is counted of.
+    pub(super) fn of(owner: &Arc<str>, source: Option<Source>) -> Option<Party> {
+        match (owner.is_empty(), source) {
+            (false, _) => Some(Party::Owner(owner.clone())),
+            (true, source) => source.map(Party::Source),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Places(Arc<Mutex<HashMap<Party, usize>>>);
+
+/// The right to a session that lasts; dropped with it.
+#[derive(Debug)]
+pub(super) struct Place {
+    party: Option<Party>,
+    places: Places,
+}
+
+impl Places {
+    /// `None`: it has as many as it may.
+    pub(super) fn take(&self, party: Option<Party>) -> Option<Place> {
+        if let Some(party) = &party {
+            let mut taken = self.lock();
+            let count = taken.entry(party.clone()).or_default();
+            if *count >= EACH_MAX {
+                return None;
+            }
+            *count += 1;
+        }
+        Some(Place { party, places: self.clone() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Party, usize>> {
+        self.0.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(party) = self.party.take() else { return };
+        if let Entry::Occupied(mut count) = self.places.lock().entry(party) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
