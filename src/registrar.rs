@@ -77,9 +77,15 @@ impl Registrar {
         Ok(Arc::new(registrar))
     }
 
-    /// SEC-4: for a device's request.
-    pub(crate) fn device(&self, csr: &[u8], phone: &str, dev_key: &str) -> Result<Certificate, Failure> {
-        let issued = self.authority.device(csr, phone, dev_key, SystemTime::now())?;
+    /// SEC-4: for a device's request, as of `now`.
+    pub(crate) fn device(
+        &self,
+        csr: &[u8],
+        phone: &str,
+        dev_key: &str,
+        now: SystemTime,
+    ) -> Result<Certificate, Failure> {
+        let issued = self.authority.device(csr, phone, dev_key, now)?;
         self.log(Kind::Device, &format!("{phone}/{dev_key}"), issued)
     }
 

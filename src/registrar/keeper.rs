@@ -123,6 +123,11 @@ impl Registrar {
         Ok(is_over || !is_own)
     }
 
+    /// Whether the account has this number now (PROFILE-11).
+    pub(crate) fn is_called(&self, account: &Phone, number: &Phone) -> Result<bool, n2o::Failure> {
+        chat::is_called(&*self.store.snapshot(), account, number)
+    }
+
     /// The account of the device that shows this token (PROFILE-11).
     pub(crate) fn account_by(&self, phone: &Phone, device: &DevKey, token: &Bytes) -> Option<Phone> {
         chat::account_by(&*self.store.snapshot(), millis(SystemTime::now()), phone, device, token).ok()?

@@ -51,6 +51,8 @@ pub struct Session {
     link: Option<Link>,
     /// A connection that has yet to be let in; only then it takes over (CON-7).
     asking: Option<Link>,
+    /// Those that asked just before it and have yet to be judged: whoever is let in hears why that is over at once.
+    outdone: Vec<Arc<Port>>,
     /// The rooms whose groups it is in.
     rooms: BTreeSet<RoomId>,
     /// Connections under this client id that other sessions serve, and which (PROFILE-11): one a device that may be meant, beside those that
@@ -88,7 +90,7 @@ struct Link {
 
 impl Session {
     pub fn start(client: Arc<str>) -> Session {
-        Session { client, link: None, asking: None, rooms: BTreeSet::new(), passes: Vec::new() }
+        Session { client, link: None, asking: None, outdone: Vec::new(), rooms: BTreeSet::new(), passes: Vec::new() }
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
@@ -97,7 +99,7 @@ impl Session {
             self.perform_step(chat, cx, fx, input)?;
         }
         names::outward(&chat.names, cx.store, fx, mark)?;
-        if self.link.is_none() && self.asking.is_none() && self.passes.is_empty() {
+        if self.link.is_none() && self.asking.is_none() && self.outdone.is_empty() && self.passes.is_empty() {
             // Nothing to do without a connection; what comes late finds nobody.
             fx.stop();
         }
@@ -160,9 +162,9 @@ impl Session {
                 words.push(Bounce::Tell(Name::Profile(phone.clone()), left));
             }
         }
-        if let Some(link) = &self.asking {
-            words.push(Bounce::Emit(Output::Port(link.port.clone(), Out::Denied(Denied::Unavailable))));
-        }
+        let asking = self.asking.as_ref().map(|link| &link.port);
+        let unheard = asking.into_iter().chain(&self.outdone);
+        words.extend(unheard.map(|port| Bounce::Emit(Output::Port(port.clone(), Out::Denied(Denied::Unavailable)))));
         words
     }
 

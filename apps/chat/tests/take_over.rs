@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chat_core::door::{Bye, Gone, Hello as Door, Origin, Out};
+use chat_core::door::{Bye, Denied, Gone, Hello as Door, Origin, Out};
 use chat_core::{Input, Name, Output, Port};
 use kvs::Store;
 use proto::Record;
@@ -92,9 +92,31 @@ fn con_7_of_connections_that_ask_at_once_the_last_one_stays() {
         stage.sim.run_until_quiet();
         let outputs = stage.sim.take_outputs();
         for earlier in &ports[..2] {
-            assert_eq!(heard(&outputs, earlier).1, Some(Bye::TakenOver), "seed {seed}");
+            assert_eq!(
+                heard(&outputs, earlier),
+                (true, Some(Bye::TakenOver)),
+                "seed {seed}: a transport has words for it"
+            );
         }
         assert_eq!(heard(&outputs, &ports[2]), (true, None), "seed {seed}");
+    }
+}
+
+#[test]
+fn con_7_who_shows_a_wrong_token_hears_so_though_another_asks_behind_it() {
+    for seed in 0..SEEDS {
+        let mut stage = Simulated::new(seed, false);
+        let (client, token) = device(&mut stage);
+        let tokens = [Bytes::from_static(b"wrong"), token];
+        let [wrong, good] = tokens.map(|token| connect(&mut stage, &client, &token));
+        stage.sim.run_until_quiet();
+        let outputs = stage.sim.take_outputs();
+        let is_denied = outputs.iter().any(|output| match output {
+            Output::Port(to, Out::Denied(why)) => to.number() == wrong.number() && *why == Denied::BadCredentials,
+            _ => false,
+        });
+        assert!(is_denied, "seed {seed}");
+        assert_eq!(heard(&outputs, &good), (true, None), "seed {seed}");
     }
 }
 

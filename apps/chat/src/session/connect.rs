@@ -17,6 +17,8 @@ use crate::{Chat, Cx, Fx, Group, Name, Output, Port, names};
 
 /// Clients up to this version get their Profile at connect (CON-6).
 const PROFILE_VERSION_MAX: u32 = 10;
+/// Connections that one has outdone and that have yet to be judged; beyond, the first comes again.
+const OUTDONE_MAX: usize = 8;
 /// Cursors of a device that are deleted at once; it has one for each feed that it has acknowledged something of.
 const CURSORS_MAX: usize = 2 * CONTACTS;
 
@@ -90,12 +92,29 @@ impl Session {
             in_use: self.link.is_some(),
         };
         if let Some(earlier) = self.asking.replace(link) {
-            earlier.emit(fx, Out::Close(Bye::TakenOver));
+            self.outdo(fx, earlier);
         }
         fx.tell(Name::Profile(phone), Input::Admit(Box::new(admit)));
     }
 
+    /// It is judged all the same: transports have words for who is let in and taken over, and none for who is taken over before.
+    fn outdo(&mut self, fx: &mut Fx, earlier: Link) {
+        if self.outdone.len() >= OUTDONE_MAX {
+            let first = self.outdone.remove(0);
+            fx.emit(Output::Port(first, Out::Denied(Denied::Unavailable)));
+        }
+        self.outdone.push(earlier.port);
+    }
+
+    fn outdone(&mut self, connection: u64) -> Option<Arc<Port>> {
+        let at = self.outdone.iter().position(|port| port.number() == connection)?;
+        Some(self.outdone.remove(at))
+    }
+
     pub(super) fn refused(&mut self, fx: &mut Fx, connection: u64, denied: Denied) {
+        if let Some(port) = self.outdone(connection) {
+            fx.emit(Output::Port(port, Out::Denied(denied)));
+        }
         if let Some(link) = self.asking.take_if(|link| link.connection() == connection) {
             link.emit(fx, Out::Denied(denied));
         }
@@ -104,6 +123,11 @@ impl Session {
 
     /// CON-5: welcome, INIT-1, AUTH-5; what is due follows when the session is in its account's group.
     pub(super) fn admitted(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, admitted: Admitted) {
+        if let Some(port) = self.outdone(admitted.connection) {
+            let account = admitted.account.as_ref().map(|account| account.phone.clone());
+            fx.emit(Output::Port(port.clone(), Out::Welcome(admitted.role, account)));
+            return fx.emit(Output::Port(port, Out::Close(Bye::TakenOver)));
+        }
         let Some(mut link) = self.asking.take_if(|link| link.connection() == admitted.connection) else { return };
         link.role = admitted.role;
         link.birth = admitted.birth;
@@ -182,6 +206,7 @@ impl Session {
     /// CON-8.
     pub(super) fn gone(&mut self, fx: &mut Fx, connection: u64, how: Gone) {
         self.asking.take_if(|link| link.connection() == connection);
+        self.outdone(connection);
         if let Some(link) = self.link(connection) {
             link.gone = Some(how);
         }

@@ -91,6 +91,7 @@ pub(super) fn enrolled(
 ) -> Result<(), Halt> {
     let own = ask.who.device.clone().ok_or(Refusal::PermissionDenied)?;
     let mut row = device::read(ask.cx, ask.phone, &own)?.ok_or(Refusal::SessionNotFound)?;
+    check_name(ask, issued)?;
     match key::bound(ask.cx, issued)? {
         Bound::Not => {}
         Bound::To(phone, device) if phone == *ask.phone && device == own => {}
@@ -112,6 +113,16 @@ pub(super) fn enrolled(
         None => answer(ask.fx, ask.who, vec![payload]),
     }
     Ok(())
+}
+
+/// PROFILE-11: the account may have moved since the certificate was ordered; what it names is then for somebody else. Asked for again it
+/// names the new number.
+pub(super) fn check_name(ask: &Ask<'_>, issued: &Certificate) -> Result<(), Halt> {
+    let number = names::number(ask.cx.store, ask.phone)?;
+    match &issued.device {
+        Some((named, _)) if named != number.as_str() => Err(Refusal::Internal.into()),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// SEC-9: the keys of an account's devices have changed; to the friends of each of its rosters, and to the own devices (G-9) but the one

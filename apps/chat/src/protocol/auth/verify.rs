@@ -126,6 +126,9 @@ pub(super) fn finish(
 ) -> Result<(), Halt> {
     check_proof(ask, &registration.proof)?;
     check_number(ask)?;
+    if let Some(issued) = &issued {
+        enrol::check_name(ask, issued)?;
+    }
     let mut devices = device::all(ask.cx, ask.phone)?;
     let before = devices.iter().position(|row| row.dev_key == registration.device.as_str().as_bytes());
     let before = before.map(|at| devices.remove(at));
