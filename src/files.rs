@@ -19,9 +19,16 @@ const READ_BYTES: usize = 256 * 1024;
 /// Files whose content is summed up while they come; of others it is read again at the end.
 const SUMS_MAX: usize = 256;
 
+/// Of the disk that the files lie on so much is left to the store, whatever is uploaded: this part of it, or so many bytes where that is
+/// less.
+const RESERVE_PART: u64 = 20;
+const RESERVE_BYTES: u64 = 256 << 20;
+
 /// The folder of files.
 pub(crate) struct Files {
     folder: PathBuf,
+    /// Bytes of the disk that no upload takes; zero: as the constants above say.
+    reserve: u64,
     /// By what they are called meanwhile.
     sums: Mutex<HashMap<Bytes, Sum>>,
 }
@@ -33,8 +40,8 @@ struct Sum {
 }
 
 impl Files {
-    pub(crate) fn new(folder: PathBuf) -> Files {
-        Files { folder, sums: Mutex::default() }
+    pub(crate) fn new(folder: PathBuf, reserve: u64) -> Files {
+        Files { folder, reserve, sums: Mutex::default() }
     }
 
     /// A file that has its name, to be read.
@@ -47,6 +54,9 @@ impl Files {
             Ok(result) => result,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {
                 WorkResult::Failed(WorkError::Invalid)
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                WorkResult::Failed(WorkError::Full)
             }
             Err(failure) => {
                 tracing::error!(%failure, "a file cannot be read or written");
@@ -79,6 +89,9 @@ impl Files {
         if is_new {
             make(&self.parts())?;
         }
+        if !self.has_room(data.len())? {
+            return Err(ErrorKind::StorageFull.into());
+        }
         let mut file = OpenOptions::new().create(is_new).write(true).mode(FILE_MODE).open(&path)?;
         let length = file.metadata()?.len();
         if length < offset {
@@ -110,6 +123,17 @@ impl Files {
             Some(sum) => Ok(WorkResult::Read(Bytes::copy_from_slice(sum.context.finish().as_ref()))),
             None => hash(&path),
         }
+    }
+
+    /// Whether so many bytes more leave the store what it needs: what is written is refused once it finds no room, and the server ends.
+    fn has_room(&self, more: usize) -> Result<bool> {
+        let disk = rustix::fs::statvfs(self.parts())?;
+        let (free, all) = (disk.f_bavail.saturating_mul(disk.f_frsize), disk.f_blocks.saturating_mul(disk.f_frsize));
+        let reserve = match self.reserve {
+            0 => RESERVE_BYTES.min(all / RESERVE_PART),
+            said => said,
+        };
+        Ok(free.saturating_sub(more as u64) >= reserve)
     }
 
     /// Takes it out.
@@ -217,7 +241,7 @@ mod tests {
     #[test]
     fn ftp_3_a_file_has_its_name_when_it_is_whole_and_keeping_it_again_does_no_harm() {
         let folder = tempfile::tempdir().unwrap();
-        let files = Files::new(folder.path().join("files"));
+        let files = Files::new(folder.path().join("files"), 0);
         let temp = || Bytes::from_static(b"ab12");
         let reference = || Bytes::from_static(b"0f/e3");
         let append = |offset, data: &'static [u8]| {
@@ -251,9 +275,25 @@ mod tests {
     }
 
     #[test]
+    fn ftp_8_no_upload_takes_what_the_store_needs_of_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let append = |reserve| {
+            let files = Files::new(folder.path().join("files"), reserve);
+            files.work(&FileWork::Append {
+                temp: Bytes::from_static(b"ab12"),
+                offset: 0,
+                data: Bytes::from_static(b"hello"),
+            })
+        };
+        assert!(matches!(append(u64::MAX), WorkResult::Failed(WorkError::Full)));
+        assert!(!folder.path().join("files/part/ab12").exists());
+        assert!(matches!(append(1), WorkResult::Sent));
+    }
+
+    #[test]
     fn ftp_8_no_name_is_a_path() {
         let folder = tempfile::tempdir().unwrap();
-        let files = Files::new(folder.path().join("files"));
+        let files = Files::new(folder.path().join("files"), 0);
         for reference in ["../chat.toml", "ab/../../chat.toml", "", "/", "ab/", "ab"] {
             let read = FileWork::Read { reference: Bytes::from_static(reference.as_bytes()), offset: 0, length: 9 };
             assert!(matches!(files.work(&read), WorkResult::Failed(WorkError::Invalid)), "{reference}");

@@ -240,7 +240,8 @@ impl Inside {
         let courier = Courier::new(home, settings, origin, store.clone(), own)?;
         let people = People::new(home, settings, store.clone())?;
         let outside = Outside { webhook: Webhook::new(home, settings)?, people: people.clone() };
-        let (files, published) = (Arc::new(Files::new(home.files())), Arc::new(Bell::default()));
+        let files = Arc::new(Files::new(home.files(), settings.ftp.reserve));
+        let published = Arc::new(Bell::default());
         let (outputs, worker) = Outputs::start(
             registrar.clone(),
             courier.clone(),

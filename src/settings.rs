@@ -277,6 +277,8 @@ pub(crate) struct History {
 pub(crate) struct Ftp {
     pub(crate) max: u64,
     pub(crate) quota: u64,
+    /// Zero: a twentieth of the disk, at most 256 MiB.
+    pub(crate) reserve: u64,
 }
 
 /// SEC-7, SEC-8.
@@ -386,7 +388,7 @@ impl Default for History {
 
 impl Default for Ftp {
     fn default() -> Ftp {
-        Ftp { max: limits::FTP_FILE_BYTES, quota: limits::FTP_QUOTA_BYTES }
+        Ftp { max: limits::FTP_FILE_BYTES, quota: limits::FTP_QUOTA_BYTES, reserve: 0 }
     }
 }
 

@@ -236,7 +236,14 @@ impl Desk {
                     Err(_) | Ok(Ok(true)) => return WorkResult::Failed(WorkError::Invalid),
                     Ok(Err(failure)) => return broken("looking for a key", &failure),
                 }
-                match self.registrar.device(request, phone.as_str(), device.as_str()) {
+                // As of before the look: a certificate for a number that is left after it is older than that (PROFILE-11).
+                let now = SystemTime::now();
+                match self.registrar.is_called(account, phone) {
+                    Ok(true) => {}
+                    Ok(false) => return WorkResult::Failed(WorkError::Broken),
+                    Err(failure) => return broken("looking for a number", &failure),
+                }
+                match self.registrar.device(request, phone.as_str(), device.as_str(), now) {
                     Ok(certificate) => {
                         if let Some(people) = &self.people {
                             people.publish(account, &Bytes::copy_from_slice(&certificate.der));
@@ -324,7 +331,7 @@ mod tests {
         let (settings, vault) = (Settings::default(), Arc::new(Vault::new(&[0; KEY_BYTES])));
         let origin = Origin { path: home.config(), must_be: false, profile: None };
         let courier = Courier::new(&home, &settings, &origin, store.clone(), vault).unwrap();
-        let files = Arc::new(Files::new(home.files()));
+        let files = Arc::new(Files::new(home.files(), 0));
         (Outputs::start(registrar, courier, folder, files, Outside::default(), Arc::default()).1.desk, store)
     }
 
@@ -386,8 +393,19 @@ mod tests {
             let (request, device) = (request.clone(), device.clone());
             worker.work(&Work::Issue { request, phone: phone(), account, device })
         };
-        assert!(matches!(issue(own), WorkResult::Issued(_)));
+        assert!(matches!(issue(own.clone()), WorkResult::Failed(WorkError::Broken)), "it has not the number");
+        has_moved_to(&*store, &own, &phone());
+        assert!(matches!(issue(own.clone()), WorkResult::Issued(_)));
         assert!(matches!(issue(phone()), WorkResult::Failed(WorkError::Invalid)));
+        has_moved_to(&*store, &own, &Phone::parse(b"380670000002").unwrap());
+        assert!(matches!(issue(own), WorkResult::Failed(WorkError::Broken)), "nor any more");
+    }
+
+    fn has_moved_to(store: &dyn kvs::Store, account: &Phone, number: &Phone) {
+        let called = rows::Called { numbers: vec![(account.to_bytes(), 0), (number.to_bytes(), 1)] };
+        let mut batch = Batch::default();
+        batch.put(rows::CALLED, account.to_bytes(), rows::encode(&called));
+        store.apply(&batch).unwrap();
     }
 
     #[tokio::test]
@@ -404,11 +422,13 @@ mod tests {
         settings.directory.servers = vec!["ldap://127.0.0.1:1".into()];
         settings.directory.certificate = "userCertificate;binary".into();
         let people = People::new(&home, &settings, store.clone()).unwrap();
-        let mut desk = Arc::into_inner(worker(folder.path())).unwrap();
+        let (desk, own) = worker_and_store(folder.path());
+        let mut desk = Arc::into_inner(desk).unwrap();
         desk.people = people;
 
         let (account, device) = (Phone::parse(b"380670000009").unwrap(), DevKey::parse(b"phone").unwrap());
         let request = ca::request("device").unwrap().1.into();
+        has_moved_to(&*own, &account, &phone());
         let work = Work::Issue { request, phone: phone(), account: account.clone(), device };
         let WorkResult::Issued(certificate) = desk.work(&work) else { panic!("not issued") };
         assert_eq!(certificate.device, Some(("380670000001".into(), "phone".into())));

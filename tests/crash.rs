@@ -13,6 +13,7 @@ mod journal;
 #[path = "crash/check.rs"]
 mod check;
 
+use std::fs;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -78,6 +79,23 @@ fn dlv_4_5_7_8_what_was_acknowledged_arrives_once_and_in_order_whenever_the_serv
         sum(|journal| journal.settled),
         began.elapsed().as_secs_f64(),
     );
+}
+
+#[test]
+fn a_write_that_was_not_finished_when_the_server_was_killed_is_told_and_is_no_error() {
+    let mut server = Server::start();
+    server.kill();
+    // The end of the last batch did not get to the disk.
+    let files = fs::read_dir(server.home().join("store")).expect("the store").map(|file| file.expect("a file").path());
+    let journal = files.filter(|path| path.extension().is_some_and(|kind| kind == "jnl")).max().expect("a journal");
+    let mut bytes = fs::read(&journal).expect("it reads");
+    let end = bytes.iter().rposition(|byte| *byte != 0).expect("a batch");
+    bytes.truncate(end);
+    fs::write(&journal, bytes).expect("written");
+    server.restart();
+    let log = server.log();
+    assert!(log.contains("WARN") && log.contains("cut off and put aside"), "{log}");
+    assert!(!log.contains("ERROR"), "{log}");
 }
 
 /// All devices at once, on the calling thread, from when the last is connected until they are told to stop and have everything; their journals, by pair.

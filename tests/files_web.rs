@@ -379,3 +379,40 @@ fn tuspy(server: &Server, account: &Account, arguments: &[&str]) -> String {
     assert!(output.status.success(), "{errors}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
+
+#[tokio::test]
+async fn ftp_8_an_upload_that_would_fill_the_disk_is_refused_and_the_chat_goes_on() {
+    let mut server = Server::start_with("ftp.reserve = 9000000000000000000");
+    let ann = register(&server, "38001", None).await;
+    let content = picture(3 * CHUNK);
+    let place = {
+        let curl = Curl::of(&server, Some(&ann));
+        let place = curl.begin(content.len());
+        let full = curl.patch(&place, 0, &content);
+        assert_eq!(full.status, 507);
+        let at = curl.tus(&place, &["-I"]);
+        assert_eq!((at.status, at.header("upload-offset")), (200, "0"));
+        place
+    };
+    let (anns, _events) = connect(&server, &ann).await;
+    let send = Ftp {
+        id: Some("by-records".into()),
+        size: Some(5),
+        offset: Some(0),
+        block: Some(5),
+        data: Some(Bytes::from_static(b"hello")),
+        ..Ftp::default()
+    };
+    let step = |status: &'static str| Ftp { status: Some(FtpStatus::Text(status.into())), ..send.clone() };
+    anns.file_step(step("init")).await.expect("begun");
+    let refused = anns.file_step(step("send")).await.expect_err("there is no room");
+    assert!(format!("{refused:?}").contains("limit"), "{refused:?}");
+
+    // Where there is room again it goes on.
+    server.kill();
+    let settings = fs::read_to_string(server.home().join("chat.toml")).expect("its configuration");
+    server.configure(&settings.replace("9000000000000000000", "1"));
+    server.restart();
+    let done = Curl::of(&server, Some(&ann)).patch(&place, 0, &content);
+    assert_eq!((done.status, done.header("upload-offset")), (204, content.len().to_string().as_str()));
+}

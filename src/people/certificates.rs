@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use chat::rows;
 use etf::Record;
 use kvs::{Batch, Disk, Span, Store, Table};
 use ldap::client::Error;
@@ -94,10 +95,10 @@ impl Waiting {
     {
         // Of what was given up for want of room there is nothing more to be tried.
         refused.retain(|key, _| !matches!(self.store.get(UNPUBLISHED, key), Ok(None)));
-        let (mut after, mut away) = (Bytes::new(), 0);
+        let (mut last, mut away) = (Bytes::new(), 0);
         loop {
-            let span = Span::range(after, Bytes::from_static(&[0xff; 25])).limit(PART);
-            let part = self.store.scan(UNPUBLISHED, &span).map_err(n2o::Failure::new)?;
+            let part =
+                self.store.scan(UNPUBLISHED, &rows::beyond(b"", &last).limit(PART)).map_err(n2o::Failure::new)?;
             for (key, row) in &part {
                 if refused.get(key).is_some_and(|(_, at)| *at > Instant::now()) {
                     continue;
@@ -121,8 +122,8 @@ impl Waiting {
                     return Err(n2o::Failure::new(why));
                 }
             }
-            let Some((last, _)) = part.last().filter(|_| part.len() == PART) else { return Ok(()) };
-            after = [last, &[0][..]].concat().into();
+            let Some((key, _)) = part.last().filter(|_| part.len() == PART) else { return Ok(()) };
+            last = key.clone();
         }
     }
 

@@ -1,8 +1,9 @@
 //! What is kept: the tables, their keys, and the rows that are not wire records themselves.
 //!
 //! An account is kept under the key it was made with, whatever its number is now (`names.rs`); "phone" and "phone_id" below are of that
-//! key. Every row has one writer, named beside its table. Rows are ETF, readable by Erlang's `binary_to_term`; keys are order-preserving
-//! bytes: text parts separated by `/` (which no part contains) or NUL, numbers as eight bytes, big end first.
+//! key. Every row has one writer, named beside its table (but a [`CARD`], which says again what other rows say). Rows are ETF, readable by
+//! Erlang's `binary_to_term`; keys are order-preserving bytes: text parts separated by `/` (which no part contains) or NUL, numbers as eight
+//! bytes, big end first.
 
 use std::collections::BTreeMap;
 

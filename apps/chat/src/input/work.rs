@@ -58,4 +58,6 @@ pub enum WorkError {
     Broken,
     /// It was asked for too often from one address.
     TooOften,
+    /// There is no room on the disk.
+    Full,
 }

@@ -278,7 +278,7 @@ pub(crate) fn work_over(
 fn unsent(why: WorkError) -> Refusal {
     match why {
         WorkError::Unsupported => Refusal::NumberNotAllowed,
-        WorkError::Invalid | WorkError::Broken => Refusal::SmsSend,
+        WorkError::Invalid | WorkError::Broken | WorkError::Full => Refusal::SmsSend,
         WorkError::TooOften => Refusal::AttemptsExpired,
     }
 }
@@ -287,7 +287,7 @@ fn not_issued(why: WorkError) -> Refusal {
     match why {
         WorkError::Invalid => Refusal::InvalidData,
         WorkError::Unsupported => Refusal::NotSupported,
-        WorkError::Broken | WorkError::TooOften => Refusal::Internal,
+        WorkError::Broken | WorkError::TooOften | WorkError::Full => Refusal::Internal,
     }
 }
 

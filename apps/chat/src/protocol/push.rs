@@ -126,21 +126,21 @@ fn parts(key: &Bytes) -> Option<(Phone, Bytes)> {
     Some((Phone::parse(head.get(..end)?).ok()?, key.slice(end + 1..head.len())))
 }
 
-/// Where the look for what was left to push goes on: the table, and the key.
+/// Where the look for what was left to push goes on: the table, and the key behind which; none at its beginning.
 #[derive(Debug, Clone)]
 pub(crate) struct Left {
     table: Table,
-    from: Bytes,
+    last: Bytes,
 }
 
 impl Left {
-    pub(crate) const ALL: Left = Left { table: WAKE, from: Bytes::from_static(b"\0") };
+    pub(crate) const ALL: Left = Left { table: WAKE, last: Bytes::new() };
 }
 
 /// What was left to push when the server ended: those concerned are loaded, and find it. Says where to go on.
 pub(crate) fn resume(cx: &Cx<'_>, fx: &mut Fx, left: Left) -> Result<Option<Left>, Failure> {
-    let Left { table, from } = left;
-    let rows = cx.store.scan(table, &kvs::Span::range(from, Bytes::from_static(b"\xff")).limit(RESUMED))?;
+    let Left { table, last } = left;
+    let rows = cx.store.scan(table, &rows::beyond(b"", &last).limit(RESUMED))?;
     let mut last: Option<&[u8]> = None;
     for (key, _) in &rows {
         // Behind the head of a key comes the number.
@@ -151,7 +151,7 @@ pub(crate) fn resume(cx: &Cx<'_>, fx: &mut Fx, left: Left) -> Result<Option<Left
         }
     }
     if let Some((key, _)) = rows.last().filter(|_| rows.len() == RESUMED) {
-        return Ok(Some(Left { table, from: [key, &b"\0"[..]].concat().into() }));
+        return Ok(Some(Left { table, last: key.clone() }));
     }
     let next = [WAKE, ROUND, ASKED].into_iter().skip_while(|one| *one != table).nth(1);
     Ok(next.map(|table| Left { table, ..Left::ALL }))

@@ -60,7 +60,7 @@ impl Session {
         let good = match result {
             WorkResult::Verified => Ok(()),
             WorkResult::Failed(WorkError::Invalid) => Err(Refusal::InvalidSignature),
-            WorkResult::Failed(WorkError::Unsupported | WorkError::Broken | WorkError::TooOften)
+            WorkResult::Failed(WorkError::Unsupported | WorkError::Broken | WorkError::TooOften | WorkError::Full)
             | WorkResult::Sent
             | WorkResult::Read(_)
             | WorkResult::Issued(_)

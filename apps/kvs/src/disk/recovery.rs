@@ -130,7 +130,7 @@ fn cut(folder: &Path, number: u64, end: u64, rest: &[u8]) -> Result<(), Error> {
     journal.set_len(end)?;
     journal.sync_all()?;
     let bytes = rest.len();
-    tracing::error!(journal = number, end, bytes, aside = %aside.display(), "cut off what no whole batch follows: a write that was not finished, and so not acknowledged, unless the disk has damaged it since");
+    tracing::warn!(journal = number, end, bytes, aside = %aside.display(), "the last write was not finished when the server ended, and so not acknowledged (unless the disk has damaged it since): it is cut off and put aside");
     Ok(())
 }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use chat::rows::beyond;
 use etf::Decode;
-use kvs::{Error, Span, Store, Table};
+use kvs::{Error, Store, Table};
 
 use super::book::Book;
 use super::clients::Clients;
@@ -22,8 +23,6 @@ use crate::session::Kept;
 
 /// Rows read at once.
 const PAGE: usize = 1024;
-/// Above every key: numbers are far smaller, and no text begins with this byte.
-const END: &[u8] = &[0xFF];
 
 /// A session that is put together.
 #[derive(Default)]
@@ -167,14 +166,13 @@ fn delivered(message: &Arc<Message>, record: &Waiting) -> Delivered {
 
 /// All rows of a table, copied out of the store's pages.
 fn each(store: &dyn Store, table: Table, mut see: impl FnMut(Bytes, Bytes)) -> Result<(), Error> {
-    let mut from = Bytes::new();
+    let mut last = Bytes::new();
     loop {
-        let rows = store.scan(table, &Span::range(from, END).limit(PAGE))?;
-        let Some((last, _)) = rows.last() else {
+        let rows = store.scan(table, &beyond(b"", &last).limit(PAGE))?;
+        let Some((key, _)) = rows.last() else {
             return Ok(());
         };
-        // The least key above it.
-        from = [last, &[0][..]].concat().into();
+        last = Bytes::copy_from_slice(key);
         rows.into_iter().for_each(|(key, row)| see(Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&row)));
     }
 }

@@ -209,6 +209,11 @@ impl Turn<'_, '_, '_> {
                 self.desk.sync(&key, &row)
             }
             WorkResult::Failed(WorkError::Invalid) => self.lost(key),
+            WorkResult::Failed(WorkError::Full) => {
+                // What is there is kept for as long as a transfer lives: there may be room again.
+                self.desk.break_off(&key)?;
+                self.refuse(row.have, Refusal::Limit)
+            }
             WorkResult::Failed(_)
             | WorkResult::Read(_)
             | WorkResult::Verified
