@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -56,6 +57,11 @@ pub(crate) enum Failure {
     Unreachable { address: String, source: io::Error },
     #[error("{0}")]
     Refused(String),
+    #[error(
+        "cannot start: the address space of the process is limited to {limit} MiB, the server needs {needed} at least, and more with many \
+         connections; give it all there is by `ulimit -v unlimited`, or by LimitAS=infinity where systemd starts it"
+    )]
+    Narrow { limit: u64, needed: u64 },
     #[error("cannot start: {0}")]
     Start(#[from] n2o::Failure),
     #[error(transparent)]
@@ -66,6 +72,11 @@ impl Failure {
     /// What happened to a file or folder.
     pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Failure {
         move |source| Failure::File { path: path.into(), source }
+    }
+
+    /// With which the program ends: 1, but EX_OSERR (sysexits.h) where the system does not give what any start needs.
+    pub(crate) fn code(&self) -> ExitCode {
+        if matches!(self, Failure::Narrow { .. }) { ExitCode::from(71) } else { ExitCode::FAILURE }
     }
 
     pub(crate) fn tls(why: impl ToString) -> Failure {

@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("chat: {failure}");
-            ExitCode::FAILURE
+            failure.code()
         }
     }
 }

@@ -49,6 +49,8 @@ const RING_NAME: &str = "/mqtt/chat/";
 const FAREWELL: Duration = Duration::from_secs(2);
 /// A server that has not ended by then is ended: what was acknowledged is on the disk.
 const END: Duration = Duration::from_millis(4_500);
+/// MiB of address space without which it does not start: below 700 or so its threads find no room for their stacks.
+const ADDRESSES_MIB: u64 = 1024;
 /// How often certificates are looked at.
 const RENEWAL: Duration = Duration::from_secs(6 * 60 * 60);
 /// Exit code when the disk has failed (EX_SOFTWARE of sysexits.h).
@@ -73,6 +75,7 @@ fn prepare(start: &Start) -> Result<(Home, Settings, Origin, Lock), Failure> {
     if start.detached {
         rustix::process::setsid().map_err(|error| Failure::Start(n2o::Failure::new(error)))?;
     }
+    enough_memory()?;
     let home = start.place.home()?;
     let origin = origin(start, &home);
     let settings = origin.load()?;
@@ -94,6 +97,15 @@ fn prepare(start: &Start) -> Result<(Home, Settings, Origin, Lock), Failure> {
 pub(crate) fn origin(start: &Start, home: &Home) -> Origin {
     let path = start.config.clone().unwrap_or_else(|| home.config());
     Origin { path, must_be: start.config.is_some(), profile: start.profile }
+}
+
+/// Threads and allocations that find no room end the program in the midst of whatever it does.
+fn enough_memory() -> Result<(), Failure> {
+    use rustix::process::{Resource, getrlimit};
+    match getrlimit(Resource::As).current.map(|bytes| bytes >> 20) {
+        Some(limit) if limit < ADDRESSES_MIB => Err(Failure::Narrow { limit, needed: ADDRESSES_MIB }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Each connection is an open file: as many as the system allows.

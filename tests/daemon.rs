@@ -313,6 +313,19 @@ fn id_15_fake_numbers_beyond_loopback_do_not_start() {
 }
 
 #[test]
+fn too_little_address_space_is_told_with_what_gives_more() {
+    let server = Server::prepare("");
+    let (chat, home) = (CHAT, server.home().display());
+    let output =
+        Command::new("sh").args(["-c", &format!("ulimit -v 400000; {chat} foreground --home {home}")]).output();
+    let output = output.expect("a shell");
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(71), "{said}");
+    assert!(said.contains("limited to 390 MiB") && said.contains("ulimit -v unlimited"), "{said}");
+    assert!(!server.home().join("store").exists(), "nothing was made");
+}
+
+#[test]
 fn a_daemon_that_cannot_start_says_why_and_exits_non_zero() {
     let server = Server::prepare("");
     server.configure("nonsense = 1\n");

@@ -381,6 +381,22 @@ fn tuspy(server: &Server, account: &Account, arguments: &[&str]) -> String {
 }
 
 #[tokio::test]
+async fn ftp_8_who_sends_much_more_than_is_taken_hears_why_in_either_version_of_http() {
+    let server = Server::start();
+    let ann = register(&server, "38001", None).await;
+    let much = picture(20 << 20);
+    for version in ["--http1.1", "--http2"] {
+        let mut curl = Curl::of(&server, Some(&ann));
+        curl.more = vec![version.into()];
+        assert_eq!(curl.patch(&curl.begin(10), 0, &much).status, 413, "{version}");
+        assert_eq!(curl.patch("/ftp/up/none", 0, &much).status, 404, "{version}");
+        let mut nobody = Curl::of(&server, None);
+        nobody.more = vec![version.into()];
+        assert_eq!(nobody.patch("/ftp/up/none", 0, &much).status, 401, "{version}");
+    }
+}
+
+#[tokio::test]
 async fn ftp_8_an_upload_that_would_fill_the_disk_is_refused_and_the_chat_goes_on() {
     let mut server = Server::start_with("ftp.reserve = 9000000000000000000");
     let ann = register(&server, "38001", None).await;

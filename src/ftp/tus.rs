@@ -126,7 +126,7 @@ pub(super) async fn patch(depot: &Arc<Depot>, mut asked: Arriving) -> Reply {
     heard_out(asked, reply).await
 }
 
-async fn heard_out(mut asked: Arriving, reply: Reply) -> Reply {
+async fn heard_out(asked: Arriving, reply: Reply) -> Reply {
     if !reply.status().is_success() {
         asked.body.hear_out().await;
     }

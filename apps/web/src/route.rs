@@ -14,7 +14,7 @@ use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use hyper_util::rt::TokioIo;
 use listen::Ticket;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use websocket::{Followed, Role};
 
 use crate::front::{Leave, Shared};
@@ -23,7 +23,7 @@ use crate::websocket::{self as handshake, Origins, Socket};
 
 /// A body has to be there in this time.
 const BODY: Duration = Duration::from_secs(30);
-/// Bytes of a refused request that are listened to, and for how long.
+/// Bytes of a refused request that are listened to, and for how long its peer may go on.
 const HEARD_MAX: u64 = 2 << 20;
 const HEARD_TIME: Duration = Duration::from_secs(2);
 
@@ -101,18 +101,30 @@ impl Coming {
         }
     }
 
-    /// Many a client misses an answer that comes before it has said all: what is refused is heard out, if it is short.
-    pub async fn hear_out(&mut self) {
-        if self.length().is_some_and(|length| length > HEARD_MAX) {
-            return;
+    /// Many a client misses an answer that comes before it has said all: what is refused is heard out, if it is short. What is longer is
+    /// answered at once and not broken off for a while: the reset that ends a stream of HTTP/2 (RFC 9113 section 8.1) takes the answer
+    /// with it at some, and who finds no room to go on reads it.
+    pub async fn hear_out(mut self) {
+        let until = Instant::now() + HEARD_TIME;
+        if self.length().is_some_and(|length| length > HEARD_MAX) || self.hear(until).await {
+            actix_rt::spawn(async move {
+                if self.hear(until).await {
+                    sleep_until(until).await;
+                }
+            });
         }
-        let (until, mut left) = (Instant::now() + HEARD_TIME, HEARD_MAX);
+    }
+
+    /// Whether it would go on beyond what is listened to.
+    async fn hear(&mut self, until: Instant) -> bool {
+        let mut left = HEARD_MAX;
         while let Ok(Ok(Some(data))) = timeout_at(until, self.next()).await {
             left = left.saturating_sub(data.len() as u64);
             if left == 0 {
-                return;
+                return true;
             }
         }
+        false
     }
 
     /// How many bytes are to come, where the peer has said so.
