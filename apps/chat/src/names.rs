@@ -206,7 +206,8 @@ fn first(
     Ok(holder)
 }
 
-/// Whether somebody has left the number since this certificate was issued: the number in it may be another's by now.
+/// Whether somebody has left the number, or the account that had it has ended, since this certificate was issued: the number in it may be
+/// another's by now.
 ///
 /// # Errors
 /// The store cannot be read.

@@ -65,16 +65,17 @@ pub(crate) fn free(cx: &Cx<'_>, fx: &mut Fx, number: &Phone) -> Result<Phone, Fa
     Ok(seat)
 }
 
-/// The account is no more: nobody is found by the numbers that it has left.
-pub(crate) fn forget(store: &dyn View, fx: &mut Fx, account: &Phone) -> Result<(), Failure> {
-    let called: Called = rows::read(store, CALLED, account.as_str().as_bytes())?.unwrap_or_default();
+/// The account is no more: nobody is found by the numbers that it has left, and its certificates open nothing of whoever has its number next.
+pub(crate) fn forget(cx: &Cx<'_>, fx: &mut Fx, account: &Phone) -> Result<(), Failure> {
+    fx.put(ALIAS, last_left(&number(cx.store, account)?), rows::encode(&cx.now.0));
+    let called: Called = rows::read(cx.store, CALLED, account.as_str().as_bytes())?.unwrap_or_default();
     for (number, _) in called.numbers {
         fx.delete(ALIAS, rows::path(&[&number, account.as_str().as_bytes()]));
     }
     Ok(())
 }
 
-/// The row that says when somebody has left the number last: it stays also when who has left it is no more.
+/// The row that says when somebody has left the number last, or has ended with it: it stays also when who has left it is no more.
 pub(super) fn last_left(number: &Phone) -> Bytes {
     rows::path(&[number.as_str().as_bytes(), ANY])
 }

@@ -60,11 +60,9 @@ pub(super) fn renamed(
 }
 
 /// A certificate names the account that has its number now; one for a device, the account of that device (ID-9). One that was issued before
-/// somebody left the number is that one's, and names nobody.
+/// somebody left the number, or the account that had it ended, is that one's, and names nobody.
 pub(crate) fn certificate(known: &Known, cx: &Cx<'_>, shown: Arc<Certificate>) -> Result<Arc<Certificate>, Failure> {
-    if !known.differ(cx.store)? {
-        return Ok(shown);
-    }
+    let differ = known.differ(cx.store)?;
     let mut named = Certificate { names: Vec::new(), ..(*shown).clone() };
     for name in &shown.names {
         let Ok(number) = Phone::parse(name.as_bytes()) else {
@@ -75,12 +73,13 @@ pub(crate) fn certificate(known: &Known, cx: &Cx<'_>, shown: Arc<Certificate>) -
             // Nor anybody by the names behind it.
             break;
         }
-        let account = holder(cx.store, &number)?;
+        let account = if differ { holder(cx.store, &number)? } else { Some(number) };
         named
             .names
             .push(account.map_or_else(|| String::from_utf8_lossy(NOBODY).into_owned(), |account| account.to_string()));
     }
-    if let Some((phone, device)) = &mut named.device
+    if differ
+        && let Some((phone, device)) = &mut named.device
         && let (Ok(number), Ok(device)) = (phone.parse(), device.parse())
         && let Some(account) = account_of(cx.store, cx.now.0, &number, &device)?
     {

@@ -217,7 +217,7 @@ fn end(
     presence::index_publishers(fx, own, &profile.settings, &[]);
     service::end_keys(cx, fx, own, &profile.services)?;
     fx.delete(PERSON, own.to_bytes());
-    names::forget(cx.store, fx, own)?;
+    names::forget(cx, fx, own)?;
     auth::forget_proof(fx, own);
     let mut emails = email::verified(profile);
     let mut clients = auth::end_all(cx, fx, own, who, &record)?;
