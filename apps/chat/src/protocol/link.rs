@@ -126,8 +126,7 @@ struct Plan {
 
 /// Whether the caller may, and there is room for one more.
 fn plan(act: &Act<'_, '_>, wanted: &Link) -> Result<Plan, Halt> {
-    let own = act.own()?;
-    act.need(&own, Right::Links)?;
+    act.entitled(&[Right::Links])?;
     let links = act.row()?.room.links.clone();
     let name = wanted.id.as_deref().unwrap_or_default();
     // A name that the room has already moves to another type; LINK-3 replaces the first of its type.
@@ -172,12 +171,11 @@ fn take(act: &mut Act<'_, '_>, link: &Link) -> Result<(), Halt> {
 
 /// LINK-4: the link of that name, or all of one type.
 fn delete(act: &mut Act<'_, '_>, asked: &Link) -> Result<(), Halt> {
-    let own = match act.own() {
+    match act.entitled(&[Right::Links]) {
         // Whether there is such a room is for its members to know.
         Err(Halt::Refused(Refusal::RoomNotFound)) if asked.id.is_some() => return Err(Refusal::LinkNotFound.into()),
         own => own?,
     };
-    act.need(&own, Right::Links)?;
     let is_meant = |link: &Link| match asked.id.as_ref().filter(|name| !name.is_empty()) {
         Some(name) => has_name(link, name),
         None => link.r#type == asked.r#type,

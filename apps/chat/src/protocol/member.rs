@@ -39,9 +39,9 @@ pub(crate) fn call(
     let target = target(&act, &own, &asked)?;
     match asked.status {
         Some(MemberStatus::Patch) if is_self(&own, &target, &asked) => patch_self(&mut act, &target, asked),
-        Some(MemberStatus::Patch) => patch_other(&mut act, &own, &target, &asked),
+        Some(MemberStatus::Patch) => patch_other(&mut act, &target, &asked),
         Some(role @ (MemberStatus::Admin | MemberStatus::Member | MemberStatus::Owner)) => {
-            set_role(&mut act, &own, &target, role)
+            set_role(&mut act, &target, role)
         }
         None => get(&mut act, &own, &target),
         Some(MemberStatus::Removed) => Err(Refusal::InvalidData.into()),
@@ -161,8 +161,8 @@ fn apply(kept: &Member, change: &Member) -> Member {
 }
 
 /// MEMBER-2: what an admin may, by the owner.
-fn patch_other(act: &mut Act<'_, '_>, own: &Side, target: &Side, asked: &Member) -> Result<(), Halt> {
-    act.need(own, Right::Roles)?;
+fn patch_other(act: &mut Act<'_, '_>, target: &Side, asked: &Member) -> Result<(), Halt> {
+    act.entitled(&[Right::Roles])?;
     let kept = act.room()?.member(act.cx, target.membership.id)?.ok_or(Refusal::MemberNotFound)?;
     let permission = |feature: &&Feature| feature.group.as_deref() == Some(ADMIN_PERMISSIONS);
     let permissions: Vec<Feature> = asked.settings.iter().filter(permission).cloned().collect();
@@ -189,8 +189,8 @@ fn patch_other(act: &mut Act<'_, '_>, own: &Side, target: &Side, asked: &Member)
 }
 
 /// MEMBER-2, ROOM-17: another role; a new owner takes the place of the one that asks, who stays as admin.
-fn set_role(act: &mut Act<'_, '_>, own: &Side, target: &Side, role: MemberStatus) -> Result<(), Halt> {
-    act.need(own, Right::Roles)?;
+fn set_role(act: &mut Act<'_, '_>, target: &Side, role: MemberStatus) -> Result<(), Halt> {
+    let own = act.entitled(&[Right::Roles])?;
     if target.membership.role == Some(role) {
         let kept = act.room()?.member(act.cx, target.membership.id)?.ok_or(Refusal::MemberNotFound)?;
         act.answer(vec![etf::encode(&show::face(act.cx, kept)?)]);
@@ -205,7 +205,7 @@ fn set_role(act: &mut Act<'_, '_>, own: &Side, target: &Side, role: MemberStatus
         return Err(Refusal::Limit.into());
     }
     if role == MemberStatus::Owner {
-        hand_over(act, own, target)?;
+        hand_over(act, &own, target)?;
         act.answer(Vec::new());
         return Ok(());
     }

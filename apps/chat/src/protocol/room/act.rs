@@ -79,8 +79,29 @@ impl Act<'_, '_> {
         if own.membership.is_present() { Ok(own) } else { Err(Refusal::PermissionDenied.into()) }
     }
 
-    pub(crate) fn need(&self, own: &Side, right: Right) -> Result<(), Refusal> {
-        if self.conversation.allows(own, right) { Ok(()) } else { Err(Refusal::PermissionDenied) }
+    /// The same, of one who may do all of this: of several rosters of the account in the room the first that may.
+    pub(crate) fn entitled(&self, rights: &[Right]) -> Result<Side, Halt> {
+        let own = self.own()?;
+        let may = |side: &Side| rights.iter().all(|right| self.conversation.allows(side, *right));
+        if may(&own) {
+            return Ok(own);
+        }
+        for side in self.own_members()? {
+            if may(&side) {
+                return Ok(side);
+            }
+        }
+        Err(Refusal::PermissionDenied.into())
+    }
+
+    /// The account's rosters that are in the room.
+    pub(super) fn own_members(&self) -> Result<Vec<Side>, Halt> {
+        let account = self.account()?;
+        let mut own = Vec::new();
+        for roster in account.rosters.iter().map(|roster| account.phone.roster(*roster)) {
+            own.extend(self.side(&roster)?.filter(|side| side.membership.is_present()));
+        }
+        Ok(own)
     }
 
     /// The rosters that a request names, each once; who is unknown is left out.

@@ -25,17 +25,17 @@ pub(super) struct Plan {
 
 /// ROOM-4: members by an admin; also changes of role.
 pub(super) fn add(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Halt> {
-    let own = act.own()?;
+    let mut own = act.own()?;
     let (admins, members) = (act.named(&asked.admins)?, act.named(&asked.members)?);
     if asked.admins.is_empty() && asked.members.is_empty() {
         return Err(Refusal::InvalidData.into());
     }
     let mut plan = plan(act, &admins, members)?;
+    // An owner may both.
     if !admins.is_empty() || !plan.fall.is_empty() {
-        act.need(&own, Right::Roles)?;
-    }
-    if !plan.new.is_empty() {
-        act.need(&own, Right::AddMembers)?;
+        own = act.entitled(&[Right::Roles])?;
+    } else if !plan.new.is_empty() {
+        own = act.entitled(&[Right::AddMembers])?;
     }
     let mut brought = Vec::new();
     for (roster, role) in std::mem::take(&mut plan.new) {

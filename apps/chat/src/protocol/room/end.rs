@@ -32,14 +32,11 @@ const TABLES: [Table; 15] = [
 
 /// ROOM-8, by the owner. The own account goes at once: its notices stand for the answer, and come before it.
 pub(super) fn delete(act: &mut Act<'_, '_>) -> Result<(), Halt> {
-    let own = act.own()?;
-    act.need(&own, Right::Roles)?;
-    let (account, id, seen) = (act.account()?, act.room()?.id.clone(), act.seen_by());
-    for roster in account.rosters.iter().map(|roster| account.phone.roster(*roster)) {
-        if let Some(side) = act.side(&roster)?.filter(|side| side.membership.is_present()) {
-            act.fx.delete(MEMBER, rows::numbered(&act.room()?.key, side.membership.id));
-            dismiss(act.cx, act.fx, &id, side.membership.id, &roster, seen)?;
-        }
+    let own = act.entitled(&[Right::Roles])?;
+    let (id, seen) = (act.room()?.id.clone(), act.seen_by());
+    for side in act.own_members()? {
+        act.fx.delete(MEMBER, rows::numbered(&act.room()?.key, side.membership.id));
+        dismiss(act.cx, act.fx, &id, side.membership.id, &side.who, seen)?;
     }
     act.answer(vec![etf::encode(&gone(&id))]);
     end(act, &own.who)

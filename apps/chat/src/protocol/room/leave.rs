@@ -28,8 +28,7 @@ pub(super) fn remove(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(),
     if named == [own.who.clone()] {
         return leave(act, asked);
     }
-    act.need(&own, Right::RemoveMembers)?;
-    let gone = removable(act, &own, &named)?;
+    let (own, gone) = removable(act, act.entitled(&[Right::RemoveMembers])?, &named)?;
     if gone.is_empty() {
         return Err(Refusal::MemberNotFound.into());
     }
@@ -44,20 +43,20 @@ fn meant(act: &Act<'_, '_>, asked: &records::Room) -> Result<Vec<PhoneId>, Halt>
     }
 }
 
-/// Those of the named who are members. The owner cannot be removed, an admin only by the owner.
-fn removable(act: &Act<'_, '_>, own: &Side, named: &[PhoneId]) -> Result<Vec<Side>, Halt> {
-    let mut gone = Vec::new();
+/// Who removes them, and those of the named who are members. The owner cannot be removed, an admin only by the owner.
+fn removable(act: &Act<'_, '_>, own: Side, named: &[PhoneId]) -> Result<(Side, Vec<Side>), Halt> {
+    let (mut own, mut gone) = (own, Vec::new());
     for roster in named {
         let Some(side) = act.side(roster)?.filter(|side| side.membership.is_present()) else { continue };
         match side.membership.role {
             _ if side.who == own.who => return Err(Refusal::InvalidData.into()),
             Some(MemberStatus::Owner) => return Err(Refusal::PermissionDenied.into()),
-            Some(MemberStatus::Admin) => act.need(own, Right::Roles)?,
+            Some(MemberStatus::Admin) => own = act.entitled(&[Right::Roles])?,
             Some(MemberStatus::Member | MemberStatus::Removed | MemberStatus::Patch) | None => {}
         }
         gone.push(side);
     }
-    Ok(gone)
+    Ok((own, gone))
 }
 
 /// They are told that they are out, and nothing more of the room; `besides` are listed with them.
@@ -96,17 +95,10 @@ pub(super) fn expel(
 
 /// ROOM-7: oneself. An owner hands over first; the last one out ends the room.
 pub(super) fn leave(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Halt> {
-    let account = act.account()?;
     act.row()?;
     let named = act.named(&asked.members)?;
-    let mut own = None;
-    for roster in account.rosters.iter().map(|roster| account.phone.roster(*roster)) {
-        if named.is_empty() || named.contains(&roster) {
-            own = own.or(act.side(&roster)?.filter(|side| side.membership.is_present()));
-        }
-    }
-    let own = own.ok_or(Refusal::MemberNotFound)?;
-    go(act, &own)
+    let own = act.own_members()?.into_iter().find(|side| named.is_empty() || named.contains(&side.who));
+    go(act, &own.ok_or(Refusal::MemberNotFound)?)
 }
 
 /// ROSTER-8: a roster that is no more leaves, and nothing of it stays with the room but what it wrote. Those who share the room are told
@@ -198,8 +190,7 @@ fn go(act: &mut Act<'_, '_>, own: &Side) -> Result<(), Halt> {
 
 /// ROOM-11: out, if they are in, and not in again.
 pub(super) fn ban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Halt> {
-    let own = act.own()?;
-    act.need(&own, Right::RemoveMembers)?;
+    let own = act.entitled(&[Right::RemoveMembers])?;
     let mut named = meant(act, asked)?;
     if named.contains(&own.who) {
         return Err(Refusal::InvalidData.into());
@@ -210,7 +201,7 @@ pub(super) fn ban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Ha
             known.push(roster);
         }
     }
-    let gone = removable(act, &own, &known)?;
+    let (own, gone) = removable(act, own, &known)?;
     let mut new = Vec::new();
     for roster in &known {
         if !act.is_banned(roster)? {
@@ -242,8 +233,7 @@ pub(super) fn ban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Ha
 
 /// ROOM-12: off the list; not back in the room.
 pub(super) fn unban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Halt> {
-    let own = act.own()?;
-    act.need(&own, Right::RemoveMembers)?;
+    act.entitled(&[Right::RemoveMembers])?;
     let mut freed = Vec::new();
     for roster in meant(act, asked)? {
         if act.is_banned(&roster)? {

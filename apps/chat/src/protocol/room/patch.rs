@@ -87,12 +87,11 @@ impl Change {
 
 /// ROOM-3.
 pub(super) fn patch(act: &mut Act<'_, '_>, asked: records::Room) -> Result<(), Halt> {
-    let own = act.own()?;
-    act.need(&own, Right::Info)?;
+    let mut own = act.entitled(&[Right::Info])?;
     let before = act.row()?.room.clone();
     let change = check(&asked, &before)?;
     if change.is_of_history() {
-        act.need(&own, Right::History)?;
+        own = act.entitled(&[Right::Info, Right::History])?;
     }
 
     let now = act.cx.now.0;
