@@ -12,6 +12,7 @@ use crate::process::{
     agenda, circle, conversation, files, links, mail, mailbox, nicks, profile, roster, source, stickers, terminal,
 };
 use crate::protocol::search;
+use crate::protocol::work::Errand;
 use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, Vault, WorkError, WorkResult, effects, session};
 
 /// One chat server: its settings, and the sequences that are not of the server as a whole: roster ids (C-11), ids of letters.
@@ -140,10 +141,8 @@ impl App for Chat {
             Input::Confirm(confirming) => Some(effects::failed(&confirming.who)),
             Input::Work { who, .. } => who.as_deref().map(effects::failed),
             // Work is never given up: its account begins the round again.
-            Input::Errand(errand) => {
-                let stuck = Input::Stuck { who: errand.who.clone(), work: errand.work };
-                Some(Bounce::Tell(Name::Profile(errand.home.clone()), stuck))
-            }
+            Input::Errand(errand) => Some(stuck(errand)),
+            Input::Forget(forgetting) => forgetting.errand.as_deref().map(stuck),
             Input::Admit(admit) => {
                 let refused = Input::Refused { connection: admit.connection, denied: Denied::Unavailable };
                 Some(Bounce::Tell(Name::Session(admit.session.clone()), refused))
@@ -234,4 +233,9 @@ impl App for Chat {
             | Process::Stickers(_) => Vec::new(),
         }
     }
+}
+
+fn stuck(errand: &Errand) -> Bounce<Chat> {
+    let stuck = Input::Stuck { who: errand.who.clone(), work: errand.work };
+    Bounce::Tell(Name::Profile(errand.home.clone()), stuck)
 }

@@ -23,6 +23,7 @@ use crate::protocol::presence::Telling;
 use crate::protocol::reading::Reading;
 use crate::protocol::search::Search;
 use crate::protocol::work::Errand;
+pub(crate) use admission::Forgetting;
 pub use admission::{Account, Admit, Admitted};
 pub use call::{Also, Answer, Call, Step, Upload, Who};
 pub use command::{Command, Enrol};
@@ -169,6 +170,8 @@ pub enum Input {
     Telling(Box<Telling>),
     /// PROFILE-2: the friends are told again what the roster looks like. To each roster of the account in turn.
     Refresh(Box<Refresh>),
+    /// More of a device's queue is to be forgotten (DLV-12). To its session, from itself.
+    Forget(Box<Forgetting>),
     /// The next part of a room that has ended is to be erased (ROOM-8). To the conversation.
     Erase,
     /// A call has ended whose record belongs into this feed (CDR-2). To the conversation.

@@ -872,6 +872,16 @@ pub fn cursor_key(client_id: &str, stream: &[u8]) -> Bytes {
     [client_id.as_bytes(), stream].join(&0).into()
 }
 
+/// How far a device with this birth number has acknowledged a stream: nowhere means from its birth on (AUTH-4). What an earlier life of it
+/// has left counts for nothing (DLV-12).
+///
+/// # Errors
+/// The store cannot be read.
+pub fn cursor(store: &dyn View, client_id: &str, stream: &[u8], birth: u64) -> Result<mail::Cursor, Failure> {
+    let kept: Option<mail::Cursor> = read(store, CURSOR, &cursor_key(client_id, stream))?;
+    Ok(kept.filter(|kept| kept.upto >= birth).unwrap_or(mail::Cursor::at(birth)))
+}
+
 /// The rows below `prefix` whose keys end with something greater than `last`, in order.
 pub fn beyond(prefix: &[u8], last: &[u8]) -> Span {
     let all = Span::prefix(Bytes::copy_from_slice(prefix));

@@ -31,7 +31,7 @@ use n2o::{Bounce, Failure};
 use proto::ids::{DevKey, Phone, RoomId};
 
 use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
-use crate::input::{Account, Input, Tick};
+use crate::input::{Account, Forgetting, Input, Tick};
 use crate::{Chat, Cx, Fx, Name, Output, Port, Who, names};
 use calls::Calls;
 use loading::Loading;
@@ -82,7 +82,7 @@ struct Link {
     heard: [u64; HEARD],
     /// What it has had as answers (G-8) before its queue was loaded, at most [`ANSWERED`]: notices, and entries of the feed with this key.
     answered: Vec<(Option<Bytes>, u64)>,
-    /// What was due to the device is forgotten (DLV-12).
+    /// What an earlier life of the device has left is to be forgotten (DLV-12).
     fresh: bool,
     /// The transport has ended, while another connection asks to take over.
     gone: Option<Gone>,
@@ -140,12 +140,12 @@ impl Session {
             // The operator closes it.
             Input::Command(_) => self.close(fx, Bye::Ended),
             // The device is no more, or it is there again, with another queue.
+            Input::Errand(errand) if self.link.is_some() => errand.go_on(fx),
             Input::Errand(errand) => {
-                if self.link.is_none() {
-                    self.forget(cx, fx)?;
-                }
-                errand.go_on(fx);
+                let forgetting = Forgetting { errand: Some(errand), ..*Forgetting::all(cx.id()?) };
+                self.forget(cx, fx, forgetting.into())?
             }
+            Input::Forget(forgetting) => self.forget(cx, fx, forgetting)?,
             // Meant for other kinds of process.
             _ => {}
         }

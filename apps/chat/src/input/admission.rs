@@ -7,6 +7,7 @@ use bytes::Bytes;
 use proto::ids::{Address, DevKey, Phone, PhoneId};
 
 use crate::door::{Certificate, Role};
+use crate::protocol::work::Errand;
 
 /// What an account's own connection has proved, for the profile to judge (CON-3, ID-9, ID-10).
 #[derive(Clone)]
@@ -26,6 +27,23 @@ pub struct Admit {
 impl fmt::Debug for Admit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admit").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+/// What an earlier life of a device has acknowledged is being forgotten (DLV-12).
+#[derive(Clone)]
+pub struct Forgetting {
+    /// A number of the time at which that life was over.
+    pub(crate) before: u64,
+    /// Streams up to this one are done.
+    pub(crate) at: Bytes,
+    /// Who waits for it.
+    pub(crate) errand: Option<Box<Errand>>,
+}
+
+impl Forgetting {
+    pub(crate) fn all(before: u64) -> Box<Forgetting> {
+        Box::new(Forgetting { before, at: Bytes::new(), errand: None })
     }
 }
 

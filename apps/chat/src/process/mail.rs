@@ -8,7 +8,7 @@ use proto::ids::{ClientId, DevKey, Phone};
 use proto::limits::QUEUE_ITEMS;
 
 use crate::protocol::work::Task;
-use crate::rows::{self, CURSOR, DEVICE, Device, Kept, NOTICE};
+use crate::rows::{self, DEVICE, Device, Kept, NOTICE};
 use crate::{Cx, Fx, Input, Name};
 
 /// Notices looked at in one step, oldest first. As long as all of them go, the next step goes on.
@@ -144,7 +144,6 @@ impl Mail {
     fn cursor(&self, cx: &Cx<'_>, device: &Device) -> Result<Cursor, Failure> {
         let key = DevKey::parse(&device.dev_key).map_err(|_| Failure::new("a stored device key is none"))?;
         let client = ClientId::device(&self.phone, &key);
-        let cursor = rows::read(cx.store, CURSOR, &rows::cursor_key(client.as_str(), rows::NOTICES))?;
-        Ok(cursor.unwrap_or_else(|| Cursor::at(device.birth)))
+        rows::cursor(cx.store, client.as_str(), rows::NOTICES, device.birth)
     }
 }

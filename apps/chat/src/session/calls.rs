@@ -9,7 +9,7 @@ use super::due::Item;
 use super::{Link, Session};
 use crate::door::{Bye, Gone, Out, Verdict};
 use crate::effects::refused;
-use crate::input::{Also, Answer, Call, Letter, Notice, Transient};
+use crate::input::{Also, Answer, Call, Forgetting, Letter, Notice, Transient};
 use crate::protocol::ftp::SEND;
 use crate::{Cx, Fx, Input, Name, rows};
 use n2o::{Failure, Time};
@@ -202,9 +202,8 @@ impl Session {
         if let Some(link) = &self.link {
             link.emit(fx, Out::Close(bye));
         }
-        self.forget(cx, fx)?;
         self.leave(fx, Gone::Left);
-        Ok(())
+        self.forget(cx, fx, Forgetting::all(cx.id()?))
     }
 }
 

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mail::Cursor;
 use n2o::{Failure, Time};
 use proto::ids::{ClientId, ClientKind, DevKey, Phone};
-use proto::limits::{CONTACTS, REGISTRATION_MS, SEEN_MS};
+use proto::limits::{REGISTRATION_MS, SEEN_MS};
 use proto::records::{Auth, AuthAct, VnodeMax};
 
 use super::{Link, Rate, Session};
 use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
-use crate::input::{Admit, Admitted, Input, Tick};
+use crate::input::{Admit, Admitted, Forgetting, Input, Tick};
 use crate::protocol::{auth, init, presence};
 use crate::rows::{self, CURSOR};
 use crate::{Chat, Cx, Fx, Group, Name, Output, Port, names};
@@ -19,8 +20,8 @@ use crate::{Chat, Cx, Fx, Group, Name, Output, Port, names};
 const PROFILE_VERSION_MAX: u32 = 10;
 /// Connections that one has outdone and that have yet to be judged; beyond, the first comes again.
 const OUTDONE_MAX: usize = 8;
-/// Cursors of a device that are deleted at once; it has one for each feed that it has acknowledged something of.
-const CURSORS_MAX: usize = 2 * CONTACTS;
+/// Cursors of a device that are forgotten in one step; it has one for each feed that it has acknowledged something of.
+const FORGOTTEN: usize = 256;
 
 impl Session {
     /// A CONNECT.
@@ -164,8 +165,8 @@ impl Session {
     /// Profile before it, without asking.
     pub(super) fn begun(&mut self, cx: &Cx<'_>, fx: &mut Fx, connection: u64) -> Result<(), Failure> {
         let client = self.client.clone();
-        if self.link(connection).is_some_and(|link| link.fresh) {
-            self.forget(cx, fx)?;
+        if let Some(before) = self.link(connection).filter(|link| link.fresh).map(|link| link.birth) {
+            self.forget(cx, fx, Forgetting::all(before))?;
         }
         let Some(link) = self.link(connection) else {
             return Ok(());
@@ -248,17 +249,28 @@ impl Session {
             }
             link.emit(fx, Out::Close(bye));
         }
-        if forget {
-            self.forget(cx, fx)?;
-        }
         self.leave(fx, Gone::Left);
-        Ok(())
+        if forget { self.forget(cx, fx, Forgetting::all(cx.id()?)) } else { Ok(()) }
     }
 
-    /// DLV-12: the queue of a device that is no more.
-    pub(super) fn forget(&self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
-        let span = kvs::Span::prefix(rows::cursor_key(&self.client, b"")).limit(CURSORS_MAX);
-        cx.store.keys(CURSOR, &span)?.into_iter().for_each(|key| fx.delete(CURSOR, key));
+    /// DLV-12: the queue of a device that is no more, some feeds at a time. The device may be there again meanwhile: what it has acknowledged
+    /// since it was born stays. What a crash leaves counts for nothing ([`rows::cursor`]).
+    pub(super) fn forget(&self, cx: &Cx<'_>, fx: &mut Fx, mut forgetting: Box<Forgetting>) -> Result<(), Failure> {
+        let birth = self.link.as_ref().filter(|link| link.account.is_some()).map(|link| link.birth);
+        let before = birth.map_or(forgetting.before, |birth| birth.min(forgetting.before));
+        let prefix = rows::cursor_key(&self.client, b"");
+        let page = cx.store.scan(CURSOR, &rows::beyond(&prefix, &forgetting.at).limit(FORGOTTEN))?;
+        for (key, row) in &page {
+            if rows::decode::<Cursor>(row)?.upto < before {
+                fx.delete(CURSOR, key.clone());
+            }
+        }
+        if let Some((last, _)) = page.last().filter(|_| page.len() == FORGOTTEN) {
+            forgetting.at = last.slice(prefix.len()..);
+            fx.tell(Name::Session(self.client.clone()), Input::Forget(forgetting));
+        } else if let Some(errand) = forgetting.errand {
+            errand.go_on(fx);
+        }
         Ok(())
     }
 

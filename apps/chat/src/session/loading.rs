@@ -13,7 +13,7 @@ use super::queue::{Place, Queue};
 use super::spans::Spans;
 use super::{Link, Session, due, limit};
 use crate::protocol::fleeting;
-use crate::rows::{self, CURSOR, NOTICES, RELATION};
+use crate::rows::{self, NOTICES, RELATION};
 use crate::{Account, Cx, Fx, Input, Name};
 
 /// Private feeds looked at in one step: that is to take less time than others notice.
@@ -25,8 +25,6 @@ pub(super) struct Loading {
     client: Arc<str>,
     account: Arc<Account>,
     birth: u64,
-    /// What an earlier connection left is forgotten (DLV-12).
-    fresh: bool,
     /// The own rosters that are left; the feeds of the last one are looked at.
     rosters: Vec<PhoneId>,
     /// Those with others up to this address are in the queue.
@@ -75,7 +73,6 @@ impl Loading {
             queue: Box::new(queue),
             client,
             birth: link.birth,
-            fresh: link.fresh,
             rosters: account.rosters.iter().map(|roster| account.phone.roster(*roster)).collect(),
             at: Bytes::new(),
             account,
@@ -166,12 +163,8 @@ impl Loading {
         Ok(())
     }
 
-    /// How far the device has acknowledged a stream: nowhere means from its birth on (AUTH-4).
+    /// How far the device has acknowledged a stream.
     fn cursor(&self, cx: &Cx<'_>, stream: &[u8]) -> Result<Cursor, Failure> {
-        let kept = match self.fresh {
-            true => None,
-            false => rows::read(cx.store, CURSOR, &rows::cursor_key(&self.client, stream))?,
-        };
-        Ok(kept.unwrap_or(Cursor::at(self.birth)))
+        rows::cursor(cx.store, &self.client, stream, self.birth)
     }
 }

@@ -9,7 +9,7 @@ use proto::records::{Member, Message};
 
 use super::{HOUR_MS, erase_content, look_later};
 use crate::process::conversation::{Conversation, Parties};
-use crate::rows::{self, CHANGED, CURSOR, DEVICE, Device, FLEETING, IN_ROOM, MEMBER, MESSAGE, Membership};
+use crate::rows::{self, CHANGED, DEVICE, Device, FLEETING, IN_ROOM, MEMBER, MESSAGE, Membership};
 use crate::{Cx, Fx, Input, Name, Tick};
 
 /// A conversation looks at most so often; what is acknowledged meanwhile is dealt with together.
@@ -135,9 +135,7 @@ fn ask_account(
         if is_gone && !cx.is_alive(&Name::Session(client.as_str().into())) {
             continue;
         }
-        let cursor: Option<Cursor> =
-            rows::read(cx.store, CURSOR, &rows::cursor_key(client.as_str(), &conversation.key))?;
-        let cursor = cursor.unwrap_or_else(|| Cursor::at(device.birth));
+        let cursor = rows::cursor(cx.store, client.as_str(), &conversation.key, device.birth)?;
         look.all = look.all.and(&Cursor { upto: cursor.upto.max(came), ..cursor });
     }
     Ok(())

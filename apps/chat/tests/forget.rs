@@ -1,0 +1,106 @@
+//! DLV-12: the queue of a device that is no more is forgotten a bounded part at a time, and what is left of it counts for nothing.
+
+use bytes::Bytes;
+use chat_core::rows::{self, CURSOR};
+use chat_core::{Input, Name};
+use kvs::{Batch, Span, Store};
+use mail::Cursor;
+use proto::Record;
+use proto::ids::FeedId;
+use scene::{Hello, Simulated, Stage};
+
+const SEEDS: u64 = 10;
+const EVENTS: &str = "events/1//api/anon//";
+const PHONE: &str = "380300001";
+const CLIENT: &str = "emqttd_380300001_d";
+/// Feeds of which the device has acknowledged something.
+const FEEDS: u64 = 2000;
+/// Rows that a turn of the simulated server may take out; a step takes fewer.
+const TURN: usize = 300;
+
+fn ask(stage: &mut Simulated, who: &str, text: &str) {
+    let record = etf::encode(&etf::text::parse(text, &proto::catalogue()).expect("a record"));
+    stage.publish(who, EVENTS, record).expect("is connected");
+}
+
+/// The device registers and connects.
+fn register(stage: &mut Simulated) {
+    stage.connect("r", &Hello { client_id: "reg_r".to_owned(), ..Hello::default() }).expect("connects");
+    ask(stage, "r", &format!("Auth{{type=reg dev_key=\"d\" phone={{fake,\"{PHONE}\"}}}}"));
+    let token = stage.take("r").expect("comes").iter().find_map(|got| match etf::decode::<Record>(&got.payload) {
+        Ok(Record::Io(io)) => io.success().and_then(|(_, src)| src.as_tuple()?.get(1)?.as_binary().cloned()),
+        _ => None,
+    });
+    let hello = Hello { client_id: CLIENT.to_owned(), password: token, version: Some(101), ..Hello::default() };
+    assert_eq!(stage.connect("ann", &hello), Ok(0));
+}
+
+/// Notes to oneself, and others' feeds, up to this number.
+fn acknowledged(stage: &Simulated, upto: u64) {
+    let own = chat_core::default_roster(&*stage.sim.store().snapshot(), &PHONE.parse().expect("a number"));
+    let own = own.expect("a profile").expect("a roster");
+    let others = (0..FEEDS).map(|other| format!("39{other:07}_1").parse().expect("a phone_id"));
+    let mut batch = Batch::default();
+    for other in others.chain([own.clone()]) {
+        let feed = FeedId::p2p(own.clone(), other);
+        batch.put(CURSOR, rows::cursor_key(CLIENT, &feed.key()), rows::encode(&Cursor::at(upto)));
+    }
+    stage.sim.store().apply(&batch).expect("memory does not fail");
+}
+
+fn cursors(stage: &Simulated) -> usize {
+    let below = Span::prefix(rows::cursor_key(CLIENT, b""));
+    stage.sim.store().snapshot().keys(CURSOR, &below).expect("memory does not fail").len()
+}
+
+/// Lets the server work until no more cursors go; the most that have gone in a turn.
+fn most_at_once(stage: &mut Simulated) -> usize {
+    let (mut most, mut left) = (0, cursors(stage));
+    for _ in 0..1000 {
+        stage.sim.run(1);
+        let now = cursors(stage);
+        most = most.max(left.saturating_sub(now));
+        left = now;
+    }
+    most
+}
+
+#[test]
+fn dlv_12_auth_6_profile_8_a_long_queue_is_forgotten_some_feeds_at_a_time() {
+    for (seed, end) in
+        (0..SEEDS).flat_map(|seed| ["Auth{type=logout}", "Profile{status=remove}"].map(|end| (seed, end)))
+    {
+        let mut stage = Simulated::new(seed, false);
+        register(&mut stage);
+        acknowledged(&stage, 1);
+        ask(&mut stage, "ann", end);
+        let most = most_at_once(&mut stage);
+        assert!(most < TURN, "seed {seed}, {end}: {most} in one turn");
+        stage.settle().expect("works");
+        assert_eq!(cursors(&stage), 0, "seed {seed}, {end}");
+    }
+}
+
+#[test]
+fn dlv_11_dlv_12_what_an_earlier_life_of_a_device_has_left_counts_for_nothing() {
+    for seed in 0..SEEDS {
+        let mut stage = Simulated::new(seed, false);
+        register(&mut stage);
+        let own = chat_core::default_roster(&*stage.sim.store().snapshot(), &PHONE.parse().expect("a number"));
+        let own = own.expect("a profile").expect("a roster");
+        ask(&mut stage, "ann", &format!("Message{{msg_id=\"m\" to=\"{own}\" files=[Desc{{id=\"1\" payload=\"x\"}}]}}"));
+        ask(&mut stage, "ann", "Auth{type=logout}");
+        stage.settle().expect("works");
+        // As a crash leaves them.
+        acknowledged(&stage, 1);
+        register(&mut stage);
+        let came = stage.take("ann").expect("comes");
+        let is_message = |payload: &Bytes| matches!(etf::decode::<Record>(payload), Ok(Record::Message(_)));
+        assert!(!came.iter().any(|got| is_message(&got.payload)), "seed {seed}: an old queue is due again");
+        // The session may still be told to forget it.
+        let forget = Input::End { bye: chat_core::door::Bye::TakenOver, record: None, forget: true };
+        assert!(stage.sim.tell(&Name::Session(CLIENT.into()), forget).is_ok());
+        stage.settle().expect("works");
+        assert_eq!(cursors(&stage), 0, "seed {seed}");
+    }
+}
