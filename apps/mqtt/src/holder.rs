@@ -7,8 +7,8 @@ use chat::door::Certificate;
 use kvs::Store;
 use proto::ids::Phone;
 
-/// Who has shown a certificate. A number in it is the holder's until somebody leaves that number (PROFILE-11): then it may be another's, and
-/// connections outlive that.
+/// Who has shown a certificate. A number in it is the holder's until somebody leaves that number (PROFILE-11) or ends with it: then it may
+/// be another's, and connections outlive that.
 #[derive(Clone)]
 pub(crate) struct Holder {
     pub(crate) certificate: Arc<Certificate>,
