@@ -124,7 +124,10 @@ pub(crate) fn listed(cx: &Cx<'_>, known: &Known) -> Result<Contact, Failure> {
 
 /// Names and surnames as the owner of the contact sees them, a blank between (SEARCH-5).
 pub(crate) fn full_name(cx: &Cx<'_>, known: &Known) -> Result<String, Failure> {
-    let roster: Roster = rows::read(cx.store, ROSTER, &known.address)?.unwrap_or_default();
+    // A bare number is no roster's.
+    let is_roster = known.address.contains(&b'_');
+    let roster = if is_roster { rows::read(cx.store, ROSTER, &known.address)? } else { None };
+    let roster: Roster = roster.unwrap_or_default();
     let (names, surnames) = called(&roster, known.entry.as_ref());
     let parts = [names, surnames].into_iter().flatten();
     Ok(parts.map(|part| String::from_utf8_lossy(part)).collect::<Vec<_>>().join(" "))

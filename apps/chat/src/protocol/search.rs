@@ -15,7 +15,6 @@ mod place;
 mod rooms;
 mod wanted;
 
-use bytes::Bytes;
 use proto::Refusal;
 use proto::ids::PhoneId;
 use proto::records::{Roster, RosterId, RosterStatus, Search as Request, SearchStatus, SearchType};
@@ -37,11 +36,11 @@ use place::Place;
 #[derive(Debug, Clone)]
 pub struct Search {
     who: Who,
-    reference: Bytes,
-    status: RosterStatus,
     /// What is still to look at.
     place: Place,
-    found: Vec<Found>,
+    /// The answer, with the people found so far, and how many they are.
+    parts: Parts,
+    people: usize,
     rooms: Vec<proto::records::Room>,
     /// Strangers that were asked for.
     strangers: u64,
@@ -64,8 +63,9 @@ pub(crate) fn call(
         (Some(SearchStatus::Contact), Some(SearchType::Equal)) => RosterStatus::Contact,
         _ => RosterStatus::Search,
     };
-    let search =
-        Search { who: who.clone(), reference, status, place, found: Vec::new(), rooms: Vec::new(), strangers: 0 };
+    let mut parts = Parts::new(Frame::Search(reference));
+    parts.begin(Roster { id: Some(RosterId::Number(own.roster())), status: Some(status), ..Roster::default() });
+    let search = Search { who: who.clone(), place, parts, people: 0, rooms: Vec::new(), strangers: 0 };
     step(chat, cx, fx, own, called, search)
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn step(
         return Ok(());
     }
     charge(chat, cx, fx, own, search.strangers)?;
-    search.answer(cx, fx, own);
+    search.answer(cx, fx);
     Ok(())
 }
 
@@ -106,19 +106,18 @@ impl Search {
         &self.who
     }
 
+    /// Somebody was found. Into the answer at once: many cards would be as much memory again until the end.
+    fn add(&mut self, found: &Found) {
+        self.parts.contact(found);
+        self.people += 1;
+    }
+
     /// One record, or several as a long Roster is cut (PROFILE-1); `update` is in the last one only.
-    fn answer(self, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) {
+    fn answer(mut self, cx: &Cx<'_>, fx: &mut Fx) {
         let update = roster::synced(cx);
-        let mut parts = Parts::new(Frame::Search(self.reference));
-        parts.begin(Roster {
-            id: Some(RosterId::Number(own.roster())),
-            status: Some(self.status),
-            ..Roster::default()
-        });
-        self.found.iter().for_each(|found| parts.contact(found));
-        self.rooms.iter().for_each(|room| parts.room(room));
-        parts.end(update);
-        parts.finish(update);
-        effects::answer(fx, &self.who, parts.take());
+        self.rooms.iter().for_each(|room| self.parts.room(room));
+        self.parts.end(update);
+        self.parts.finish(update);
+        effects::answer(fx, &self.who, self.parts.take());
     }
 }

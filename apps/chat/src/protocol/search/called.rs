@@ -6,7 +6,8 @@
 //! that nothing is missed; what its own process writes in the phone book it looks at again. Whoever has not searched for long forgets too at the next such news,
 //! and leaves: news of everybody would keep the process from being idle.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use bytes::Bytes;
 use n2o::{Failure, IDLE_MS, Time};
@@ -23,10 +24,10 @@ const SLICE: usize = 128;
 /// Names compared in one step.
 const COMPARED: usize = 4096;
 
-/// Addresses in their order, and folded names: some 80 bytes a contact, so less than a megabyte for ten thousand.
+/// Folded names by addresses: some 100 bytes a contact, so about a megabyte for ten thousand.
 #[derive(Default)]
 pub(crate) struct Called {
-    names: Vec<(Box<[u8]>, Box<str>)>,
+    names: BTreeMap<Box<[u8]>, Box<str>>,
     read: Read,
     /// Addresses that the own process has written since; at most as many as are read in one step.
     stale: BTreeSet<Bytes>,
@@ -64,18 +65,16 @@ impl Called {
         for address in std::mem::take(&mut self.stale) {
             self.changed(cx, fx, own, &address)?;
         }
-        let mut found = Vec::new();
-        let begin = self.names.partition_point(|(address, _)| **address <= *after);
-        let names = self.names.get(begin..).unwrap_or_default();
-        for (at, (address, name)) in names.iter().enumerate() {
+        let (mut found, mut last) = (Vec::new(), None);
+        let beyond = (Bound::Excluded(&after[..]), Bound::Unbounded);
+        for (at, (address, name)) in self.names.range::<[u8], _>(beyond).enumerate() {
             if at == COMPARED || found.len() == most {
-                let last =
-                    names.get(..at).and_then(|seen| seen.last()).map(|(address, _)| Bytes::copy_from_slice(address));
-                return Ok((found, last));
+                return Ok((found, last.map(Bytes::copy_from_slice)));
             }
             if wanted.fits_folded(name) {
                 found.extend(contact::known(cx, own, &Bytes::copy_from_slice(address))?);
             }
+            last = Some(&address[..]);
         }
         Ok(match &self.read {
             Read::All => (found, None),
@@ -115,7 +114,7 @@ impl Called {
         let page = contact::page(cx, own, upto, SLICE)?;
         for known in page.known.iter().filter(|known| known.is_told(None)) {
             let name = text::folded(&contact::full_name(cx, known)?);
-            self.names.push((known.address[..].into(), name.into()));
+            self.names.insert(known.address[..].into(), name.into());
         }
         // A copy: it would keep a part of the store in memory.
         Ok(page.upto.map_or(Read::All, |upto| Read::Upto(Bytes::copy_from_slice(&upto))))
@@ -123,8 +122,11 @@ impl Called {
 
     /// Somebody has other names: most often nobody whom this roster knows. Who becomes a contact is told as [`Self::changed`].
     pub(crate) fn renamed(&mut self, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, address: &Bytes) -> Result<(), Failure> {
-        let is_contact = self.names.binary_search_by(|(known, _)| known[..].cmp(address)).is_ok();
-        if is_contact || self.is_over(cx) { self.changed(cx, fx, own, address) } else { Ok(()) }
+        if self.names.contains_key(&address[..]) || self.is_over(cx) {
+            self.changed(cx, fx, own, address)
+        } else {
+            Ok(())
+        }
     }
 
     /// A contact has other names, or somebody is a contact now, or none any more.
@@ -145,16 +147,9 @@ impl Called {
         }
         let known = contact::known(cx, own, address)?.filter(|known| known.is_told(None));
         let name = known.map(|known| contact::full_name(cx, &known)).transpose()?;
-        let name = name.map(|name| Box::<str>::from(text::folded(&name)));
-        match (self.names.binary_search_by(|(known, _)| known[..].cmp(address)), name) {
-            (Ok(at), Some(name)) => {
-                if let Some((_, before)) = self.names.get_mut(at) {
-                    *before = name;
-                }
-            }
-            (Ok(at), None) => drop(self.names.remove(at)),
-            (Err(at), Some(name)) => self.names.insert(at, (address[..].into(), name)),
-            (Err(_), None) => {}
+        match name {
+            Some(name) => drop(self.names.insert(address[..].into(), text::folded(&name).into())),
+            None => drop(self.names.remove(&address[..])),
         }
         Ok(())
     }

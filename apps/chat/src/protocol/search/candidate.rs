@@ -5,7 +5,7 @@ use proto::ids::{Phone, PhoneId};
 use proto::records::ContactStatus;
 
 use super::card::{self, Found};
-use crate::protocol::contact;
+use crate::protocol::{contact, presence};
 use crate::rows::{self, Audience, BOOK, Card, Entry, RELATION, Relation};
 use crate::{Account, Cx};
 
@@ -77,7 +77,7 @@ impl Candidate {
         if !self.is_own() && (!self.lets_itself_be_found() || self.has_banned(cx, asking)?) {
             return Ok(None);
         }
-        if self.is_stranger() && self.card.default_roster(roster.phone()).as_ref() == Some(roster) {
+        if self.is_stranger() && self.card.rosters.first() == Some(&roster.roster()) {
             return Ok(Some(Found::Card(self.card.contact.clone())));
         }
         let contact = contact::outline(cx, roster, self.relation.as_ref(), self.entry.as_ref())?;
@@ -93,17 +93,21 @@ impl Candidate {
         }
     }
 
-    /// Whether any roster of the account has banned any of the asker's.
+    /// Whether any roster of the account has banned any of the asker's. Both sides' rows come into being at once (FRIEND-10) and stay as long
+    /// as their rosters, and the asker's own lie together: where there is none of those, the other is not looked for.
     fn has_banned(&self, cx: &Cx<'_>, asking: &Account) -> Result<bool, Failure> {
         let Some(roster) = &self.roster else { return Ok(false) };
-        let asking = asking.rosters.iter().map(|id| asking.phone.roster(*id));
-        for theirs in self.card.rosters.iter().map(|id| roster.phone().roster(*id)) {
-            for own in asking.clone() {
-                let key = rows::pair_key(&theirs, own.as_str().as_bytes());
-                let relation: Option<Relation> = rows::read(cx.store, RELATION, &key)?;
-                if relation.is_some_and(|relation| relation.status == Some(ContactStatus::Ban)) {
-                    return Ok(true);
-                }
+        for (own, theirs) in asking.rosters.iter().flat_map(|own| self.card.rosters.iter().map(move |id| (*own, *id))) {
+            let is_this = (own, theirs) == (self.own.roster(), roster.roster());
+            if is_this && self.relation.is_none() {
+                continue;
+            }
+            let (own, theirs) = (asking.phone.roster(own), roster.phone().roster(theirs));
+            let key = rows::pair_key(&own, theirs.as_str().as_bytes());
+            if (is_this || cx.store.get(RELATION, &key)?.is_some())
+                && presence::relation(cx, &theirs, &own)? == Some(ContactStatus::Ban)
+            {
+                return Ok(true);
             }
         }
         Ok(false)

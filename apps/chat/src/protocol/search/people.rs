@@ -30,7 +30,7 @@ impl Search {
         for phone in phones.drain(..phones.len().min(STEP)) {
             let candidate = Candidate::by_phone(cx, own, &phone)?;
             self.strangers += u64::from(candidate.is_stranger());
-            self.found.extend(candidate.shown(cx, &asking)?);
+            candidate.shown(cx, &asking)?.iter().for_each(|found| self.add(found));
         }
         let is_done = phones.is_empty();
         self.place = Place::Phones(phones);
@@ -58,7 +58,7 @@ impl Search {
         let end = [prefix.as_bytes(), &[0xff]].concat();
         let rows = cx.store.scan(NICK, &kvs::Span::range(from, end).limit(STEP))?;
         for (_, holder) in &rows {
-            if self.found.len() < SEARCH_RESULTS
+            if self.people < SEARCH_RESULTS
                 && let Ok(holder) = PhoneId::parse(holder)
             {
                 self.look_at(cx, Candidate::of(cx, own, &holder)?)?;
@@ -66,7 +66,7 @@ impl Search {
         }
         let looked = looked + rows.len();
         let next = rows.last().filter(|_| rows.len() == STEP).map(|(last, _)| [&last[..], b"\0"].concat());
-        match next.filter(|_| looked < NICKS_MAX && self.found.len() < SEARCH_RESULTS) {
+        match next.filter(|_| looked < NICKS_MAX && self.people < SEARCH_RESULTS) {
             Some(from) => self.place = Place::Nicks { prefix, from: from.into(), looked },
             None => {
                 self.count_nobody();
@@ -93,12 +93,12 @@ impl Search {
         wanted: Wanted,
         after: Bytes,
     ) -> Result<bool, Failure> {
-        let most = SEARCH_RESULTS.saturating_sub(self.found.len());
+        let most = SEARCH_RESULTS.saturating_sub(self.people);
         let (found, next) = called.find(cx, fx, own, &wanted, after, most)?;
         for known in found.iter().filter(|known| known.is_told(None)) {
-            self.found.push(Found::Contact(contact::listed(cx, known)?.into()));
+            self.add(&Found::Contact(contact::listed(cx, known)?.into()));
         }
-        match next.filter(|_| self.found.len() < SEARCH_RESULTS) {
+        match next.filter(|_| self.people < SEARCH_RESULTS) {
             Some(after) => self.place = Place::Contacts { wanted, after },
             None => return Ok(true),
         }
@@ -116,14 +116,14 @@ impl Search {
         let (members, next) = members::slice(cx, &room, from)?;
         for member in members {
             let is_meant = members::names(&member).iter().any(|name| wanted.fits(name));
-            if self.found.len() < SEARCH_RESULTS
+            if self.people < SEARCH_RESULTS
                 && is_meant
                 && let Some(Ok(roster)) = member.phone_id.as_deref().map(PhoneId::parse)
             {
-                self.found.push(Found::Contact(contact::person(cx, own, &roster)?.into()));
+                self.add(&Found::Contact(contact::person(cx, own, &roster)?.into()));
             }
         }
-        match next.filter(|_| self.found.len() < SEARCH_RESULTS) {
+        match next.filter(|_| self.people < SEARCH_RESULTS) {
             Some(from) => self.place = Place::Members { room, wanted, from },
             None => return Ok(true),
         }
@@ -139,12 +139,12 @@ impl Search {
         let Some(candidate) = candidate else { return Ok(()) };
         let shown = candidate.shown(cx, &*self.asking()?)?;
         self.strangers += u64::from(shown.is_some() && candidate.is_stranger());
-        self.found.extend(shown);
+        shown.iter().for_each(|found| self.add(found));
         Ok(())
     }
 
     /// What is not shown was not found; asking for it counts once.
     fn count_nobody(&mut self) {
-        self.strangers += u64::from(self.found.is_empty());
+        self.strangers += u64::from(self.people == 0);
     }
 }

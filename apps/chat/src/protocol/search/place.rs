@@ -1,6 +1,6 @@
 //! Which search it is, and where it looks (the table of SPEC 6.14).
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use proto::Refusal;
@@ -70,15 +70,14 @@ pub(super) fn place(cx: &Cx<'_>, own: &PhoneId, asked: &Request) -> Result<Place
     }
 }
 
-/// SEARCH-1: numbers, each once; what is no number is nobody's.
+/// SEARCH-1: numbers, each once; what is no number is nobody's. In the order of their rows: what lies together is found sooner.
 fn phones(asked: &Request) -> Result<Place, Halt> {
     let texts = wanted::texts(&asked.value)?;
     if texts.len() > SEARCH_PHONES {
         return Err(Refusal::InvalidData.into());
     }
-    let mut met = HashSet::new();
-    let phones = texts.iter().filter_map(|text| Phone::parse(text).ok());
-    Ok(Place::Phones(phones.filter(|phone| met.insert(phone.clone())).collect()))
+    let phones: BTreeSet<_> = texts.iter().filter_map(|text| Phone::parse(text).ok()).collect();
+    Ok(Place::Phones(phones.into_iter().collect()))
 }
 
 /// SEARCH-4: a beginning of a nick is a nick itself; what is none begins no nick.
