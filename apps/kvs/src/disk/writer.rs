@@ -1,16 +1,19 @@
 //! Has tables that have many rows in memory written to files.
 //!
 //! fjall would ask its worker for that at every write beyond the limit. While its one worker merges files, its queue could fill up
-//! with such requests, and the worker, which puts one there itself, would wait for itself. It is done on a thread of its own, since whoever
-//! does it also gives back the memory of rows that were written before, and that takes tens of milliseconds.
+//! with such requests, and the worker, which puts one there itself, would wait for itself. It is done on a thread of its own, since
+//! giving back the memory of rows that were written before takes tens of milliseconds. fjall would do that while nobody can read or write
+//! the table; so whatever it lets go of is held here, until nobody else has it.
 
 use std::{
+    any::Any,
     io,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, Builder, JoinHandle},
+    time::Duration,
 };
 
 use fjall::{AbstractTree as _, Keyspace};
@@ -25,6 +28,8 @@ const LOOK: u64 = 256 << 10;
 /// Parts of one table that wait to be written. While there are more it goes on in memory: fjall would hold up whoever writes from the
 /// fourth on.
 const SEALED_MAX: usize = 2;
+/// How often it is looked whether fjall has let go of rows in memory, while there are any.
+const LET_GO: Duration = Duration::from_millis(500);
 
 pub(super) struct Writer {
     tables: Arc<[Watched]>,
@@ -90,11 +95,17 @@ impl Watched {
 }
 
 fn run(tables: &[Watched], stop: &AtomicBool) {
+    let mut held: Vec<Arc<dyn Any + Send + Sync>> = Vec::new();
     while !stop.load(Ordering::Acquire) {
         for table in tables.iter().filter(|table| table.is_full()) {
+            held.push(table.rows.tree.active_memtable());
             // A failure poisons the database, and is met at the next write.
             let _ = table.rows.rotate_memtable();
         }
-        thread::park();
+        held.retain(|memtable| Arc::strong_count(memtable) > 1);
+        match held.is_empty() {
+            true => thread::park(),
+            false => thread::park_timeout(LET_GO),
+        }
     }
 }
