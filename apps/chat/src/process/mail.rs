@@ -22,6 +22,9 @@ const ERASE_MAX: usize = 1024;
 pub struct Mail {
     phone: Phone,
     kept: Count,
+    /// Before it there are none: to look for the oldest from the beginning would pass all that were ever erased, as long as the store has
+    /// their marks.
+    oldest: u64,
     /// The next step is on its way.
     goes_on: bool,
 }
@@ -44,7 +47,7 @@ impl Default for Count {
 
 impl Mail {
     pub fn load(phone: &Phone) -> Mail {
-        Mail { phone: phone.clone(), kept: Count::default(), goes_on: false }
+        Mail { phone: phone.clone(), kept: Count::default(), oldest: 0, goes_on: false }
     }
 
     pub fn step(&mut self, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
@@ -61,7 +64,7 @@ impl Mail {
                 if let Task::Unnotify { upto } = errand.task {
                     let span = rows::numbers(self.phone.as_str().as_bytes(), 0, upto).limit(ERASE_MAX);
                     cx.store.keys(NOTICE, &span)?.into_iter().for_each(|key| fx.delete(NOTICE, key));
-                    self.kept = Count::default();
+                    (self.kept, self.oldest) = (Count::default(), 0);
                 }
                 errand.go_on(fx);
                 Ok(())
@@ -73,6 +76,7 @@ impl Mail {
 
     /// One more; what is too old or too much goes, whatever the devices have taken.
     fn noticed(&mut self, cx: &Cx<'_>, fx: &mut Fx, seq: u64) -> Result<(), Failure> {
+        self.oldest = self.oldest.min(seq);
         // What is not counted yet will be.
         if !self.kept.partly && seq > self.kept.upto {
             self.kept.notices += 1;
@@ -87,8 +91,10 @@ impl Mail {
         let mut beyond = self.kept.notices.saturating_sub(QUEUE_ITEMS);
         let limit = if taken.is_some() { LOOK_MAX } else { (beyond + 1).min(LOOK_MAX) };
         let owner = self.phone.as_str().as_bytes();
-        let oldest = cx.store.scan(NOTICE, &rows::numbers(owner, 0, u64::MAX).limit(limit).bytes(LOOK_BYTES))?;
-        let (found, mut erased) = (oldest.len(), 0);
+        let oldest =
+            cx.store.scan(NOTICE, &rows::numbers(owner, self.oldest, u64::MAX).limit(limit).bytes(LOOK_BYTES))?;
+        let (found, mut erased, mut left) = (oldest.len(), 0, None);
+        let last = oldest.last().and_then(|(key, _)| rows::number(key));
         for (key, row) in oldest {
             let seq = rows::number(&key).unwrap_or_default();
             let has_all = taken.as_ref().is_some_and(|taken| taken.iter().all(|cursor| cursor.covers(seq)));
@@ -97,8 +103,11 @@ impl Mail {
                 self.kept.notices = self.kept.notices.saturating_sub(usize::from(seq <= self.kept.upto));
                 erased += 1;
                 fx.delete(NOTICE, key);
+            } else {
+                left = left.or(Some(seq));
             }
         }
+        self.oldest = left.or(last.map(|last| last + 1)).unwrap_or(self.oldest);
         if found > 0 && erased == found {
             self.go_on(fx);
         }
