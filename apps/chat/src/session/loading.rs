@@ -18,6 +18,11 @@ use crate::{Account, Cx, Fx, Input, Name};
 
 /// Private feeds looked at in one step: that is to take less time than others notice.
 const STEP: usize = 32;
+/// Private feeds looked at without a pause. Of a longer queue the steps come apart: its device waits for some tenths of a second, nobody else
+/// for any.
+const AT_ONCE: usize = 512;
+/// Milliseconds between two steps beyond that.
+const PACE_MS: u64 = 1;
 
 /// A queue on its way.
 pub(super) struct Loading {
@@ -29,6 +34,8 @@ pub(super) struct Loading {
     rosters: Vec<PhoneId>,
     /// Those with others up to this address are in the queue.
     at: Bytes,
+    /// How many feeds were looked at.
+    looked: usize,
     /// Feeds of which something came meanwhile: they may be new.
     meanwhile: BTreeSet<FeedId>,
 }
@@ -56,8 +63,11 @@ impl Session {
                 self.release(cx, fx)
             }
             false => {
+                match loading.looked < AT_ONCE {
+                    true => fx.tell(Name::Session(client), Input::GoOn),
+                    false => fx.timer(cx.now + PACE_MS, Input::GoOn),
+                }
                 link.loading = Some(loading);
-                fx.tell(Name::Session(client), Input::GoOn);
                 Ok(())
             }
         }
@@ -75,6 +85,7 @@ impl Loading {
             birth: link.birth,
             rosters: account.rosters.iter().map(|roster| account.phone.roster(*roster)).collect(),
             at: Bytes::new(),
+            looked: 0,
             account,
             meanwhile: BTreeSet::new(),
         }
@@ -99,6 +110,7 @@ impl Loading {
                 }
             }
             left -= page.len();
+            self.looked += page.len();
             if left == 0 {
                 self.at = page.last().map(|key| key.slice(prefix.len()..)).unwrap_or_default();
                 return Ok(false);
