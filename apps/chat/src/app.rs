@@ -28,7 +28,7 @@ pub struct Chat {
     /// Which content is an envelope (SEC-7).
     pub is_sealed: IsSealed,
     /// What it knows of names without asking the store.
-    pub names: Known,
+    pub names: Arc<Known>,
 }
 
 impl Chat {

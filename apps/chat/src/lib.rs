@@ -28,7 +28,7 @@ pub use input::{
     Input, Letter, Listed, Notice, Refresh, Seat, Starred, Step, Tick, Transient, Upload, Who, WorkError, WorkResult,
 };
 pub use name::{Group, Name};
-pub use names::{Known, account_by, default_roster, is_called, is_left};
+pub use names::{Known, account_by, default_roster, is_called, last_left};
 pub use output::{Channel, FileWork, Gateway, Job, Output, Push, Sender, Signature, Work};
 pub use port::{OUTS_MAX, Port, TRANSIENT_MAX};
 pub use post::{Asked, Back, Caller, Came, Delivered, Mail, Post, Posted, Said, What};

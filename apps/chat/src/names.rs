@@ -18,7 +18,7 @@ use n2o::Failure;
 use proto::ids::{ClientId, ClientKind, DevKey, Phone, PhoneId};
 
 use crate::beside::Shown;
-use crate::door::{Certificate, Hello};
+use crate::door::Hello;
 use crate::protocol::auth::{self, Bound, is_device};
 use crate::rows::{self, ALIAS, CALLED, Called, DEVICE, NUMBER, PROFILE};
 use crate::{Chat, Cx};
@@ -206,14 +206,13 @@ fn first(
     Ok(holder)
 }
 
-/// Whether somebody has left the number, or the account that had it has ended, since this certificate was issued: the number in it may be
-/// another's by now.
+/// When somebody has left the number last, or has ended with it, in milliseconds since 1970: in a certificate that was issued earlier the
+/// number may be another's by now.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn is_left(store: &dyn View, number: &Phone, certificate: &Certificate) -> Result<bool, Failure> {
-    let left: Option<u64> = rows::read(store, ALIAS, &change::last_left(number))?;
-    Ok(left.is_some_and(|left| certificate.issued < left))
+pub fn last_left(store: &dyn View, number: &Phone) -> Result<Option<u64>, Failure> {
+    rows::read(store, ALIAS, &change::last_left(number))
 }
 
 /// Who has left the number within a year.

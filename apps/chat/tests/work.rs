@@ -253,6 +253,27 @@ fn pm_6_profile_8_an_account_goes_as_a_whole_or_not_at_all() {
     );
 }
 
+#[test]
+fn profile_8_profile_11_from_the_first_number_that_is_left_certificates_are_compared_with_it() {
+    let is_known =
+        |town: &Town| town.stage.sim.app().names.left(&**town.stage.sim.store()).expect("memory does not fail");
+    let mut town = Town::new(0);
+    assert!(!is_known(&town));
+    town.say("380300001", "Profile{status=remove}");
+    assert!(is_known(&town), "one has ended");
+
+    let mut town = Town::new(0);
+    let new = "380300077";
+    assert!(!is_known(&town));
+    town.say("380300001", &format!("Profile{{phone=\"{new}\" status=migrate}}"));
+    let code = town.stage.code(new).expect("works").expect("a code");
+    let code = String::from_utf8_lossy(&code);
+    assert!(!is_known(&town), "nobody has left yet");
+    let proof = format!("Service{{login=\"{new}\" password=\"{code}\"}}");
+    town.say("380300001", &format!("Profile{{phone=\"{new}\" services=[{proof}] status=phone}}"));
+    assert!(is_known(&town), "one has moved");
+}
+
 /// Somebody registers the number while files of the account that had it are still there.
 #[test]
 fn pm_6_profile_8_files_do_not_fall_to_whoever_has_the_number_next() {

@@ -36,7 +36,14 @@ pub(crate) fn give(
 
 /// The account is called by a number that it has been given, and found by the one that it leaves for a year. Whoever registers that one
 /// is somebody else, kept under a key of its own. The number it had, and that key.
-pub(crate) fn leave(cx: &Cx<'_>, fx: &mut Fx, account: &Phone, to: &Phone) -> Result<(Phone, Phone), Failure> {
+pub(crate) fn leave(
+    known: &Known,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    account: &Phone,
+    to: &Phone,
+) -> Result<(Phone, Phone), Failure> {
+    known.will_be_left();
     let left = number(cx.store, account)?;
     let mut called: Called = rows::read(cx.store, CALLED, account.as_str().as_bytes())?.unwrap_or_default();
     if called.numbers.is_empty() {
@@ -66,7 +73,8 @@ pub(crate) fn free(cx: &Cx<'_>, fx: &mut Fx, number: &Phone) -> Result<Phone, Fa
 }
 
 /// The account is no more: nobody is found by the numbers that it has left, and its certificates open nothing of whoever has its number next.
-pub(crate) fn forget(cx: &Cx<'_>, fx: &mut Fx, account: &Phone) -> Result<(), Failure> {
+pub(crate) fn forget(known: &Known, cx: &Cx<'_>, fx: &mut Fx, account: &Phone) -> Result<(), Failure> {
+    known.will_be_left();
     fx.put(ALIAS, last_left(&number(cx.store, account)?), rows::encode(&cx.now.0));
     let called: Called = rows::read(cx.store, CALLED, account.as_str().as_bytes())?.unwrap_or_default();
     for (number, _) in called.numbers {

@@ -10,7 +10,7 @@ use proto::ids::{ClientId, ClientKind, FeedId, Phone, PhoneId};
 use proto::naming::{Named, Naming};
 use proto::topic::{Owner, Topic};
 
-use super::{Known, LITERAL, NOBODY, account_of, holder, is_left, meant, meant_roster};
+use super::{Known, LITERAL, NOBODY, account_of, holder, last_left, meant, meant_roster};
 use crate::Cx;
 use crate::door::Certificate;
 
@@ -69,7 +69,7 @@ pub(crate) fn certificate(known: &Known, cx: &Cx<'_>, shown: Arc<Certificate>) -
             named.names.push(name.clone());
             continue;
         };
-        if is_left(cx.store, &number, &shown)? {
+        if last_left(cx.store, &number)?.is_some_and(|left| shown.issued < left) {
             // Nor anybody by the names behind it.
             break;
         }

@@ -45,7 +45,8 @@ pub(super) async fn open<S: Stream>(
         return deny(socket, told, reason::BANNED).await;
     }
     let print = certificate.as_ref().map(|shown| shown.print);
-    let holder = certificate.map(|shown| Holder::new(shown, shared.doorman.handle.store().clone()));
+    let handle = &shared.doorman.handle;
+    let holder = certificate.map(|shown| Holder::new(shown, handle.store().clone(), handle.app().names.clone()));
     let greeting = match greet::greet(*connect, holder, settings, random) {
         Ok(mut greeting) => {
             if let Some(hello) = &mut greeting.hello {

@@ -43,6 +43,11 @@ impl<A: App> Handle<A> {
         self.shared.net.tell_always(name, input);
     }
 
+    /// What its processes share.
+    pub fn app(&self) -> &A {
+        &self.shared.app
+    }
+
     /// What the processes read and write; rows that are none of theirs may be anybody's.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store

@@ -124,7 +124,7 @@ pub(crate) fn moved(
             news::tell(cx, fx, own, number, work)
         }
         (Some(row), None) => {
-            let (left, seat) = names::leave(cx, fx, own, &new)?;
+            let (left, seat) = names::leave(&chat.names, cx, fx, own, &new)?;
             work.left = Some((left.to_bytes(), seat.to_bytes()));
             work.events = (cx.id()?, cx.id()?);
             work::keep(fx, own, number, &Work::Move(work));

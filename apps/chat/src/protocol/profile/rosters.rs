@@ -143,16 +143,30 @@ fn leave(
 }
 
 /// PROFILE-8: the account ends, with all its rosters.
-pub(super) fn remove(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: &Profile) -> Result<(), Halt> {
+pub(super) fn remove(
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Phone,
+    asked: &Profile,
+) -> Result<(), Halt> {
     let profile = own_row(cx, who, own, asked).map_err(|halt| match halt {
         Halt::Refused(Refusal::ProfileNotFound) => Refusal::NotFound.into(),
         halt => halt,
     })?;
-    Ok(end(cx, fx, who, own, &profile, Vec::new())?)
+    Ok(end(chat, cx, fx, who, own, &profile, Vec::new())?)
 }
 
 /// PROFILE-9: some rosters; with the last one the account.
-pub(super) fn delete(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: &Profile) -> Result<(), Halt> {
+pub(super) fn delete(
+    chat: &Chat,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    who: &Who,
+    own: &Phone,
+    asked: &Profile,
+) -> Result<(), Halt> {
     let profile = own_row(cx, who, own, asked)?;
     if asked.rosters.is_empty() || asked.rosters.len() > ROSTERS {
         return Err(Refusal::InvalidData.into());
@@ -170,7 +184,7 @@ pub(super) fn delete(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &Phone, asked: &P
         ..Profile::default()
     });
     if left.is_empty() {
-        return Ok(end(cx, fx, who, own, &profile, vec![record])?);
+        return Ok(end(chat, cx, fx, who, own, &profile, vec![record])?);
     }
     effects::answer(fx, who, vec![record]);
     let gone: BTreeSet<u64> = gone.into_iter().collect();
@@ -195,6 +209,7 @@ fn id_of(own: &Phone, entry: &RosterEntry) -> Option<u64> {
 
 /// The account, its devices and their keys go at once; every connected device is told and closed (0x98).
 fn end(
+    chat: &Chat,
     cx: &Cx<'_>,
     fx: &mut Fx,
     who: &Who,
@@ -217,7 +232,7 @@ fn end(
     presence::index_publishers(fx, own, &profile.settings, &[]);
     service::end_keys(cx, fx, own, &profile.services)?;
     fx.delete(PERSON, own.to_bytes());
-    names::forget(cx, fx, own)?;
+    names::forget(&chat.names, cx, fx, own)?;
     auth::forget_proof(fx, own);
     let mut emails = email::verified(profile);
     let mut clients = auth::end_all(cx, fx, own, who, &record)?;

@@ -1,11 +1,12 @@
 //! What outlives the server (CON-11): a broker is opened on the store that another has left.
 
-use chat::door::Source;
-use kvs::{Memory, Span, Store, VALUE_MAX};
+use chat::door::{Certificate, Source};
+use kvs::{Batch, Memory, Span, Store, VALUE_MAX};
 
 use super::*;
 use crate::broker::places::EACH_MAX;
 use crate::broker::rows;
+use crate::holder::Holder;
 use crate::packet::{Connect, Incoming, Publish, Version};
 use crate::session::greet::greet;
 use crate::session::{Ask, Session, Todo};
@@ -100,6 +101,31 @@ fn con_7_con_11_a_session_is_of_whose_certificate_has_opened_it_after_a_restart_
     let run = Run::on(&store);
     assert!(is_refused(&run), "while it is away");
     assert!(run.claim_of("alice", "door", false, 60).expect("her own").resumed.is_some());
+}
+
+#[test]
+fn con_11_profile_11_a_session_is_not_for_whoever_has_a_number_after_its_owner() {
+    use chat::rows::{ALIAS, TABLES, encode, path};
+
+    let (store, names) = (store(), Arc::new(Memory::new(TABLES)));
+    let owner = |issued| {
+        let certificate = Certificate { names: vec!["38001".to_owned()], issued, ..Certificate::default() };
+        Holder::new(Arc::new(certificate), names.clone(), Arc::default()).owner()
+    };
+    let run = Run::on(&store);
+    run.claim_of(&owner(1000), "lamp1", false, 60).expect("nobody's before");
+    run.dies();
+    let mut batch = Batch::default();
+    batch.put(ALIAS, path(&[b"38001", b"*"]), encode(&1500_u64));
+    names.apply(&batch).unwrap();
+
+    let run = Run::on(&store);
+    for (clean, issued) in [(false, 2000), (true, 2000), (false, 1000)] {
+        assert!(run.claim_of(&owner(issued), "lamp1", clean, 60).is_err(), "{clean} {issued}");
+    }
+    run.claim_of(&owner(2000), "lamp2", false, 60).expect("nobody's before");
+    run.dies();
+    assert!(Run::on(&store).claim_of(&owner(3000), "lamp2", false, 60).expect("her own").resumed.is_some());
 }
 
 #[test]
