@@ -75,7 +75,7 @@ fn prepare(start: &Start) -> Result<(Home, Settings, Origin, Lock), Failure> {
     if start.detached {
         rustix::process::setsid().map_err(|error| Failure::Start(n2o::Failure::new(error)))?;
     }
-    enough_memory()?;
+    enough_addresses()?;
     let home = start.place.home()?;
     let origin = origin(start, &home);
     let settings = origin.load()?;
@@ -100,7 +100,7 @@ pub(crate) fn origin(start: &Start, home: &Home) -> Origin {
 }
 
 /// Threads and allocations that find no room end the program in the midst of whatever it does.
-fn enough_memory() -> Result<(), Failure> {
+fn enough_addresses() -> Result<(), Failure> {
     use rustix::process::{Resource, getrlimit};
     match getrlimit(Resource::As).current.map(|bytes| bytes >> 20) {
         Some(limit) if limit < ADDRESSES_MIB => Err(Failure::Narrow { limit, needed: ADDRESSES_MIB }),

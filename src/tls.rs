@@ -161,7 +161,7 @@ pub(crate) fn identify(authority: &Authority, der: &[u8]) -> Option<chat::door::
 
 fn said(subject: Subject, own_authority: bool) -> Option<chat::door::Certificate> {
     let since = |time: SystemTime| u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok();
-    let (issued, not_after) = (since(subject.issued)?, since(subject.not_after)?);
+    let (issued, not_after) = (since(subject.issued(own_authority))?, since(subject.not_after)?);
     Some(chat::door::Certificate {
         key: subject.spki_sha256,
         print: print_of(&subject.issuer, &subject.serial),
@@ -213,5 +213,16 @@ mod tests {
 
         let other = Authority::create("Other", now).unwrap();
         assert!(!identify(&other, &authority.client("ann", now).unwrap().certificate.der).unwrap().own_authority);
+    }
+
+    #[test]
+    fn profile_11_only_what_we_issue_counts_from_earlier_on_than_it_was_issued() {
+        let now = SystemTime::now();
+        let (own, other) = (Authority::create("Test", now).unwrap(), Authority::create("Other", now).unwrap());
+        let der = own.client("380670000001", now).unwrap().certificate.der;
+        let issued = |authority| identify(authority, &der).unwrap().issued;
+        let second = millis(now) / 1000 * 1000;
+        assert!((second..=millis(now)).contains(&issued(&own)));
+        assert_eq!(issued(&other), issued(&own) - 300_000, "another authority's clock is not ours");
     }
 }

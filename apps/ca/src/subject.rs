@@ -37,8 +37,7 @@ pub struct Subject {
     /// The extended key usage names clientAuth or any, or there is none (RFC 5280 section 4.2.1.12).
     pub client_auth: bool,
     pub is_ca: bool,
-    /// When it was issued, if by an authority of ours: it counts from a little earlier on, for clocks that are slow.
-    pub issued: SystemTime,
+    pub not_before: SystemTime,
     pub not_after: SystemTime,
     /// The serial number's magnitude, big-endian, without leading zeros.
     pub serial: Vec<u8>,
@@ -47,6 +46,11 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// When it was issued, as far as it says so. What an authority of ours issues counts from a little earlier on, for clocks that are slow.
+    pub fn issued(&self, is_ours: bool) -> SystemTime {
+        if is_ours { self.not_before + validity::SKEW } else { self.not_before }
+    }
+
     /// Whether `authority`'s own key signed this certificate; equal names alone prove nothing.
     pub fn issuer_is(&self, authority: &Authority) -> bool {
         authority.issued(&self.der)
@@ -83,7 +87,7 @@ pub fn subject(der: &[u8]) -> Result<Subject, Error> {
         server_auth: usage.is_some_and(|usage| usage.server_auth),
         client_auth: usage.is_none_or(|usage| usage.client_auth || usage.any),
         is_ca: certificate.is_ca(),
-        issued: validity::system(certificate.validity().not_before) + validity::SKEW,
+        not_before: validity::system(certificate.validity().not_before),
         not_after: validity::system(certificate.validity().not_after),
         serial: encoding::magnitude(certificate.raw_serial()),
         issuer: certificate.issuer().as_raw().to_vec(),

@@ -73,7 +73,7 @@ pub struct Certificate {
     pub sys: bool,
     /// A person's or device's certificate: not a server's, an administrator's or a service's (ID-9).
     pub personal: bool,
-    /// When it was issued, milliseconds since 1970, if this deployment's own authority has.
+    /// When it was issued, milliseconds since 1970, if this deployment's own authority has; else from when on it counts.
     pub issued: u64,
     /// End of validity, milliseconds since 1970.
     pub not_after: u64,
