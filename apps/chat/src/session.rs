@@ -49,10 +49,8 @@ const ANSWERED: usize = mail::RANGES_MAX;
 pub struct Session {
     client: Arc<str>,
     link: Option<Link>,
-    /// A connection that has yet to be let in; only then it takes over (CON-7).
-    asking: Option<Link>,
-    /// Those that asked just before it and have yet to be judged: whoever is let in hears why that is over at once.
-    outdone: Vec<Arc<Port>>,
+    /// Connections that have yet to be judged, as they asked, also those that have gone meanwhile; who is let in takes over (CON-7).
+    asking: Vec<Link>,
     /// The rooms whose groups it is in.
     rooms: BTreeSet<RoomId>,
     /// Connections under this client id that other sessions serve, and which (PROFILE-11): one a device that may be meant, beside those that
@@ -84,13 +82,15 @@ struct Link {
     answered: Vec<(Option<Bytes>, u64)>,
     /// What an earlier life of the device has left is to be forgotten (DLV-12).
     fresh: bool,
-    /// The transport has ended, while another connection asks to take over.
+    /// One that asked later was let in before this one was judged.
+    outdone: bool,
+    /// The transport has ended, while this or another connection asks to take over.
     gone: Option<Gone>,
 }
 
 impl Session {
     pub fn start(client: Arc<str>) -> Session {
-        Session { client, link: None, asking: None, outdone: Vec::new(), rooms: BTreeSet::new(), passes: Vec::new() }
+        Session { client, link: None, asking: Vec::new(), rooms: BTreeSet::new(), passes: Vec::new() }
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
@@ -99,7 +99,7 @@ impl Session {
             self.perform_step(chat, cx, fx, input)?;
         }
         names::outward(&chat.names, cx.store, fx, mark)?;
-        if self.link.is_none() && self.asking.is_none() && self.outdone.is_empty() && self.passes.is_empty() {
+        if self.link.is_none() && self.asking.is_empty() && self.passes.is_empty() {
             // Nothing to do without a connection; what comes late finds nobody.
             fx.stop();
         }
@@ -139,8 +139,8 @@ impl Session {
             Input::Tick(Tick::SessionOver { connection }) => self.session_over(fx, connection),
             // The operator closes it.
             Input::Command(_) => self.close(fx, Bye::Ended),
-            // The device is no more, or it is there again, with another queue.
-            Input::Errand(errand) if self.link.is_some() => errand.go_on(fx),
+            // The device is there again, with another queue.
+            Input::Errand(errand) if self.link.as_ref().is_some_and(|link| link.account.is_some()) => errand.go_on(fx),
             Input::Errand(errand) => {
                 let forgetting = Forgetting { errand: Some(errand), ..*Forgetting::all(cx.id()?) };
                 self.forget(cx, fx, forgetting.into())?
@@ -162,9 +162,8 @@ impl Session {
                 words.push(Bounce::Tell(Name::Profile(phone.clone()), left));
             }
         }
-        let asking = self.asking.as_ref().map(|link| &link.port);
-        let unheard = asking.into_iter().chain(&self.outdone);
-        words.extend(unheard.map(|port| Bounce::Emit(Output::Port(port.clone(), Out::Denied(Denied::Unavailable)))));
+        let unheard = self.asking.iter().map(|link| link.port.clone());
+        words.extend(unheard.map(|port| Bounce::Emit(Output::Port(port, Out::Denied(Denied::Unavailable)))));
         words
     }
 
@@ -204,6 +203,7 @@ impl Link {
             heard: [0; HEARD],
             answered: Vec::new(),
             fresh: false,
+            outdone: false,
             gone: None,
         }
     }

@@ -1,7 +1,7 @@
 //! DLV-12: the queue of a device that is no more is forgotten a bounded part at a time, and what is left of it counts for nothing.
 
 use bytes::Bytes;
-use chat_core::rows::{self, CURSOR};
+use chat_core::rows::{self, CURSOR, Leave, WORK, Work};
 use chat_core::{Input, Name};
 use kvs::{Batch, Span, Store};
 use mail::Cursor;
@@ -15,6 +15,8 @@ const PHONE: &str = "380300001";
 const CLIENT: &str = "emqttd_380300001_d";
 /// Feeds of which the device has acknowledged something.
 const FEEDS: u64 = 2000;
+/// Of the simulated server, until it has done such work.
+const TURNS: usize = 1000;
 /// Rows that a turn of the simulated server may take out; a step takes fewer.
 const TURN: usize = 300;
 
@@ -101,6 +103,29 @@ fn dlv_11_dlv_12_what_an_earlier_life_of_a_device_has_left_counts_for_nothing() 
         let forget = Input::End { bye: chat_core::door::Bye::TakenOver, record: None, forget: true };
         assert!(stage.sim.tell(&Name::Session(CLIENT.into()), forget).is_ok());
         stage.settle().expect("works");
+        assert_eq!(cursors(&stage), 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn dlv_12_pm_6_the_queue_of_an_ended_device_goes_though_a_guest_has_its_client_id() {
+    for seed in 0..SEEDS {
+        let mut stage = Simulated::new(seed, false);
+        register(&mut stage);
+        let own = chat_core::default_roster(&*stage.sim.store().snapshot(), &PHONE.parse().expect("a number"));
+        let own = own.expect("a profile").expect("a roster");
+        ask(&mut stage, "ann", "Profile{status=remove}");
+        stage.settle().expect("works");
+        // As a crash leaves them.
+        let feed = FeedId::p2p(own.clone(), "39000_1".parse().expect("a phone_id"));
+        let leave = Leave { roster: own.to_bytes(), account: 1, clients: vec![CLIENT.into()], ..Leave::default() };
+        let mut batch = Batch::default();
+        batch.put(CURSOR, rows::cursor_key(CLIENT, &feed.key()), rows::encode(&Cursor::at(1)));
+        batch.put(WORK, rows::numbered(PHONE.as_bytes(), 1), rows::encode(&Work::Leave(leave)));
+        stage.sim.store().apply(&batch).expect("memory does not fail");
+        assert_eq!(stage.connect("x", &Hello { client_id: CLIENT.to_owned(), ..Hello::default() }), Ok(0));
+        assert!(stage.sim.tell(&Name::Profile(PHONE.parse().expect("a number")), Input::Resume).is_ok());
+        stage.sim.run(TURNS);
         assert_eq!(cursors(&stage), 0, "seed {seed}");
     }
 }

@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chat_core::door::{Bye, Denied, Gone, Hello as Door, Origin, Out};
+use chat_core::rows::{self, RELATION, Relation};
 use chat_core::{Input, Name, Output, Port};
-use kvs::Store;
+use kvs::{Batch, Store};
 use proto::Record;
 use proto::ids::PhoneId;
-use proto::records::{ProfileStatus, RoomStatus};
+use proto::records::{Contact, ContactStatus, Online, PresenceStatus, ProfileStatus, RoomStatus};
 use scene::{Hello, Simulated, Stage};
 
 const SEEDS: u64 = 20;
+/// Longer than a friend takes to be told.
+const TOLD_MS: u64 = 1000;
 /// After so many turns nothing more comes.
 const TURNS: usize = 100;
 
@@ -103,20 +106,57 @@ fn con_7_of_connections_that_ask_at_once_the_last_one_stays() {
 }
 
 #[test]
-fn con_7_who_shows_a_wrong_token_hears_so_though_another_asks_behind_it() {
-    for seed in 0..SEEDS {
+fn con_7_who_shows_a_wrong_token_hears_so_and_ends_nobody_who_asks_before_it_or_behind_it() {
+    for (seed, is_first) in (0..SEEDS).flat_map(|seed| [(seed, true), (seed, false)]) {
         let mut stage = Simulated::new(seed, false);
         let (client, token) = device(&mut stage);
-        let tokens = [Bytes::from_static(b"wrong"), token];
-        let [wrong, good] = tokens.map(|token| connect(&mut stage, &client, &token));
+        let mut ask = |token: &Bytes| connect(&mut stage, &client, token);
+        let before = (!is_first).then(|| ask(&token));
+        let wrong: Vec<Arc<Port>> = (0..4).map(|_| ask(&Bytes::from_static(b"wrong"))).collect();
+        let good = before.unwrap_or_else(|| ask(&token));
         stage.sim.run_until_quiet();
         let outputs = stage.sim.take_outputs();
-        let is_denied = outputs.iter().any(|output| match output {
-            Output::Port(to, Out::Denied(why)) => to.number() == wrong.number() && *why == Denied::BadCredentials,
-            _ => false,
+        for wrong in wrong {
+            let is_denied = outputs.iter().any(|output| match output {
+                Output::Port(to, Out::Denied(why)) => to.number() == wrong.number() && *why == Denied::BadCredentials,
+                _ => false,
+            });
+            assert!(is_denied, "seed {seed}");
+        }
+        assert_eq!(heard(&outputs, &good), (true, None), "seed {seed}, asks first: {}", !is_first);
+    }
+}
+
+#[test]
+fn con_8_friends_do_not_take_for_there_who_went_before_it_was_let_in() {
+    for (seed, is_behind) in (0..SEEDS).flat_map(|seed| [(seed, false), (seed, true)]) {
+        let mut stage = Simulated::new(seed, false);
+        let (client, token) = device(&mut stage);
+        let (friend, friends_token) = device_of(&mut stage, "38002");
+        let [own, other] = ["38001", "38002"].map(|phone| default_roster(&stage, phone));
+        let related = rows::encode(&Relation { status: Some(ContactStatus::Friend), ..Relation::default() });
+        let mut batch = Batch::default();
+        batch.put(RELATION, rows::pair_key(&own, other.as_str().as_bytes()), related.clone());
+        batch.put(RELATION, rows::pair_key(&other, own.as_str().as_bytes()), related);
+        stage.sim.store().apply(&batch).unwrap();
+        let friend = connect(&mut stage, &friend, &friends_token);
+        stage.sim.run_until_quiet();
+        stage.sim.take_outputs();
+        let port = connect(&mut stage, &client, &token);
+        stage.sim.run(seed as usize % 4);
+        let gone = Input::Gone { connection: port.number(), how: Gone::Lost };
+        assert!(stage.sim.tell(&Name::Session(client.as_str().into()), gone).is_ok());
+        if is_behind {
+            connect(&mut stage, &client, &Bytes::from_static(b"wrong"));
+        }
+        stage.sim.advance(TOLD_MS);
+        let told = stage.sim.take_outputs().into_iter().filter_map(|output| match output {
+            Output::Port(to, Out::Item { payload, .. }) if to.number() == friend.number() => Some(payload),
+            _ => None,
         });
-        assert!(is_denied, "seed {seed}");
-        assert_eq!(heard(&outputs, &good), (true, None), "seed {seed}");
+        let last = told.filter_map(|payload| etf::decode::<Contact>(&payload).ok()?.presence).last();
+        let is_there = last == Some(PresenceStatus::Is(Online::Online));
+        assert!(!is_there, "seed {seed}, another asks behind it: {is_behind}");
     }
 }
 
@@ -330,6 +370,10 @@ fn g_8_what_was_an_answer_does_not_come_again_with_what_waited_for_room() {
             ask(&mut stage, &client, &port, 0, &text);
             let outputs = confirmed(&mut stage, &client, &port, usize::MAX);
             assert_eq!(told(&outputs, &port, is_it), ["answer"], "seed {seed}, {act} after {most} items");
+            // Nor on the next connection.
+            let port = connect_with(&mut stage, &client, &token, 101, 1);
+            let outputs = confirmed(&mut stage, &client, &port, usize::MAX);
+            assert!(told(&outputs, &port, is_it).is_empty(), "seed {seed}, {act} after {most} items");
         }
     }
 }

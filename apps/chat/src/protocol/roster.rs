@@ -217,23 +217,26 @@ pub(crate) fn refresh(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, mut refresh: Refr
     if let Some(row) = row(cx, own)? {
         let row = Roster { update: Some(cx.now.0), ..row };
         fx.put(ROSTER, own.to_bytes(), rows::encode(&row));
-        // What it has not is said as well: a notice of nothing would be one of keys (SEC-9).
-        let face = Contact {
-            phone_id: Some(own.to_bytes()),
-            avatar: Some(row.avatar.unwrap_or_default()),
-            names: Some(row.names.unwrap_or_default()),
-            surnames: Some(row.surnames.unwrap_or_default()),
-            nick: Some(rows::nick(cx.store, own.as_str().as_bytes())?.unwrap_or_default()),
-            update: row.update,
-            ..Contact::default()
-        };
-        presence::tell_face(cx, fx, own, &face)?;
+        presence::tell_face(cx, fx, own, &whole_face(cx, own, row)?)?;
     }
     match refresh.left.pop() {
         Some(next) => fx.tell(Name::Roster(next), Input::Refresh(Box::new(refresh))),
         None => effects::answer(fx, &refresh.who, vec![refresh.answer]),
     }
     Ok(())
+}
+
+/// How the roster looks now. What it has not is said as well: a notice of nothing would be one of keys (SEC-9).
+pub(crate) fn whole_face(cx: &Cx<'_>, own: &PhoneId, row: Roster) -> Result<Contact, Failure> {
+    Ok(Contact {
+        phone_id: Some(own.to_bytes()),
+        avatar: Some(row.avatar.unwrap_or_default()),
+        names: Some(row.names.unwrap_or_default()),
+        surnames: Some(row.surnames.unwrap_or_default()),
+        nick: Some(rows::nick(cx.store, own.as_str().as_bytes())?.unwrap_or_default()),
+        update: Some(cx.now.0),
+        ..Contact::default()
+    })
 }
 
 /// The fields that ROSTER-6 changes, in normal form; `None` = leave, empty = clear (C-5).

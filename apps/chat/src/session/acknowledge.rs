@@ -108,7 +108,7 @@ impl Link {
         let Some((open, line)) = queue.acknowledge(line, seq) else {
             return Ok(());
         };
-        fx.put(CURSOR, rows::cursor_key(client, &line.key), rows::encode(&line.stream.cursor()));
+        line.keep_cursor(fx);
         if line.fleeting {
             fx.tell(Name::Conversation(line.feed.clone()), Input::Taken);
         }
@@ -144,6 +144,11 @@ impl Line {
         }
         self.stream.sent(seq, seq, false);
         self.stream.acknowledge(seq);
+        self.keep_cursor(fx);
+    }
+
+    /// What the device has taken of the feed.
+    pub(super) fn keep_cursor(&self, fx: &mut Fx) {
         fx.put(CURSOR, rows::cursor_key(&self.client, &self.key), rows::encode(&self.stream.cursor()));
     }
 }

@@ -18,8 +18,8 @@ use crate::{Chat, Cx, Fx, Group, Name, Output, Port, names};
 
 /// Clients up to this version get their Profile at connect (CON-6).
 const PROFILE_VERSION_MAX: u32 = 10;
-/// Connections that one has outdone and that have yet to be judged; beyond, the first comes again.
-const OUTDONE_MAX: usize = 8;
+/// Connections that have yet to be judged; who asks beyond comes again.
+const ASKING_MAX: usize = 9;
 /// Cursors of a device that are forgotten in one step; it has one for each feed that it has acknowledged something of.
 const FORGOTTEN: usize = 256;
 
@@ -80,8 +80,11 @@ impl Session {
         self.link = Some(link);
     }
 
-    /// The account judges (CON-3). Of two that ask at once the later one counts.
+    /// The account judges (CON-3). Of those that ask at once each counts when it is let in, unless one that asked later was let in before.
     fn ask(&mut self, fx: &mut Fx, phone: Phone, device: DevKey, mut link: Link) {
+        if self.asking.len() >= ASKING_MAX {
+            return deny(fx, &link.port, Denied::Unavailable);
+        }
         link.device = Some(device.clone());
         let admit = Admit {
             session: self.client.clone(),
@@ -92,52 +95,38 @@ impl Session {
             called: link.hello.client_id.clone(),
             in_use: self.link.is_some(),
         };
-        if let Some(earlier) = self.asking.replace(link) {
-            self.outdo(fx, earlier);
-        }
+        self.asking.push(link);
         fx.tell(Name::Profile(phone), Input::Admit(Box::new(admit)));
     }
 
-    /// It is judged all the same: transports have words for who is let in and taken over, and none for who is taken over before.
-    fn outdo(&mut self, fx: &mut Fx, earlier: Link) {
-        if self.outdone.len() >= OUTDONE_MAX {
-            let first = self.outdone.remove(0);
-            fx.emit(Output::Port(first, Out::Denied(Denied::Unavailable)));
-        }
-        self.outdone.push(earlier.port);
-    }
-
-    fn outdone(&mut self, connection: u64) -> Option<Arc<Port>> {
-        let at = self.outdone.iter().position(|port| port.number() == connection)?;
-        Some(self.outdone.remove(at))
-    }
-
     pub(super) fn refused(&mut self, fx: &mut Fx, connection: u64, denied: Denied) {
-        if let Some(port) = self.outdone(connection) {
-            fx.emit(Output::Port(port, Out::Denied(denied)));
-        }
-        if let Some(link) = self.asking.take_if(|link| link.connection() == connection) {
-            link.emit(fx, Out::Denied(denied));
+        if let Some(at) = self.asks(connection) {
+            self.asking.remove(at).emit(fx, Out::Denied(denied));
         }
         self.leave_if_gone(fx);
     }
 
+    /// Where among those that ask the connection is.
+    fn asks(&self, connection: u64) -> Option<usize> {
+        self.asking.iter().position(|link| link.connection() == connection)
+    }
+
     /// CON-5: welcome, INIT-1, AUTH-5; what is due follows when the session is in its account's group.
     pub(super) fn admitted(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, admitted: Admitted) {
-        if let Some(port) = self.outdone(admitted.connection) {
-            let account = admitted.account.as_ref().map(|account| account.phone.clone());
-            fx.emit(Output::Port(port.clone(), Out::Welcome(admitted.role, account)));
-            return fx.emit(Output::Port(port, Out::Close(Bye::TakenOver)));
-        }
-        let Some(mut link) = self.asking.take_if(|link| link.connection() == admitted.connection) else { return };
+        let Some(at) = self.asks(admitted.connection) else { return self.admitted_before(fx, &admitted) };
+        let mut link = self.asking.remove(at);
         link.role = admitted.role;
         link.birth = admitted.birth;
         link.fresh = admitted.fresh;
         link.puback = link.hello.acknowledges && admitted.puback;
-        let Some(account) = admitted.account else {
+        link.account = admitted.account;
+        if link.outdone || link.gone.is_some() {
+            return self.admitted_late(fx, link);
+        }
+        self.asking.iter_mut().take(at).for_each(|earlier| earlier.outdone = true);
+        let Some(account) = link.account.clone() else {
             return self.open_registering(chat, cx, fx, link);
         };
-        link.account = Some(account.clone());
         if let Some(until) = admitted.until {
             let over = Tick::SessionOver { connection: admitted.connection };
             fx.timer(Time(until), Input::Tick(over));
@@ -150,6 +139,27 @@ impl Session {
         fx.join(Group::Account(account.phone.clone()));
         fx.timer(cx.now + SEEN_MS, Input::Tick(Tick::StillHere { connection: admitted.connection }));
         fx.tell(Name::Session(self.client.clone()), Input::Begin { connection: admitted.connection });
+    }
+
+    /// It has gone meanwhile, or one that asked later was let in before it: transports have words for who is let in and taken over, and none
+    /// for who is taken over before. Its friends may have heard that it is there: where nobody is, it takes the place and leaves it.
+    fn admitted_late(&mut self, fx: &mut Fx, mut link: Link) {
+        if link.outdone {
+            link.emit(fx, Out::Welcome(link.role, link.phone().cloned()));
+            link.emit(fx, Out::Close(Bye::TakenOver));
+        }
+        link.gone.get_or_insert(Gone::Left);
+        self.link.get_or_insert(link);
+        self.leave_if_gone(fx);
+    }
+
+    /// It asked an earlier life of this session, which failed: its friends may have heard that it is there.
+    fn admitted_before(&self, fx: &mut Fx, admitted: &Admitted) {
+        if let (Some(account), None, true) = (&admitted.account, &self.link, self.asking.is_empty())
+            && let Ok(ClientKind::Device(_, device)) = ClientId::parse(self.client.as_bytes()).map(|id| id.kind())
+        {
+            fx.tell(Name::Profile(account.phone.clone()), Input::Left { device, how: Gone::Lost });
+        }
     }
 
     /// The session hears its account; now it joins its rooms, and learns which friends are there: who changes from now on tells it.
@@ -206,17 +216,15 @@ impl Session {
 
     /// CON-8.
     pub(super) fn gone(&mut self, fx: &mut Fx, connection: u64, how: Gone) {
-        self.asking.take_if(|link| link.connection() == connection);
-        self.outdone(connection);
-        if let Some(link) = self.link(connection) {
+        if let Some(link) = self.link.iter_mut().chain(&mut self.asking).find(|link| link.connection() == connection) {
             link.gone = Some(how);
         }
         self.leave_if_gone(fx);
     }
 
-    /// While another connection asks to take over, the one that is gone keeps its place: presence does not notice (CON-7).
+    /// While other connections ask to take over, the one that is gone keeps its place: presence does not notice (CON-7).
     fn leave_if_gone(&mut self, fx: &mut Fx) {
-        if self.asking.is_none()
+        if self.asking.is_empty()
             && let Some(how) = self.link.as_ref().and_then(|link| link.gone)
         {
             self.leave(fx, how);

@@ -68,8 +68,10 @@ pub(super) struct Line {
     pub(super) stream: Stream,
     /// Messages that the limits took out of this device's queue (DLV-10).
     pub(super) dropped: Option<Dropped>,
-    /// Entries that were part of an item sent before them (MESSAGE-6), or an answer (G-8).
+    /// Entries that were part of an item sent before them (MESSAGE-6).
     pub(super) covered: HashSet<u64>,
+    /// Entries that the connection has had as answers (G-8): taken when it is their turn.
+    pub(super) answered: HashSet<u64>,
     /// The entries to send next.
     pub(super) ahead: VecDeque<Due>,
     /// Nothing is unsent but what is ahead; else the store is asked for more.
@@ -130,6 +132,7 @@ impl Queue {
             stream: Stream::resume(before),
             dropped: None,
             covered: HashSet::new(),
+            answered: HashSet::new(),
             ahead: VecDeque::new(),
             complete,
             peer,
@@ -281,7 +284,7 @@ impl Line {
     /// The entry is not sent when its turn comes, if it is still to come: it may stand ahead, read from the store before it was told.
     pub(super) fn pass_over(&mut self, seq: u64) {
         if seq > self.stream.top() {
-            self.covered.insert(seq);
+            self.answered.insert(seq);
         }
     }
 

@@ -221,8 +221,13 @@ impl Link {
         let Some(stream) = queue.lines.get_mut(line) else {
             return;
         };
-        if stream.covered.remove(&due.seq) && !matches!(due.item, Item::CatchUp { .. }) {
-            return stream.stream.covered(due.seq);
+        let (answered, covered) = (stream.answered.remove(&due.seq), stream.covered.remove(&due.seq));
+        if (answered || covered) && !matches!(due.item, Item::CatchUp { .. }) {
+            stream.stream.covered(due.seq);
+            if answered {
+                stream.keep_cursor(fx);
+            }
+            return;
         }
         let topic = stream.topic.clone();
         let (payload, print, receipt) = match due.item {

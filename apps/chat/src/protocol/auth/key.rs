@@ -6,7 +6,7 @@ use proto::ids::{DevKey, Phone};
 
 use crate::door::Certificate;
 use crate::rows::{self, BINDING, Binding};
-use crate::{Cx, Settings};
+use crate::{Chat, Cx, Settings, names};
 
 /// What the server knows of a certificate's key (ID-9 rule 1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +45,25 @@ pub(crate) fn named(settings: &Settings, certificate: &Certificate) -> Option<Ph
 }
 
 /// ID-9 rule 2: whether it names this device too; one that names none opens any device of its account.
-pub(super) fn fits(certificate: &Certificate, phone: &Phone, device: &DevKey) -> bool {
+fn fits(certificate: &Certificate, phone: &Phone, device: &DevKey) -> bool {
     match &certificate.device {
         Some((named, key)) => named == phone.as_str() && key == device.as_str(),
         None => true,
     }
+}
+
+/// ID-9 rule 2: whether it names this account and this device, and nobody has left the account's number since it was issued: it may have
+/// been shown before that.
+pub(super) fn is_named(
+    chat: &Chat,
+    cx: &Cx<'_>,
+    certificate: &Certificate,
+    phone: &Phone,
+    device: &DevKey,
+) -> Result<bool, Failure> {
+    let is_meant = named(&chat.settings, certificate).as_ref() == Some(phone) && fits(certificate, phone, device);
+    let left = || names::last_left(cx.store, &names::number(cx.store, phone)?);
+    Ok(is_meant && left()?.is_none_or(|left| left <= certificate.issued))
 }
 
 #[cfg(test)]

@@ -38,12 +38,12 @@ pub(crate) fn admit(
         expire(cx, fx, phone, row)?;
         return Ok(None);
     }
-    let certificate = match &admit.certificate {
-        Some(certificate) => key::bound(cx, certificate)?,
-        None => Bound::Not,
+    let (bound, named) = match &admit.certificate {
+        Some(shown) => (key::bound(cx, shown)?, key::is_named(chat, cx, shown, phone, &admit.device)?),
+        None => (Bound::Not, false),
     };
-    let foreign = is_foreign(chat, cx, phone, admit, &certificate)?;
-    let proved = judge(&chat.settings, cx.now.0, phone, admit, row.as_ref(), &certificate, foreign);
+    let foreign = is_foreign(chat, cx, phone, admit, &bound)?;
+    let proved = judge(cx.now.0, phone, admit, row.as_ref(), &bound, foreign, named);
     match (&proved, said) {
         (Ok(Proved::Device { .. } | Proved::Named(_)), None) if standing::is_judged(chat, cx, phone)? => {
             if !waiting.hold(cx, fx, phone, admit)? {

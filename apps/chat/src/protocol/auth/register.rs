@@ -198,10 +198,7 @@ fn proves(ask: &Ask<'_>, device: &DevKey) -> Result<Arc<Certificate>, Halt> {
     let maps = match key::bound(ask.cx, certificate)? {
         Bound::To(phone, _) => phone == *ask.phone,
         Bound::Ended => false,
-        Bound::Not => {
-            let named = key::named(&ask.chat.settings, certificate);
-            named.as_ref() == Some(ask.phone) && key::fits(certificate, ask.phone, device)
-        }
+        Bound::Not => key::is_named(ask.chat, ask.cx, certificate, ask.phone, device)?,
     };
     if maps { Ok(certificate.clone()) } else { Err(Refusal::PermissionDenied.into()) }
 }

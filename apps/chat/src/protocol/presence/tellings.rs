@@ -40,7 +40,12 @@ impl Tellings {
             }
             self.latest = telling.born();
         }
-        if let Some(earlier) = self.turns.iter_mut().rfind(|earlier| earlier.is_replaced_by(&telling)) {
+        if let Some(earlier) = self
+            .turns
+            .iter_mut()
+            .filter(|earlier| earlier.is_replaced_by(&telling))
+            .max_by_key(|earlier| earlier.born())
+        {
             if earlier.born() > telling.born() {
                 return Ok(());
             }
@@ -85,9 +90,28 @@ impl Tellings {
         }
     }
 
-    /// The profile has failed: its next life goes on with them.
+    /// The profile has failed: its next life goes on with them, the newer behind the older, which would not count behind it.
     pub(crate) fn last_words(&self, own: &Phone) -> impl Iterator<Item = Bounce<Chat>> {
         let left = |telling: &Telling| Input::Telling(Box::new(telling.clone()));
-        self.turns.iter().map(move |telling| Bounce::Tell(Name::Profile(own.clone()), left(telling)))
+        let mut turns: Vec<&Telling> = self.turns.iter().collect();
+        turns.sort_by_key(|telling| telling.born());
+        turns.into_iter().map(move |telling| Bounce::Tell(Name::Profile(own.clone()), left(telling)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presence_4_what_a_profile_leaves_comes_in_the_order_in_which_it_was_born() {
+        let own: Phone = "38001".parse().unwrap();
+        let telling = |born| Telling::there(vec![own.roster(1)], &"emqttd_38001_d".into(), born);
+        let tellings = Tellings { turns: [2, 3, 1].map(telling).into(), ..Tellings::default() };
+        let born = tellings.last_words(&own).map(|word| match word {
+            Bounce::Tell(_, Input::Telling(telling)) => telling.born(),
+            _ => 0,
+        });
+        assert_eq!(born.collect::<Vec<u64>>(), [1, 2, 3]);
     }
 }

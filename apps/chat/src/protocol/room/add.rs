@@ -31,7 +31,7 @@ pub(super) fn add(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Ha
         return Err(Refusal::InvalidData.into());
     }
     let mut plan = plan(act, &admins, members)?;
-    // An owner may both.
+    // Only an owner gives roles, and an owner adds members too.
     if !admins.is_empty() || !plan.fall.is_empty() {
         own = act.entitled(&[Right::Roles])?;
     } else if !plan.new.is_empty() {

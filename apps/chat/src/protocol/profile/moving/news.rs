@@ -142,14 +142,7 @@ fn tell_both(
 /// To those who share a room, while they are connected (TOPIC-15).
 fn tell_fellows(cx: &Cx<'_>, fx: &mut Fx, moved: &Moved) -> Result<(), Failure> {
     let row: Roster = rows::read(cx.store, ROSTER, moved.own.as_str().as_bytes())?.unwrap_or_default();
-    let now = Contact {
-        phone_id: Some(moved.own.to_bytes()),
-        avatar: row.avatar,
-        names: row.names,
-        surnames: row.surnames,
-        update: Some(cx.now.0),
-        ..Contact::default()
-    };
+    let now = roster::whole_face(cx, &moved.own, row)?;
     presence::tell_fellows(cx, fx, &moved.own, etf::encode(&gone(cx, moved, &moved.own)), moved.events.0)?;
     presence::tell_fellows(cx, fx, &moved.own, etf::encode(&now), moved.events.1)
 }
