@@ -5,8 +5,8 @@
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use chat_core::Name;
 use chat_core::rows::{self, Kept, MESSAGE, NOTICE};
+use chat_core::{Input, Name};
 use kvs::{Batch, Store};
 use proto::Record;
 use proto::ids::{FeedId, PhoneId};
@@ -241,6 +241,33 @@ fn dlv_10_a_new_notice_ends_those_that_nobody_came_for_in_30_days() {
     world.connect("ann", &client, &token);
     world.toggle("ann", &ben);
     assert_eq!(world.kept("38002"), 4);
+}
+
+#[test]
+fn dlv_10_a_notice_that_comes_behind_later_ones_ends_as_they_do() {
+    let mut world = World::new();
+    let (client, token, _) = world.enrol("38001", "d");
+    let (_, _, ben) = world.enrol("38002", "d");
+    world.connect("ann", &client, &token);
+    let free = world.free_numbers("38002", |world| {
+        world.connect("ann", &client, &token);
+        world.toggle("ann", &ben);
+    });
+    world.0.disconnect("ann", true).unwrap();
+    world.wait(31);
+    world.connect("ann", &client, &token);
+    world.toggle("ann", &ben);
+    assert_eq!(world.kept("38002"), 2, "those before have waited for too long");
+
+    // Its batch was written after theirs.
+    let seq = *free.start();
+    let kept = Kept { topic: "ses/x".into(), payload: vec![131, 106].into(), merge: None, created: 0 };
+    let mut batch = Batch::default();
+    batch.put(NOTICE, rows::numbered(b"38002", seq), rows::encode(&kept));
+    world.0.sim.store().apply(&batch).unwrap();
+    let mail = Name::Mail("38002".parse().unwrap());
+    assert!(world.0.sim.tell(&mail, Input::Noticed { seq }).is_ok());
+    assert_eq!(world.kept("38002"), 2);
 }
 
 #[test]
