@@ -155,7 +155,7 @@ impl Performer<Chat> for Outputs {
         for output in outputs.drain(..) {
             match output {
                 Output::Port(port, out) => port.push(out),
-                Output::Work(job) => self.hand_over(job),
+                Output::Work(job) => self.hand_over(*job),
                 Output::Push(push) => self.courier.take(push),
                 Output::Lapsed => self.registrar.look_again(),
                 Output::Published => self.published.ring(),

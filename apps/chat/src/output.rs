@@ -15,7 +15,7 @@ use crate::port::Port;
 #[derive(Debug)]
 pub enum Output {
     Port(Arc<Port>, Out),
-    Work(Job),
+    Work(Box<Job>),
     /// There is a new row of [`OUTGOING`](crate::rows::OUTGOING), which says this.
     Push(Box<Push>),
     /// There is a new row of [`LAPSED`](crate::rows::LAPSED): for the authority.
@@ -238,7 +238,7 @@ mod tests {
         shown.extend(outs.map(|out| format!("{:?}", Output::Port(port.clone(), out))));
         shown.extend([
             format!("{:?}", code()),
-            format!("{:?}", Output::Work(Job { from: Name::Nicks, number: 1, work: code() })),
+            format!("{:?}", Output::Work(Box::new(Job { from: Name::Nicks, number: 1, work: code() }))),
             format!("{:?}", Work::MailCode { address: Bytes::new(), code: bytes(), language: None }),
             format!("{:?}", Work::Password { phone: phone(), password: bytes() }),
             format!("{:?}", Work::File(FileWork::Append { temp: Bytes::new(), offset: 0, data: bytes() })),

@@ -74,7 +74,7 @@ impl Web {
                 Output::Port(port, Out::Answer { call, payload }) if port.number() == self.port.number() => {
                     outcome.answers.push((call, etf::decode(&payload).unwrap()));
                 }
-                Output::Work(job) => outcome.jobs.push(job),
+                Output::Work(job) => outcome.jobs.push(*job),
                 _ => {}
             }
         }

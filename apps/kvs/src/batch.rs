@@ -12,9 +12,6 @@ pub const VALUE_MAX: usize = 16 << 20;
 pub const BATCH_MAX: usize = 1 << 16;
 
 /// Changes in the order they were made. Of several to one key the last wins.
-///
-/// Keys and values are held as given until the store has written them to a table file: a slice of a larger buffer keeps
-/// all of that buffer in memory, so copy it first.
 #[derive(Default, Debug, Clone)]
 pub struct Batch {
     ops: Vec<Op>,
@@ -26,16 +23,18 @@ pub struct Op {
     pub table: Table,
     pub key: Bytes,
     pub value: Option<Bytes>,
+    /// A later change of the batch has the same key.
+    pub(crate) is_superseded: bool,
 }
 
 impl Batch {
     pub fn put(&mut self, table: Table, key: impl Into<Bytes>, value: impl Into<Bytes>) {
-        self.ops.push(Op { table, key: key.into(), value: Some(value.into()) });
+        self.ops.push(Op { table, key: key.into(), value: Some(value.into()), is_superseded: false });
     }
 
     /// Deletes a row; one that is absent stays absent.
     pub fn delete(&mut self, table: Table, key: impl Into<Bytes>) {
-        self.ops.push(Op { table, key: key.into(), value: None });
+        self.ops.push(Op { table, key: key.into(), value: None, is_superseded: false });
     }
 
     /// Moves all changes of `other` behind those of this batch.
@@ -62,6 +61,23 @@ impl Batch {
 
     pub fn ops(&self) -> impl ExactSizeIterator<Item = &Op> + DoubleEndedIterator {
         self.ops.iter()
+    }
+
+    /// The change at this place, counted from 0.
+    pub fn get(&self, place: usize) -> Option<&Op> {
+        self.ops.get(place)
+    }
+
+    /// Says that a later change of this batch has the key of the one at this place, which need not be written then.
+    pub fn supersede(&mut self, place: usize) {
+        if let Some(op) = self.ops.get_mut(place) {
+            op.is_superseded = true;
+        }
+    }
+
+    /// All but those that were superseded.
+    pub(crate) fn latest(&self) -> impl Iterator<Item = &Op> {
+        self.ops.iter().filter(|op| !op.is_superseded)
     }
 
     /// Refuses what exceeds the bounds, before anything is changed.

@@ -77,17 +77,18 @@ impl Store for Disk {
         batch.check()?;
         self.journal.check()?;
         let mut out = OwnedWriteBatch::with_capacity(self.db.clone(), batch.len());
-        for op in batch.ops() {
-            let table = &find(&self.tables, op.table)?.rows;
+        let mut kept = Vec::with_capacity(batch.len());
+        for op in batch.latest() {
+            let table = find(&self.tables, op.table)?;
             match &op.value {
-                Some(value) => out.insert(table, op.key.clone(), value.clone()),
-                // A copy: what a scan has found is deleted by a key that is a part of a block, which it would keep in memory with the row
-                // until the memtable is written out.
-                None => out.remove(table, Bytes::copy_from_slice(&op.key)),
+                Some(value) => out.insert(&table.rows, &op.key[..], &value[..]),
+                None => out.remove(&table.rows, &op.key[..]),
+            }
+            if !table.is_brief {
+                kept.push(op);
             }
         }
-        let kept = batch.ops().filter(|op| find(&self.tables, op.table).is_ok_and(|table| !table.is_brief));
-        let rows = self.recent.writing(kept, || self.db.visible_seqno());
+        let rows = self.recent.writing(kept.into_iter(), || self.db.visible_seqno());
         let alone = self.journal.writing(batch);
         let done = out.commit();
         drop((alone, rows));
@@ -165,7 +166,7 @@ fn get(snapshot: &Snapshot, table: &Keyspace, key: &[u8]) -> Result<Option<Bytes
     if key.is_empty() || key.len() > crate::KEY_MAX {
         return Ok(None);
     }
-    Ok(snapshot.get(table, key)?.map(Bytes::from))
+    Ok(snapshot.get(table, key)?.map(|value| Bytes::copy_from_slice(&value)))
 }
 
 fn scan(snapshot: &Snapshot, table: &Keyspace, span: &Span) -> Result<Vec<Entry>, Error> {
@@ -175,7 +176,7 @@ fn scan(snapshot: &Snapshot, table: &Keyspace, span: &Span) -> Result<Vec<Entry>
     let entries = snapshot.range::<&[u8], _>(table, span.bounds());
     let entries = entries.map(|guard| {
         let (key, value) = guard.into_inner()?;
-        Ok((key.into(), value.into()))
+        Ok((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)))
     });
     span.take(entries, |(_, value): &Entry| value.len())
 }
@@ -187,7 +188,6 @@ fn keys(snapshot: &Snapshot, table: &Keyspace, span: &Span) -> Result<Vec<Bytes>
     let entries = snapshot.range::<&[u8], _>(table, span.bounds());
     let entries = entries.map(|guard| {
         let (key, value) = guard.into_inner()?;
-        // A copy: the key itself would keep the block that it lies in, with the value.
         Ok::<_, Error>((Bytes::copy_from_slice(&key), value.len()))
     });
     Ok(span.take(entries, |(_, size)| *size)?.into_iter().map(|(key, _)| key).collect())

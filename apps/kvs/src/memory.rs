@@ -83,7 +83,7 @@ impl Store for Memory {
             state.applied.0 += 1;
         }
         let ticket = state.applied;
-        for op in batch.ops() {
+        for op in batch.latest() {
             let old = change(Arc::make_mut(&mut state.tables), op)?;
             state.undo.push((ticket, Op { value: old, ..op.clone() }));
         }

@@ -21,7 +21,7 @@ impl Table {
     }
 }
 
-/// A row: key and value. Both share memory with the store (a page of it at most), so copy what is kept for long.
+/// A row: key and value.
 pub type Entry = (Bytes, Bytes);
 
 /// A point in the order in which batches were applied since the store was opened. Not kept: it means nothing after

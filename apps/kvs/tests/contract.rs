@@ -270,3 +270,20 @@ fn a_batch_can_be_cut_back_and_joined() {
     batch.clear();
     assert!(batch.is_empty());
 }
+
+#[test]
+fn what_a_later_change_supersedes_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores: [Arc<dyn Store>; 2] = [Arc::new(Memory::new(&[A])), Arc::new(Disk::open(folder.path(), &[A]).unwrap())];
+    for store in stores {
+        let mut batch = Batch::default();
+        batch.put(A, "key", "first");
+        batch.put(A, "other", "never");
+        batch.put(A, "key", "last");
+        batch.supersede(0);
+        batch.supersede(1);
+        store.apply(&batch).unwrap();
+        assert_eq!(store.get(A, b"key").unwrap().as_deref(), Some(&b"last"[..]));
+        assert_eq!(store.get(A, b"other").unwrap(), None);
+    }
+}

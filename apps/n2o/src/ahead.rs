@@ -3,9 +3,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ahash::AHashMap;
+use ahash::RandomState;
 use bytes::Bytes;
-use kvs::{Batch, Entry, Error, Op, Span, Store, Table, View};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use kvs::{Batch, Error, Op, Span, Store, Table, View};
 
 use crate::Failure;
 
@@ -22,8 +24,11 @@ pub(crate) struct Ahead {
 #[derive(Default)]
 struct Pending {
     batch: Batch,
-    /// Place of the last change of each key: what a reader sees, and all that the store is given.
-    latest: AHashMap<Table, AHashMap<Bytes, usize>>,
+    /// Place of the last change of each key: what a reader sees, and all that the store writes.
+    latest: HashTable<usize>,
+    hasher: RandomState,
+    /// Tables with changes.
+    tables: Vec<Table>,
     parts: Vec<Part>,
     lost: Vec<Lost>,
     applied: bool,
@@ -100,10 +105,24 @@ impl Ahead {
 impl Pending {
     fn append(&mut self, writes: &mut Batch) {
         let begin = self.batch.len();
-        for (place, op) in writes.ops().enumerate() {
-            self.latest.entry(op.table).or_default().insert(op.key.clone(), begin + place);
-        }
         self.batch.append(writes);
+        let Self { batch, latest, hasher, tables, .. } = self;
+        for place in begin..batch.len() {
+            let Some(Op { table, key, .. }) = batch.get(place) else { continue };
+            if !tables.contains(table) {
+                tables.push(*table);
+            }
+            let hash = |op: &Op| hasher.hash_one((op.table, &op.key[..]));
+            let is_same = |other: &usize| batch.get(*other).is_some_and(|op| op.table == *table && op.key == *key);
+            let rehash = |place: &usize| batch.get(*place).map(hash).unwrap_or_default();
+            match latest.entry(rehash(&place), is_same, rehash) {
+                Entry::Occupied(mut before) => {
+                    let before = std::mem::replace(before.get_mut(), place);
+                    batch.supersede(before);
+                }
+                Entry::Vacant(entry) => drop(entry.insert(place)),
+            }
+        }
     }
 
     /// The store as this step sees it.
@@ -113,7 +132,7 @@ impl Pending {
 
     /// The same with all that the steps have written to a table.
     fn all_of(&mut self, table: Table, store: &dyn Store) -> &dyn View {
-        if self.has(table) {
+        if self.tables.contains(&table) {
             self.apply(store);
         }
         self.moment(store)
@@ -121,31 +140,25 @@ impl Pending {
 
     /// What the steps made of a row, `Some(None)` when they deleted it.
     fn get(&self, table: Table, key: &[u8]) -> Option<Option<Bytes>> {
-        let place = *self.latest.get(&table)?.get(key)?;
-        self.batch.ops().nth(place).map(|op| op.value.clone())
-    }
-
-    fn has(&self, table: Table) -> bool {
-        self.latest.get(&table).is_some_and(|keys| !keys.is_empty())
-    }
-
-    /// Of several changes of one key only the last is worth writing.
-    fn latest_only(&self) -> Batch {
-        let last =
-            |place: usize, op: &Op| self.latest.get(&op.table).and_then(|keys| keys.get(&op.key)) == Some(&place);
-        batch(self.batch.ops().enumerate().filter(|(place, op)| last(*place, op)).map(|(_, op)| op.clone()))
+        if self.batch.is_empty() {
+            return None;
+        }
+        let is_it = |place: &usize| self.batch.get(*place).is_some_and(|op| op.table == table && op.key == key);
+        let place = self.latest.find(self.hasher.hash_one((table, key)), is_it)?;
+        self.batch.get(*place).map(|op| op.value.clone())
     }
 
     fn apply(&mut self, store: &dyn Store) {
         self.moment = None;
-        let applied = store.apply(&self.latest_only());
+        let applied = store.apply(&self.batch);
         self.applied = true;
         if applied.is_err() {
             self.apply_each(store);
         }
         self.batch.clear();
         self.parts.clear();
-        self.latest.values_mut().for_each(|keys| keys.clear());
+        self.latest.clear();
+        self.tables.clear();
     }
 
     /// The batch was refused: tries it step by step, so that one bad write does not void the others.
@@ -193,7 +206,7 @@ impl View for Ahead {
         }
     }
 
-    fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {
+    fn scan(&self, table: Table, span: &Span) -> Result<Vec<kvs::Entry>, Error> {
         self.pending().all_of(table, &*self.store).scan(table, span)
     }
 

@@ -28,27 +28,27 @@ pub enum BadId {
 
 /// Accessors and conversions of an identity kept as `text: Arc<str>`.
 macro_rules! text_id {
-    ($name:ident) => {
+    ($name:ident $(, $parts:ident)?) => {
         impl $name {
             pub fn as_str(&self) -> &str {
-                &self.text
+                &self$(.$parts)?.text
             }
 
             /// A copy for a record's field.
             pub fn to_bytes(&self) -> bytes::Bytes {
-                bytes::Bytes::copy_from_slice(self.text.as_bytes())
+                bytes::Bytes::copy_from_slice(self.as_str().as_bytes())
             }
         }
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&self.text)
+                f.write_str(self.as_str())
             }
         }
 
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&self.text)
+                f.write_str(self.as_str())
             }
         }
 

@@ -106,7 +106,7 @@ impl Simulated {
             for output in outputs {
                 match output {
                     Output::Port(port, out) => self.carry(&port, out),
-                    Output::Work(job) => self.work(job),
+                    Output::Work(job) => self.work(*job),
                     Output::Push(push) => self.push(*push),
                     // There is no authority here; its rows stay.
                     Output::Lapsed | Output::Published => {}

@@ -15,7 +15,7 @@ pub struct Source {
 impl Source {
     pub fn step(&mut self, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         match input {
-            Input::Pass(job) => self.pass(cx, fx, *job),
+            Input::Pass(job) => self.pass(cx, fx, job),
             Input::Tick(Tick::SourceOver) => self.forget(cx, fx),
             // Meant for other kinds of process.
             _ => {}
@@ -24,7 +24,7 @@ impl Source {
     }
 
     /// Lets a code be sent, or tells who asked that there were too many.
-    fn pass(&mut self, cx: &Cx<'_>, fx: &mut Fx, job: Job) {
+    fn pass(&mut self, cx: &Cx<'_>, fx: &mut Fx, job: Box<Job>) {
         self.codes.retain(|at| cx.now.since(*at) < CODES_PER_ADDRESS_MS);
         if self.codes.len() >= CODES_PER_ADDRESS_HOUR as usize {
             let result = WorkResult::Failed(WorkError::TooOften);

@@ -120,7 +120,7 @@ impl<'a, 'c> Desk<'a, 'c> {
         let number = self.cx.id()?;
         self.shelf.jobs.insert(number, doing);
         let from = Name::Files(self.shelf.phone.clone());
-        self.fx.emit(Output::Work(Job { from, number, work: Work::File(work) }));
+        self.fx.emit(Output::Work(Box::new(Job { from, number, work: Work::File(work) })));
         Ok(())
     }
 }

@@ -50,7 +50,7 @@ impl Session {
         link.calls.verify(job, cx.now + VERIFY_MS, owner, call);
         link.watch(fx);
         let from = Name::Session(self.client.clone());
-        fx.emit(Output::Work(Job { from, number: job, work: Work::Verify(signatures) }));
+        fx.emit(Output::Work(Box::new(Job { from, number: job, work: Work::Verify(signatures) })));
         Ok(())
     }
 

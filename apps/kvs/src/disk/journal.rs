@@ -81,7 +81,7 @@ impl Journal {
     /// To be held while `batch` is committed.
     pub(super) fn writing(&self, batch: &Batch) -> MutexGuard<'_, ()> {
         let change = |op: &Op| op.key.len() + op.value.as_ref().map_or(0, Bytes::len) + CHANGE;
-        let bytes = BATCH + batch.ops().map(change).sum::<usize>();
+        let bytes = BATCH + batch.latest().map(change).sum::<usize>();
         let alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
         alone

@@ -1,4 +1,6 @@
 //! Account keys and the addresses of rosters: ID-1, ID-4.
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::{BadId, ascii, text_id};
@@ -34,7 +36,7 @@ impl Phone {
 
     /// The address of one of its rosters.
     pub fn roster(&self, roster: u64) -> PhoneId {
-        PhoneId { text: format!("{}_{roster}", self.text).into(), phone: self.clone(), roster }
+        PhoneId::new(format!("{}_{roster}", self.text), self.clone(), roster)
     }
 }
 
@@ -65,17 +67,26 @@ fn handle(input: &[u8]) -> Result<Phone, BadId> {
     }
 }
 
-/// ID-4: the address of a roster, `phone_rosterid`. Ordered by its bytes (TOPIC-7).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// ID-4: the address of a roster, `phone_rosterid`. Ordered by its bytes (TOPIC-7). Names of processes and whatever they tell each other
+/// have it, so it is one pointer.
+#[derive(Clone)]
 pub struct PhoneId {
-    text: Arc<str>,
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    text: Box<str>,
     phone: Phone,
     roster: u64,
 }
 
-text_id!(PhoneId);
+text_id!(PhoneId, parts);
 
 impl PhoneId {
+    fn new(text: impl Into<Box<str>>, phone: Phone, roster: u64) -> Self {
+        Self { parts: Arc::new(Parts { text: text.into(), phone, roster }) }
+    }
+
     /// Split at the last `_`; the roster id is a decimal number from 1, without leading zeros.
     pub fn parse(input: &[u8]) -> Result<Self, BadId> {
         let at = input.iter().rposition(|&byte| byte == b'_').ok_or(BadId::Form)?;
@@ -83,19 +94,47 @@ impl PhoneId {
         let roster = roster_number(roster.get(1..).unwrap_or_default()).ok_or(BadId::Form)?;
         let phone = Phone::parse(phone)?;
         Ok(match std::str::from_utf8(input) {
-            Ok(text) if text.get(..at) == Some(phone.as_str()) => PhoneId { text: text.into(), phone, roster },
+            Ok(text) if text.get(..at) == Some(phone.as_str()) => Self::new(text, phone, roster),
             // The number is decorated.
             Ok(_) | Err(_) => phone.roster(roster),
         })
     }
 
     pub fn phone(&self) -> &Phone {
-        &self.phone
+        &self.parts.phone
     }
 
     /// Id of the roster.
     pub fn roster(&self) -> u64 {
-        self.roster
+        self.parts.roster
+    }
+}
+
+// The text says all of it.
+
+impl PartialEq for PhoneId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for PhoneId {}
+
+impl PartialOrd for PhoneId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for PhoneId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for PhoneId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 

@@ -232,7 +232,7 @@ impl Waiting {
         self.doors.insert(number, (cx.now + CALL_MS, Box::new(admit.clone())));
         self.time_work(fx);
         let work = Work::Look { phone: names::number(cx.store, phone)? };
-        fx.emit(Output::Work(crate::Job { from: Name::Profile(phone.clone()), number, work }));
+        fx.emit(Output::Work(Box::new(crate::Job { from: Name::Profile(phone.clone()), number, work })));
         Ok(true)
     }
 
@@ -274,9 +274,9 @@ impl Ask<'_> {
         let number = self.cx.id()?;
         self.waiting.jobs.insert(number, (self.cx.now + CALL_MS, job));
         self.waiting.time_work(self.fx);
-        let work = crate::Job { from: Name::Profile(self.phone.clone()), number, work };
+        let work = Box::new(crate::Job { from: Name::Profile(self.phone.clone()), number, work });
         match (&work.work, self.who.source) {
-            (Work::SendCode { .. }, Some(source)) => self.fx.tell(Name::Source(source), Input::Pass(Box::new(work))),
+            (Work::SendCode { .. }, Some(source)) => self.fx.tell(Name::Source(source), Input::Pass(work)),
             _ => self.fx.emit(Output::Work(work)),
         }
         Ok(())

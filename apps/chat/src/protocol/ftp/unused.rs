@@ -154,5 +154,6 @@ pub(super) fn forget(shelf: &mut Shelf, fx: &mut Fx, row: &Transfer) {
 
 /// Nobody waits for it; should it be lost, bytes lie about that no row names.
 fn remove(shelf: &Shelf, fx: &mut Fx, work: FileWork) {
-    fx.emit(Output::Work(Job { from: Name::Files(shelf.phone.clone()), number: 0, work: Work::File(work) }));
+    let job = Job { from: Name::Files(shelf.phone.clone()), number: 0, work: Work::File(work) };
+    fx.emit(Output::Work(Box::new(job)));
 }
