@@ -43,20 +43,25 @@ fn meant(act: &Act<'_, '_>, asked: &records::Room) -> Result<Vec<PhoneId>, Halt>
     }
 }
 
-/// Who removes them, and those of the named who are members. The owner cannot be removed, an admin only by the owner.
+/// Who removes them, and those of the named who are members. The owner cannot be removed, an admin only by the owner. All are judged as
+/// they were before the request, in whatever order they are named.
 fn removable(act: &Act<'_, '_>, own: Side, named: &[PhoneId]) -> Result<(Side, Vec<Side>), Halt> {
-    let (mut own, mut gone) = (own, Vec::new());
+    let mut gone = Vec::new();
     for roster in named {
-        let Some(side) = act.side(roster)?.filter(|side| side.membership.is_present()) else { continue };
-        match side.membership.role {
-            _ if side.who == own.who => return Err(Refusal::InvalidData.into()),
-            Some(MemberStatus::Owner) => return Err(Refusal::PermissionDenied.into()),
-            Some(MemberStatus::Admin) => own = act.entitled(&[Right::Roles])?,
-            Some(MemberStatus::Member | MemberStatus::Removed | MemberStatus::Patch) | None => {}
-        }
-        gone.push(side);
+        gone.extend(act.side(roster)?.filter(|side| side.membership.is_present()));
     }
-    Ok((own, gone))
+    let is = |side: &Side, role| side.membership.role == Some(role);
+    let own = match gone.iter().any(|side| side.who != own.who && is(side, MemberStatus::Admin)) {
+        true => act.entitled(&[Right::Roles])?,
+        false => own,
+    };
+    if gone.iter().any(|side| side.who == own.who) {
+        return Err(Refusal::InvalidData.into());
+    }
+    match gone.iter().any(|side| is(side, MemberStatus::Owner)) {
+        true => Err(Refusal::PermissionDenied.into()),
+        false => Ok((own, gone)),
+    }
 }
 
 /// They are told that they are out, and nothing more of the room; `besides` are listed with them.
