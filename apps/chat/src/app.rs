@@ -186,7 +186,7 @@ impl App for Chat {
             | Input::Called { .. }
             | Input::Renamed { .. }
             | Input::Expect
-            | Input::AddUp
+            | Input::AddUp { .. }
             | Input::Friends(_)
             | Input::Due { .. }
             | Input::Taken

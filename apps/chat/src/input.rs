@@ -201,8 +201,10 @@ pub enum Input {
     },
     /// It is long, has been read as a whole, and is likely to be searched for names soon. To the roster, also from itself.
     Expect,
-    /// Changes of the number of contacts are to be added up. To the roster.
-    AddUp,
+    /// Changes of the number of contacts up to the number `upto`, all of which are in the store, are to be added up. To the roster.
+    AddUp {
+        upto: u64,
+    },
     /// The copy of a message that a star keeps was made or taken away (FAV-4 to 6). To the roster.
     Starred(Box<Starred>),
     /// Copies of a message that is deleted for everyone are still to be taken away (FAV-6). To the conversation, from itself.

@@ -72,10 +72,15 @@ impl Sequence {
         self.from(0)
     }
 
+    /// The last id given: whatever was written before it was drawn is seen by whoever reads on.
+    pub fn last(&self) -> u64 {
+        self.last.load(Ordering::Acquire)
+    }
+
     /// The next id, which is `floor` or more.
     pub fn from(&self, floor: u64) -> Result<u64, Error> {
         let next = |last: u64| last.saturating_add(1).max(floor);
-        let taken = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+        let taken = self.last.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |last| Some(next(last)));
         let (Ok(last) | Err(last)) = taken;
         let id = next(last);
         if id > self.reserved.load(Ordering::Acquire) {

@@ -30,6 +30,7 @@ impl<A: App> Node<A> {
     /// Applies what the round wrote, then lets go what it sent, then ends what asked to end.
     pub(crate) fn commit(&mut self) {
         self.ahead.apply();
+        self.net.registry.end_round(self.index);
         self.heed_lost(NOBODY);
         if !self.voids.is_empty() {
             self.drop_void();

@@ -119,6 +119,7 @@ impl<A: App> Node<A> {
         self.fire();
         let mut left = limits.inputs;
         while left > 0 && !self.run.is_empty() && !self.gate.is_full() {
+            self.net.registry.begin_round(self.index, self.ids.last());
             left -= self.round(left);
             self.commit();
         }

@@ -17,6 +17,8 @@ pub struct Registry<A: App> {
     pub(crate) entries: DashMap<A::Name, Arc<Entry<A>>, RandomState>,
     /// Members of each group, counted per thread.
     groups: DashMap<A::Group, Vec<u32>, RandomState>,
+    /// For each thread the last id before its round under way; [`NO_ROUND`] between two of them.
+    rounds: Vec<AtomicU64>,
     pub(crate) parts: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
@@ -27,6 +29,7 @@ impl<A: App> Registry<A> {
             threads: threads.max(1),
             entries: DashMap::default(),
             groups: DashMap::default(),
+            rounds: (0..threads.max(1)).map(|_| AtomicU64::new(NO_ROUND)).collect(),
             parts: Arc::default(),
         }
     }
@@ -74,6 +77,27 @@ impl<A: App> Registry<A> {
         let part = Part { path: path.to_owned(), parts: Arc::downgrade(&self.parts) };
         part.set(status);
         part
+    }
+
+    /// A thread begins a round: what it will write has ids beyond `last`.
+    pub(crate) fn begin_round(&self, thread: usize, last: u64) {
+        self.note_round(thread, last);
+    }
+
+    /// What the round has written is in the store.
+    pub(crate) fn end_round(&self, thread: usize) {
+        self.note_round(thread, NO_ROUND);
+    }
+
+    fn note_round(&self, thread: usize, last: u64) {
+        if let Some(round) = self.rounds.get(thread) {
+            round.store(last, Ordering::Release);
+        }
+    }
+
+    /// The id, `last` at most, up to which all rounds have written what they will. `last` was read before.
+    pub(crate) fn settled(&self, last: u64) -> u64 {
+        self.rounds.iter().map(|round| round.load(Ordering::Acquire)).fold(last, u64::min)
     }
 
     /// Admits one input to the process, which from here on stays in the registry until it is stepped. None when
@@ -128,6 +152,9 @@ pub(crate) struct Entry<A: App> {
     restarts: AtomicU32,
     state: AtomicU8,
 }
+
+/// A thread is in no round.
+const NO_ROUND: u64 = u64::MAX;
 
 /// An entry that its node has not seen yet.
 pub(crate) const NO_SLOT: u32 = u32::MAX;

@@ -358,6 +358,32 @@ fn ids_rise_and_are_not_given_again_after_a_crash() {
     }
 }
 
+#[test]
+fn work_is_behind_an_id_when_every_round_that_may_have_drawn_it_is_in_the_store() {
+    for mut sim in sims(3) {
+        let mut before = 0;
+        for _ in 0..5 {
+            (0..10).for_each(|n| tell(&mut sim, &format!("a{}", n % 3), Input::Settled));
+            let lines = said(&mut sim);
+            let mut drawn: Vec<[u64; 2]> = lines.iter().map(|line| last_two(line)).collect();
+            drawn.sort_by_key(|[_, id]| *id);
+            assert_eq!(drawn[0], [before, before + 1], "nothing is under way but this round");
+            for [settled, id] in drawn {
+                assert!((before..id).contains(&settled), "{settled} is settled though {id} is not written yet");
+                before = before.max(settled);
+            }
+            tell(&mut sim, "a0", Input::Id);
+            before = said(&mut sim).iter().map(|line| last_two(line)[0]).sum();
+        }
+    }
+}
+
+/// The last number of a line, and what is before it, if that is one.
+fn last_two(line: &str) -> [u64; 2] {
+    let mut words = line.rsplit(' ').map(|word| word.parse().unwrap_or_default());
+    [words.next().unwrap_or_default(), words.next().unwrap_or_default()]
+}
+
 fn trace(seed: u64) -> Vec<String> {
     let mut sim = Sim::new(Ledger, &[SUMS], seed, 4);
     for n in 0..200 {

@@ -1,7 +1,7 @@
 //! Rosters: names, phone books, and what one is to another.
 
 use bytes::Bytes;
-use etf::Record;
+use etf::{Decode, Reader, Record};
 use kvs::{Table, View};
 use n2o::Failure;
 use proto::ids::PhoneId;
@@ -59,10 +59,13 @@ pub struct Relation {
 
 /// How much more there is in the phone book, in relations, and of requests that were not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Record)]
+#[record(also(4 = "Tally::before_upto"))]
 pub struct Tally {
     pub book: i64,
     pub related: i64,
     pub unanswered: i64,
+    /// Of the sum: rows up to this number are in it, and there will be no more of them.
+    pub upto: u64,
 }
 
 impl Tally {
@@ -71,7 +74,14 @@ impl Tally {
             book: self.book + more.book,
             related: self.related + more.related,
             unanswered: self.unanswered + more.unanswered,
+            ..self
         }
+    }
+
+    /// As releases have written it whose sums did not say how far they go.
+    fn before_upto(r: &mut Reader<'_>) -> Result<Self, etf::Error> {
+        let (book, related, unanswered) = (Decode::decode(r)?, Decode::decode(r)?, Decode::decode(r)?);
+        Ok(Self { book, related, unanswered, upto: 0 })
     }
 }
 

@@ -306,9 +306,20 @@ impl World {
                 },
             );
         }
+        let mut upto = (Bytes::new(), 0);
         for (key, row) in self.rows(TALLY)? {
             let said: Tally = etf::decode(&row).map_err(|why| why.to_string())?;
-            count(&key, Tally { book: -said.book, related: -said.related, unanswered: -said.unanswered });
+            // The sum comes before the rest of its roster's rows.
+            let roster = key.slice(..key.len() - size_of::<u64>());
+            match rows::number(&key).unwrap_or_default() {
+                0 => upto = (roster, said.upto),
+                late if upto.0 == roster && late <= upto.1 => {
+                    return Err(format!("the sum of {roster:?} goes up to {}, and there is row {late}", upto.1));
+                }
+                _ => {}
+            }
+            let less = Tally { book: -said.book, related: -said.related, unanswered: -said.unanswered, upto: 0 };
+            count(&key, less);
         }
         match there.iter().find(|(_, left)| **left != Tally::default()) {
             Some((roster, left)) => {

@@ -36,6 +36,8 @@ pub enum Input {
     Publish(String, Box<Input>),
     Size(String),
     Id,
+    /// Draw an id, and say it with the one that all work is behind.
+    Settled,
     Random,
     Stop,
     /// Should this one fail, tell the other.
@@ -122,6 +124,7 @@ impl App for Ledger {
             Input::Publish(group, input) => fx.publish(group, *input),
             Input::Size(group) => say(fx, format!("size {}", cx.group_size(&group))),
             Input::Id => say(fx, format!("id {}", cx.id()?)),
+            Input::Settled => say(fx, format!("{} {}", cx.id()?, cx.settled())),
             Input::Random => say(fx, format!("random {:?}", cx.random::<12>())),
             Input::Stop => fx.stop(),
             Input::Heir(name) => account.heirs.push(name),

@@ -1,7 +1,8 @@
 //! How full a roster is (section 11), without reading its contacts.
 //!
 //! The phone book is the roster's and each relation its conversation's, so no one of them can keep the sum. Whoever adds or removes
-//! something says so in a row of its own, in the same batch; the roster adds these up now and then.
+//! something says so in a row of its own, in the same batch; the roster adds these up now and then. The sum says up to which number it
+//! has them, and nobody looks for rows before that: it costs something to pass where many were erased.
 
 use bytes::Bytes;
 use kvs::Span;
@@ -13,8 +14,9 @@ use proto::records::ContactStatus;
 use crate::rows::{self, BOOK, RELATION, Relation, TALLY, Tally};
 use crate::{Cx, Fx, Input, Name};
 
-/// Rows that are worth adding up.
+/// Rows besides the sum for which the roster is asked to add them up, and those that are worth it when it does.
 const ROWS: usize = 32;
+const WORTH: usize = 16;
 /// Rows added up at once.
 const ADDED: usize = 1024;
 
@@ -49,20 +51,22 @@ pub(crate) fn related(
     keep(cx, fx, own, Tally { related, unanswered, ..Tally::default() })
 }
 
-/// The roster's part: what was said by one row each, it says by one for all.
-pub(crate) fn add_up(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Failure> {
-    let mut sum = Tally::default();
-    let rows = cx.store.scan(TALLY, &Span::prefix(rows::pair_key(own, b"")).limit(ADDED))?;
-    if rows.len() < 2 {
+/// The roster's part: what was said by one row each, it says by one for all. Every row up to the number `upto` is there.
+pub(crate) fn add_up(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, upto: u64) -> Result<(), Failure> {
+    let mut sum = sum(cx, own)?;
+    let rows = cx.store.scan(TALLY, &said(own, &sum, upto).limit(ADDED))?;
+    if rows.len() < WORTH {
         return Ok(());
     }
     for (key, row) in &rows {
         sum = sum.with(rows::decode(row)?);
         fx.delete(TALLY, key.clone());
     }
+    let last = rows.last().and_then(|(key, _)| rows::number(key)).filter(|_| rows.len() == ADDED);
+    sum.upto = last.unwrap_or(upto);
     fx.put(TALLY, key(own, 0), rows::encode(&sum));
-    if rows.len() == ADDED {
-        fx.tell(Name::Roster(own.clone()), Input::AddUp);
+    if last.is_some() {
+        fx.tell(Name::Roster(own.clone()), Input::AddUp { upto });
     }
     Ok(())
 }
@@ -83,15 +87,28 @@ fn keep(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, tally: Tally) -> Result<(), Fai
 }
 
 fn tally(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<Tally, Failure> {
-    let (mut sum, mut rows) = (Tally::default(), 0);
-    rows::each(cx.store, TALLY, &rows::pair_key(own, b""), |_, row| {
-        (sum, rows) = (sum.with(rows::decode(row)?), rows + 1);
-        Ok(())
-    })?;
-    if rows > ROWS {
-        fx.tell(Name::Roster(own.clone()), Input::AddUp);
+    let mut known = sum(cx, own)?;
+    // The first scan of a step may open the store anew, where the roster has added up more meanwhile.
+    let rows = loop {
+        let rows = cx.store.scan(TALLY, &said(own, &known, u64::MAX).limit(usize::MAX))?;
+        match sum(cx, own)? {
+            same if same == known => break rows,
+            newer => known = newer,
+        }
+    };
+    if rows.len() > ROWS {
+        fx.tell(Name::Roster(own.clone()), Input::AddUp { upto: cx.settled() });
     }
-    Ok(sum)
+    rows.iter().try_fold(known, |sum, (_, row)| Ok(sum.with(rows::decode(row)?)))
+}
+
+fn sum(cx: &Cx<'_>, own: &PhoneId) -> Result<Tally, Failure> {
+    Ok(rows::read(cx.store, TALLY, &key(own, 0))?.unwrap_or_default())
+}
+
+/// The rows up to a number that are not in the sum.
+fn said(own: &PhoneId, sum: &Tally, upto: u64) -> Span {
+    Span::prefix(rows::pair_key(own, b"")).after(&key(own, sum.upto)).upto(&key(own, upto))
 }
 
 fn key(own: &PhoneId, number: u64) -> Bytes {
