@@ -159,6 +159,9 @@ impl Performer<Chat> for Outputs {
                 Output::Push(push) => self.courier.take(push),
                 Output::Lapsed => self.registrar.look_again(),
                 Output::Published => self.published.ring(),
+                Output::Bound => {
+                    self.web.iter().filter_map(|web| web.outside.people.as_ref()).for_each(|people| people.look_again())
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Certificates that devices have been given are written to their person's entry, where mail programs look for them.
 //!
-//! Each is a row from before its device has it until the directory has it, so none is lost when the program ends.
+//! Each is a row from before its device has it until the directory has it, so none is lost when the program ends. The chat may still
+//! refuse it to the device: nobody could open what is sealed for it, so it is written once it is a device's, and forgotten if it never is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub(crate) const TABLES: &[Table] = &[UNPUBLISHED];
 const WAITING_MAX: usize = 10_000;
 /// And what the directory has not taken for so long.
 const WAITING_MS: u64 = 30 * 86_400 * 1_000;
+/// A certificate that is no device's so long after it was issued is not going to be.
+const BOUND_MS: u64 = 60_000;
 /// Rows that are read at once.
 const PART: usize = 100;
 /// So many on end cannot be written because nobody answers: then the directory is away.
@@ -104,8 +107,9 @@ impl Waiting {
                     continue;
                 }
                 let written = match etf::decode::<Unpublished>(row) {
-                    Ok(row) => write(row).await?,
-                    Err(_) => Ok(()),
+                    Ok(row) if self.is_of_a_device(&row)? => write(row).await?,
+                    Ok(_) if age(key) < BOUND_MS => continue,
+                    Ok(_) | Err(_) => Ok(()),
                 };
                 let Err(why) = written else {
                     away = 0;
@@ -127,9 +131,16 @@ impl Waiting {
         }
     }
 
+    fn is_of_a_device(&self, row: &Unpublished) -> Result<bool, n2o::Failure> {
+        match Phone::parse(&row.account) {
+            Ok(account) => chat::directory::has_certificate(&*self.store.snapshot(), &account, &row.certificate),
+            Err(_) => Ok(false),
+        }
+    }
+
     /// Until it is tried again, or for good.
     fn put_off(&self, key: &Bytes, why: &Error, refused: &mut Refused) -> Result<(), n2o::Failure> {
-        if is_old(key) {
+        if age(key) > WAITING_MS {
             tracing::error!(%why, "the directory has not taken a certificate for too long: it is given up");
             refused.remove(key);
             return self.done(key.clone()).map_err(n2o::Failure::new);
@@ -142,12 +153,18 @@ impl Waiting {
 }
 
 impl People {
-    /// Soon, if that is configured. Whoever was given the certificate does not wait for the directory.
+    /// Once it is the device's, if that is configured. Whoever was given the certificate does not wait for the directory.
     pub(crate) fn publish(&self, account: &Phone, certificate: &Bytes) {
         let Some(waiting) = &self.unpublished else { return };
-        match waiting.keep(account, certificate) {
-            Ok(()) => waiting.more.notify_one(),
-            Err(failure) => tracing::error!(%failure, "cannot keep a certificate for the directory"),
+        if let Err(failure) = waiting.keep(account, certificate) {
+            tracing::error!(%failure, "cannot keep a certificate for the directory");
+        }
+    }
+
+    /// A device has another certificate than before.
+    pub(crate) fn look_again(&self) {
+        if let Some(waiting) = &self.unpublished {
+            waiting.more.notify_one();
         }
     }
 
@@ -206,16 +223,17 @@ fn pause(tries: u32) -> Duration {
     FIRST.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(LAST)
 }
 
-fn is_old(key: &[u8]) -> bool {
+/// Milliseconds since it was issued.
+fn age(key: &[u8]) -> u64 {
     let since = key.first_chunk().map_or(0, |since| u64::from_be_bytes(*since));
-    millis(SystemTime::now()).saturating_sub(since) > WAITING_MS
+    millis(SystemTime::now()).saturating_sub(since)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Rows since so many milliseconds, of the accounts "1", "2" and so on.
+    /// Rows since so many milliseconds, of the devices of the accounts "38001", "38002" and so on.
     fn waiting(folder: &std::path::Path, since: &[u64]) -> (Waiting, Vec<Bytes>) {
         let home = crate::home::Home::find(Some(folder.join("home"))).unwrap();
         home.make().unwrap();
@@ -223,12 +241,19 @@ mod tests {
         let (mut batch, mut keys) = (Batch::default(), Vec::new());
         for (number, since) in (1_u128..).zip(since) {
             let key = Bytes::from([&since.to_be_bytes()[..], &number.to_be_bytes()].concat());
-            let row = Unpublished { account: number.to_string().into(), certificate: Bytes::new() };
+            let row = Unpublished { account: format!("3800{number}").into(), certificate: number.to_string().into() };
             batch.put(UNPUBLISHED, key.clone(), etf::encode(&row));
+            has(&mut batch, &row.account, &row.certificate);
             keys.push(key);
         }
         store.apply(&batch).unwrap();
         (Waiting::new(store).unwrap(), keys)
+    }
+
+    /// The account's only device has this certificate.
+    fn has(batch: &mut Batch, account: &Bytes, certificate: &Bytes) {
+        let device = rows::Device { certificate: Some(certificate.clone()), ..rows::Device::default() };
+        batch.put(rows::DEVICE, rows::path(&[account, b"phone"]), rows::encode(&device));
     }
 
     /// One round with a directory that falls silent over the certificates of these accounts; how it ends, and what is left.
@@ -253,7 +278,7 @@ mod tests {
         // The first is too old.
         let (waiting, keys) = waiting(folder.path(), &[1, now, now + 1, now + 2]);
         let mut refused = Refused::new();
-        let (is_done, left) = run(round(&waiting, &mut refused, &["1", "2"]));
+        let (is_done, left) = run(round(&waiting, &mut refused, &["38001", "38002"]));
         assert_eq!((is_done, left), (true, vec![keys[1].clone()]));
         assert_eq!(refused.keys().collect::<Vec<_>>(), [&keys[1]]);
 
@@ -265,21 +290,51 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_that_its_device_was_refused_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = millis(SystemTime::now());
+        let (waiting, keys) = waiting(folder.path(), &[now - 2 * BOUND_MS, now]);
+        let give = |account: &'static str, certificate: &'static str| {
+            let mut batch = Batch::default();
+            has(&mut batch, &account.into(), &certificate.into());
+            waiting.store.apply(&batch).unwrap();
+        };
+        let written = std::cell::RefCell::new(Vec::new());
+        let write = |row: Unpublished| {
+            written.borrow_mut().push(row.account);
+            async { Ok(Ok(())) }
+        };
+        let round = || run(waiting.each_due(&mut Refused::new(), write)).unwrap();
+        give("38001", "one that it had before");
+        give("38002", "one that it had before");
+        round();
+        let left = || waiting.store.scan(UNPUBLISHED, &Span::prefix("")).unwrap();
+        assert_eq!(left().iter().map(|(key, _)| key).collect::<Vec<_>>(), [&keys[1]], "the other may still be bound");
+        give("38002", "2");
+        round();
+        assert_eq!(
+            (written.take(), left()),
+            (vec![Bytes::from("38002")], vec![]),
+            "what the first was refused is forgotten"
+        );
+    }
+
+    #[test]
     fn a_directory_that_is_away_is_not_asked_for_all() {
         let folder = tempfile::tempdir().unwrap();
         let now = millis(SystemTime::now());
         let (waiting, keys) = waiting(folder.path(), &[now, now + 1, now + 2, now + 3, now + 4]);
         let mut refused = Refused::new();
-        let (is_done, left) = run(round(&waiting, &mut refused, &["1", "2", "3", "4", "5"]));
+        let (is_done, left) = run(round(&waiting, &mut refused, &["38001", "38002", "38003", "38004", "38005"]));
         assert_eq!((is_done, left, refused.len()), (false, keys.clone(), 3));
         // Three that it never answers for do not hold up those behind them.
-        let (is_done, left) = run(round(&waiting, &mut refused, &["1", "2", "3"]));
+        let (is_done, left) = run(round(&waiting, &mut refused, &["38001", "38002", "38003"]));
         assert_eq!((is_done, left), (true, keys[..3].to_vec()));
     }
 
     #[test]
     fn tries_become_rare_and_do_not_end() {
         assert_eq!((pause(1), pause(2), pause(20), pause(u32::MAX)), (FIRST, 2 * FIRST, LAST, LAST));
-        assert!(is_old(&[0; 24]) && !is_old(&[0xff; 24]));
+        assert!(age(&[0; 24]) > WAITING_MS && age(&[0xff; 24]) == 0);
     }
 }

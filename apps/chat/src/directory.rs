@@ -104,6 +104,17 @@ pub fn has_devices(store: &dyn View, account: &Phone) -> Result<bool, Failure> {
     Ok(!store.scan(DEVICE, &Span::prefix(prefix).limit(1))?.is_empty())
 }
 
+/// Whether a device of the account has this certificate (DER) as its present one.
+pub fn has_certificate(store: &dyn View, account: &Phone, certificate: &Bytes) -> Result<bool, Failure> {
+    let prefix = rows::path(&[account.as_str().as_bytes(), b""]);
+    for (_, row) in store.scan(DEVICE, &Span::prefix(prefix).limit(DEVICES_MAX))? {
+        if rows::decode::<Device>(&row)?.certificate.as_ref() == Some(certificate) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Which device of an account has this token (ID-7).
 pub fn bearer(store: &dyn View, now: u64, account: &Phone, token: &Bytes) -> Result<Option<DevKey>, Failure> {
     let prefix = rows::path(&[account.as_str().as_bytes(), b""]);

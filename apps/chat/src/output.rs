@@ -20,6 +20,8 @@ pub enum Output {
     Push(Box<Push>),
     /// There is a new row of [`LAPSED`](crate::rows::LAPSED): for the authority.
     Lapsed,
+    /// A device has another certificate than before: for the directory of the organisation.
+    Bound,
     /// An account shows the world something else than before ([`directory::published`](crate::directory::published)): for the zone.
     Published,
 }

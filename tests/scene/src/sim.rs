@@ -109,7 +109,7 @@ impl Simulated {
                     Output::Work(job) => self.work(*job),
                     Output::Push(push) => self.push(*push),
                     // There is no authority here; its rows stay.
-                    Output::Lapsed | Output::Published => {}
+                    Output::Lapsed | Output::Bound | Output::Published => {}
                 }
             }
         }

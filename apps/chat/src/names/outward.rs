@@ -42,6 +42,7 @@ pub(crate) fn outward(known: &Known, store: &dyn View, fx: &mut Fx, mark: usize)
             | Output::Work(_)
             | Output::Push(_)
             | Output::Lapsed
+            | Output::Bound
             | Output::Published => {}
         }
     }

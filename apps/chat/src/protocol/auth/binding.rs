@@ -62,6 +62,7 @@ fn take(fx: &mut Fx, device: &mut Device, key: Bytes, certificate: &Certificate)
     device.key = Some(key);
     device.key_until = certificate.not_after;
     device.certificate = Some(certificate.der.clone());
+    fx.emit(Output::Bound);
 }
 
 /// AUTH-17: the present certificate has been used; the one before is revoked as superseded.
