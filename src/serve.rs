@@ -231,6 +231,7 @@ struct Inside {
     /// Rung when an account shows the world something else than before.
     published: Arc<Bell>,
     handle: Handle<Chat>,
+    vault: Arc<Vault>,
 }
 
 impl Inside {
@@ -249,7 +250,7 @@ impl Inside {
         keys::admin(home, &registrar)?;
 
         let (vault, own) = (Vault::new(&key), Arc::new(Vault::new(&key)));
-        let courier = Courier::new(home, settings, origin, store.clone(), own)?;
+        let courier = Courier::new(home, settings, origin, store.clone(), own.clone())?;
         let people = People::new(home, settings, store.clone())?;
         let outside = Outside { webhook: Webhook::new(home, settings)?, people: people.clone() };
         let files = Arc::new(Files::new(home.files(), settings.ftp.reserve));
@@ -270,7 +271,7 @@ impl Inside {
         if let Some(people) = people {
             people.watch(store.clone(), handle.clone());
         }
-        Ok((Inside { registrar, tls, store, files, courier, published, handle }, Vault::new(&key)))
+        Ok((Inside { registrar, tls, store, files, courier, published, handle, vault: own }, Vault::new(&key)))
     }
 
     fn directory(&self, settings: &Settings) -> Result<Directory, Failure> {
@@ -281,11 +282,12 @@ impl Inside {
     fn doorman(&self, settings: &Settings) -> Arc<Doorman> {
         let tls = self.tls.clone();
         let identify: Identify = Arc::new(move |der: &[u8]| tls.identify(der));
-        let revocations = self.registrar.revocations.clone();
+        let (revocations, vault) = (self.registrar.revocations.clone(), self.vault.clone());
         Arc::new(Doorman {
             handle: self.handle.clone(),
             identify,
             is_revoked: Arc::new(move |print| revocations.has(print)),
+            bucket: Arc::new(move |source| vault.bucket(source)),
             gate: Gate::new(settings.gate()),
             patience: settings.mqtt().connect_timeout,
         })

@@ -11,6 +11,8 @@ use bytes::Bytes;
 use proto::ids::Phone;
 use zeroize::Zeroizing;
 
+use crate::door::Source;
+
 /// Bytes of every key.
 pub const KEY_BYTES: usize = 32;
 
@@ -33,6 +35,7 @@ pub struct Vault {
     signing: Zeroizing<[u8; KEY_BYTES]>,
     files: hmac::Key,
     invites: hmac::Key,
+    sources: hmac::Key,
 }
 
 impl Vault {
@@ -45,6 +48,7 @@ impl Vault {
             signing: derive(key, b"chat jwt signature"),
             files: hmac::Key::new(HMAC_SHA256, derive(key, b"chat file owner").as_slice()),
             invites: hmac::Key::new(HMAC_SHA256, derive(key, b"chat invite").as_slice()),
+            sources: hmac::Key::new(HMAC_SHA256, derive(key, b"chat source").as_slice()),
         }
     }
 
@@ -76,6 +80,12 @@ impl Vault {
     pub(crate) fn file_owner(&self, phone: &Phone) -> String {
         let tag = hmac::sign(&self.files, phone.as_str().as_bytes());
         tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What may be kept of an address (SEC-10): of IPv4 alone some 65,000 have the same, and nobody else can tell which.
+    pub fn bucket(&self, source: &Source) -> u16 {
+        let tag = hmac::sign(&self.sources, &source.0);
+        u16::from_be_bytes(*tag.as_ref().first_chunk().expect("HMAC with SHA-256 gives 32 bytes"))
     }
 
     /// What the code of an invite is made of (ID-11): a secret can be proved without being sent (CMP) only to who knows it, so it follows

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chat::Chat;
-use chat::door::Certificate;
+use chat::door::{Certificate, Source};
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -30,6 +30,10 @@ pub type Identify = Arc<dyn Fn(&[u8]) -> Option<Certificate> + Send + Sync>;
 
 /// Whether a certificate, by [`Certificate::print`], has been revoked.
 pub type IsRevoked = Arc<dyn Fn(u128) -> bool + Send + Sync>;
+
+/// What may be kept of an address: few bits of a hash that others cannot compute, so that tens of thousands of addresses have the same.
+/// Who may have a number of something kept is counted by it over a restart, and nobody learns from the store who it was (SEC-10).
+pub type Bucket = Arc<dyn Fn(&Source) -> u16 + Send + Sync>;
 
 /// One listener.
 #[derive(Debug, Clone)]
@@ -69,6 +73,7 @@ pub struct Doorman {
     pub handle: n2o::Handle<Chat>,
     pub identify: Identify,
     pub is_revoked: IsRevoked,
+    pub bucket: Bucket,
     pub gate: Arc<Gate>,
     /// From the accepted connection to the end of the TLS handshake.
     pub patience: Duration,

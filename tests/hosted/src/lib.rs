@@ -8,6 +8,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use chat::door::Source;
 use chat::{Chat, Output, Vault};
 use kvs::{Memory, Sequence, Store, Table};
 use listen::{Doorman, Gate, Limits};
@@ -60,7 +61,8 @@ impl Performer<Chat> for Ports {
 /// Lets everybody in who says in this time who he is.
 pub fn doorman(handle: Handle<Chat>, patience: Duration) -> Arc<Doorman> {
     let (identify, is_revoked) = (Arc::new(|_: &[u8]| None), Arc::new(|_| false));
-    Arc::new(Doorman { handle, identify, is_revoked, gate: Gate::new(Limits::default()), patience })
+    let bucket = Arc::new(|_: &Source| 0);
+    Arc::new(Doorman { handle, identify, is_revoked, bucket, gate: Gate::new(Limits::default()), patience })
 }
 
 /// A chat with a front, on a thread of its own; it ends with the value.

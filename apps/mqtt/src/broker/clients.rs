@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use chat::door::Source;
 use kvs::VALUE_MAX;
 
 use super::book::Book;
@@ -73,7 +72,8 @@ pub(crate) struct Claimant<'a> {
     pub(crate) id: &'a Arc<str>,
     /// As its certificate says; nobody else gets the id while a session has it.
     pub(crate) owner: &'a Arc<str>,
-    pub(crate) source: Option<Source>,
+    /// Of its address, unless that is loopback.
+    pub(crate) bucket: Option<u16>,
     /// A new session.
     pub(crate) clean: bool,
     /// Seconds that the session is kept after its connection, if not told otherwise.
@@ -139,7 +139,7 @@ impl Clients {
         ended: &mut Ended,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Claim, Anothers>> {
-        let Claimant { id, owner, source, clean, expiry } = *asked;
+        let Claimant { id, owner, bucket, clean, expiry } = *asked;
         let mut slots = self.lock();
         let now = Instant::now();
         if slots.by_id.get(id).is_some_and(|slot| !slot.is_open_to(owner, now)) {
@@ -170,14 +170,15 @@ impl Clients {
         }
         let new = || Arc::new(Shelf::new(book.number(), owner.clone(), book.clone()));
         let shelf = resumed.as_ref().map_or_else(new, |session| session.shelf.clone());
-        let place = (expiry > 0).then(|| self.places.take(Party::of(owner, source))).flatten();
+        let place = (expiry > 0).then(|| self.places.take(Party::of(owner, bucket))).flatten();
         let expiry = if place.is_some() { expiry } else { 0 };
+        let bucket = place.as_ref().and_then(Place::bucket).map(u64::from);
         let live = Slot::Live { signal: signal.clone(), heirs: Vec::new(), owner: owner.clone(), place };
         slots.by_id.insert(id.clone(), live);
         shelf.set_lasting(expiry > 0);
         if shelf.lasts() {
             let (number, owner) = (shelf.number, rows::bytes(owner));
-            let row = rows::Session { number, expiry: expiry.into(), owner, ..rows::Session::default() };
+            let row = rows::Session { number, expiry: expiry.into(), owner, bucket, ..rows::Session::default() };
             book.put(SESSION, rows::bytes(id), &row);
             shelf.hurry();
         } else if had_row {
@@ -224,7 +225,7 @@ impl Clients {
         };
         let until = now + seconds(expiry);
         if lasts {
-            put(book, id, &session.shelf, until, later.as_ref());
+            put(book, id, &session.shelf, until, later.as_ref(), place.as_ref());
         }
         slots.keep(id.clone(), session, until, later, place);
     }
@@ -235,11 +236,11 @@ impl Clients {
         let mut slots = self.lock();
         let mut over = Vec::new();
         for (id, slot) in &mut slots.by_id {
-            if let Slot::Kept { session, until, will, .. } = slot {
+            if let Slot::Kept { session, until, will, place } = slot {
                 if let Some((message, _)) = will.take_if(|(_, at)| *at <= now) {
                     ended.wills.push(message);
                     if session.shelf.lasts() {
-                        put(book, id, &session.shelf, *until, None);
+                        put(book, id, &session.shelf, *until, None, place.as_ref());
                     }
                 }
                 if *until <= now {
@@ -264,8 +265,15 @@ impl Clients {
     }
 
     /// A session that was kept when the server ended; its client is not here.
-    pub(super) fn found(&self, id: Arc<str>, session: Resumable, until: Instant, will: Option<(Message, Instant)>) {
-        let place = self.places.take(Party::of(&session.shelf.owner, None));
+    pub(super) fn found(
+        &self,
+        id: Arc<str>,
+        session: Resumable,
+        bucket: Option<u16>,
+        until: Instant,
+        will: Option<(Message, Instant)>,
+    ) {
+        let place = self.places.take(Party::of(&session.shelf.owner, bucket));
         self.lock().keep(id, Box::new(session), until, will, place);
     }
 
@@ -298,7 +306,7 @@ impl Slots {
     }
 }
 
-fn put(book: &Book, id: &str, shelf: &Shelf, until: Instant, will: Option<&(Message, Instant)>) {
+fn put(book: &Book, id: &str, shelf: &Shelf, until: Instant, will: Option<&(Message, Instant)>, place: Option<&Place>) {
     let clock = Clock::now();
     // Its session does not go with a will that is too large.
     let will = will.filter(|(message, _)| message.size() <= VALUE_MAX);
@@ -309,6 +317,7 @@ fn put(book: &Book, id: &str, shelf: &Shelf, until: Instant, will: Option<&(Mess
         will: will.map(|(message, _)| Letter::of(message, clock)),
         will_at: will.map_or(0, |(_, at)| clock.time(*at)),
         owner: rows::bytes(&shelf.owner),
+        bucket: place.and_then(Place::bucket).map(u64::from),
     };
     book.put(SESSION, rows::bytes(id), &row);
 }

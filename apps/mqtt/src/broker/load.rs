@@ -94,7 +94,8 @@ impl Broker {
             None => clock.instant_now() + Duration::from_secs(found.row.expiry),
         };
         let will = found.row.will.map(|will| (will.message(clock), clock.instant(found.row.will_at)));
-        self.clients.found(rows::shared(&found.id), session, until, will);
+        let bucket = found.row.bucket.and_then(|bucket| bucket.try_into().ok());
+        self.clients.found(rows::shared(&found.id), session, bucket, until, will);
     }
 }
 

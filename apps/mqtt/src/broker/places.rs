@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use chat::door::Source;
-
 /// Sessions that outlive their connections, of whoever counts as one; further ones end with their connections, and 5.0 is told so.
 pub(super) const EACH_MAX: usize = 1000;
 
@@ -14,16 +12,17 @@ pub(super) const EACH_MAX: usize = 1000;
 pub(super) enum Party {
     /// What a certificate says.
     Owner(Arc<str>),
-    /// Who shows none, by the address.
-    Source(Source),
+    /// Who shows none, by the address: it is not kept, so as not to be known from the store (SEC-10), but by what it has in common with
+    /// many others ([`listen::Bucket`]).
+    Bucket(u16),
 }
 
 impl Party {
     /// `None`: from loopback without a certificate, which nothing is counted of.
-    pub(super) fn of(owner: &Arc<str>, source: Option<Source>) -> Option<Party> {
-        match (owner.is_empty(), source) {
-            (false, _) => Some(Party::Owner(owner.clone())),
-            (true, source) => source.map(Party::Source),
+    pub(super) fn of(owner: &Arc<str>, bucket: Option<u16>) -> Option<Party> {
+        match owner.is_empty() {
+            false => Some(Party::Owner(owner.clone())),
+            true => bucket.map(Party::Bucket),
         }
     }
 }
@@ -36,6 +35,16 @@ pub(super) struct Places(Arc<Mutex<HashMap<Party, usize>>>);
 pub(super) struct Place {
     party: Option<Party>,
     places: Places,
+}
+
+impl Place {
+    /// Of an address, what of it is kept.
+    pub(super) fn bucket(&self) -> Option<u16> {
+        match self.party {
+            Some(Party::Bucket(bucket)) => Some(bucket),
+            Some(Party::Owner(_)) | None => None,
+        }
+    }
 }
 
 impl Places {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use etf::Record;
+use etf::{Decode, Reader, Record};
 use kvs::Table;
 use rumqttd::protocol::PublishProperties;
 
@@ -30,6 +30,7 @@ pub(super) const TABLES: &[Table] = &[SESSION, SUBSCRIPTION, WAITING, LETTER, UN
 
 /// A session that outlives its connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Record)]
+#[record(also(7 = "Session::before_bucket"))]
 pub(super) struct Session {
     /// By which its other rows are named.
     pub(super) number: u64,
@@ -42,6 +43,8 @@ pub(super) struct Session {
     pub(super) will_at: u64,
     /// Whose it is.
     pub(super) owner: Bytes,
+    /// Of whoever shows no certificate, what is kept of the address.
+    pub(super) bucket: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Record)]
@@ -87,6 +90,21 @@ pub(super) struct Properties {
     pub(super) correlation: Option<Bytes>,
     pub(super) content: Option<Bytes>,
     pub(super) user: Vec<(Bytes, Bytes)>,
+}
+
+impl Session {
+    /// As releases have written it that counted nobody by the address after a restart.
+    fn before_bucket(r: &mut Reader<'_>) -> Result<Session, etf::Error> {
+        Ok(Session {
+            number: Decode::decode(r)?,
+            expiry: Decode::decode(r)?,
+            until: Decode::decode(r)?,
+            will: Decode::decode(r)?,
+            will_at: Decode::decode(r)?,
+            owner: Decode::decode(r)?,
+            bucket: None,
+        })
+    }
 }
 
 impl Subscription {

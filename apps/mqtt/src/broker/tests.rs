@@ -194,7 +194,7 @@ fn a_link_that_goes_leaves_nothing_behind() {
 
 fn claim(world: &World, id: &str, clean: bool) -> clients::Claim {
     let mut cx = Context::from_waker(Waker::noop());
-    let claimant = clients::Claimant { id: &id.into(), owner: &"".into(), source: None, clean, expiry: 0 };
+    let claimant = clients::Claimant { id: &id.into(), owner: &"".into(), bucket: None, clean, expiry: 0 };
     match world.broker.poll_claim(&claimant, &Arc::new(Signal::default()), &mut cx) {
         Poll::Ready(claim) => claim.unwrap_or_else(|_| panic!("{id} is another's")),
         Poll::Pending => panic!("{id} is taken"),

@@ -208,7 +208,8 @@ fn visit(greeting: &mut Greeting, shared: &Arc<Shared>) -> Free {
 
 async fn claim(greeting: &mut Greeting, seat: &Seat, source: Option<Source>, shared: &Arc<Shared>) -> Result<Free, u8> {
     let (broker, Greeting { client_id: id, owner, clean_start, expiry, .. }) = (&shared.broker, &*greeting);
-    let claimant = Claimant { id, owner, source, clean: *clean_start, expiry: *expiry };
+    let bucket = source.map(|source| (shared.doorman.bucket)(&source));
+    let claimant = Claimant { id, owner, bucket, clean: *clean_start, expiry: *expiry };
     let claim = poll_fn(|cx| broker.poll_claim(&claimant, &seat.signal, cx)).await;
     let claim = claim.map_err(|Anothers| reason::NOT_AUTHORIZED)?;
     greeting.expiry = claim.expiry;

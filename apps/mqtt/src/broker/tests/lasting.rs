@@ -1,6 +1,6 @@
 //! What outlives the server (CON-11): a broker is opened on the store that another has left.
 
-use chat::door::{Certificate, Source};
+use chat::door::Certificate;
 use kvs::{Batch, Memory, Span, Store, VALUE_MAX};
 
 use super::*;
@@ -43,14 +43,14 @@ impl Run {
 
     fn claim_from(
         &self,
-        source: Option<Source>,
+        bucket: Option<u16>,
         owner: &str,
         id: &str,
         clean: bool,
         expiry: u32,
     ) -> Result<clients::Claim, clients::Anothers> {
         let mut cx = Context::from_waker(Waker::noop());
-        let claimant = clients::Claimant { id: &id.into(), owner: &owner.into(), source, clean, expiry };
+        let claimant = clients::Claimant { id: &id.into(), owner: &owner.into(), bucket, clean, expiry };
         match self.broker.poll_claim(&claimant, &Arc::new(Signal::default()), &mut cx) {
             Poll::Ready(claim) => claim,
             Poll::Pending => panic!("{id} is taken"),
@@ -144,7 +144,7 @@ fn con_11_a_session_that_is_over_is_ended_and_not_resumed_whoever_has_its_id_nex
         // No sweep has seen that its time is up.
         let now = Instant::now();
         let will = (message("will", "alice is gone", Qos::One), now + Duration::from_secs(600));
-        run.broker.clients.found("door".into(), *session, now, Some(will));
+        run.broker.clients.found("door".into(), *session, None, now, Some(will));
 
         let claim = run.claim_of(heir, "door", false, 60).expect("nobody's after");
         assert!(claim.resumed.is_none(), "{heir}");
@@ -447,9 +447,9 @@ fn con_11_a_session_outlives_the_server_without_a_will_that_is_too_large() {
 #[test]
 fn con_11_nobody_has_all_the_sessions_that_are_kept() {
     let run = Run::on(&store());
-    let (ann, ben) = (Some(Source([1; 16])), Some(Source([2; 16])));
-    let granted = |source, owner: &str, id: &str| {
-        run.claim_from(source, owner, id, false, 60).unwrap_or_else(|_| panic!("{id} is another's")).expiry
+    let (ann, ben) = (Some(1), Some(2));
+    let granted = |bucket, owner: &str, id: &str| {
+        run.claim_from(bucket, owner, id, false, 60).unwrap_or_else(|_| panic!("{id} is another's")).expiry
     };
     let leaves = |id: &str, expiry| {
         let shelf = run.broker.visitor();
@@ -458,15 +458,15 @@ fn con_11_nobody_has_all_the_sessions_that_are_kept() {
         run.broker.release(&id.into(), Some(Box::new(session)), expiry, None);
     };
     // By the certificate, else by the address; some are connected, some are not.
-    for (source, owner) in [(ann, "lamp"), (ann, "")] {
+    for (bucket, owner) in [(ann, "lamp"), (ann, "")] {
         for number in 0..EACH_MAX {
             let id = format!("{owner}-{number}");
-            assert_eq!(granted(source, owner, &id), 60);
+            assert_eq!(granted(bucket, owner, &id), 60);
             if number % 2 == 0 {
                 leaves(&id, 60);
             }
         }
-        assert_eq!(granted(source, owner, &format!("{owner}-more")), 0, "it is told that its session is not kept");
+        assert_eq!(granted(bucket, owner, &format!("{owner}-more")), 0, "it is told that its session is not kept");
         assert_eq!(granted(ben, &format!("{owner}2"), &format!("{owner}-other")), 60);
     }
     assert_eq!(granted(None, "", "from here"), 60, "loopback is not counted");
@@ -474,4 +474,32 @@ fn con_11_nobody_has_all_the_sessions_that_are_kept() {
     leaves("lamp-1", 0);
     assert_eq!(granted(ben, "lamp", "lamp-1"), 60);
     assert_eq!(granted(ben, "lamp", "lamp-again"), 0);
+}
+
+#[test]
+fn con_11_after_a_restart_sessions_still_count_for_the_address_that_had_them() {
+    let store = store();
+    let run = Run::on(&store);
+    let (ann, ben) = (Some(1), Some(2));
+    let claim =
+        |run: &Run, bucket, id: &str| run.claim_from(bucket, "", id, false, 60).unwrap_or_else(|_| panic!("{id}"));
+    for number in 0..EACH_MAX {
+        let id = format!("ann-{number}");
+        let shelf = claim(&run, ann, &id).shelf;
+        if number % 2 == 0 {
+            let unreleased = run.broker.unreleased(shelf.clone());
+            let session = Resumable { kept: Kept::default(), link: None, unreleased, shelf };
+            run.broker.release(&id.as_str().into(), Some(Box::new(session)), 60, None);
+        }
+    }
+    run.dies();
+
+    let run = Run::on(&store);
+    assert_eq!(claim(&run, ann, "more").expiry, 0);
+    assert_eq!(claim(&run, ben, "other").expiry, 60);
+    // One that is resumed from elsewhere counts there.
+    assert!(claim(&run, ben, "ann-0").resumed.is_some() && claim(&run, ben, "ann-1").resumed.is_some());
+    assert_eq!([claim(&run, ann, "more-1").expiry, claim(&run, ann, "more-2").expiry], [60, 60]);
+    assert_eq!(claim(&run, ann, "more-3").expiry, 0);
+    run.dies();
 }
