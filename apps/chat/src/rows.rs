@@ -5,19 +5,23 @@
 //! Erlang's `binary_to_term`; keys are order-preserving bytes: text parts separated by `/` (which no part contains) or NUL, numbers as eight
 //! bytes, big end first.
 
-mod account;
+mod key;
+// People, and what they are to each other.
 mod auth;
-mod push;
+mod account;
 mod roster;
-mod favorite;
+// What they write, and how it reaches them.
 mod feed;
 mod room;
 mod due;
+mod push;
+mod mailbox;
+// What they keep.
+mod favorite;
 mod file;
 mod sticker;
-mod mailbox;
+// What is still to be done.
 mod work;
-mod key;
 
 use bytes::Bytes;
 use etf::{Decode, Encode};

@@ -1,7 +1,7 @@
 //! Work that touches several owners (PM-6).
 
 use bytes::Bytes;
-use etf::{Choice, Record};
+use etf::{Choice, Reader, Record};
 use kvs::Table;
 use proto::records::{Contact, Roster};
 
@@ -78,10 +78,16 @@ pub struct Face {
     pub event: u64,
 }
 
-/// ROSTER-7: what strangers see of the account (SEARCH-1) is to have the nick that this roster has now.
+/// ROSTER-7: what strangers see of the account (SEARCH-1) is to have the nick that its roster has now.
 #[derive(Debug, Clone, PartialEq, Default, Record)]
-pub struct Renicked {
-    pub roster: Bytes,
+#[record(also(2 = "Renicked::with_roster"))]
+pub struct Renicked {}
+
+impl Renicked {
+    /// As releases have written it that named the roster.
+    fn with_roster(r: &mut Reader<'_>) -> Result<Renicked, etf::Error> {
+        r.skip().map(|()| Renicked {})
+    }
 }
 
 /// PROFILE-11: the account is called by another number.
@@ -97,4 +103,23 @@ pub struct Move {
     /// Contacts of this roster up to this address have been told; beyond the last roster, holders of the numbers.
     pub at: u64,
     pub told: Bytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows;
+
+    #[test]
+    fn work_of_an_earlier_release_goes_on() {
+        #[derive(Record)]
+        #[record("Renicked")]
+        struct Before {
+            roster: Bytes,
+        }
+        let row = rows::encode(&Before { roster: "38001_1".into() });
+        let work = Work::Renicked(Renicked {});
+        assert_eq!(rows::decode::<Work>(&row).unwrap(), work);
+        assert_eq!(rows::decode::<Work>(&rows::encode(&work)).unwrap(), work);
+    }
 }

@@ -88,7 +88,7 @@ pub(crate) fn keep_card(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone) -> Result<(), F
 /// more.
 pub(crate) fn renicked(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Failure> {
     fx.delete(CARD, own.phone().to_bytes());
-    work::begin(cx, fx, own.phone(), &Work::Renicked(Renicked { roster: own.to_bytes() }), None)
+    work::begin(cx, fx, own.phone(), &Work::Renicked(Renicked {}), None)
 }
 
 fn made(
