@@ -51,11 +51,21 @@ pub struct Session {
     link: Option<Link>,
     /// Connections that have yet to be judged, as they asked, also those that have gone meanwhile; who is let in takes over (CON-7).
     asking: Vec<Link>,
+    /// The place of a connection that is over, as long as others ask to take over: its account takes the device for there.
+    vacant: Option<Vacant>,
     /// The rooms whose groups it is in.
     rooms: BTreeSet<RoomId>,
     /// Connections under this client id that other sessions serve, and which (PROFILE-11): one a device that may be meant, beside those that
     /// have yet to be let in or are about to end.
     passes: Vec<(Arc<Port>, Arc<str>)>,
+}
+
+/// Whose place it is, and how the connection went.
+#[derive(Clone)]
+struct Vacant {
+    phone: Phone,
+    device: DevKey,
+    how: Gone,
 }
 
 /// One connection.
@@ -84,13 +94,14 @@ struct Link {
     fresh: bool,
     /// One that asked later was let in before this one was judged.
     outdone: bool,
-    /// The transport has ended, while this or another connection asks to take over.
+    /// The transport has ended, while this connection asks to be let in.
     gone: Option<Gone>,
 }
 
 impl Session {
     pub fn start(client: Arc<str>) -> Session {
-        Session { client, link: None, asking: Vec::new(), rooms: BTreeSet::new(), passes: Vec::new() }
+        let (rooms, passes) = (BTreeSet::new(), Vec::new());
+        Session { client, link: None, asking: Vec::new(), vacant: None, rooms, passes }
     }
 
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
@@ -157,11 +168,10 @@ impl Session {
         let mut words: Vec<_> = self.pass_no_more().collect();
         if let Some(link) = &self.link {
             words.push(Bounce::Emit(Output::Port(link.port.clone(), Out::Close(Bye::Fault))));
-            if let (Some(phone), Some(device)) = (link.phone(), &link.device) {
-                let left = Input::Left { device: device.clone(), how: Gone::Lost };
-                words.push(Bounce::Tell(Name::Profile(phone.clone()), left));
-            }
         }
+        let place = self.link.as_ref().and_then(|link| link.place(Gone::Lost));
+        let left = |Vacant { phone, device, how }| Bounce::Tell(Name::Profile(phone), Input::Left { device, how });
+        words.extend(place.or_else(|| self.vacant.clone()).map(left));
         let unheard = self.asking.iter().map(|link| link.port.clone());
         words.extend(unheard.map(|port| Bounce::Emit(Output::Port(port, Out::Denied(Denied::Unavailable)))));
         words
@@ -228,6 +238,12 @@ impl Link {
 
     fn phone(&self) -> Option<&Phone> {
         self.account.as_ref().map(|account| &account.phone)
+    }
+
+    /// What it leaves when it is over.
+    fn place(&self, how: Gone) -> Option<Vacant> {
+        let (phone, device) = (self.phone()?.clone(), self.device.clone()?);
+        Some(Vacant { phone, device, how })
     }
 
     /// What an owner is told about the caller.

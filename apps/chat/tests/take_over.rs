@@ -1,90 +1,21 @@
-//! CON-7 when connections of one client id meet, G-5 when one speaks at once (the front door in the simulator, where the order of events
-//! can be chosen).
+//! CON-7 when connections of one client id meet, G-5 when one speaks at once.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+
+mod door;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chat_core::door::{Bye, Denied, Gone, Hello as Door, Origin, Out};
-use chat_core::rows::{self, RELATION, Relation};
+use chat_core::door::{Bye, Denied, Gone, Origin, Out};
 use chat_core::{Input, Name, Output, Port};
-use kvs::{Batch, Store};
+use door::{FIRST_VERSION, SEEDS, connect, connect_as, connect_with, default_roster, device, device_of, heard};
 use proto::Record;
-use proto::ids::PhoneId;
-use proto::records::{Contact, ContactStatus, Online, PresenceStatus, ProfileStatus, RoomStatus};
-use scene::{Hello, Simulated, Stage};
+use proto::records::{ProfileStatus, RoomStatus};
+use scene::Simulated;
 
-const SEEDS: u64 = 20;
-/// Longer than a friend takes to be told.
-const TOLD_MS: u64 = 1000;
 /// After so many turns nothing more comes.
 const TURNS: usize = 100;
-
-/// A device without connection: its client id and token.
-fn device(stage: &mut Simulated) -> (String, Bytes) {
-    device_of(stage, "38001")
-}
-
-fn device_of(stage: &mut Simulated, phone: &str) -> (String, Bytes) {
-    let hello = Hello { client_id: format!("reg_{phone}_d"), ..Hello::default() };
-    assert_eq!(stage.connect("r", &hello), Ok(0));
-    let auth = format!(r#"Auth{{type=reg dev_key="d" phone={{fake,"{phone}"}}}}"#);
-    let auth = etf::text::parse(&auth, &proto::catalogue()).unwrap();
-    stage.publish("r", "events/1//api/anon//", etf::encode(&auth)).unwrap();
-    stage.acknowledged("r").unwrap();
-    let answers = stage.take("r").unwrap();
-    stage.disconnect("r", true).unwrap();
-    let login = answers.iter().find_map(|got| match etf::decode::<Record>(&got.payload) {
-        Ok(Record::Io(io)) => Some(etf::text::print(&etf::Term::of(&*io).unwrap(), &())),
-        _ => None,
-    });
-    let mut parts = login.as_deref().unwrap_or_default().split('"').skip(1).step_by(2).map(str::to_owned);
-    (parts.next().expect("a client id"), parts.next().expect("a token").into())
-}
-
-/// Of the first versions, which are sent a Profile before what is due to them (CON-6).
-const FIRST_VERSION: u32 = 10;
-
-fn connect(stage: &mut Simulated, client: &str, token: &Bytes) -> Arc<Port> {
-    connect_as(stage, client, token, FIRST_VERSION)
-}
-
-fn connect_as(stage: &mut Simulated, client: &str, token: &Bytes, version: u32) -> Arc<Port> {
-    connect_with(stage, client, token, version, 32)
-}
-
-fn connect_with(stage: &mut Simulated, client: &str, token: &Bytes, version: u32, window: u16) -> Arc<Port> {
-    let port = Arc::new(Port::default());
-    let hello = Door {
-        client_id: Bytes::copy_from_slice(client.as_bytes()),
-        password: Some(token.clone()),
-        certificate: None,
-        source: None,
-        version,
-        window,
-        item_max: 1 << 20,
-        acknowledges: true,
-    };
-    let input = Input::Connect { hello: Box::new(hello), port: port.clone() };
-    assert!(stage.sim.tell(&Name::Session(client.into()), input).is_ok());
-    port
-}
-
-/// What has come for each connection: whether it was welcomed, and how it was ended.
-fn heard(outputs: &[Output], port: &Arc<Port>) -> (bool, Option<Bye>) {
-    let own = |output: &Output| match output {
-        Output::Port(to, out) if to.number() == port.number() => Some(out.clone()),
-        _ => None,
-    };
-    let outs: Vec<Out> = outputs.iter().filter_map(own).collect();
-    let welcomed = outs.iter().any(|out| matches!(out, Out::Welcome(..)));
-    let ended = outs.iter().find_map(|out| match out {
-        Out::Close(bye) => Some(*bye),
-        _ => None,
-    });
-    (welcomed, ended)
-}
 
 #[test]
 fn con_7_of_connections_that_ask_at_once_the_last_one_stays() {
@@ -124,39 +55,6 @@ fn con_7_who_shows_a_wrong_token_hears_so_and_ends_nobody_who_asks_before_it_or_
             assert!(is_denied, "seed {seed}");
         }
         assert_eq!(heard(&outputs, &good), (true, None), "seed {seed}, asks first: {}", !is_first);
-    }
-}
-
-#[test]
-fn con_8_friends_do_not_take_for_there_who_went_before_it_was_let_in() {
-    for (seed, is_behind) in (0..SEEDS).flat_map(|seed| [(seed, false), (seed, true)]) {
-        let mut stage = Simulated::new(seed, false);
-        let (client, token) = device(&mut stage);
-        let (friend, friends_token) = device_of(&mut stage, "38002");
-        let [own, other] = ["38001", "38002"].map(|phone| default_roster(&stage, phone));
-        let related = rows::encode(&Relation { status: Some(ContactStatus::Friend), ..Relation::default() });
-        let mut batch = Batch::default();
-        batch.put(RELATION, rows::pair_key(&own, other.as_str().as_bytes()), related.clone());
-        batch.put(RELATION, rows::pair_key(&other, own.as_str().as_bytes()), related);
-        stage.sim.store().apply(&batch).unwrap();
-        let friend = connect(&mut stage, &friend, &friends_token);
-        stage.sim.run_until_quiet();
-        stage.sim.take_outputs();
-        let port = connect(&mut stage, &client, &token);
-        stage.sim.run(seed as usize % 4);
-        let gone = Input::Gone { connection: port.number(), how: Gone::Lost };
-        assert!(stage.sim.tell(&Name::Session(client.as_str().into()), gone).is_ok());
-        if is_behind {
-            connect(&mut stage, &client, &Bytes::from_static(b"wrong"));
-        }
-        stage.sim.advance(TOLD_MS);
-        let told = stage.sim.take_outputs().into_iter().filter_map(|output| match output {
-            Output::Port(to, Out::Item { payload, .. }) if to.number() == friend.number() => Some(payload),
-            _ => None,
-        });
-        let last = told.filter_map(|payload| etf::decode::<Contact>(&payload).ok()?.presence).last();
-        let is_there = last == Some(PresenceStatus::Is(Online::Online));
-        assert!(!is_there, "seed {seed}, another asks behind it: {is_behind}");
     }
 }
 
@@ -222,11 +120,6 @@ fn welcome(stage: &mut Simulated, port: &Arc<Port>) {
     while !stage.sim.outputs().iter().any(is_welcome) {
         stage.sim.run(1);
     }
-}
-
-fn default_roster(stage: &Simulated, phone: &str) -> PhoneId {
-    let store = stage.sim.store().snapshot();
-    chat_core::default_roster(&*store, &phone.parse().unwrap()).unwrap().expect("there is one")
 }
 
 /// A note to herself, as request `call` of the connection.

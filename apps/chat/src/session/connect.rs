@@ -9,7 +9,7 @@ use proto::ids::{ClientId, ClientKind, DevKey, Phone};
 use proto::limits::{REGISTRATION_MS, SEEN_MS};
 use proto::records::{Auth, AuthAct, VnodeMax};
 
-use super::{Link, Rate, Session};
+use super::{Link, Rate, Session, Vacant};
 use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
 use crate::input::{Admit, Admitted, Forgetting, Input, Tick};
 use crate::protocol::{auth, init, presence};
@@ -66,11 +66,17 @@ impl Session {
         self.open(chat, fx, link);
     }
 
-    /// An earlier connection with this client id is taken over (CON-7); presence does not notice. INIT-1 follows the welcome of
-    /// clients at once.
+    /// An earlier connection with this client id is taken over (CON-7); presence does not notice, unless that one was of an account and
+    /// this one is not. INIT-1 follows the welcome of clients at once.
     fn open(&mut self, chat: &Chat, fx: &mut Fx, link: Link) {
-        if let Some(earlier) = &self.link {
+        let mut place = self.vacant.take();
+        if let Some(earlier) = self.link.take() {
             earlier.emit(fx, Out::Close(Bye::TakenOver));
+            place = earlier.place(Gone::Left);
+        }
+        if let Some(place) = place.filter(|place| link.phone() != Some(&place.phone)) {
+            self.leave_rooms(fx);
+            place.is_left(fx);
         }
         link.emit(fx, Out::Welcome(link.role, link.phone().cloned()));
         if link.role != Role::Service {
@@ -93,7 +99,7 @@ impl Session {
             password: link.hello.password.take(),
             certificate: link.hello.certificate.clone(),
             called: link.hello.client_id.clone(),
-            in_use: self.link.is_some(),
+            in_use: self.link.is_some() || self.vacant.is_some(),
         };
         self.asking.push(link);
         fx.tell(Name::Profile(phone), Input::Admit(Box::new(admit)));
@@ -103,7 +109,7 @@ impl Session {
         if let Some(at) = self.asks(connection) {
             self.asking.remove(at).emit(fx, Out::Denied(denied));
         }
-        self.leave_if_gone(fx);
+        self.vacate(fx);
     }
 
     /// Where among those that ask the connection is.
@@ -148,17 +154,18 @@ impl Session {
             link.emit(fx, Out::Welcome(link.role, link.phone().cloned()));
             link.emit(fx, Out::Close(Bye::TakenOver));
         }
-        link.gone.get_or_insert(Gone::Left);
-        self.link.get_or_insert(link);
-        self.leave_if_gone(fx);
+        let place = link.place(link.gone.unwrap_or(Gone::Left));
+        self.vacant = self.vacant.take().or(place);
+        self.vacate(fx);
     }
 
     /// It asked an earlier life of this session, which failed: its friends may have heard that it is there.
-    fn admitted_before(&self, fx: &mut Fx, admitted: &Admitted) {
-        if let (Some(account), None, true) = (&admitted.account, &self.link, self.asking.is_empty())
+    fn admitted_before(&mut self, fx: &mut Fx, admitted: &Admitted) {
+        if let Some(account) = &admitted.account
             && let Ok(ClientKind::Device(_, device)) = ClientId::parse(self.client.as_bytes()).map(|id| id.kind())
         {
-            fx.tell(Name::Profile(account.phone.clone()), Input::Left { device, how: Gone::Lost });
+            self.vacant.get_or_insert(Vacant { phone: account.phone.clone(), device, how: Gone::Lost });
+            self.vacate(fx);
         }
     }
 
@@ -216,29 +223,34 @@ impl Session {
 
     /// CON-8.
     pub(super) fn gone(&mut self, fx: &mut Fx, connection: u64, how: Gone) {
-        if let Some(link) = self.link.iter_mut().chain(&mut self.asking).find(|link| link.connection() == connection) {
-            link.gone = Some(how);
-        }
-        self.leave_if_gone(fx);
-    }
-
-    /// While other connections ask to take over, the one that is gone keeps its place: presence does not notice (CON-7).
-    fn leave_if_gone(&mut self, fx: &mut Fx) {
-        if self.asking.is_empty()
-            && let Some(how) = self.link.as_ref().and_then(|link| link.gone)
-        {
+        if self.link(connection).is_some() {
             self.leave(fx, how);
+        } else if let Some(at) = self.asks(connection) {
+            self.asking.iter_mut().skip(at).take(1).for_each(|link| link.gone = Some(how));
         }
     }
 
+    /// The connection is over.
     pub(super) fn leave(&mut self, fx: &mut Fx, how: Gone) {
         let Some(link) = self.link.take() else { return };
-        if let (Some(phone), Some(device)) = (link.phone(), &link.device) {
-            fx.leave(Group::Account(phone.clone()));
-            for room in std::mem::take(&mut self.rooms) {
-                fx.leave(Group::Room(room));
-            }
-            fx.tell(Name::Profile(phone.clone()), Input::Left { device: device.clone(), how });
+        self.leave_rooms(fx);
+        self.vacant = link.place(how);
+        self.vacate(fx);
+    }
+
+    fn leave_rooms(&mut self, fx: &mut Fx) {
+        std::mem::take(&mut self.rooms).into_iter().for_each(|room| fx.leave(Group::Room(room)));
+    }
+
+    /// While other connections ask to take over, the place of the one that is over is kept: presence does not notice (CON-7). Were its
+    /// account told before one of them is let in, nobody would hear that the device is there.
+    fn vacate(&mut self, fx: &mut Fx) {
+        if self.link.is_some() {
+            self.vacant = None;
+        } else if self.asking.is_empty()
+            && let Some(place) = self.vacant.take()
+        {
+            place.is_left(fx);
         }
     }
 
@@ -306,6 +318,15 @@ impl Session {
             link.emit(fx, Out::Close(bye));
         }
         self.leave(fx, Gone::Left);
+    }
+}
+
+impl Vacant {
+    /// Nobody takes it.
+    fn is_left(self, fx: &mut Fx) {
+        let Vacant { phone, device, how } = self;
+        fx.leave(Group::Account(phone.clone()));
+        fx.tell(Name::Profile(phone), Input::Left { device, how });
     }
 }
 
