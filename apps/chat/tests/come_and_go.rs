@@ -162,7 +162,7 @@ fn listed(seed: u64) -> (Simulated, String, Bytes) {
 fn asked(stage: &mut Simulated) -> Vec<Job> {
     stage.sim.run_until_quiet();
     let jobs = stage.sim.take_outputs().into_iter();
-    jobs.filter_map(|output| if let Output::Work(job) = output { Some(job) } else { None }).collect()
+    jobs.filter_map(|output| if let Output::Work(job) = output { Some(*job) } else { None }).collect()
 }
 
 /// It knows the person. What comes of that.

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use chat_core::rows::{
-    self, BOOK, Entry, Favorite, IN_ROOM, Membership, RELATION, ROOM, Relation, RoomRow, STAR, STAR_OF, STARRED,
+    self, BOOK, Entry, Favorite, IN_ROOM, Membership, RELATION, ROOM, Relation, RoomRow, STAR, STAR_OF, STARRED, TALLY,
+    Tally,
 };
 use etf::Term;
 use etf::text::parse;
-use kvs::{Batch, Store};
+use kvs::{Batch, Span, Store};
 use proto::Record;
 use proto::ids::{FeedId, Phone, PhoneId, RoomId};
 use proto::limits::{CALL_MEMBERS, GROUP_MEMBERS, LOOKUPS_PER_DAY, SEARCH_PHONES, STARS};
@@ -324,6 +325,25 @@ fn profile_1_search_5_a_long_roster_is_read_once_wherever_its_phone_book_and_its
             assert_eq!(ann.named(&format!("zoe {at}")), usize::from(is_booked), "{at}");
         }
     }
+}
+
+#[test]
+fn section_11_how_many_contacts_there_are_is_known_by_few_rows_however_they_came() {
+    let mut ann = Person::new(false);
+    let mut most = 0;
+    for at in 1..=150_u64 {
+        let add = format!(r#"Roster{{userlist=[Contact{{phone_id="38099{at:07}"}}] status=add}}"#);
+        assert_eq!(ann.refusal(&add), None);
+        let tally = Span::prefix(rows::pair_key(&ann.id, b""));
+        let rows = ann.stage.sim.store().scan(TALLY, &tally).expect("memory does not fail");
+        let rows = rows.iter().map(|(key, row)| (rows::number(key), etf::decode::<Tally>(row).expect("a tally")));
+        let (sum, rest): (Vec<_>, Vec<_>) = rows.partition(|(number, _)| *number == Some(0));
+        let sum = sum.first().map_or(Tally::default(), |(_, sum)| *sum);
+        assert!(rest.iter().all(|(number, _)| *number > Some(sum.upto)), "one is passed: {sum:?}, {rest:?}");
+        assert_eq!(rest.iter().fold(sum, |sum, (_, more)| sum.with(*more)).book, at as i64);
+        most = most.max(rest.len());
+    }
+    assert!(most < 40, "{most} rows");
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl Session {
         }
         if let Some(place) = place.filter(|place| link.phone() != Some(&place.phone)) {
             self.leave_rooms(fx);
-            place.is_left(fx);
+            place.give_up(fx);
         }
         link.emit(fx, Out::Welcome(link.role, link.phone().cloned()));
         if link.role != Role::Service {
@@ -149,7 +149,7 @@ impl Session {
 
     /// It has gone meanwhile, or one that asked later was let in before it: transports have words for who is let in and taken over, and none
     /// for who is taken over before. Its friends may have heard that it is there: where nobody is, it takes the place and leaves it.
-    fn admitted_late(&mut self, fx: &mut Fx, mut link: Link) {
+    fn admitted_late(&mut self, fx: &mut Fx, link: Link) {
         if link.outdone {
             link.emit(fx, Out::Welcome(link.role, link.phone().cloned()));
             link.emit(fx, Out::Close(Bye::TakenOver));
@@ -250,7 +250,7 @@ impl Session {
         } else if self.asking.is_empty()
             && let Some(place) = self.vacant.take()
         {
-            place.is_left(fx);
+            place.give_up(fx);
         }
     }
 
@@ -323,7 +323,7 @@ impl Session {
 
 impl Vacant {
     /// Nobody takes it.
-    fn is_left(self, fx: &mut Fx) {
+    fn give_up(self, fx: &mut Fx) {
         let Vacant { phone, device, how } = self;
         fx.leave(Group::Account(phone.clone()));
         fx.tell(Name::Profile(phone), Input::Left { device, how });
