@@ -201,9 +201,11 @@ pub enum Input {
     },
     /// It is long, has been read as a whole, and is likely to be searched for names soon. To the roster, also from itself.
     Expect,
-    /// Changes of the number of contacts up to the number `upto`, all of which are in the store, are to be added up. To the roster.
+    /// Changes of the number of contacts up to the number `upto`, all of which are in the store, are to be added up, and with `recount` what is in
+    /// two tables is to be counted. To the roster.
     AddUp {
         upto: u64,
+        recount: bool,
     },
     /// The copy of a message that a star keeps was made or taken away (FAV-4 to 6). To the roster.
     Starred(Box<Starred>),

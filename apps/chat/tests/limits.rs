@@ -10,7 +10,7 @@ use etf::text::parse;
 use kvs::{Batch, Span, Store};
 use proto::Record;
 use proto::ids::{FeedId, Phone, PhoneId, RoomId};
-use proto::limits::{CALL_MEMBERS, GROUP_MEMBERS, LOOKUPS_PER_DAY, SEARCH_PHONES, STARS};
+use proto::limits::{CALL_MEMBERS, CONTACTS, GROUP_MEMBERS, LOOKUPS_PER_DAY, SEARCH_PHONES, STARS};
 use proto::records::{ContactStatus, MemberStatus, Message, RosterEntry, RosterId, UserEntry};
 use scene::{Hello, Simulated, Stage};
 
@@ -344,6 +344,32 @@ fn section_11_how_many_contacts_there_are_is_known_by_few_rows_however_they_came
         most = most.max(rest.len());
     }
     assert!(most < 40, "{most} rows");
+}
+
+#[test]
+fn section_11_who_is_in_the_phone_book_and_a_friend_is_one_contact_and_is_counted_once() {
+    let mut ann = Person::new(false);
+    let half = CONTACTS as u64 / 2 + 100;
+    ann.contacts(half, |_| (true, true));
+    let key = rows::pair_key(&ann.id, &0_u64.to_be_bytes());
+    let put = |ann: &Person, sum: Tally| {
+        let mut batch = Batch::default();
+        batch.put(TALLY, key.clone(), rows::encode(&sum));
+        ann.stage.sim.store().apply(&batch).expect("memory does not fail");
+    };
+    let count = half as i64;
+    let sum = Tally { book: count, related: count, ..Tally::default() };
+    put(&ann, sum);
+    let add = |at| format!(r#"Roster{{userlist=[Contact{{phone_id="38098{at:07}"}}] status=add}}"#);
+    assert_eq!(ann.refusal(&add(1)), None);
+    let known = ann.stage.sim.store().get(TALLY, &key).expect("memory does not fail").expect("the sum");
+    assert_eq!(etf::decode::<Tally>(&known).map(|sum| sum.both), Ok(count));
+    // What is known is not counted again: here it would be found otherwise.
+    let other = Tally { book: 9000, related: 9000, ..sum };
+    put(&ann, other);
+    assert_eq!(ann.refusal(&add(2)), code("limit"));
+    put(&ann, Tally { both: 9000, ..other });
+    assert_eq!(ann.refusal(&add(2)), None);
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl Roster {
                 errand.go_on(fx);
                 Ok(())
             }
-            Input::AddUp { upto } => contact::add_up(cx, fx, &self.own, upto),
+            Input::AddUp { upto, recount } => contact::add_up(cx, fx, &self.own, upto, recount),
             Input::Expect => self.called.expect(cx, fx, &self.own),
             Input::Called { address } => self.called.changed(cx, fx, &self.own, &address),
             Input::Renamed { address } => self.called.renamed(cx, fx, &self.own, &address),

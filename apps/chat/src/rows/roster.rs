@@ -66,6 +66,8 @@ pub struct Tally {
     pub unanswered: i64,
     /// Of the sum: rows up to this number are in it, and there will be no more of them.
     pub upto: u64,
+    /// And so many addresses at least are in the phone book and in a relation.
+    pub both: i64,
 }
 
 impl Tally {
@@ -74,14 +76,15 @@ impl Tally {
             book: self.book + more.book,
             related: self.related + more.related,
             unanswered: self.unanswered + more.unanswered,
-            ..self
+            upto: self.upto,
+            both: (self.both + more.book.min(0) + more.related.min(0)).max(0),
         }
     }
 
     /// As releases have written it whose sums did not say how far they go.
     fn before_upto(r: &mut Reader<'_>) -> Result<Self, etf::Error> {
         let (book, related, unanswered) = (Decode::decode(r)?, Decode::decode(r)?, Decode::decode(r)?);
-        Ok(Self { book, related, unanswered, upto: 0 })
+        Ok(Self { book, related, unanswered, ..Self::default() })
     }
 }
 
@@ -99,4 +102,31 @@ pub fn pair_key(own: &PhoneId, other: &[u8]) -> Bytes {
 /// The nick of a roster, as it is shown.
 pub fn nick(store: &dyn View, roster: &[u8]) -> Result<Option<Bytes>, Failure> {
     Ok(read::<Nicked>(store, NICK_OF, roster)?.and_then(|row| row.nick))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows;
+
+    #[test]
+    fn what_goes_may_have_been_in_both_tables() {
+        let sum = Tally { book: 9, related: 9, both: 3, upto: 7, ..Tally::default() };
+        let less = |book, related| sum.with(Tally { book, related, ..Tally::default() }).both;
+        assert_eq!([less(2, 1), less(-1, 0), less(1, -2), less(-2, -2)], [3, 2, 1, 0]);
+    }
+
+    #[test]
+    fn a_sum_of_an_earlier_release_says_nothing_of_how_far_it_goes() {
+        #[derive(Record)]
+        #[record("Tally")]
+        struct Before {
+            book: i64,
+            related: i64,
+            unanswered: i64,
+        }
+        let row = rows::encode(&Before { book: 1, related: 2, unanswered: 3 });
+        let read = Tally { book: 1, related: 2, unanswered: 3, ..Tally::default() };
+        assert_eq!(rows::decode::<Tally>(&row).unwrap(), read);
+    }
 }

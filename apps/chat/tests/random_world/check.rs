@@ -318,7 +318,8 @@ impl World {
                 }
                 _ => {}
             }
-            let less = Tally { book: -said.book, related: -said.related, unanswered: -said.unanswered, upto: 0 };
+            let (book, related, unanswered) = (-said.book, -said.related, -said.unanswered);
+            let less = Tally { book, related, unanswered, ..Tally::default() };
             count(&key, less);
         }
         match there.iter().find(|(_, left)| **left != Tally::default()) {

@@ -2,7 +2,8 @@
 //!
 //! The phone book is the roster's and each relation its conversation's, so no one of them can keep the sum. Whoever adds or removes
 //! something says so in a row of its own, in the same batch; the roster adds these up now and then. The sum says up to which number it
-//! has them, and nobody looks for rows before that: it costs something to pass where many were erased.
+//! has them, and nobody looks for rows before that: it costs something to pass where many were erased. An address may be in the phone book
+//! and in a relation; how many are is counted one by one, by the roster, when the limit may be near, and is known from then on.
 
 use bytes::Bytes;
 use kvs::Span;
@@ -23,9 +24,12 @@ const ADDED: usize = 1024;
 /// Whether a roster takes `more` contacts: the phone book and those that it stands in a relation to, each address once.
 pub(crate) fn has_place(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, more: usize) -> Result<bool, Failure> {
     let tally = tally(cx, fx, own)?;
-    // An address may be in both.
-    let most = usize::try_from(tally.book + tally.related).unwrap_or(0);
-    Ok(most + more <= limits::CONTACTS || contacts(cx, own)? + more <= limits::CONTACTS)
+    let is_within = |both| tally.book + tally.related - both + more as i64 <= limits::CONTACTS as i64;
+    if is_within(tally.both) {
+        return Ok(true);
+    }
+    fx.tell(Name::Roster(own.clone()), Input::AddUp { upto: cx.settled(), recount: true });
+    Ok(is_within(in_both(cx, own)?))
 }
 
 /// Requests of others that a roster has not answered: they are no contacts yet (FRIEND-1).
@@ -51,11 +55,12 @@ pub(crate) fn related(
     keep(cx, fx, own, Tally { related, unanswered, ..Tally::default() })
 }
 
-/// The roster's part: what was said by one row each, it says by one for all. Every row up to the number `upto` is there.
-pub(crate) fn add_up(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, upto: u64) -> Result<(), Failure> {
+/// The roster's part: what was said by one row each, it says by one for all. Every row up to the number `upto` is there. `recount`: and
+/// how many addresses are in both tables.
+pub(crate) fn add_up(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, upto: u64, recount: bool) -> Result<(), Failure> {
     let mut sum = sum(cx, own)?;
     let rows = cx.store.scan(TALLY, &said(own, &sum, upto).limit(ADDED))?;
-    if rows.len() < WORTH {
+    if rows.len() < WORTH && !recount {
         return Ok(());
     }
     for (key, row) in &rows {
@@ -63,10 +68,15 @@ pub(crate) fn add_up(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, upto: u64) -> Resu
         fx.delete(TALLY, key.clone());
     }
     let last = rows.last().and_then(|(key, _)| rows::number(key)).filter(|_| rows.len() == ADDED);
-    sum.upto = last.unwrap_or(upto);
+    // Who asked a while ago knows of less than what was added up since.
+    sum.upto = last.unwrap_or(upto).max(sum.upto);
+    if recount && last.is_none() {
+        // What is taken away by rows beyond counts once more than it should: there may be more of them, and not fewer.
+        sum.both = in_both(cx, own)?;
+    }
     fx.put(TALLY, key(own, 0), rows::encode(&sum));
     if last.is_some() {
-        fx.tell(Name::Roster(own.clone()), Input::AddUp { upto });
+        fx.tell(Name::Roster(own.clone()), Input::AddUp { upto, recount });
     }
     Ok(())
 }
@@ -97,7 +107,7 @@ fn tally(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<Tally, Failure> {
         }
     };
     if rows.len() > ROWS {
-        fx.tell(Name::Roster(own.clone()), Input::AddUp { upto: cx.settled() });
+        fx.tell(Name::Roster(own.clone()), Input::AddUp { upto: cx.settled(), recount: false });
     }
     rows.iter().try_fold(known, |sum, (_, row)| Ok(sum.with(rows::decode(row)?)))
 }
@@ -115,16 +125,12 @@ fn key(own: &PhoneId, number: u64) -> Bytes {
     rows::pair_key(own, &number.to_be_bytes())
 }
 
-/// Counts them. Who is in neither table twice needs that only where the limit is near.
-fn contacts(cx: &Cx<'_>, own: &PhoneId) -> Result<usize, Failure> {
-    let (prefix, mut count) = (rows::pair_key(own, b""), 0);
-    rows::each(cx.store, BOOK, &prefix, |_, _| {
-        count += 1;
-        Ok(())
-    })?;
-    rows::each(cx.store, RELATION, &prefix, |key, row| {
+/// How many addresses are in the phone book and in a relation.
+fn in_both(cx: &Cx<'_>, own: &PhoneId) -> Result<i64, Failure> {
+    let mut count = 0;
+    rows::each(cx.store, RELATION, &rows::pair_key(own, b""), |key, row| {
         let is_contact = of(rows::decode::<Relation>(row)?.status).related > 0;
-        count += usize::from(is_contact && cx.store.get(BOOK, key)?.is_none());
+        count += i64::from(is_contact && cx.store.get(BOOK, key)?.is_some());
         Ok(())
     })?;
     Ok(count)
