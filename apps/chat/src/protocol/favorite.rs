@@ -15,7 +15,7 @@ use proto::ids::{FeedId, PhoneId};
 use proto::limits::{MSG_ID_BYTES, STARS, TAGS};
 use proto::records::{Feed, Message, P2p, Star, StarStatus, Tag};
 
-pub(crate) use copy::{erase, go_on, keep};
+pub(crate) use copy::{erase, go_on, keep, take_away};
 pub(crate) use list::{list, stars, tags};
 pub(crate) use tag::{check as check_tag, merge as merge_tags, tag};
 

@@ -124,11 +124,10 @@ impl Pair<'_, '_> {
     fn revoke(&mut self) -> Result<(), Halt> {
         let were_friends = self.are_friends();
         match self.states() {
-            (Some(ContactStatus::Ban), Some(ContactStatus::Ban)) => {
-                self.set(Some(ContactStatus::Banned), Some(ContactStatus::Ban))?;
-            }
             (None, _) => return Err(self.no_state()?.into()),
-            (Some(ContactStatus::Banned), Some(ContactStatus::Ban)) => self.set(None, Some(ContactStatus::Ban))?,
+            (Some(ContactStatus::Ban | ContactStatus::Banned), Some(ContactStatus::Ban)) => {
+                self.set(None, Some(ContactStatus::Ban))?;
+            }
             (Some(ContactStatus::Internal), _) => return Err(Refusal::InvalidData.into()),
             (Some(_), _) => {
                 let (own, theirs) = self.fallen();

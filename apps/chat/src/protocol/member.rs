@@ -190,8 +190,13 @@ fn patch_other(act: &mut Act<'_, '_>, target: &Side, asked: &Member) -> Result<(
 
 /// MEMBER-2, ROOM-17: another role; a new owner takes the place of the one that asks, who stays as admin.
 fn set_role(act: &mut Act<'_, '_>, target: &Side, role: MemberStatus) -> Result<(), Halt> {
-    let own = act.entitled(&[Right::Roles])?;
-    if target.membership.role == Some(role) {
+    let has_role = target.membership.role == Some(role);
+    // G-7: who has handed over is an admin by then.
+    let own = match has_role && role == MemberStatus::Owner {
+        true => act.own_members()?.into_iter().find(is_staff).ok_or(Refusal::PermissionDenied)?,
+        false => act.entitled(&[Right::Roles])?,
+    };
+    if has_role {
         let kept = act.room()?.member(act.cx, target.membership.id)?.ok_or(Refusal::MemberNotFound)?;
         act.answer(vec![etf::encode(&show::face(act.cx, kept)?)]);
         return Ok(());

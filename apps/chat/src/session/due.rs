@@ -291,7 +291,11 @@ fn new_notices(cx: &Cx<'_>, rows: Vec<kvs::Entry>, queue: &Notices) -> Result<Ve
         if let Some(Due { item: Item::Notice { topic, payload, drawn }, covers, .. }) = first
             && let Some(merged) = mail::merge::merge(payload, &kept.payload)
         {
-            (*topic, *payload, *drawn) = (kept.topic, merged, kept.created);
+            // What a roster has to be told of a contact is not said where friends of any roster hear (TOPIC-14).
+            if !(topic.starts_with(b"ses/") && kept.topic.starts_with(b"ac/")) {
+                *topic = kept.topic;
+            }
+            (*payload, *drawn) = (merged, kept.created);
             covers.push(seq);
             continue;
         }

@@ -1,5 +1,6 @@
 //! The conversation's part of a star: the copy of the message.
 
+use bytes::Bytes;
 use n2o::Failure;
 use proto::Refusal;
 use proto::ids::PhoneId;
@@ -64,20 +65,27 @@ pub(crate) fn erase(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, id: u
     let prefix = rows::numbered(&conversation.key, id);
     let copies = cx.store.keys(STARRED, &kvs::Span::prefix(prefix.clone()).limit(ERASE_MAX))?;
     let is_all = copies.len() < ERASE_MAX;
-    for key in copies {
-        let holder = PhoneId::parse(&key.slice(prefix.len()..)).map_err(|_| Failure::new("a copy is nobody's"))?;
-        fx.delete(STARRED, key);
-        let message = Message { id: Some(id), feed_id: Some(Feed::from(&conversation.feed)), ..Message::default() };
-        let star = Star { message: Some(Box::new(message)), status: Some(StarStatus::Remove), ..Star::default() };
-        tell(fx, holder, Starred { who: None, star });
-    }
+    copies.into_iter().try_for_each(|key| take_away(conversation, fx, key))?;
     match is_all {
         true => fx.delete(UNSTAR, prefix),
         false => {
-            fx.put(UNSTAR, prefix, bytes::Bytes::new());
+            fx.put(UNSTAR, prefix, Bytes::new());
             fx.tell(Name::Conversation(conversation.feed.clone()), Input::Unstar { id });
         }
     }
+    Ok(())
+}
+
+/// The copy with this key; whose it is hears of it.
+pub(crate) fn take_away(conversation: &Conversation, fx: &mut Fx, key: Bytes) -> Result<(), Failure> {
+    let rest = key.get(conversation.key.len() + 1..).and_then(|rest| rest.split_first_chunk());
+    let (id, holder) = rest.ok_or_else(|| Failure::new("a copy is of no message"))?;
+    let holder = PhoneId::parse(holder).map_err(|_| Failure::new("a copy is nobody's"))?;
+    let id = Some(u64::from_be_bytes(*id));
+    let message = Message { id, feed_id: Some(Feed::from(&conversation.feed)), ..Message::default() };
+    let star = Star { message: Some(Box::new(message)), status: Some(StarStatus::Remove), ..Star::default() };
+    fx.delete(STARRED, key);
+    tell(fx, holder, Starred { who: None, star });
     Ok(())
 }
 

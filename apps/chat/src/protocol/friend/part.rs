@@ -10,14 +10,17 @@ use super::pair::internal;
 use crate::effects::{self, Seen, contact_merge};
 use crate::process::conversation::{Conversation, Side};
 use crate::protocol::work::{Errand, Task};
-use crate::protocol::{Halt, contact, profile, room};
+use crate::protocol::{Halt, contact, ftp, profile, room};
 use crate::rows::{
-    self, CHANGE, CHANGED, DUPLICATE, FLEETING, HIDDEN, KIND, MESSAGE, READER, RELATION, REPLY, Relation, STARRED,
+    self, CHANGE, CHANGED, DUPLICATE, FLEETING, HIDDEN, KIND, LATER, MESSAGE, READER, RELATION, REPLY, ROSTER,
+    Relation, STARRED,
 };
 use crate::{Cx, Friendship, Fx, Input, Name};
 
 /// Rows of a feed that one part of a round erases.
 const ERASED: usize = 256;
+/// Bytes of messages that it reads for that.
+const ERASED_BYTES: usize = 4 << 20;
 
 /// The part of a round that is this conversation's.
 pub(crate) fn errand(
@@ -81,8 +84,8 @@ fn block(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx, own: &PhoneI
     }
 }
 
-/// ROSTER-8: the other side has one contact less; what was written stays with it. Of the one that goes nothing stays, and notes to
-/// oneself go as a whole.
+/// ROSTER-8: the other side has one contact less; what was written stays with it. Of the one that goes nothing stays, and what nobody is
+/// left to read goes as a whole: notes to oneself, and the feed of two when the other has gone before.
 fn leave(
     conversation: &mut Conversation,
     cx: &Cx<'_>,
@@ -97,7 +100,10 @@ fn leave(
     let is_last = hidden.len() < ERASED;
     hidden.into_iter().for_each(|(key, _)| fx.delete(HIDDEN, key));
     let Some((own, other)) = pair(conversation, own) else {
-        return erase(conversation, cx, fx, own, is_last);
+        if erase(conversation, cx, fx)? && is_last {
+            fx.delete(READER, rows::reader_key(&conversation.feed, own));
+        }
+        return Ok(());
     };
     if let Some(status) = other.relation.status {
         set(conversation, cx, fx, &other.who, None)?;
@@ -109,7 +115,8 @@ fn leave(
         let merge = contact_merge(&other.who, own.who.as_str().as_bytes());
         effects::notify_of(fx, cx, other.who.phone(), &topic, news, merge, Seen::ByNobody, event)?;
     }
-    if is_last {
+    let is_readable = cx.store.get(ROSTER, other.who.as_str().as_bytes())?.is_some();
+    if (is_readable || erase(conversation, cx, fx)?) && is_last {
         fx.delete(READER, rows::reader_key(&conversation.feed, &own.who));
         fx.delete(RELATION, rows::pair_key(&own.who, other.who.as_str().as_bytes()));
     }
@@ -119,26 +126,23 @@ fn leave(
     Ok(())
 }
 
-/// Notes to oneself, some rows at a time.
-fn erase(
-    conversation: &mut Conversation,
-    cx: &Cx<'_>,
-    fx: &mut Fx,
-    own: &PhoneId,
-    is_last: bool,
-) -> Result<(), Failure> {
+/// What was said, some rows at a time; whether that was all.
+fn erase(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx) -> Result<bool, Failure> {
     let span = kvs::Span::prefix([&conversation.key[..], b"\0"].concat()).limit(ERASED);
     let mut count = 0;
-    for table in [CHANGE, CHANGED, DUPLICATE, REPLY, KIND, FLEETING, MESSAGE] {
+    for (key, row) in cx.store.scan(MESSAGE, &span.clone().bytes(ERASED_BYTES))? {
+        let id = rows::number(&key).unwrap_or_default();
+        ftp::leave(cx, fx, &conversation.key, id, &rows::decode(&row)?)?;
+        fx.delete(MESSAGE, key);
+        count += 1;
+    }
+    for table in [CHANGE, CHANGED, DUPLICATE, REPLY, KIND, FLEETING, LATER] {
         let keys = cx.store.keys(table, &span)?;
-        count = count.max(keys.len());
+        count += keys.len();
         keys.into_iter().for_each(|key| fx.delete(table, key));
     }
-    if is_last && count < ERASED {
-        fx.delete(READER, rows::reader_key(&conversation.feed, own));
-    }
     conversation.last = None;
-    Ok(())
+    Ok(count == 0)
 }
 
 /// The party that this is about, and the other one; none in notes to oneself.

@@ -95,7 +95,7 @@ impl Act<'_, '_> {
     }
 
     /// The account's rosters that are in the room.
-    pub(super) fn own_members(&self) -> Result<Vec<Side>, Halt> {
+    pub(crate) fn own_members(&self) -> Result<Vec<Side>, Halt> {
         let account = self.account()?;
         let mut own = Vec::new();
         for roster in account.rosters.iter().map(|roster| account.phone.roster(*roster)) {

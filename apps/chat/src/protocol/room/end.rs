@@ -11,7 +11,7 @@ use crate::effects::{Seen, notify, ses};
 use crate::process::agenda;
 use crate::process::conversation::{Conversation, Parties};
 use crate::protocol::rights::Right;
-use crate::protocol::{feature, ftp, link, search};
+use crate::protocol::{favorite, feature, ftp, link, search};
 use crate::rows::{
     self, AGENDA, BANNED, CHANGE, CHANGED, DUPLICATE, FLEETING, HIDDEN, IN_ROOM, KIND, LATER, MEMBER, MEMBER_AT,
     MENTION, MESSAGE, Membership, NEWS, READ_BY, READER, REPLY, ROOM, STARRED,
@@ -96,23 +96,28 @@ fn feed_named(name: &[u8]) -> Option<FeedId> {
 pub(crate) fn erase(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
     let Parties::Room(room) = &mut conversation.parties else { return Ok(()) };
     let Some(ended) = room.row.as_ref().map(|row| row.ended).filter(|ended| *ended > 0) else { return Ok(()) };
-    let prefix = [&room.key[..], b"\0"].concat();
+    let (id, prefix) = (room.id.clone(), [&room.key[..], b"\0"].concat());
     let members = cx.store.scan(MEMBER, &Span::prefix(prefix.clone()).limit(TOLD_MAX))?;
     for (key, row) in &members {
         fx.delete(MEMBER, key.clone());
         let member: Member = rows::decode(row)?;
         if let Some(Ok(roster)) = member.phone_id.as_deref().map(PhoneId::parse) {
-            dismiss(cx, fx, &room.id, member.id.unwrap_or_default(), &roster, Seen::ByNobody)?;
+            dismiss(cx, fx, &id, member.id.unwrap_or_default(), &roster, Seen::ByNobody)?;
         }
     }
     let mut erased = members.len();
     for table in TABLES.into_iter().filter(|_| members.is_empty()) {
         let span = Span::prefix(prefix.clone()).limit(ERASED_MAX - erased).bytes(ERASED_BYTES);
         for (key, row) in cx.store.scan(table, &span)? {
-            fx.delete(table, key.clone());
-            if table == MESSAGE {
-                let id = rows::number(&key).unwrap_or_default();
-                ftp::leave(cx, fx, &room.key, id, &rows::decode(&row)?)?;
+            match table {
+                // FAV-6
+                STARRED => favorite::take_away(conversation, fx, key)?,
+                MESSAGE => {
+                    let id = rows::number(&key).unwrap_or_default();
+                    ftp::leave(cx, fx, &conversation.key, id, &rows::decode(&row)?)?;
+                    fx.delete(table, key);
+                }
+                _ => fx.delete(table, key),
             }
             erased += 1;
         }
@@ -124,9 +129,11 @@ pub(crate) fn erase(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx) -
         fx.tell(Name::Conversation(conversation.feed.clone()), Input::Erase);
         return Ok(());
     }
-    fx.delete(ROOM, room.id.to_bytes());
-    fx.delete(AGENDA, agenda::key(ended, &room.key));
-    room.row = None;
+    fx.delete(ROOM, id.to_bytes());
+    fx.delete(AGENDA, agenda::key(ended, &conversation.key));
+    if let Parties::Room(room) = &mut conversation.parties {
+        room.row = None;
+    }
     conversation.last = None;
     Ok(())
 }
