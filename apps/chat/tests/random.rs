@@ -5,34 +5,21 @@ mod random_world;
 
 use random_world::World;
 
-/// Seeds that are played; `CHAT_SEEDS` asks for more, `CHAT_SEED` for one alone.
-const SEEDS: u64 = 50;
 /// What happens in one course of events.
 const STEPS: usize = 400;
 
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
 /// Plays a day under every seed; the number of messages that were acknowledged in all of them.
 fn days(transient: bool, end: fn(&mut World) -> Result<usize, String>) -> usize {
-    let seeds = match number("CHAT_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("CHAT_SEEDS").unwrap_or(SEEDS),
-    };
-    let (mut total, mut moves) = (0, 0);
-    for seed in seeds {
-        let mut world = World::new(seed, transient);
-        (0..STEPS).for_each(|_| world.step());
-        match end(&mut world) {
-            Ok(messages) => total += messages,
-            Err(why) => panic!("{why}\n(again: CHAT_SEED={seed} cargo test -p chat-core --test random)"),
-        }
-        moves += world.moves;
-    }
+    let days = scene::days("chat-core --test random", STEPS, |seed, steps, log| {
+        let mut world = World::new(seed, transient, log);
+        steps.iter().for_each(|step| world.step(*step));
+        let messages = end(&mut world)?;
+        Ok((messages, world.moves))
+    });
     // One day alone may be without.
-    assert!(moves > 0 || number("CHAT_SEED").is_some(), "nobody ever moved to another number");
-    total
+    let moves: usize = days.iter().map(|(_, moves)| moves).sum();
+    assert!(moves > 0 || days.len() < 2, "nobody ever moved to another number");
+    days.iter().map(|(messages, _)| messages).sum()
 }
 
 #[test]

@@ -72,10 +72,12 @@ mod act;
 mod refuse;
 mod enrol;
 mod play;
+mod days;
 mod sim;
 mod live;
 mod mqtt;
 
+pub use days::{Log, Random, days};
 pub use live::{Daemon, Live, PATIENCE, Wire};
 pub use mqtt::Version;
 pub use names::Names;

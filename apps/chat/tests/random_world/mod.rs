@@ -12,7 +12,7 @@ use etf::text::parse;
 use proto::Record;
 use proto::ids::{FeedId, Phone, PhoneId};
 use proto::records::{Ack, Message, MessageStatus};
-use scene::{Hello, Simulated, Stage};
+use scene::{Hello, Log, Random, Simulated, Stage};
 
 /// Everybody is everybody's friend.
 const PEOPLE: usize = 3;
@@ -26,7 +26,9 @@ const EVENTS: &str = "events/1//api/anon//";
 
 pub(crate) struct World {
     pub(crate) stage: Simulated,
-    random: u64,
+    random: Random,
+    seed: u64,
+    log: Log,
     pub(crate) people: Vec<Person>,
     written: usize,
     /// Accepted messages by (from, msg_id).
@@ -80,11 +82,13 @@ pub(crate) struct Written {
 
 impl World {
     /// With `transient`, what everybody has goes (DLV-6).
-    pub(crate) fn new(seed: u64, transient: bool) -> World {
+    pub(crate) fn new(seed: u64, transient: bool, log: &Log) -> World {
         let settings = Settings { transient, limits: false, ..Simulated::settings() };
         let mut world = World {
             stage: Simulated::with(seed, settings),
-            random: seed,
+            random: Random::new(seed, usize::MAX),
+            seed,
+            log: log.clone(),
             people: Vec::new(),
             written: 0,
             accepted: BTreeSet::new(),
@@ -154,7 +158,8 @@ impl World {
     }
 
     /// One thing that happens.
-    pub(crate) fn step(&mut self) {
+    pub(crate) fn step(&mut self, step: usize) {
+        self.random = Random::new(self.seed, step);
         let (person, device) = (self.below(PEOPLE), self.below(DEVICES));
         match self.below(100) {
             0..22 => self.write(person, device),
@@ -344,6 +349,7 @@ impl World {
         }
         at.seen.extend(ids.iter().map(|(from, id)| (from.clone(), text(Some(id)))));
         let link = at.link.clone();
+        self.log.line(format!("{link} acknowledges {}", ids.len()));
         for (_, id) in ids {
             self.stage
                 .publish(&link, EVENTS, etf::encode(&Ack { id: Some(id), ..Ack::default() }))
@@ -358,6 +364,7 @@ impl World {
         let device = self.device(person, device);
         device.online = false;
         let link = device.link.clone();
+        self.log.line(format!("{link} {}", if politely { "leaves" } else { "vanishes" }));
         self.stage.disconnect(&link, politely).expect("has a connection");
     }
 
@@ -373,6 +380,7 @@ impl World {
         let link = device.link.clone();
         let hello =
             Hello { client_id: device.client.clone(), password: Some(device.token.clone()), ..Hello::default() };
+        self.log.line(format!("{link} connects"));
         let code = self.stage.connect(&link, &hello).expect("is answered");
         assert_eq!(code, 0, "{link} is let in");
     }
@@ -391,6 +399,7 @@ impl World {
             4 => room(ATTIC),
             _ => Name::Conversation(FeedId::p2p(one, other)),
         };
+        self.log.line(format!("{name} fails"));
         self.stage.sim.kill(&name);
     }
 
@@ -399,6 +408,7 @@ impl World {
         self.stage.sim.kill(&Name::Session(self.session(person, device).into()));
         self.look(person, device);
         let link = self.device(person, device).link.clone();
+        self.log.line(format!("the session of {link} fails"));
         if self.device(person, device).online && self.stage.closed(&link).expect("has a connection").is_none() {
             self.broken.get_or_insert(format!("{link} was left open by a session that failed"));
         }
@@ -407,6 +417,7 @@ impl World {
 
     fn crash(&mut self) {
         let lucky = self.below(2) == 0;
+        self.log.line(if lucky { "the server loses power, some of it was written" } else { "the server loses power" });
         // What has reached a device before has been seen.
         self.everyone(World::look);
         if lucky {
@@ -429,6 +440,7 @@ impl World {
     fn ask(&mut self, person: usize, device: usize, text: &str) {
         if self.device(person, device).online {
             let link = self.device(person, device).link.clone();
+            self.log.line(format!("{link} > {text}"));
             self.stage.publish(&link, EVENTS, record(text)).expect("is connected");
             // Some requests of a device are under way at once (G-5).
             if self.below(3) > 0 {
@@ -455,12 +467,8 @@ impl World {
         self.people.get(person).map(|person| person.id.clone()).unwrap_or_default()
     }
 
-    /// SplitMix64.
     fn below(&mut self, bound: usize) -> usize {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).unwrap_or(0)
+        self.random.below(bound)
     }
 }
 

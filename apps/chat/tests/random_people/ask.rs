@@ -1,0 +1,157 @@
+//! One call while nothing else happens, and what must be so whatever it is.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use chat_core::rows::{ASKED, CURSOR, OUTGOING, ROUND, WAKE};
+use proto::Record;
+use scene::{Got, Row, Stage};
+
+use super::calls::{Again, Call};
+use super::{Asker, EVENTS, World, record};
+
+type Rows = BTreeMap<Row, Bytes>;
+
+impl World {
+    /// It says this; what comes of it is looked at, and sometimes it says it once more.
+    pub(super) fn ask(&mut self, asker: Asker, call: &'static Call, text: &str) {
+        self.look();
+        if !self.is_online(asker) {
+            return;
+        }
+        let link = self.link(asker);
+        self.log.line(format!("{link} > {text}"));
+        let before = self.kept();
+        let mut came = self.said(&link, text);
+        let own = came.get(&link).cloned().unwrap_or_default();
+        let refused = refusals(&own);
+        let outcome = refused.first().cloned().unwrap_or_else(|| "done".to_owned());
+        *self.outcomes.entry((call.name, outcome)).or_default() += 1;
+        let wrong = match refused.as_slice() {
+            [] => None,
+            [code] => self.refused_well(call, code, &link, &came, &before).err(),
+            _ => Some(format!("more than one error: {refused:?}")),
+        };
+        self.wrong(wrong, text);
+        // Whoever is cut off by it cannot repeat it.
+        let closed = self.stage.closed(&link).expect("has a connection").is_some();
+        let repeats = refused.is_empty() && !closed && self.broken.is_none() && self.below(2) == 0;
+        if repeats {
+            let before = self.kept();
+            let again = self.said(&link, text);
+            let wrong =
+                self.repeated_well(call, &link, [&own, again.get(&link).unwrap_or(&own)], &again, &before).err();
+            self.wrong(wrong, text);
+            for (link, got) in again {
+                came.entry(link).or_default().extend(got);
+            }
+        }
+        self.take_in(came);
+    }
+
+    fn said(&mut self, link: &str, text: &str) -> BTreeMap<String, Vec<Got>> {
+        self.stage.publish(link, EVENTS, record(text)).expect("is connected");
+        self.gather()
+    }
+
+    fn wrong(&mut self, wrong: Option<String>, text: &str) {
+        if let Some(why) = wrong {
+            self.broken.get_or_insert(format!("{text}: {why}"));
+        }
+    }
+
+    fn kept(&mut self) -> Rows {
+        self.stage.kept().expect("the simulator shows it")
+    }
+
+    /// G-1, G-2: one error that the call may give, nothing to others, nothing changed.
+    fn refused_well(
+        &mut self,
+        call: &Call,
+        code: &str,
+        link: &str,
+        came: &BTreeMap<String, Vec<Got>>,
+        before: &Rows,
+    ) -> Result<(), String> {
+        if !call.errors.contains(&code) {
+            return Err(format!("{code} is no error of {}", call.name));
+        }
+        if came.get(link).map_or(0, Vec::len) != 1 {
+            return Err(format!("besides {code} came {}", shown(came)));
+        }
+        unheard(link, came)?;
+        match code {
+            // It is counted (AUTH-15, PROFILE-6).
+            "wrong_code" => Ok(()),
+            _ => unchanged(before, &self.kept()),
+        }
+    }
+
+    /// G-7: the same answer, nothing to others, nothing changed since the first time.
+    fn repeated_well(
+        &mut self,
+        call: &Call,
+        link: &str,
+        [first, own]: [&[Got]; 2],
+        again: &BTreeMap<String, Vec<Got>>,
+        before: &Rows,
+    ) -> Result<(), String> {
+        match (call.again, refusals(own).first()) {
+            (Again::Anew, _) | (Again::Gone, Some(_)) => return Ok(()),
+            (Again::Same | Again::Still, Some(code)) => return Err(format!("repeated it is refused: {code}")),
+            (Again::Gone | Again::Same | Again::Still, None) => {}
+        }
+        unheard(link, again).map_err(|why| format!("repeated, {why}"))?;
+        unchanged(before, &self.kept()).map_err(|why| format!("repeated, {why}"))?;
+        let is_other = |got: &&Got| first.iter().all(|first| first.payload != got.payload);
+        if let Some(other) = own.iter().find(is_other).filter(|_| call.again != Again::Still) {
+            let (first, other) = (printed(first), printed(std::slice::from_ref(other)));
+            return Err(format!("repeated, it is answered otherwise:\n{other}\nand first:\n{first}"));
+        }
+        match own.is_empty() && !first.is_empty() {
+            true => Err("repeated, it is not answered".to_owned()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The codes of the errors among them.
+fn refusals(got: &[Got]) -> Vec<String> {
+    let refusal = |got: &Got| match etf::decode::<Record>(&got.payload) {
+        Ok(Record::Io(io)) => io.failure().map(|(code, _)| code.to_owned()),
+        _ => None,
+    };
+    got.iter().filter_map(refusal).collect()
+}
+
+fn unheard(link: &str, came: &BTreeMap<String, Vec<Got>>) -> Result<(), String> {
+    match came.iter().find(|(other, got)| *other != link && !got.is_empty()) {
+        Some((other, got)) => Err(format!("{other} heard of it: {}", printed(got))),
+        None => Ok(()),
+    }
+}
+
+/// What goes on by itself, whoever asks for what meanwhile: pushes, and how far devices have come.
+const BESIDE: [&str; 5] = [ROUND.0, WAKE.0, ASKED.0, OUTGOING.0, CURSOR.0];
+
+fn unchanged(before: &Rows, after: &Rows) -> Result<(), String> {
+    let counts = |(table, _): &&Row| !BESIDE.contains(table);
+    let came = after.iter().filter(|(row, value)| before.get(*row) != Some(*value)).map(|(row, _)| row).find(counts);
+    let went = before.keys().filter(|row| !after.contains_key(*row)).find(counts);
+    match came.or(went) {
+        Some((table, key)) => Err(format!("this row changed: {table} {:?}", String::from_utf8_lossy(key))),
+        None => Ok(()),
+    }
+}
+
+fn shown(came: &BTreeMap<String, Vec<Got>>) -> String {
+    came.iter().filter(|(_, got)| !got.is_empty()).map(|(link, got)| format!("{link}: {}\n", printed(got))).collect()
+}
+
+pub(super) fn printed(got: &[Got]) -> String {
+    let print = |got: &Got| match etf::decode::<etf::Term>(&got.payload) {
+        Ok(term) => format!("{} {}\n", got.topic, etf::text::print(&term, &proto::catalogue())),
+        Err(_) => format!("{} (bytes)\n", got.topic),
+    };
+    got.iter().map(print).collect()
+}

@@ -1,0 +1,544 @@
+//! People with several rosters and devices, who say whatever the protocol has, and what becomes of them.
+
+mod ask;
+mod calls;
+mod end;
+mod orphans;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use chat_core::Name;
+use etf::text::parse;
+use proto::Record;
+use proto::ids::{FeedId, Phone, PhoneId};
+use proto::records::{Profile, ProfileStatus, Room};
+use scene::{Got, Hello, Log, Random, SERVICE_SECRET, Simulated, Stage};
+
+pub(crate) use calls::CALLS;
+use calls::Call;
+use view::Book;
+
+pub(crate) const PEOPLE: usize = 4;
+const DEVICES: usize = 2;
+/// Sub-protocols that are spoken often on a day: each day has others, so that it goes deep.
+const OFTEN: usize = 2;
+const EVENTS: &str = "events/1//api/anon//";
+const SERVICE: &str = "service";
+const MINUTE_MS: u64 = 60_000;
+
+pub(crate) struct World {
+    stage: Simulated,
+    seed: u64,
+    random: Random,
+    log: Log,
+    people: Vec<Person>,
+    written: usize,
+    /// What is said often today.
+    often: Vec<usize>,
+    /// Ids of members that were seen.
+    members: BTreeSet<u64>,
+    /// References of files (FTP-3).
+    files: BTreeSet<String>,
+    /// Who was banned from a room last, and the star that was named last, with its roster.
+    outcast: String,
+    outcast_of: String,
+    star: (u64, u64),
+    /// The e-mail address that was named last.
+    address: String,
+    /// How often each call ended how.
+    pub(crate) outcomes: BTreeMap<(&'static str, String), usize>,
+    /// A rule that was broken.
+    broken: Option<String>,
+}
+
+struct Person {
+    /// The number that it registered.
+    phone: String,
+    devices: Vec<Device>,
+}
+
+#[derive(Default)]
+struct Device {
+    link: String,
+    /// Its own name, and what it was given when it registered; nothing if that has ended.
+    key: String,
+    given: Option<(String, Bytes)>,
+    online: bool,
+    /// It does not confirm what comes (PUBACK); this is what came so.
+    holds: bool,
+    held: Vec<Got>,
+    /// An answer was lost: it has to ask what is so.
+    missed: bool,
+    view: Book,
+}
+
+/// Who says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    Device(usize, usize),
+    Service,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, log: &Log) -> World {
+        let settings = chat_core::Settings { limits: false, ..Simulated::settings() };
+        let device = |person: usize, device: usize| Device {
+            link: format!("{} {device}", 380_200_000 + person),
+            key: format!("d{device}"),
+            ..Device::default()
+        };
+        let person = |person: usize| Person {
+            phone: (380_200_000 + person).to_string(),
+            devices: (0..DEVICES).map(|at| device(person, at)).collect(),
+        };
+        let mut world = World {
+            stage: Simulated::with(seed, settings),
+            seed,
+            random: Random::new(seed, usize::MAX),
+            log: log.clone(),
+            people: (0..PEOPLE).map(person).collect(),
+            written: 0,
+            often: Vec::new(),
+            members: BTreeSet::new(),
+            files: BTreeSet::new(),
+            outcast: String::new(),
+            outcast_of: String::new(),
+            star: (1, 1),
+            address: String::new(),
+            outcomes: BTreeMap::new(),
+            broken: None,
+        };
+        world.serve();
+        world.everyone(World::connect);
+        world.befriend();
+        world.found();
+        for _ in 0..OFTEN {
+            let subject = |call: &Call| call.name.split('-').next();
+            let one = subject(&CALLS[0][world.below(CALLS[0].len())]);
+            world.often.extend((0..CALLS[0].len()).filter(|at| subject(&CALLS[0][*at]) == one));
+        }
+        world
+    }
+
+    /// Everybody but the last is everybody's friend; the first two have two rosters.
+    fn befriend(&mut self) {
+        for person in 0..2 {
+            self.say(person, "Roster{names=\"Work\" surnames=\"Face\" status=create}");
+        }
+        for one in 0..PEOPLE - 1 {
+            for other in one + 1..PEOPLE - 1 {
+                let (from, to) = (self.default_of(one), self.default_of(other));
+                self.say(one, &format!("Friend{{phone_id=\"{from}\" friend_id=\"{to}\" status=request}}"));
+                self.say(other, &format!("Friend{{phone_id=\"{to}\" friend_id=\"{from}\" status=confirm}}"));
+            }
+        }
+    }
+
+    /// A group of all friends, and a channel.
+    fn found(&mut self) {
+        let others: Vec<String> =
+            (1..PEOPLE - 1).map(|person| format!("Member{{phone_id=\"{}\"}}", self.default_of(person))).collect();
+        let others = others.join(" ");
+        self.say(0, &format!("Room{{id=\"den\" name=\"Den\" members=[{others}] status=create}}"));
+        self.say(1, "Room{id=\"news\" name=\"News\" type=channel status=create}");
+    }
+
+    fn say(&mut self, person: usize, text: &str) {
+        let link = self.device(person, 0).link.clone();
+        self.stage.publish(&link, EVENTS, record(text)).expect("is connected");
+        self.look();
+    }
+
+    /// One thing that happens. `Err` is a rule that was broken.
+    pub(crate) fn step(&mut self, step: usize) -> Result<(), String> {
+        self.random = Random::new(self.seed, step);
+        // The first two, who own rooms, more often.
+        let people = if self.below(3) == 0 { 2 } else { PEOPLE };
+        let (person, device) = (self.below(people), self.below(DEVICES));
+        match self.below(100) {
+            0..3 => self.ask_by_name(person, device, "ROOM-1"),
+            3..6 => self.ask_by_name(person, device, "FRIEND-1"),
+            6..55 => self.ask_one(Asker::Device(person, device)),
+            55..58 => self.ask_one(Asker::Service),
+            58..70 => self.burst(),
+            70..75 => self.leave(person, device),
+            75..90 => self.connect(person, device),
+            90..94 => self.kill(),
+            94 => self.kill_session(person, device),
+            95..99 => self.pass(),
+            _ => self.crash(),
+        }
+        self.look();
+        self.broken.take().map_or(Ok(()), Err)
+    }
+
+    fn ask_by_name(&mut self, person: usize, device: usize, name: &str) {
+        let asker = Asker::Device(person, device);
+        let call = CALLS[0].iter().find(|call| call.name == name).expect("there is such a call");
+        if self.is_online(asker) {
+            let text = self.words_of(asker, call);
+            self.ask(asker, call, &text);
+        }
+    }
+
+    fn ask_one(&mut self, asker: Asker) {
+        let call = match asker {
+            Asker::Service => &CALLS[2][self.below(CALLS[2].len())],
+            Asker::Device(..) if self.below(60) == 0 => &CALLS[1][self.below(CALLS[1].len())],
+            Asker::Device(..) => self.some_call(),
+        };
+        if self.is_online(asker) {
+            let text = self.words_of(asker, call);
+            self.ask(asker, call, &text);
+        }
+    }
+
+    fn some_call(&mut self) -> &'static Call {
+        let count = self.often.len();
+        let (any, often) = (self.below(CALLS[0].len()), self.below(count));
+        let at = if self.below(2) == 0 { any } else { self.often[often] };
+        &CALLS[0][at]
+    }
+
+    /// Several at once, and something that comes between.
+    fn burst(&mut self) {
+        for _ in 0..2 + self.below(5) {
+            let (person, device) = (self.below(PEOPLE), self.below(DEVICES));
+            let asker = Asker::Device(person, device);
+            let call = self.some_call();
+            if !self.is_online(asker) {
+                continue;
+            }
+            let text = self.words_of(asker, call);
+            let link = self.link(asker);
+            self.log.line(format!("{link} >> {text}"));
+            self.stage.publish(&link, EVENTS, record(&text)).expect("is connected");
+            // Nobody looks at its answers one by one.
+            self.device(person, device).missed = true;
+        }
+        let turns = self.below(40);
+        self.stage.sim.run(turns);
+        match self.below(8) {
+            0 => self.crash(),
+            1 | 2 => self.kill(),
+            3 => {
+                let (person, device) = (self.below(PEOPLE), self.below(DEVICES));
+                self.kill_session(person, device);
+            }
+            _ => {}
+        }
+    }
+
+    /// What has come is taken; devices that hold keep it until they confirm.
+    fn look(&mut self) {
+        loop {
+            let came = self.gather();
+            if !self.take_in(came) {
+                return;
+            }
+        }
+    }
+
+    fn gather(&mut self) -> BTreeMap<String, Vec<Got>> {
+        let links = self.people.iter().flat_map(|person| &person.devices).filter(|device| device.online);
+        let mut links: Vec<String> = links.map(|device| device.link.clone()).collect();
+        links.push(SERVICE.to_owned());
+        self.stage.settle().expect("works");
+        links.into_iter().map(|link| (link.clone(), self.stage.take(&link).expect("has a connection"))).collect()
+    }
+
+    /// Whether something was acknowledged, of which others may hear.
+    fn take_in(&mut self, mut came: BTreeMap<String, Vec<Got>>) -> bool {
+        let mut has_acknowledged = false;
+        for at in 0..PEOPLE * DEVICES {
+            let (person, device) = (at / DEVICES, at % DEVICES);
+            let it = self.device(person, device);
+            let Some(got) = came.remove(&it.link) else { continue };
+            let acks: Vec<Bytes> = match it.holds {
+                true => {
+                    it.held.extend(got);
+                    Vec::new()
+                }
+                false => self.hear(person, device, &got),
+            };
+            let link = self.device(person, device).link.clone();
+            if let Some(code) = self.stage.closed(&link).expect("has a connection")
+                && self.device(person, device).online
+            {
+                self.log.line(format!("{link} is closed, {code:#04x}"));
+                let it = self.device(person, device);
+                (it.online, it.missed) = (false, true);
+                it.held.clear();
+            } else if self.device(person, device).online && self.below(2) == 0 {
+                has_acknowledged |= !acks.is_empty();
+                for ack in acks {
+                    let ack = proto::records::Ack { id: Some(ack), ..Default::default() };
+                    self.stage.publish(&link, EVENTS, etf::encode(&ack)).expect("is connected");
+                }
+            }
+        }
+        has_acknowledged
+    }
+
+    /// The device takes what has come; the msg_ids that it has to acknowledge.
+    fn hear(&mut self, person: usize, device: usize, got: &[Got]) -> Vec<Bytes> {
+        let own = self.number_of(person);
+        let mut acks = Vec::new();
+        for got in got {
+            if self.log.is_whole {
+                let link = self.device(person, device).link.clone();
+                self.log.line(format!("    {link} < {}", ask::printed(std::slice::from_ref(got)).trim_end()));
+            }
+            self.device(person, device).view.hears(&own, &got.topic, &got.payload);
+            match etf::decode::<Record>(&got.payload) {
+                Ok(Record::Message(message)) if got.qos > 0 && !got.topic.starts_with("actions/") => {
+                    acks.extend(message.msg_id.clone());
+                }
+                Ok(Record::Ftpack(step)) if step.block == Some(0) && step.offset == step.size => {
+                    self.files.extend(step.filename.map(|name| String::from_utf8_lossy(&name).into_owned()));
+                }
+                Ok(Record::Room(room)) => self.members.extend(member_ids(&room)),
+                _ => {}
+            }
+        }
+        acks
+    }
+
+    pub(crate) fn connect(&mut self, person: usize, device: usize) {
+        if self.device(person, device).online {
+            return;
+        }
+        if self.device(person, device).given.is_none() {
+            self.register(person, device);
+        }
+        let holds = self.below(4) == 0;
+        let it = self.device(person, device);
+        let link = it.link.clone();
+        let (client_id, token) = it.given.clone().expect("is registered");
+        let hello = Hello { client_id, password: Some(token), holding: holds, ..Hello::default() };
+        self.log.line(format!("{link} connects{}", if holds { ", holding" } else { "" }));
+        let code = self.stage.connect(&link, &hello).expect("is answered");
+        let it = self.device(person, device);
+        if code != 0 {
+            // It was ended while it was away.
+            it.given = None;
+            return self.connect(person, device);
+        }
+        (it.online, it.holds) = (true, holds);
+        it.held.clear();
+        self.look();
+        let asks = self.device(person, device).missed || self.below(2) == 0;
+        if asks && self.device(person, device).online && !holds {
+            let all = self.below(2) == 0;
+            self.fetch(person, device, all);
+        }
+    }
+
+    /// AUTH-1 by a fake number.
+    fn register(&mut self, person: usize, device: usize) {
+        let phone = self.people[person].phone.clone();
+        let it = self.device(person, device);
+        let (link, key) = (it.link.clone(), it.key.clone());
+        *it = Device { link: link.clone(), key: key.clone(), missed: true, ..Device::default() };
+        self.log.line(format!("{link} registers"));
+        self.stage
+            .connect(&link, &Hello { client_id: format!("reg_{link}").replace(' ', "_"), ..Hello::default() })
+            .expect("connects");
+        let text = format!("Auth{{type=reg dev_key=\"{key}\" phone={{fake,\"{phone}\"}}}}");
+        self.stage.publish(&link, EVENTS, record(&text)).expect("is connected");
+        for got in self.stage.take(&link).expect("comes") {
+            if let Some(profile) = profile(&got.payload) {
+                // Full, as to `get` (AUTH-4).
+                let it = self.device(person, device);
+                it.view.fetched(&profile, true);
+                it.missed = false;
+            }
+            if let Ok(Record::Io(io)) = etf::decode::<Record>(&got.payload)
+                && let Some(("login", given)) = io.success()
+                && let [client, token] = given.as_tuple().expect("a pair")
+            {
+                let client = String::from_utf8_lossy(client.as_binary().expect("an id")).into_owned();
+                self.device(person, device).given = Some((client, token.as_binary().expect("a token").clone()));
+            }
+        }
+        assert!(self.device(person, device).given.is_some(), "{link} could not register");
+        self.stage.disconnect(&link, true).expect("closes");
+    }
+
+    /// PROFILE-1, as clients do: all, or what has changed.
+    fn fetch(&mut self, person: usize, device: usize, all: bool) {
+        self.look();
+        let it = self.device(person, device);
+        let (link, since) = (it.link.clone(), it.view.update.filter(|_| !all));
+        let since = since.map(|since| format!("update={since} ")).unwrap_or_default();
+        self.log.line(format!("{link} fetches {since}"));
+        self.stage.publish(&link, EVENTS, record(&format!("Profile{{{since}status=get}}"))).expect("is connected");
+        let mut came = self.gather();
+        for got in came.remove(&link).unwrap_or_default() {
+            match etf::decode::<Record>(&got.payload) {
+                Ok(Record::Profile(profile)) if profile.status == Some(ProfileStatus::Get) => {
+                    let it = self.device(person, device);
+                    if std::mem::take(&mut it.missed) {
+                        // An answer that was lost may have told of messages.
+                        it.view.shown.clear();
+                    }
+                    it.view.fetched(&profile, since.is_empty());
+                }
+                _ => drop(self.hear(person, device, &[got])),
+            }
+        }
+        self.take_in(came);
+    }
+
+    fn leave(&mut self, person: usize, device: usize) {
+        let it = self.device(person, device);
+        if !it.online {
+            return;
+        }
+        let link = it.link.clone();
+        let (politely, how) = (self.below(2) == 0, self.below(3));
+        let it = self.device(person, device);
+        let held = std::mem::take(&mut it.held);
+        // What it has not confirmed it has seen or not; answers do not come again.
+        if it.holds && how == 0 {
+            self.stage.confirm(&link, true).expect("is connected");
+        }
+        match how {
+            2 => self.device(person, device).missed |= !held.is_empty(),
+            _ => drop(self.hear(person, device, &held)),
+        }
+        self.look();
+        let it = self.device(person, device);
+        it.online = false;
+        self.log.line(format!("{link} {}", if politely { "leaves" } else { "vanishes" }));
+        self.stage.disconnect(&link, politely).expect("has a connection");
+    }
+
+    /// A process ends as by a panic, and is loaded afresh.
+    fn kill(&mut self) {
+        let id = |text: String| PhoneId::parse(text.as_bytes()).expect("a phone_id");
+        let (one, other) = (self.below(PEOPLE), self.below(PEOPLE));
+        let (one, other) = (id(self.default_of(one)), id(self.default_of(other)));
+        let phone: Phone = one.phone().clone();
+        let room = |name: &str| Name::Conversation(FeedId::Room(name.parse().expect("a room id")));
+        let name = match self.below(10) {
+            0 => Name::Profile(phone),
+            1 => Name::Mail(phone),
+            2 => Name::Roster(one),
+            3 => room("den"),
+            4 => room("news"),
+            5 => Name::Nicks,
+            6 => Name::Links,
+            7 => Name::Stickers,
+            8 => Name::Files(phone),
+            _ => Name::Conversation(FeedId::p2p(one, other)),
+        };
+        self.log.line(format!("{name} fails"));
+        self.stage.sim.kill(&name);
+    }
+
+    fn kill_session(&mut self, person: usize, device: usize) {
+        let it = self.device(person, device);
+        if let Some((client, _)) = it.given.clone().filter(|_| it.online) {
+            it.missed = true;
+            self.log.line(format!("the session of {client} fails"));
+            self.stage.sim.kill(&Name::Session(client.as_str().into()));
+        }
+    }
+
+    fn pass(&mut self) {
+        let time = [100, 1000, 5000, 6 * MINUTE_MS][self.below(4)];
+        self.log.line(format!("{time} ms pass"));
+        self.stage.advance(time).expect("works");
+    }
+
+    fn crash(&mut self) {
+        if self.below(2) == 0 {
+            self.log.line("the server loses power, some of it was written");
+            self.stage.sim.crash_lucky();
+        }
+        self.log.line("the server loses power");
+        self.stage.crash().expect("starts again");
+        for device in self.people.iter_mut().flat_map(|person| &mut person.devices) {
+            // What came was seen or not.
+            device.missed |= device.online;
+            device.online = false;
+            device.held.clear();
+        }
+        self.serve();
+        for at in 0..PEOPLE * DEVICES {
+            if self.below(4) > 0 {
+                self.connect(at / DEVICES, at % DEVICES);
+            }
+        }
+    }
+
+    fn serve(&mut self) {
+        let hello = Hello {
+            client_id: "sys_random".to_owned(),
+            password: Some(Bytes::from_static(SERVICE_SECRET.as_bytes())),
+            ..Hello::default()
+        };
+        assert_eq!(self.stage.connect(SERVICE, &hello), Ok(0), "the service is let in");
+    }
+
+    fn everyone(&mut self, act: fn(&mut World, usize, usize)) {
+        for person in 0..PEOPLE {
+            (0..DEVICES).for_each(|device| act(self, person, device));
+        }
+    }
+
+    fn device(&mut self, person: usize, device: usize) -> &mut Device {
+        &mut self.people[person].devices[device]
+    }
+
+    fn link(&self, asker: Asker) -> String {
+        match asker {
+            Asker::Device(person, device) => self.people[person].devices[device].link.clone(),
+            Asker::Service => SERVICE.to_owned(),
+        }
+    }
+
+    fn is_online(&self, asker: Asker) -> bool {
+        match asker {
+            Asker::Device(person, device) => self.people[person].devices[device].online,
+            Asker::Service => true,
+        }
+    }
+
+    fn number_of(&self, person: usize) -> String {
+        self.people[person].phone.clone()
+    }
+
+    /// Of which its devices know.
+    fn rosters(&self, person: usize) -> Vec<u64> {
+        let devices = self.people[person].devices.iter();
+        let all: BTreeSet<u64> = devices.flat_map(|device| device.view.now.rosters.keys().copied()).collect();
+        all.into_iter().collect()
+    }
+
+    fn default_of(&self, person: usize) -> String {
+        format!("{}_{}", self.number_of(person), self.rosters(person).first().copied().unwrap_or_default())
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        self.random.below(bound)
+    }
+}
+
+fn member_ids(room: &Room) -> impl Iterator<Item = u64> + '_ {
+    room.admins.iter().chain(&room.members).filter_map(|member| member.id)
+}
+
+fn record(text: &str) -> Bytes {
+    etf::encode(&parse(text, &proto::catalogue()).unwrap_or_else(|why| panic!("{text}: {why}")))
+}
+
+fn profile(payload: &Bytes) -> Option<Box<Profile>> {
+    match etf::decode::<Record>(payload) {
+        Ok(Record::Profile(profile)) => Some(profile),
+        _ => None,
+    }
+}

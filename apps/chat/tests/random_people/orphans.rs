@@ -1,0 +1,158 @@
+//! Every row is of something that is there.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use chat_core::rows::{self, Claim, Holder, TABLES};
+use kvs::{Span, Store, Table};
+use proto::ids::PhoneId;
+
+use super::World;
+
+/// What is there, by its name in keys.
+struct There {
+    accounts: BTreeSet<Bytes>,
+    rosters: BTreeSet<Bytes>,
+    devices: BTreeSet<Bytes>,
+    clients: BTreeSet<Bytes>,
+    rooms: BTreeSet<Bytes>,
+    /// Numbers of those who are members.
+    members: BTreeSet<u64>,
+    /// Feed NUL number.
+    messages: BTreeSet<Bytes>,
+    packs: BTreeSet<Bytes>,
+    /// What stars keep.
+    copies: BTreeSet<Bytes>,
+    files: BTreeSet<Bytes>,
+    /// Those of them that messages refer to, or that are to be looked at.
+    needed: BTreeSet<Bytes>,
+}
+
+impl World {
+    pub(super) fn no_orphans(&self) -> Result<(), String> {
+        let keys = |table| Ok::<BTreeSet<Bytes>, String>(self.rows(table)?.into_iter().map(|(key, _)| key).collect());
+        let clients = self.rows(rows::DEVICE)?.into_iter().filter_map(|(_, row)| {
+            let device: rows::Device = etf::decode(&row).ok()?;
+            Some(device.client_id)
+        });
+        let unused: Vec<Bytes> = keys(rows::UNUSED)?.iter().map(|key| Bytes::copy_from_slice(behind(key, 0))).collect();
+        let there = There {
+            accounts: keys(rows::PROFILE)?,
+            rosters: keys(rows::ROSTER)?,
+            devices: keys(rows::DEVICE)?,
+            clients: clients.collect(),
+            rooms: keys(rows::ROOM)?,
+            members: keys(rows::MEMBER)?.iter().filter_map(|key| rows::number(key)).collect(),
+            messages: keys(rows::MESSAGE)?,
+            packs: keys(rows::STICKERS)?,
+            copies: keys(rows::STARRED)?,
+            files: keys(rows::STORED)?,
+            needed: keys(rows::REFERS)?
+                .iter()
+                .map(|key| Bytes::copy_from_slice(before(key, 0)))
+                .chain(unused)
+                .collect(),
+        };
+        for table in TABLES {
+            for (key, row) in self.rows(*table)? {
+                if !there.has(*table, &key, &row) {
+                    return Err(format!("{} {:?} is of nothing", table.0, String::from_utf8_lossy(&key)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rows(&self, table: Table) -> Result<Vec<kvs::Entry>, String> {
+        let all = Span::prefix(Bytes::new()).limit(usize::MAX);
+        self.stage.sim.store().scan(table, &all).map_err(|why| why.to_string())
+    }
+}
+
+impl There {
+    /// Whether what a row is of is there. A table that is new has to be added here.
+    fn has(&self, table: Table, key: &[u8], row: &[u8]) -> bool {
+        let (owner, path) = (before(key, 0), before(key, b'/'));
+        match table {
+            rows::PROFILE | rows::KEYS | rows::CARD | rows::WAKEABLE | rows::PERSON | rows::STANDING | rows::CALLED => {
+                self.accounts.contains(key)
+            }
+            rows::PROOF | rows::TRIES => self.accounts.contains(key),
+            rows::NOTICE | rows::ENDED | rows::TRANSFER | rows::UNUSED | rows::STORED_OF => {
+                self.accounts.contains(owner)
+            }
+            rows::INVITE => self.accounts.contains(path),
+            rows::LOOKUPS => self.accounts.contains(path) && self.rosters.contains(behind(key, b'/')),
+            rows::DEVICE => self.accounts.contains(path),
+            rows::CURSOR => self.clients.contains(owner),
+            rows::BINDING | rows::LAPSED | rows::PUBLISHER => self.accounts.contains(key),
+            rows::HOLDER => etf::decode::<Holder>(row)
+                .is_ok_and(|of| self.devices.contains([&of.phone[..], b"/", &of.dev_key].concat().as_slice())),
+            rows::EMAIL => self.accounts.contains(row),
+            rows::NUMBER => key == b"*" || row.is_empty() || self.accounts.contains(row),
+            rows::ALIAS => self.accounts.contains(behind(key, b'/')) || behind(key, b'/') == b"*",
+            rows::ROSTER => self.accounts.contains(before(key, b'_')),
+            rows::NICK_OF => self.rosters.contains(key),
+            rows::NICK => self.rosters.contains(row),
+            rows::BOOK | rows::GONE | rows::RELATION | rows::TALLY | rows::TAG => self.rosters.contains(path),
+            rows::STAR => {
+                let roster = std::str::from_utf8(owner).ok().and_then(|roster| PhoneId::parse(roster.as_bytes()).ok());
+                let copy = roster.zip(etf::decode::<rows::Favorite>(row).ok());
+                copy.is_some_and(|(own, kept)| self.copies.contains(&rows::starred_key(&kept.feed, kept.message, &own)))
+            }
+            rows::STAR_OF => self.rosters.contains(owner),
+            rows::WANTED => self.rosters.contains(behind(key, b'/')),
+            rows::ROOM => etf::decode::<rows::RoomRow>(row).is_ok_and(|room| room.ended == 0 && room.members > 0),
+            // That it was in a room is remembered for who asks what has changed.
+            rows::IN_ROOM => self.rosters.contains(path),
+            rows::ROOM_NAME => self.rooms.contains(behind(key, 0)),
+            rows::LINK => etf::decode::<Claim>(row).is_ok_and(|claim| self.rooms.contains(&claim.room)),
+            rows::ROUND => self.has_feed(key),
+            rows::MEMBER => self.has_feed(owner),
+            rows::MEMBER_AT => rows::number(key).is_some_and(|id| self.members.contains(&id)),
+            rows::READ_BY => self.has_feed(owner) && rows::number(key).is_some_and(|id| self.members.contains(&id)),
+            rows::MESSAGE | rows::READER | rows::BANNED | rows::NEWS | rows::CHANGE | rows::LATER => {
+                self.has_feed(owner)
+            }
+            rows::AGENDA => true,
+            rows::CHANGED | rows::REPLY | rows::STARRED | rows::UNSTAR | rows::FLEETING => {
+                self.has_feed(owner) && self.messages.contains(key.get(..owner.len() + 9).unwrap_or_default())
+            }
+            rows::HIDDEN | rows::MENTION | rows::KIND => {
+                let message = [owner, b"\0", key.last_chunk::<8>().map_or(&[][..], |id| id)].concat();
+                self.has_feed(owner) && self.messages.contains(message.as_slice())
+            }
+            rows::DUPLICATE => {
+                etf::decode::<rows::Sent>(row).is_ok_and(|sent| self.messages.contains(&rows::numbered(owner, sent.id)))
+            }
+            rows::REFERS => {
+                self.files.contains(owner) && self.messages.contains(key.get(owner.len() + 1..).unwrap_or_default())
+            }
+            rows::STORED => self.needed.iter().any(|needed| needed == key),
+            rows::STICKERS => true,
+            rows::DOWNLOADED => self.packs.contains(key),
+            rows::STICKER_WORD => key.last_chunk::<8>().is_some_and(|id| self.packs.contains(&id[..])),
+            // There is nothing left to do, and nobody here registers or speaks to mailboxes.
+            rows::WORK | rows::WAKE | rows::ASKED | rows::OUTGOING | rows::PENDING => false,
+            rows::MAILBOX | rows::LETTER | rows::KEY | rows::KEYED | rows::CIRCLE | rows::CIRCLE_DUE => false,
+            _ => false,
+        }
+    }
+
+    /// Of a room that is there, or of two rosters of whom one is.
+    fn has_feed(&self, feed: &[u8]) -> bool {
+        match (feed.strip_prefix(b"r/"), feed.strip_prefix(b"p/")) {
+            (Some(room), _) => self.rooms.contains(room),
+            (_, Some(pair)) => pair.split(|byte| *byte == b'/').any(|roster| self.rosters.contains(roster)),
+            _ => false,
+        }
+    }
+}
+
+fn before(key: &[u8], mark: u8) -> &[u8] {
+    key.split(|byte| *byte == mark).next().unwrap_or_default()
+}
+
+fn behind(key: &[u8], mark: u8) -> &[u8] {
+    key.rsplit(|byte| *byte == mark).next().unwrap_or_default()
+}
