@@ -131,7 +131,7 @@ fn account(batch: &mut Batch, n: u64) {
     let certificate = Service {
         id: Some(text("d1")),
         r#type: Some(ServiceType::Synrc),
-        data: Term::binary(&vec![n as u8; CERTIFICATE]),
+        data: Term::binary(&random(n, CERTIFICATE)),
         expiration: Some(u64::MAX >> 8),
         status: Some(ServiceStatus::Verified),
         ..Service::default()
@@ -144,6 +144,15 @@ fn account(batch: &mut Batch, n: u64) {
     batch.put(NICK, nick(n).folded(), id.to_bytes());
     batch.put(NICK_OF, id.to_bytes(), rows::encode(&nicked));
     batch.put(CARD, own.to_bytes(), rows::encode(&Card::new(&profile, &id, face, nicked, keys)));
+}
+
+/// A certificate is mostly random.
+fn random(mut n: u64, len: usize) -> Vec<u8> {
+    let mut next = || {
+        n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (n >> 33) as u8
+    };
+    (0..len).map(|_| next()).collect()
 }
 
 /// One in ten from the phone book, the others friends who have written once.
