@@ -34,7 +34,7 @@ impl World {
             self.hear(person, device, &held);
         }
         self.look();
-        if self.device(person, device).missed {
+        if self.device(person, device).has_to_ask() {
             self.fetch(person, device, false);
         }
     }

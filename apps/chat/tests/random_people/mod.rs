@@ -74,6 +74,12 @@ struct Device {
     view: Book,
 }
 
+impl Device {
+    fn has_to_ask(&self) -> bool {
+        self.missed || self.view.update.is_none()
+    }
+}
+
 /// Who says something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asker {
@@ -329,7 +335,7 @@ impl World {
         (it.online, it.holds) = (true, holds);
         it.held.clear();
         self.look();
-        let asks = self.device(person, device).missed || self.below(2) == 0;
+        let asks = self.device(person, device).has_to_ask() || self.below(2) == 0;
         if asks && self.device(person, device).online && !holds {
             let all = self.below(2) == 0;
             self.fetch(person, device, all);

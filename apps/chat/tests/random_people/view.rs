@@ -78,6 +78,7 @@ impl Book {
     /// Something that came; `own` is the account's number.
     pub(crate) fn hears(&mut self, own: &str, topic: &str, payload: &Bytes) {
         let Ok(record) = etf::decode::<Record>(payload) else { return };
+        let default = self.now.rosters.keys().next().copied();
         let answered = topic.starts_with("actions/");
         match record {
             Record::Profile(profile) => self.profile(&profile, answered),
@@ -90,6 +91,10 @@ impl Book {
             Record::Message(message) if !answered => self.message(topic, &message),
             Record::History(history) if topic.starts_with("ses/") => self.cleared(&history),
             _ => {}
+        }
+        if default.is_some() && default != self.now.rosters.keys().next().copied() {
+            // What comes again of the default roster that was would be taken for the present one's (TOPIC-14).
+            self.update = None;
         }
     }
 
