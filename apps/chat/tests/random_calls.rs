@@ -26,7 +26,8 @@ fn g_1_g_2_g_7_g_9_whatever_is_said_refusals_change_nothing_repeats_are_safe_and
         *outcomes.entry(call.clone()).or_default() += count;
     }
     println!("{}", table(&outcomes));
-    if days.len() >= 50 {
+    // Fewer days may be without the one or the other.
+    if days.len() >= 200 {
         let never: Vec<&str> = CALLS
             .iter()
             .flatten()

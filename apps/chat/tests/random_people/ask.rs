@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chat_core::rows::{ASKED, CURSOR, OUTGOING, ROUND, WAKE};
+use etf::Term;
+use etf::text::parse;
 use proto::Record;
 use scene::{Got, Row, Stage};
 
@@ -49,6 +51,44 @@ impl World {
         self.take_in(came);
     }
 
+    /// The same with one field that is absent, of another type, too long or out of range: whatever of it is refused changes nothing.
+    pub(super) fn ask_wrongly(&mut self, asker: Asker, call: &'static Call, text: &str) {
+        self.look();
+        if !self.is_online(asker) {
+            return;
+        }
+        let mut term = parse(text, &proto::catalogue()).expect("a record").as_tuple().expect("a record").to_vec();
+        let wrong = [
+            Term::nil(),
+            Term::float(0.5).expect("finite"),
+            Term::tuple(vec![Term::atom("wrong"), Term::nil()]),
+            Term::list(vec![Term::tuple(Vec::new())]),
+            Term::binary(&[b'x'; 3000]),
+            Term::binary(b""),
+            Term::int(-1),
+            Term::atom("no_such_atom"),
+        ];
+        let (at, how) = (1 + self.below(term.len() - 1), self.below(wrong.len()));
+        term[at].clone_from(&wrong[how]);
+        let (term, link) = (Term::tuple(term), self.link(asker));
+        let text: String = etf::text::print(&term, &proto::catalogue()).chars().take(400).collect();
+        self.log.line(format!("{link} > {text}"));
+        let before = self.kept();
+        self.stage.publish(&link, EVENTS, etf::encode(&term)).expect("is connected");
+        let came = self.gather();
+        let refused = refusals(came.get(&link).map_or(&[], Vec::as_slice));
+        let outcome = if refused.is_empty() { "wrong: done" } else { "wrong: refused" };
+        *self.outcomes.entry((call.name, outcome.to_owned())).or_default() += 1;
+        let broken = match refused.as_slice() {
+            [] => None,
+            [code] if code == "internal" => Some("it fails".to_owned()),
+            [code] => self.unchanged_by(code, &link, &came, &before).err(),
+            _ => Some(format!("more than one error: {refused:?}")),
+        };
+        self.wrong(broken, &text);
+        self.take_in(came);
+    }
+
     fn said(&mut self, link: &str, text: &str) -> BTreeMap<String, Vec<Got>> {
         self.stage.publish(link, EVENTS, record(text)).expect("is connected");
         self.gather()
@@ -76,6 +116,16 @@ impl World {
         if !call.errors.contains(&code) {
             return Err(format!("{code} is no error of {}", call.name));
         }
+        self.unchanged_by(code, link, came, before)
+    }
+
+    fn unchanged_by(
+        &mut self,
+        code: &str,
+        link: &str,
+        came: &BTreeMap<String, Vec<Got>>,
+        before: &Rows,
+    ) -> Result<(), String> {
         if came.get(link).map_or(0, Vec::len) != 1 {
             return Err(format!("besides {code} came {}", shown(came)));
         }

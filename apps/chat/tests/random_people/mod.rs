@@ -197,7 +197,10 @@ impl World {
         };
         if self.is_online(asker) {
             let text = self.words_of(asker, call);
-            self.ask(asker, call, &text);
+            match self.below(5) {
+                0 => self.ask_wrongly(asker, call, &text),
+                _ => self.ask(asker, call, &text),
+            }
         }
     }
 
