@@ -1,11 +1,6 @@
-//! Memory of the process: how large its pages are, what is set aside of its addresses, and when what is free goes back to the system.
+//! Memory of the process: how large its pages are, and when what is free goes back to the system.
 
-use std::env;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::time::Duration;
-
-use crate::failure::Failure;
 
 /// How often the allocator looks at what is free.
 const LOOK: Duration = Duration::from_secs(3);
@@ -15,21 +10,6 @@ pub(crate) fn small_pages() {
     if let Err(failure) = rustix::thread::disable_transparent_huge_pages(true) {
         tracing::warn!(%failure, "memory stays in large pages");
     }
-}
-
-/// What tells the system's allocator (64 MiB a thread) and ours (a GiB) to set nothing aside.
-const MODEST: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "1"), ("MIMALLOC_ARENA_RESERVE", "0")];
-
-/// Where address space is limited the allocators would set aside what there is of it, and threads may find no room for their stacks. They
-/// read that they shall not before anything else is done, so the program begins again, unless it has been told already.
-pub(crate) fn reserve_nothing() -> Result<(), Failure> {
-    if MODEST.iter().all(|(name, _)| env::var_os(name).is_some()) {
-        return Ok(());
-    }
-    let begun =
-        env::current_exe().map(|program| Command::new(program).args(env::args_os().skip(1)).envs(MODEST).exec());
-    let (Ok(failure) | Err(failure)) = begun;
-    Err(Failure::Start(n2o::Failure::new(failure)))
 }
 
 /// Sees to it, as long as it is polled, that what has been free for a second is given back.

@@ -47,10 +47,9 @@ const THREADS_MAX: usize = 8;
 const FAREWELL: Duration = Duration::from_secs(2);
 /// A server that has not ended by then is ended: what was acknowledged is on the disk.
 const END: Duration = Duration::from_millis(4_500);
-/// MiB of address space without which it does not start, and more for each core, whose threads have stacks: on two cores it has 110 with
-/// a hundred connections.
-const ADDRESSES_MIB: u64 = 128;
-const CORE_ADDRESSES_MIB: u64 = 16;
+/// MiB of address space without which it does not start. The allocators set aside a GiB, and 64 MiB a thread, before anything is in them:
+/// with up to 1.4 GiB in all, threads may find no room for their stacks.
+const ADDRESSES_MIB: u64 = 2048;
 /// How often certificates are looked at.
 const RENEWAL: Duration = Duration::from_secs(6 * 60 * 60);
 /// Exit code when the disk has failed (EX_SOFTWARE of sysexits.h).
@@ -72,10 +71,10 @@ pub(crate) fn foreground(start: &Start) -> Result<(), Failure> {
 }
 
 fn prepare(start: &Start) -> Result<(Home, Settings, Origin, Lock), Failure> {
-    enough_addresses()?;
     if start.detached {
         rustix::process::setsid().map_err(|error| Failure::Start(n2o::Failure::new(error)))?;
     }
+    enough_addresses()?;
     let home = start.place.home()?;
     let origin = origin(start, &home);
     let settings = origin.load()?;
@@ -102,16 +101,10 @@ pub(crate) fn origin(start: &Start, home: &Home) -> Origin {
 /// Threads and allocations that find no room end the program in the midst of whatever it does.
 fn enough_addresses() -> Result<(), Failure> {
     use rustix::process::{Resource, getrlimit};
-    let needed = ADDRESSES_MIB + CORE_ADDRESSES_MIB * cores() as u64;
     match getrlimit(Resource::As).current.map(|bytes| bytes >> 20) {
-        None => Ok(()),
-        Some(limit) if limit < needed => Err(Failure::Narrow { limit, needed }),
-        Some(_) => memory::reserve_nothing(),
+        Some(limit) if limit < ADDRESSES_MIB => Err(Failure::Narrow { limit, needed: ADDRESSES_MIB }),
+        Some(_) | None => Ok(()),
     }
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get())
 }
 
 /// Each connection is an open file: as many as the system allows.
@@ -349,7 +342,8 @@ fn host(
         is_sealed,
         names: Default::default(),
     });
-    let threads = cores().min(THREADS_MAX);
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let threads = cores.min(THREADS_MAX);
     let options = Options {
         threads,
         ring: ring::of(settings.ring.nodes, threads),
