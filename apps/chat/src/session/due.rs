@@ -288,13 +288,11 @@ fn new_notices(cx: &Cx<'_>, rows: Vec<kvs::Entry>, queue: &Notices) -> Result<Ve
             continue;
         }
         let first = kept.merge.as_ref().and_then(|merge| by_merge.get(merge)).and_then(|at| due.get_mut(*at));
+        // What is told to all rosters (`ac/`) is kept as one of them's: it is not merged with what is told of that one (`ses/`), either way.
         if let Some(Due { item: Item::Notice { topic, payload, drawn }, covers, .. }) = first
+            && *topic == kept.topic
             && let Some(merged) = mail::merge::merge(payload, &kept.payload)
         {
-            // What a roster has to be told of a contact is not said where friends of any roster hear (TOPIC-14).
-            if !(topic.starts_with(b"ses/") && kept.topic.starts_with(b"ac/")) {
-                *topic = kept.topic;
-            }
             (*payload, *drawn) = (merged, kept.created);
             covers.push(seq);
             continue;
