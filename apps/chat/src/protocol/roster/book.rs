@@ -90,7 +90,7 @@ pub(super) fn add(
         let before = take_over(cx, fx, own, &wanted.address, bare, Seen::after(who))?;
         let entry = Entry { update: cx.now.0, ..named(&wanted, before) };
         fx.put(WANTED, wanted_by(&wanted.address.key(), own), Bytes::new());
-        keep(cx, fx, own, &wanted.address, entry, Seen::after(who))?;
+        keep(cx, fx, own, &wanted.address, entry, wanted.address.status(), Seen::after(who))?;
     }
     Ok(contact::booked(cx, fx, own, more)?)
 }
@@ -224,22 +224,30 @@ fn take_over(
 /// New names for a contact, who is in the phone book from now on. By how much that has grown.
 fn rename(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, known: Known, seen: Seen) -> Result<i64, Failure> {
     let (is_entered, had_bare) = (known.is_entered(), known.bare.is_some());
-    let Known { wanted, entry, bare, .. } = known;
+    let Known { wanted, entry, bare, relation, .. } = known;
     let taken = take_over(cx, fx, own, &wanted.address, bare, seen)?;
     let renamed = match &entry {
         Some(entry) => named(&wanted, entry.clone()),
         None => named(&wanted, taken),
     };
     if is_entered || entry.is_some_and(|entry| entry != renamed) {
-        let row = Entry { update: cx.now.0, ..renamed };
-        fx.put(BOOK, rows::pair_key(own, &wanted.address.key()), rows::encode(&row));
         fx.put(WANTED, wanted_by(&wanted.address.key(), own), Bytes::new());
+        let status = relation.unwrap_or(wanted.address.status());
+        keep(cx, fx, own, &wanted.address, Entry { update: cx.now.0, ..renamed }, status, seen)?;
     }
     Ok(i64::from(is_entered) - i64::from(had_bare))
 }
 
-/// Writes an entry and tells the own devices of the new contact.
-fn keep(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, address: &Where, entry: Entry, seen: Seen) -> Result<(), Failure> {
+/// Writes an entry and tells the own devices what the contact is now.
+fn keep(
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    own: &PhoneId,
+    address: &Where,
+    entry: Entry,
+    status: ContactStatus,
+    seen: Seen,
+) -> Result<(), Failure> {
     let key = address.key();
     fx.put(BOOK, rows::pair_key(own, &key), rows::encode(&entry));
     let contact = Contact {
@@ -248,7 +256,7 @@ fn keep(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, address: &Where, entry: Entry, 
         surnames: entry.surnames,
         update: Some(entry.update),
         created: Some(entry.created),
-        status: Some(address.status()),
+        status: Some(status),
         ..Contact::default()
     };
     tell(cx, fx, own, &contact, seen)
@@ -281,7 +289,8 @@ pub(crate) fn registered(
     if cx.store.get(BOOK, &rows::pair_key(own, roster.as_str().as_bytes()))?.is_some() {
         contact::booked(cx, fx, own, -1)?;
     }
-    keep(cx, fx, own, &Where::Roster(roster.clone()), Entry { update: cx.now.0, ..entry }, Seen::ByNobody)
+    let entry = Entry { update: cx.now.0, ..entry };
+    keep(cx, fx, own, &Where::Roster(roster.clone()), entry, ContactStatus::Internal, Seen::ByNobody)
 }
 
 /// PROFILE-11: the number under `seat` is an account's now, which has moved to it.
@@ -332,7 +341,7 @@ pub(super) fn lose(
     let relation: Option<Relation> = rows::read(cx.store, RELATION, &known)?;
     match relation.is_some_and(|row| row.status.is_some()) || cx.store.get(BOOK, &known)?.is_some() {
         true => contact::booked(cx, fx, own, -1),
-        false => keep(cx, fx, own, &left, Entry { update: cx.now.0, ..entry }, Seen::ByNobody),
+        false => keep(cx, fx, own, &left, Entry { update: cx.now.0, ..entry }, left.status(), Seen::ByNobody),
     }
 }
 
