@@ -8,7 +8,7 @@ use crate::{Error, Table};
 pub const KEY_MAX: usize = 1024;
 /// Longest value, bytes.
 pub const VALUE_MAX: usize = 16 << 20;
-/// Most changes in one batch. A longer one is refused whole.
+/// Most changes of one batch that are to be written, superseded ones aside. A longer one is refused whole.
 pub const BATCH_MAX: usize = 1 << 16;
 
 /// Changes in the order they were made. Of several to one key the last wins.
@@ -42,11 +42,6 @@ impl Batch {
         self.ops.append(&mut other.ops);
     }
 
-    /// Undoes what was added since the batch had `len` changes.
-    pub fn truncate(&mut self, len: usize) {
-        self.ops.truncate(len);
-    }
-
     pub fn clear(&mut self) {
         self.ops.clear();
     }
@@ -68,10 +63,13 @@ impl Batch {
         self.ops.get(place)
     }
 
-    /// Says that a later change of this batch has the key of the one at this place, which need not be written then.
-    pub fn supersede(&mut self, place: usize) {
-        if let Some(op) = self.ops.get_mut(place) {
-            op.is_superseded = true;
+    /// Of two changes of one key, by their places, only the later one need be written. Other two stay as they are.
+    pub fn supersede(&mut self, earlier: usize, later: usize) {
+        let Some((before, rest)) = self.ops.split_at_mut_checked(later) else { return };
+        if let (Some(earlier), Some(later)) = (before.get_mut(earlier), rest.first())
+            && (earlier.table, &earlier.key) == (later.table, &later.key)
+        {
+            earlier.is_superseded = true;
         }
     }
 
@@ -82,8 +80,9 @@ impl Batch {
 
     /// Refuses what exceeds the bounds, before anything is changed.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.ops.len() > BATCH_MAX {
-            return Err(Error::BatchSize(self.ops.len()));
+        let count = self.latest().count();
+        if count > BATCH_MAX {
+            return Err(Error::BatchSize(count));
         }
         self.ops.iter().try_for_each(Op::check)
     }

@@ -77,7 +77,7 @@ impl Store for Disk {
         batch.check()?;
         self.journal.check()?;
         let mut out = OwnedWriteBatch::with_capacity(self.db.clone(), batch.len());
-        let mut kept = Vec::with_capacity(batch.len());
+        let mut lasting = Vec::with_capacity(batch.len());
         for op in batch.latest() {
             let table = find(&self.tables, op.table)?;
             match &op.value {
@@ -85,10 +85,10 @@ impl Store for Disk {
                 None => out.remove(&table.rows, &op.key[..]),
             }
             if !table.is_brief {
-                kept.push(op);
+                lasting.push(op);
             }
         }
-        let rows = self.recent.writing(kept.into_iter(), || self.db.visible_seqno());
+        let rows = self.recent.writing(lasting.into_iter(), || self.db.visible_seqno());
         let alone = self.journal.writing(batch);
         let done = out.commit();
         drop((alone, rows));

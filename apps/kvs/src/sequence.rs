@@ -72,7 +72,7 @@ impl Sequence {
         self.from(0)
     }
 
-    /// The last id given: whatever was written before it was drawn is seen by whoever reads on.
+    /// The last id given. Whoever reads the store after this call sees all that was applied before that id was drawn.
     pub fn last(&self) -> u64 {
         self.last.load(Ordering::Acquire)
     }

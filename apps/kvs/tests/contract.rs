@@ -255,12 +255,9 @@ fn one_store_serves_many_threads() {
 }
 
 #[test]
-fn a_batch_can_be_cut_back_and_joined() {
+fn batches_can_be_joined() {
     let mut batch = Batch::default();
     batch.put(A, "kept", "1");
-    let len = batch.len();
-    batch.put(A, "undone", "1");
-    batch.truncate(len);
     let mut more = Batch::default();
     more.delete(B, "joined");
     batch.append(&mut more);
@@ -277,13 +274,31 @@ fn what_a_later_change_supersedes_is_not_written() {
     let stores: [Arc<dyn Store>; 2] = [Arc::new(Memory::new(&[A])), Arc::new(Disk::open(folder.path(), &[A]).unwrap())];
     for store in stores {
         let mut batch = Batch::default();
+        (0..=BATCH_MAX).for_each(|n| batch.put(A, "key", n.to_string()));
+        assert!(matches!(store.apply(&batch), Err(Error::BatchSize(_))), "nobody has said that they are of one key");
+        (1..=BATCH_MAX).for_each(|place| batch.supersede(place - 1, place));
+        store.apply(&batch).unwrap();
+        assert_eq!(store.get(A, b"key").unwrap().unwrap(), BATCH_MAX.to_string());
+    }
+}
+
+#[test]
+fn only_a_later_change_of_the_same_key_supersedes() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores: [Arc<dyn Store>; 2] =
+        [Arc::new(Memory::new(&[A, B])), Arc::new(Disk::open(folder.path(), &[A, B]).unwrap())];
+    for store in stores {
+        let mut batch = Batch::default();
         batch.put(A, "key", "first");
-        batch.put(A, "other", "never");
+        batch.put(B, "key", "of another table");
+        batch.put(A, "other", "of another key");
         batch.put(A, "key", "last");
-        batch.supersede(0);
-        batch.supersede(1);
+        for (earlier, later) in [(0, 1), (1, 3), (2, 3), (3, 0), (3, 3), (3, 4), (0, 9)] {
+            batch.supersede(earlier, later);
+        }
         store.apply(&batch).unwrap();
         assert_eq!(store.get(A, b"key").unwrap().as_deref(), Some(&b"last"[..]));
-        assert_eq!(store.get(A, b"other").unwrap(), None);
+        assert_eq!(store.get(B, b"key").unwrap().as_deref(), Some(&b"of another table"[..]));
+        assert_eq!(store.get(A, b"other").unwrap().as_deref(), Some(&b"of another key"[..]));
     }
 }

@@ -114,11 +114,11 @@ impl Pending {
             }
             let hash = |op: &Op| hasher.hash_one((op.table, &op.key[..]));
             let is_same = |other: &usize| batch.get(*other).is_some_and(|op| op.table == *table && op.key == *key);
-            let rehash = |place: &usize| batch.get(*place).map(hash).unwrap_or_default();
-            match latest.entry(rehash(&place), is_same, rehash) {
-                Entry::Occupied(mut before) => {
-                    let before = std::mem::replace(before.get_mut(), place);
-                    batch.supersede(before);
+            let hash_at = |place: &usize| batch.get(*place).map(hash).unwrap_or_default();
+            match latest.entry(hash_at(&place), is_same, hash_at) {
+                Entry::Occupied(mut last) => {
+                    let earlier = std::mem::replace(last.get_mut(), place);
+                    batch.supersede(earlier, place);
                 }
                 Entry::Vacant(entry) => drop(entry.insert(place)),
             }

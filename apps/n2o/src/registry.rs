@@ -18,7 +18,7 @@ pub struct Registry<A: App> {
     /// Members of each group, counted per thread.
     groups: DashMap<A::Group, Vec<u32>, RandomState>,
     /// For each thread the last id before its round under way; [`NO_ROUND`] between two of them.
-    rounds: Vec<AtomicU64>,
+    rounds: Vec<Round>,
     pub(crate) parts: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
@@ -29,7 +29,7 @@ impl<A: App> Registry<A> {
             threads: threads.max(1),
             entries: DashMap::default(),
             groups: DashMap::default(),
-            rounds: (0..threads.max(1)).map(|_| AtomicU64::new(NO_ROUND)).collect(),
+            rounds: (0..threads.max(1)).map(|_| Round(AtomicU64::new(NO_ROUND))).collect(),
             parts: Arc::default(),
         }
     }
@@ -91,13 +91,13 @@ impl<A: App> Registry<A> {
 
     fn note_round(&self, thread: usize, last: u64) {
         if let Some(round) = self.rounds.get(thread) {
-            round.store(last, Ordering::Release);
+            round.0.store(last, Ordering::Release);
         }
     }
 
     /// The id, `last` at most, up to which all rounds have written what they will. `last` was read before.
     pub(crate) fn settled(&self, last: u64) -> u64 {
-        self.rounds.iter().map(|round| round.load(Ordering::Acquire)).fold(last, u64::min)
+        self.rounds.iter().map(|round| round.0.load(Ordering::Acquire)).fold(last, u64::min)
     }
 
     /// Admits one input to the process, which from here on stays in the registry until it is stepped. None when
@@ -152,6 +152,10 @@ pub(crate) struct Entry<A: App> {
     restarts: AtomicU32,
     state: AtomicU8,
 }
+
+/// Has a cache line of its own, and the one that processors fetch with it: each thread writes its round all the time.
+#[repr(align(128))]
+struct Round(AtomicU64);
 
 /// A thread is in no round.
 const NO_ROUND: u64 = u64::MAX;
