@@ -42,8 +42,8 @@ impl fmt::Debug for Hello {
     }
 }
 
-/// An address that limits count for: one of IPv4, or the first half of one of IPv6, which is one network. It is never kept, and not
-/// written to a log (SEC-10).
+/// An address that limits count for: one of IPv4, or the first half of one of IPv6, which is one network. It is not written to a log, and
+/// no more of it is kept than [`Vault::bucket`](crate::Vault::bucket) says (SEC-10).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Source(pub [u8; 16]);
 

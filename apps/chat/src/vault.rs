@@ -82,10 +82,11 @@ impl Vault {
         tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// What may be kept of an address (SEC-10): of IPv4 alone some 65,000 have the same, and nobody else can tell which.
-    pub fn bucket(&self, source: &Source) -> u16 {
+    /// What may be kept of an address (SEC-10): one of 256 addresses has the same, and which do, only who has the storage key can tell.
+    /// To them it says of an address that they think of that it was not the one, or that it may have been.
+    pub fn bucket(&self, source: &Source) -> u8 {
         let tag = hmac::sign(&self.sources, &source.0);
-        u16::from_be_bytes(*tag.as_ref().first_chunk().expect("HMAC with SHA-256 gives 32 bytes"))
+        *tag.as_ref().first().expect("HMAC with SHA-256 gives 32 bytes")
     }
 
     /// What the code of an invite is made of (ID-11): a secret can be proved without being sent (CMP) only to who knows it, so it follows
@@ -141,5 +142,15 @@ mod tests {
         bent[NONCE_LEN] ^= 1;
         assert_eq!(vault.open(Purpose::Push, b"ann/d1", &bent), None);
         assert_eq!(vault.open(Purpose::Push, b"ann/d1", b"short"), None);
+    }
+
+    #[test]
+    fn sec_10_what_is_kept_of_an_address_others_have_too_also_where_few_come_from() {
+        let vault = Vault::new(&[7; KEY_BYTES]);
+        let mut owners = [0; 256];
+        for number in 0..5000_u128 {
+            owners[usize::from(vault.bucket(&Source(number.to_be_bytes())))] += 1;
+        }
+        assert!(owners.iter().all(|owners| *owners >= 5), "{owners:?}");
     }
 }

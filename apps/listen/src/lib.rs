@@ -31,9 +31,10 @@ pub type Identify = Arc<dyn Fn(&[u8]) -> Option<Certificate> + Send + Sync>;
 /// Whether a certificate, by [`Certificate::print`], has been revoked.
 pub type IsRevoked = Arc<dyn Fn(u128) -> bool + Send + Sync>;
 
-/// What may be kept of an address: few bits of a hash that others cannot compute, so that tens of thousands of addresses have the same.
-/// Who may have a number of something kept is counted by it over a restart, and nobody learns from the store who it was (SEC-10).
-pub type Bucket = Arc<dyn Fn(&Source) -> u16 + Send + Sync>;
+/// What may be kept of an address: eight bits of a hash that nobody computes without a key of the server's. One of 256 addresses has the
+/// same, so nobody learns from the store alone who it was; with the key, who it was not (SEC-10). Who may have a number of something kept is
+/// counted by it, over a restart too.
+pub type Bucket = Arc<dyn Fn(&Source) -> u8 + Send + Sync>;
 
 /// One listener.
 #[derive(Debug, Clone)]

@@ -73,7 +73,7 @@ pub(crate) struct Claimant<'a> {
     /// As its certificate says; nobody else gets the id while a session has it.
     pub(crate) owner: &'a Arc<str>,
     /// Of its address, unless that is loopback.
-    pub(crate) bucket: Option<u16>,
+    pub(crate) bucket: Option<u8>,
     /// A new session.
     pub(crate) clean: bool,
     /// Seconds that the session is kept after its connection, if not told otherwise.
@@ -269,12 +269,12 @@ impl Clients {
         &self,
         id: Arc<str>,
         session: Resumable,
-        bucket: Option<u16>,
+        bucket: Option<u8>,
         until: Instant,
         will: Option<(Message, Instant)>,
     ) {
-        let place = self.places.take(Party::of(&session.shelf.owner, bucket));
-        self.lock().keep(id, Box::new(session), until, will, place);
+        let place = self.places.found(Party::of(&session.shelf.owner, bucket));
+        self.lock().keep(id, Box::new(session), until, will, Some(place));
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots> {

@@ -14,12 +14,12 @@ pub(super) enum Party {
     Owner(Arc<str>),
     /// Who shows none, by the address: it is not kept, so as not to be known from the store (SEC-10), but by what it has in common with
     /// many others ([`listen::Bucket`]).
-    Bucket(u16),
+    Bucket(u8),
 }
 
 impl Party {
     /// `None`: from loopback without a certificate, which nothing is counted of.
-    pub(super) fn of(owner: &Arc<str>, bucket: Option<u16>) -> Option<Party> {
+    pub(super) fn of(owner: &Arc<str>, bucket: Option<u8>) -> Option<Party> {
         match owner.is_empty() {
             false => Some(Party::Owner(owner.clone())),
             true => bucket.map(Party::Bucket),
@@ -39,7 +39,7 @@ pub(super) struct Place {
 
 impl Place {
     /// Of an address, what of it is kept.
-    pub(super) fn bucket(&self) -> Option<u16> {
+    pub(super) fn bucket(&self) -> Option<u8> {
         match self.party {
             Some(Party::Bucket(bucket)) => Some(bucket),
             Some(Party::Owner(_)) | None => None,
@@ -50,15 +50,21 @@ impl Place {
 impl Places {
     /// `None`: it has as many as it may.
     pub(super) fn take(&self, party: Option<Party>) -> Option<Place> {
+        let taken = self.lock();
+        let has_all = party.as_ref().and_then(|party| taken.get(party)).is_some_and(|count| *count >= EACH_MAX);
+        (!has_all).then(|| self.count(taken, party))
+    }
+
+    /// Of a session that is kept already: it counts, whatever the limit is now.
+    pub(super) fn found(&self, party: Option<Party>) -> Place {
+        self.count(self.lock(), party)
+    }
+
+    fn count(&self, mut taken: MutexGuard<'_, HashMap<Party, usize>>, party: Option<Party>) -> Place {
         if let Some(party) = &party {
-            let mut taken = self.lock();
-            let count = taken.entry(party.clone()).or_default();
-            if *count >= EACH_MAX {
-                return None;
-            }
-            *count += 1;
+            *taken.entry(party.clone()).or_default() += 1;
         }
-        Some(Place { party, places: self.clone() })
+        Place { party, places: self.clone() }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Party, usize>> {

@@ -43,7 +43,7 @@ impl Run {
 
     fn claim_from(
         &self,
-        bucket: Option<u16>,
+        bucket: Option<u8>,
         owner: &str,
         id: &str,
         clean: bool,
@@ -502,4 +502,32 @@ fn con_11_after_a_restart_sessions_still_count_for_the_address_that_had_them() {
     assert_eq!([claim(&run, ann, "more-1").expiry, claim(&run, ann, "more-2").expiry], [60, 60]);
     assert_eq!(claim(&run, ann, "more-3").expiry, 0);
     run.dies();
+}
+
+#[test]
+fn con_11_sessions_beyond_the_limit_that_are_found_after_a_restart_count_for_their_address_and_go_on_so() {
+    let store = store();
+    let mut batch = Batch::default();
+    let clock = rows::Clock::now();
+    let until = clock.time(clock.instant_now() + Duration::from_secs(60));
+    for number in 0..=EACH_MAX as u64 {
+        let will = Some(rows::Letter::of(&message("will", "that is due", Qos::Zero), clock));
+        let row = rows::Session { number, until: Some(until), bucket: Some(1), will, ..rows::Session::default() };
+        batch.put(rows::SESSION, format!("ann-{number}"), etf::encode(&row));
+    }
+    store.apply(&batch).unwrap();
+    let run = Run::on(&store);
+    let claim = |bucket, id: &str| run.claim_from(bucket, "", id, false, 60).unwrap_or_else(|_| panic!("{id}"));
+    assert_eq!(claim(Some(1), "more").expiry, 0);
+    assert!(claim(Some(2), "ann-0").resumed.is_some());
+    assert_eq!(claim(Some(1), "more-1").expiry, 0, "without that one there are as many as there may be");
+    assert!(claim(Some(2), "ann-1").resumed.is_some());
+    assert_eq!([claim(Some(1), "more-2").expiry, claim(Some(1), "more-3").expiry], [60, 0]);
+    run.dies();
+
+    let wills = |row: &rows::Session| row.will.is_some();
+    let rows = store.scan(rows::SESSION, &Span::prefix("ann-")).unwrap();
+    let rows: Vec<_> = rows.iter().map(|(_, row)| etf::decode::<rows::Session>(row).unwrap()).collect();
+    assert!(!rows.is_empty() && !rows.iter().any(wills), "they have been written anew");
+    assert_eq!(rows.iter().filter(|row| row.bucket != Some(1)).count(), 2, "those that are counted elsewhere now");
 }
