@@ -6,7 +6,7 @@ use n2o::Ring;
 const POINTS: usize = 1024;
 const NAME: &str = "/mqtt/chat/";
 
-/// At least `nodes`, as many for each thread: what clients see of the ring is a hint (TOPIC-3).
+/// At least `nodes`, as many for each thread. Clients are told `nodes` all the same: to them it is a hint (INIT-1, TOPIC-3).
 pub(crate) fn of(nodes: u64, threads: usize) -> Ring {
     let names = (1..=nodes.next_multiple_of(threads as u64)).map(|node| format!("{NAME}{node}")).collect();
     Ring::with_points(names, POINTS)

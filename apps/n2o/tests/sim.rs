@@ -74,6 +74,16 @@ fn a_write_the_store_refuses_voids_its_step_and_no_other() {
 }
 
 #[test]
+fn a_step_may_write_the_same_row_more_often_than_a_batch_has_changes() {
+    for mut sim in sims(1).take(3) {
+        tell(&mut sim, "anna", Input::Often);
+        assert_eq!(said(&mut sim), ["anna: sum 65537"]);
+        tell(&mut sim, "ben", Input::Look(name("anna")));
+        assert_eq!(said(&mut sim), ["ben: anna has 65537"]);
+    }
+}
+
+#[test]
 fn a_killed_process_is_loaded_from_the_store() {
     for mut sim in sims(2) {
         tell(&mut sim, "anna", Input::Add(5));

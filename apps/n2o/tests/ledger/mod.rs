@@ -27,6 +27,8 @@ pub enum Input {
     Fail,
     /// Write what the store refuses, and say so.
     BadWrite,
+    /// Write the sum more often than a batch may have changes, and say it.
+    Often,
     Tell(Name, Box<Input>),
     /// Add, then tell.
     AddTell(u64, Name, Box<Input>),
@@ -112,6 +114,10 @@ impl App for Ledger {
             Input::BadWrite => {
                 fx.put(SUMS, Vec::new(), Vec::new());
                 say(fx, "never".to_owned());
+            }
+            Input::Often => {
+                (0..=kvs::BATCH_MAX).for_each(|_| add(account, cx, fx, 1));
+                say(fx, format!("sum {}", account.sum));
             }
             Input::Tell(name, input) => fx.tell(name, *input),
             Input::AddTell(n, name, input) => {
