@@ -10,7 +10,7 @@ use bytes::Bytes;
 use chat_core::door::{Bye, Denied, Gone, Out};
 use chat_core::rows::{self, DEVICE, Device, RELATION, Relation, STANDING, Standing};
 use chat_core::{Command, Directory, Group, Input, Job, Listed, Name, Output, Port, Settings, WorkResult};
-use door::{SEEDS, connect, default_roster, device, device_of, heard};
+use door::{SEEDS, connect, default_roster, device, device_called, device_of, heard};
 use kvs::{Batch, Store, Table};
 use proto::ids::Phone;
 use proto::limits::TOKEN_EXPIRY_MS;
@@ -33,7 +33,10 @@ struct Friends {
 
 impl Friends {
     fn new(seed: u64) -> Friends {
-        let mut stage = Simulated::new(seed, false);
+        Friends::on(Simulated::new(seed, false), seed)
+    }
+
+    fn on(mut stage: Simulated, seed: u64) -> Friends {
         // Her account and her session are on one thread or on two.
         let ann = format!("3800{}", seed % 10);
         let (client, token) = device_of(&mut stage, &ann);
@@ -147,6 +150,46 @@ fn con_7_friends_take_for_there_who_takes_over_from_one_that_is_closed_meanwhile
             assert!(heard(&outputs, &first).1.is_some(), "seed {seed}, moment {moment}");
             assert_eq!(heard(&outputs, &second).1.is_none(), is_seen, "seed {seed}, moment {moment}");
         }
+    }
+}
+
+#[test]
+fn presence_5_friends_take_for_there_whose_other_device_goes_while_one_comes() {
+    for (seed, moment) in (0..SEEDS).flat_map(|seed| (0..MOMENTS).map(move |moment| (seed, moment))) {
+        let mut all = Friends::new(seed);
+        let (token, ann) = (all.token.clone(), all.ann.to_string());
+        let (other, others_token) = device_called(&mut all.stage, &ann, "e");
+        let port = connect(&mut all.stage, &other, &others_token);
+        all.stage.sim.advance(2 * TOLD_MS);
+        all.connect(&token);
+        let gone = Input::Gone { connection: port.number(), how: Gone::Left };
+        all.stage.sim.run(moment);
+        assert!(all.stage.sim.tell(&Name::Session(other.as_str().into()), gone).is_ok());
+        assert!(all.is_seen() && all.is_there(), "seed {seed}, moment {moment}");
+    }
+}
+
+#[test]
+fn con_8_friends_do_not_take_for_there_whose_place_one_has_that_registers() {
+    for seed in 0..SEEDS {
+        let stage = Simulated::with(seed, Settings { directory: Directory::Asked, ..Simulated::settings() });
+        let mut all = Friends::on(stage, seed);
+        let (token, key) = (all.token.clone(), rows::device_key(&all.ann, &"d".parse().unwrap()));
+        put(&all.stage, STANDING, all.ann.to_bytes(), rows::encode(&Standing::default()));
+        all.connect(&token);
+        let jobs = asked(&mut all.stage);
+        // Who asks while there is no such device comes as one that is to register.
+        let row = read(&all.stage, &key);
+        let mut batch = Batch::default();
+        batch.delete(DEVICE, key.clone());
+        all.stage.sim.store().apply(&batch).unwrap();
+        let guest = all.connect(&Bytes::new());
+        all.stage.sim.run_until_quiet();
+        assert!(heard(&all.stage.sim.take_outputs(), &guest).0, "seed {seed}");
+        put(&all.stage, DEVICE, key, rows::encode(&row));
+        let result = WorkResult::Listed(Some(Arc::new(Listed::default())));
+        assert!(all.stage.sim.tell(&jobs[0].from, Input::Worked { job: jobs[0].number, result }).is_ok());
+        assert!(!all.is_seen() && !all.is_there(), "seed {seed}");
     }
 }
 

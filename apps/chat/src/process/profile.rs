@@ -1,6 +1,6 @@
 //! A profile: the one owner of an account and its devices (PM-4), and of the registrations of its number before there is an account.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use n2o::{Bounce, Failure, Time};
@@ -34,6 +34,8 @@ pub struct Profile {
     waiting: Waiting,
     wakes: Wakes,
     told: Told,
+    /// Devices that were let in, by session, and have not said yet that they are there or have left.
+    coming: BTreeMap<DevKey, Arc<str>>,
     tellings: Tellings,
     /// When its rosters asked strangers to be friends, in the last hour, oldest first (section 11). Not kept.
     asked: Vec<Time>,
@@ -66,6 +68,7 @@ impl Profile {
             waiting: Waiting::load(cx, fx, phone)?,
             wakes: Wakes::load(cx, fx, phone)?,
             told: Told::default(),
+            coming: BTreeMap::new(),
             tellings: Tellings::default(),
             asked: Vec::new(),
             busy: BTreeSet::new(),
@@ -95,7 +98,10 @@ impl Profile {
                 Ok(())
             }
             Input::Reading(reading) => reading.step(cx, fx),
-            Input::Telling(telling) => self.tellings.begin(cx, fx, telling),
+            Input::Telling(telling) => {
+                self.coming.retain(|_, session| telling.device() != Some(&*session));
+                self.tellings.begin(cx, fx, telling)
+            }
             Input::Tick(Tick::TellDue) => self.tellings.go_on(cx, fx),
             Input::Show { session, connection } => profile::show(chat, cx, fx, &self.phone, session, connection),
             Input::Worked { job, result } => match self.waiting.door(job) {
@@ -157,9 +163,12 @@ impl Profile {
         admit: &Admit,
         said: Option<&WorkResult>,
     ) -> Result<(), Failure> {
-        let is_first = cx.group_size(&Group::Account(self.phone.clone())) == 0;
-        let admitted = auth::admit(&self.phone, &mut self.waiting, chat, cx, fx, admit, said)?;
-        if admitted.is_some() && is_first {
+        let is_first = !self.is_there(cx);
+        if auth::admit(&self.phone, &mut self.waiting, chat, cx, fx, admit, said)?.is_none() {
+            return Ok(());
+        }
+        self.coming.insert(admit.device.clone(), admit.session.clone());
+        if is_first {
             // What was set before lasted until the last device left, also if the server ended before it did.
             self.forget_presence(cx, fx)?;
             self.tell(cx, fx, Online::Online.into())?;
@@ -170,11 +179,17 @@ impl Profile {
     /// CON-8: with its last device the account goes offline.
     fn left(&mut self, cx: &Cx<'_>, fx: &mut Fx, device: &DevKey) -> Result<(), Failure> {
         auth::here(cx, fx, &self.phone, device)?;
-        if cx.group_size(&Group::Account(self.phone.clone())) > 0 {
+        self.coming.remove(device);
+        if self.is_there(cx) {
             return Ok(());
         }
         self.forget_presence(cx, fx)?;
         self.tell(cx, fx, Online::Offline.into())
+    }
+
+    /// Whether one of its devices is, or is about to be.
+    fn is_there(&self, cx: &Cx<'_>) -> bool {
+        !self.coming.is_empty() || cx.group_size(&Group::Account(self.phone.clone())) > 0
     }
 
     /// PRESENCE-1: a presence that was set ends with the last device.
@@ -260,7 +275,7 @@ impl Profile {
 
     fn presence_due(&mut self, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
         self.told.is_due = false;
-        let status = presence::of(cx, &self.phone)?;
+        let status = presence::when(self.is_there(cx), cx, &self.phone)?;
         if self.told.status.as_ref() == Some(&status) {
             return Ok(());
         }

@@ -133,7 +133,12 @@ fn check(status: &PresenceStatus) -> Result<Option<PresenceStatus>, Refusal> {
 
 /// Presence of an account as its own devices see it.
 pub(crate) fn of(cx: &Cx<'_>, phone: &Phone) -> Result<PresenceStatus, Failure> {
-    if cx.group_size(&Group::Account(phone.clone())) == 0 {
+    when(cx.group_size(&Group::Account(phone.clone())) > 0, cx, phone)
+}
+
+/// The same where it is known whether a device is there.
+pub(crate) fn when(is_there: bool, cx: &Cx<'_>, phone: &Phone) -> Result<PresenceStatus, Failure> {
+    if !is_there {
         return Ok(Online::Offline.into());
     }
     Ok(profile(cx, phone)?.presence.unwrap_or(Online::Online.into()))

@@ -245,11 +245,12 @@ impl Session {
     /// While other connections ask to take over, the place of the one that is over is kept: presence does not notice (CON-7). Were its
     /// account told before one of them is let in, nobody would hear that the device is there.
     fn vacate(&mut self, fx: &mut Fx) {
-        if self.link.is_some() {
-            self.vacant = None;
-        } else if self.asking.is_empty()
-            && let Some(place) = self.vacant.take()
-        {
+        let place = match &self.link {
+            Some(link) => self.vacant.take().filter(|place| link.phone() != Some(&place.phone)),
+            None if self.asking.is_empty() => self.vacant.take(),
+            None => None,
+        };
+        if let Some(place) = place {
             place.give_up(fx);
         }
     }

@@ -20,9 +20,13 @@ pub fn device(stage: &mut Simulated) -> (String, Bytes) {
 }
 
 pub fn device_of(stage: &mut Simulated, phone: &str) -> (String, Bytes) {
-    let hello = Hello { client_id: format!("reg_{phone}_d"), ..Hello::default() };
+    device_called(stage, phone, "d")
+}
+
+pub fn device_called(stage: &mut Simulated, phone: &str, device: &str) -> (String, Bytes) {
+    let hello = Hello { client_id: format!("reg_{phone}_{device}"), ..Hello::default() };
     assert_eq!(stage.connect("r", &hello), Ok(0));
-    let auth = format!(r#"Auth{{type=reg dev_key="d" phone={{fake,"{phone}"}}}}"#);
+    let auth = format!(r#"Auth{{type=reg dev_key="{device}" phone={{fake,"{phone}"}}}}"#);
     let auth = etf::text::parse(&auth, &proto::catalogue()).unwrap();
     stage.publish("r", "events/1//api/anon//", etf::encode(&auth)).unwrap();
     stage.acknowledged("r").unwrap();
@@ -64,7 +68,7 @@ pub fn connect_with(stage: &mut Simulated, client: &str, token: &Bytes, version:
     port
 }
 
-/// What has come for each connection: whether it was welcomed, and how it was ended.
+/// What has come for a connection: whether it was welcomed, and how it was ended.
 pub fn heard(outputs: &[Output], port: &Arc<Port>) -> (bool, Option<Bye>) {
     let own = |output: &Output| match output {
         Output::Port(to, out) if to.number() == port.number() => Some(out.clone()),

@@ -118,6 +118,14 @@ impl Telling {
         self.born
     }
 
+    /// The session that says by this that it is there.
+    pub(crate) fn device(&self) -> Option<&Arc<str>> {
+        match &self.what {
+            What::There { session, .. } => Some(session),
+            What::Changed { .. } => None,
+        }
+    }
+
     pub(super) fn is_presence(&self) -> bool {
         matches!(self.what, What::Changed { news: News::Presence(_), .. })
     }
