@@ -13,7 +13,7 @@ use proto::records::{ContactStatus, Member, Profile, RoomType, Roster};
 
 use crate::beside::Shown;
 use crate::door::Certificate;
-use crate::protocol::auth::is_device;
+use crate::protocol::auth::{DEVICES_MAX, is_device};
 use crate::protocol::presence::{self, Audience};
 use crate::protocol::{profile, roster};
 use crate::rows::{
@@ -24,8 +24,6 @@ use crate::{Account, names};
 
 /// Members of a room that are shown.
 const MEMBERS_MAX: usize = 1000;
-/// Devices of an account are fewer.
-const DEVICES_MAX: usize = 64;
 
 /// For whom it is.
 #[derive(Debug, Clone, Copy)]
@@ -415,6 +413,26 @@ mod tests {
         batch.put(PROFILE, "38001", rows::encode(&Profile { settings: Vec::new(), ..profile }));
         store.apply(&batch).unwrap();
         assert_eq!(all(&store), []);
+    }
+
+    #[test]
+    fn id_7_sec_9_each_of_the_devices_that_an_account_may_have_is_found() {
+        let store = Memory::new(rows::TABLES);
+        let mut batch = Batch::default();
+        let account: Phone = "38001".parse().unwrap();
+        for number in 0..DEVICES_MAX {
+            let device: DevKey = format!("d{number:04}").parse().unwrap();
+            let certificate = Some(Bytes::from(format!("der {number}")));
+            batch.put(
+                DEVICE,
+                rows::device_key(&account, &device),
+                rows::encode(&Device { certificate, ..Device::default() }),
+            );
+        }
+        store.apply(&batch).unwrap();
+        let has =
+            |number: usize| has_certificate(&*store.snapshot(), &account, &format!("der {number}").into()).unwrap();
+        assert_eq!([0, DEVICES_MAX - 1, DEVICES_MAX].map(has), [true, true, false]);
     }
 
     #[test]

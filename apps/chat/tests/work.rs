@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use chat_core::door::Out;
 use chat_core::rows::{
-    self, ASKED, BOOK, CARD, Card, Held, IN_ROOM, Leave, NICK, NICK_OF, NOTICE, PROFILE, READER, RELATION, ROSTER,
-    Relation, STORED, STORED_OF, Stored, TRANSFER, Transfer, WANTED, WORK, Work,
+    self, ASKED, BOOK, CARD, Card, Held, IN_ROOM, Leave, MESSAGE, NICK, NICK_OF, NOTICE, PROFILE, READER, RELATION,
+    ROSTER, Relation, STARRED, STORED, STORED_OF, Stored, TALLY, TRANSFER, Transfer, WANTED, WORK, Work,
 };
 use chat_core::{Name, Output};
 use kvs::{Span, Store, View};
@@ -254,6 +254,28 @@ fn pm_6_profile_8_an_account_goes_as_a_whole_or_not_at_all() {
 }
 
 #[test]
+fn profile_8_fav_4_a_copy_without_a_star_goes_with_those_who_could_read_it() {
+    let mut town = Town::new(0);
+    let (own, friend) = (town.first(), town.friends[0].clone());
+    town.say("380300002", &format!("Message{{msg_id=\"m\" to=\"{own}\" files=[Desc{{id=\"1\" payload=\"x\"}}]}}"));
+    let feed = proto::ids::FeedId::p2p(own.clone(), friend).key();
+    let messages = town.view().scan(MESSAGE, &rows::numbers(&feed, 0, u64::MAX)).expect("memory does not fail");
+    let (key, message) = messages.first().expect("there is one");
+    // Power was lost when the conversation had made it, and the roster had not heard of it.
+    let copy = rows::starred_key(&feed, rows::number(key).expect("it has a number"), &own);
+    let mut batch = kvs::Batch::default();
+    batch.put(STARRED, copy.clone(), message.clone());
+    town.stage.sim.store().apply(&batch).expect("memory does not fail");
+    for phone in ["380300001", "380300002"] {
+        town.ask(phone, "Profile{status=remove}");
+        town.stage.settle().expect("works");
+        town.stage.advance(30_000).expect("works");
+    }
+    town.check_no_work();
+    assert!(!town.has(STARRED, &copy));
+}
+
+#[test]
 fn profile_8_profile_11_from_the_first_number_that_is_left_certificates_are_compared_with_it() {
     let is_known =
         |town: &Town| town.stage.sim.app().names.left(&**town.stage.sim.store()).expect("memory does not fail");
@@ -475,6 +497,12 @@ fn section_11_ten_thousand_contacts_and_no_more_whoever_adds_them() {
     );
     town.say("380300002", &format!("Friend{{friend_id=\"{ann}\" status=request}}"));
     refused(&mut town, "380300001", &format!("Friend{{friend_id=\"{stranger}\" status=confirm}}"));
+
+    // Where as many are both as is known, nobody counts them again.
+    let sum = |town: &Town| town.view().get(TALLY, &rows::pair_key(&ann, &[0; 8])).expect("memory does not fail");
+    let known = sum(&town);
+    refused(&mut town, "380300001", &format!("Friend{{friend_id=\"{stranger}\" status=confirm}}"));
+    assert_eq!(sum(&town), known);
 
     // One record is at most a part, and no step reads all of the book.
     town.stage.take("380300001").expect("comes");

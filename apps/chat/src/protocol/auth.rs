@@ -32,7 +32,7 @@ use proto::records::{Auth, AuthAct, AuthType, Feature};
 
 pub(crate) use binding::{bind_key, end_key, forget_ended};
 pub(crate) use code::{forget_proof, is_proof, mail as mail_code};
-pub(crate) use device::{end_all, facts as account, has_token, is_opened_by, open, rosters};
+pub(crate) use device::{DEVICES_MAX, end_all, facts as account, has_token, is_opened_by, open, rosters};
 pub(crate) use enrol::{announce_keys, aside as enrol};
 pub(crate) use invite::issue as issue_invite;
 pub use invite::{Invitation, invites, is_invited};

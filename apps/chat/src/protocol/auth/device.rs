@@ -18,7 +18,7 @@ use crate::rows::{self, DEVICE, Device, KEYS, Keys, PROFILE, ROSTER, STANDING, W
 use crate::{Account, Chat, Cx, Fx, Group, Input, Name, Who};
 
 /// Session rows of one account; AUTH-4 refuses a further one. Connected at once may be 20 (section 11).
-pub(super) const DEVICES_MAX: usize = 1000;
+pub(crate) const DEVICES_MAX: usize = 1000;
 /// Phone books that are told of a number that registers; the holders beyond find it when they ask again.
 const HOLDERS_MAX: usize = 65_536;
 

@@ -28,8 +28,12 @@ pub(crate) fn has_place(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, more: usize) ->
     if is_within(tally.both) {
         return Ok(true);
     }
-    fx.tell(Name::Roster(own.clone()), Input::AddUp { upto: cx.settled(), recount: true });
-    Ok(is_within(in_both(cx, own)?))
+    let both = in_both(cx, own)?;
+    // The roster counts for itself only where there is something new.
+    if both > tally.both {
+        fx.tell(Name::Roster(own.clone()), Input::AddUp { upto: cx.settled(), recount: true });
+    }
+    Ok(is_within(both))
 }
 
 /// Requests of others that a roster has not answered: they are no contacts yet (FRIEND-1).
