@@ -190,17 +190,10 @@ fn patch_other(act: &mut Act<'_, '_>, target: &Side, asked: &Member) -> Result<(
 
 /// MEMBER-2, ROOM-17: another role; a new owner takes the place of the one that asks, who stays as admin.
 fn set_role(act: &mut Act<'_, '_>, target: &Side, role: MemberStatus) -> Result<(), Halt> {
-    let has_role = target.membership.role == Some(role);
-    // G-7: who has handed over is an admin by then.
-    let own = match has_role && role == MemberStatus::Owner {
-        true => act.own_members()?.into_iter().find(is_staff).ok_or(Refusal::PermissionDenied)?,
-        false => act.entitled(&[Right::Roles])?,
-    };
-    if has_role {
-        let kept = act.room()?.member(act.cx, target.membership.id)?.ok_or(Refusal::MemberNotFound)?;
-        act.answer(vec![etf::encode(&show::face(act.cx, kept)?)]);
-        return Ok(());
+    if target.membership.role == Some(role) {
+        return set_role_again(act, target, role);
     }
+    let own = act.entitled(&[Right::Roles])?;
     if target.who == own.who {
         // There is exactly one owner: the place is given to somebody, not given up.
         return Err(Refusal::InvalidData.into());
@@ -218,6 +211,20 @@ fn set_role(act: &mut Act<'_, '_>, target: &Side, role: MemberStatus) -> Result<
     tell(act, &show::face(act.cx, member)?)?;
     let action = if role == MemberStatus::Admin { Action::Promoted } else { Action::Demoted };
     act.say(&own.who, action, std::slice::from_ref(&target.who))
+}
+
+/// G-7: it has the role already. Who has handed the room over is an admin by now, so each admin has this answer.
+fn set_role_again(act: &mut Act<'_, '_>, target: &Side, role: MemberStatus) -> Result<(), Halt> {
+    let may = match role {
+        MemberStatus::Owner => act.own_members()?.iter().any(is_staff),
+        _ => act.entitled(&[Right::Roles]).map(|_| true)?,
+    };
+    if !may {
+        return Err(Refusal::PermissionDenied.into());
+    }
+    let kept = act.room()?.member(act.cx, target.membership.id)?.ok_or(Refusal::MemberNotFound)?;
+    act.answer(vec![etf::encode(&show::face(act.cx, kept)?)]);
+    Ok(())
 }
 
 /// ROOM-17: the heir owns the room from now on.

@@ -38,7 +38,7 @@ pub enum Input {
     Publish(String, Box<Input>),
     Size(String),
     Id,
-    /// Draw an id, and say it with the one that all work is behind.
+    /// Draw an id, and say it with the one up to which nothing is still to be written.
     Settled,
     Random,
     Stop,
