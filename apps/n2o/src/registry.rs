@@ -258,3 +258,58 @@ impl Drop for Part {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::{Bounce, Cx, Effects, Failure};
+
+    /// An app without processes.
+    struct Nobody;
+
+    impl App for Nobody {
+        type Name = &'static str;
+        type Group = &'static str;
+        type Input = ();
+        type Output = ();
+        type Process = ();
+
+        fn key(name: &Self::Name) -> Cow<'_, [u8]> {
+            name.as_bytes().into()
+        }
+
+        fn kind(_: &Self::Name) -> &'static str {
+            "nobody"
+        }
+
+        fn start(&self, _: &Cx<'_, Self>, _: &Self::Name, fx: &mut Effects<Self>) -> Result<(), Failure> {
+            fx.stop();
+            Ok(())
+        }
+
+        fn step(&self, _: &mut (), _: &Cx<'_, Self>, _: &mut Effects<Self>, _: ()) -> Result<(), Failure> {
+            Ok(())
+        }
+
+        fn bounce(&self, _: &Self::Name, _: &()) -> Option<Bounce<Self>> {
+            None
+        }
+    }
+
+    #[test]
+    fn an_id_is_settled_when_no_open_round_may_have_drawn_it() {
+        let registry = Registry::<Nobody>::new(Ring::new(2, "/"), 2);
+        registry.begin_round(0, 5);
+        registry.begin_round(1, 9);
+        assert_eq!(registry.settled(12), 5, "the first thread may write 6");
+        registry.end_round(0);
+        assert_eq!(registry.settled(12), 9, "the second may write 10");
+        registry.begin_round(0, 11);
+        assert_eq!(registry.settled(12), 9, "a later round of another changes nothing");
+        registry.end_round(1);
+        registry.end_round(0);
+        assert_eq!(registry.settled(12), 12);
+    }
+}
