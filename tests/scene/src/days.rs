@@ -1,10 +1,11 @@
 //! Random days: a seed says what happens in each of many steps. A day that goes wrong is played again with fewer steps, as long as it
 //! still goes wrong: what is left is told.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Once;
 
 /// Seeds that are played; `CHAT_SEEDS` asks for more (the nightly form: 1000), `CHAT_SEED` for one alone, `CHAT_STEPS` for some of its steps.
 const SEEDS: u64 = 50;
@@ -79,10 +80,7 @@ pub fn days<T>(test: &str, steps: usize, play: impl Fn(u64, &[usize], &Log) -> R
     let all = seeds.map(|seed| match day(seed, &steps) {
         Ok(gave) => gave,
         Err(_) => {
-            let hook = std::panic::take_hook();
-            std::panic::set_hook(Box::new(|_| {}));
-            let few = least(&steps, |steps| day(seed, steps).is_err());
-            std::panic::set_hook(hook);
+            let few = quietly(|| least(&steps, |steps| day(seed, steps).is_err()));
             let Err((why, log)) = day(seed, &few) else { panic!("seed {seed} goes wrong only at times") };
             let list: Vec<String> = few.iter().map(usize::to_string).collect();
             panic!(
@@ -114,6 +112,28 @@ fn least(steps: &[usize], goes_wrong: impl Fn(&[usize]) -> bool) -> Vec<usize> {
         piece /= 2;
     }
     left
+}
+
+thread_local! {
+    /// This thread's panics are expected, and not told.
+    static IS_QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does this without a word of the panics that are caught in it. Those of other threads, which may be other tests, are told as ever.
+fn quietly<T>(act: impl FnOnce() -> T) -> T {
+    static FILTER: Once = Once::new();
+    FILTER.call_once(|| {
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !IS_QUIET.get() {
+                tell(panic);
+            }
+        }));
+    });
+    IS_QUIET.set(true);
+    let done = act();
+    IS_QUIET.set(false);
+    done
 }
 
 fn said(panic: &(dyn std::any::Any + Send)) -> String {
