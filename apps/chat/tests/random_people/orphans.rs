@@ -21,8 +21,9 @@ struct There {
     /// Feed NUL number.
     messages: BTreeSet<Bytes>,
     packs: BTreeSet<Bytes>,
-    /// What stars keep.
+    /// What stars keep, and what there are stars for.
     copies: BTreeSet<Bytes>,
+    stars: BTreeSet<Bytes>,
     files: BTreeSet<Bytes>,
     /// Those of them that messages refer to, or that are to be looked at.
     needed: BTreeSet<Bytes>,
@@ -46,6 +47,7 @@ impl World {
             messages: keys(rows::MESSAGE)?,
             packs: keys(rows::STICKERS)?,
             copies: keys(rows::STARRED)?,
+            stars: self.rows(rows::STAR)?.iter().filter_map(|(key, row)| copy(before(key, 0), row)).collect(),
             files: keys(rows::STORED)?,
             needed: keys(rows::REFERS)?
                 .iter()
@@ -95,11 +97,7 @@ impl There {
             rows::NICK_OF => self.rosters.contains(key),
             rows::NICK => self.rosters.contains(row),
             rows::BOOK | rows::GONE | rows::RELATION | rows::TALLY | rows::TAG => self.rosters.contains(path),
-            rows::STAR => {
-                let roster = std::str::from_utf8(owner).ok().and_then(|roster| PhoneId::parse(roster.as_bytes()).ok());
-                let copy = roster.zip(etf::decode::<rows::Favorite>(row).ok());
-                copy.is_some_and(|(own, kept)| self.copies.contains(&rows::starred_key(&kept.feed, kept.message, &own)))
-            }
+            rows::STAR => copy(owner, row).is_some_and(|copy| self.copies.contains(&copy)),
             rows::STAR_OF => self.rosters.contains(owner),
             rows::WANTED => self.rosters.contains(behind(key, b'/')),
             rows::ROOM => etf::decode::<rows::RoomRow>(row).is_ok_and(|room| room.ended == 0 && room.members > 0),
@@ -115,7 +113,10 @@ impl There {
                 self.has_feed(owner)
             }
             rows::AGENDA => true,
-            rows::CHANGED | rows::REPLY | rows::STARRED | rows::UNSTAR | rows::FLEETING => {
+            rows::STARRED => {
+                self.stars.contains(key) && self.messages.contains(key.get(..owner.len() + 9).unwrap_or_default())
+            }
+            rows::CHANGED | rows::REPLY | rows::UNSTAR | rows::FLEETING => {
                 self.has_feed(owner) && self.messages.contains(key.get(..owner.len() + 9).unwrap_or_default())
             }
             rows::HIDDEN | rows::MENTION | rows::KIND => {
@@ -147,6 +148,12 @@ impl There {
             _ => false,
         }
     }
+}
+
+/// The key of the copy that a star of this roster keeps.
+fn copy(roster: &[u8], star: &[u8]) -> Option<Bytes> {
+    let (own, kept) = (PhoneId::parse(roster).ok()?, etf::decode::<rows::Favorite>(star).ok()?);
+    Some(rows::starred_key(&kept.feed, kept.message, &own))
 }
 
 fn before(key: &[u8], mark: u8) -> &[u8] {
