@@ -2,6 +2,7 @@
 //! are killed and the server loses power. Afterwards every acknowledged message is where it must be, once.
 
 mod random_world;
+mod tallies;
 
 use random_world::World;
 

@@ -5,6 +5,7 @@
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod random_people;
+mod tallies;
 
 use std::collections::BTreeMap;
 

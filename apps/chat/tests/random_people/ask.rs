@@ -137,7 +137,7 @@ impl World {
         }
     }
 
-    /// G-7: the same answer, nothing to others, nothing changed since the first time.
+    /// G-7: the same answer, or a refusal where what it was about is no more; nothing to others, nothing changed since the first time.
     fn repeated_well(
         &mut self,
         call: &Call,
@@ -147,7 +147,10 @@ impl World {
         before: &Rows,
     ) -> Result<(), String> {
         match (call.again, refusals(own).first()) {
-            (Again::Anew, _) | (Again::Gone, Some(_)) => return Ok(()),
+            (Again::Anew, _) => return Ok(()),
+            (Again::Gone, Some(code)) => {
+                return self.refused_well(call, code, link, again, before).map_err(|why| format!("repeated, {why}"));
+            }
             (Again::Same | Again::Still, Some(code)) => return Err(format!("repeated it is refused: {code}")),
             (Again::Gone | Again::Same | Again::Still, None) => {}
         }

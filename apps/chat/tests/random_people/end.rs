@@ -6,6 +6,8 @@ use proto::Record;
 use proto::records::{ContactStatus, HistoryItem, ProfileStatus};
 use scene::Stage;
 
+use crate::tallies;
+
 use super::view::{Book, Contacted, Place, View, contents};
 use super::{DEVICES, EVENTS, MINUTE_MS, PEOPLE, World, profile, record};
 
@@ -21,7 +23,8 @@ impl World {
         for at in 0..PEOPLE * DEVICES {
             self.knows_what_is_so(at / DEVICES, at % DEVICES)?;
         }
-        self.no_orphans()
+        self.no_orphans()?;
+        tallies::agree(self.stage.store())
     }
 
     /// It is connected and confirms everything; who missed something asks.

@@ -24,6 +24,8 @@ pub(crate) const PEOPLE: usize = 4;
 const DEVICES: usize = 2;
 /// Sub-protocols that are spoken often on a day: each day has others, so that it goes deep.
 const OFTEN: usize = 2;
+/// More than a roster leaves for long without adding them up.
+const CHANGES: usize = 60;
 const EVENTS: &str = "events/1//api/anon//";
 const SERVICE: &str = "service";
 const MINUTE_MS: u64 = 60_000;
@@ -168,7 +170,8 @@ impl World {
             3..6 => self.ask_by_name(person, device, "FRIEND-1"),
             6..55 => self.ask_one(Asker::Device(person, device)),
             55..58 => self.ask_one(Asker::Service),
-            58..70 => self.burst(),
+            58..69 => self.burst(),
+            69 => self.turn_over(person, device),
             70..75 => self.leave(person, device),
             75..90 => self.connect(person, device),
             90..94 => self.kill(),
@@ -236,6 +239,32 @@ impl World {
                 let (person, device) = (self.below(PEOPLE), self.below(DEVICES));
                 self.kill_session(person, device);
             }
+            _ => {}
+        }
+    }
+
+    /// So many changes of its phone book that they are added up, and something that comes between.
+    fn turn_over(&mut self, person: usize, device: usize) {
+        // One that holds would hear nothing more for so many notices.
+        let holds = self.people[person].devices.iter().any(|device| device.holds);
+        if holds || !self.is_online(Asker::Device(person, device)) {
+            return;
+        }
+        let (link, own) = (self.device(person, device).link.clone(), self.default_of(person));
+        self.log.line(format!("{link} turns over the phone book of {own}"));
+        for change in 0..CHANGES {
+            let (status, number) = (["add", "del"][change % 2], 380_999_000_000 + change / 2 % 5);
+            let text = format!(
+                "Roster{{id=\"{own}\" userlist=[Contact{{phone_id=\"{number}\" names=\"Tea\"}}] status={status}}}"
+            );
+            self.stage.publish(&link, EVENTS, record(&text)).expect("is connected");
+        }
+        self.device(person, device).missed = true;
+        let turns = self.below(400);
+        self.stage.sim.run(turns);
+        match self.below(3) {
+            0 => self.crash(),
+            1 => self.kill(),
             _ => {}
         }
     }

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use chat_core::rows::{self, Claim, Holder, TABLES};
-use kvs::{Span, Store, Table};
+use kvs::Table;
 use proto::ids::PhoneId;
+
+use crate::tallies;
 
 use super::World;
 
@@ -27,6 +29,9 @@ struct There {
     files: BTreeSet<Bytes>,
     /// Those of them that messages refer to, or that are to be looked at.
     needed: BTreeSet<Bytes>,
+    /// What the agenda has to come.
+    agenda: BTreeSet<Bytes>,
+    now: u64,
 }
 
 impl World {
@@ -54,6 +59,8 @@ impl World {
                 .map(|key| Bytes::copy_from_slice(before(key, 0)))
                 .chain(unused)
                 .collect(),
+            agenda: keys(rows::AGENDA)?,
+            now: self.stage.sim.now().0,
         };
         for table in TABLES {
             for (key, row) in self.rows(*table)? {
@@ -66,8 +73,7 @@ impl World {
     }
 
     fn rows(&self, table: Table) -> Result<Vec<kvs::Entry>, String> {
-        let all = Span::prefix(Bytes::new()).limit(usize::MAX);
-        self.stage.sim.store().scan(table, &all).map_err(|why| why.to_string())
+        tallies::rows(self.stage.store(), table)
     }
 }
 
@@ -76,7 +82,7 @@ impl There {
     fn has(&self, table: Table, key: &[u8], row: &[u8]) -> bool {
         let (owner, path) = (before(key, 0), before(key, b'/'));
         match table {
-            rows::PROFILE | rows::KEYS | rows::CARD | rows::WAKEABLE | rows::PERSON | rows::STANDING | rows::CALLED => {
+            rows::PROFILE | rows::KEYS | rows::CARD | rows::WAKEABLE | rows::PERSON | rows::STANDING => {
                 self.accounts.contains(key)
             }
             rows::PROOF | rows::TRIES => self.accounts.contains(key),
@@ -86,12 +92,18 @@ impl There {
             rows::INVITE => self.accounts.contains(path),
             rows::LOOKUPS => self.accounts.contains(path) && self.rosters.contains(behind(key, b'/')),
             rows::DEVICE => self.accounts.contains(path),
-            rows::CURSOR => self.clients.contains(owner),
+            rows::CURSOR => {
+                let stream = key.get(owner.len() + 1..).unwrap_or_default();
+                // How far it was in a feed that is no more stays as long as the device.
+                let is_stream = stream == rows::NOTICES || stream.starts_with(b"r/") || stream.starts_with(b"p/");
+                self.clients.contains(owner) && is_stream
+            }
             rows::BINDING | rows::LAPSED | rows::PUBLISHER => self.accounts.contains(key),
             rows::HOLDER => etf::decode::<Holder>(row)
                 .is_ok_and(|of| self.devices.contains([&of.phone[..], b"/", &of.dev_key].concat().as_slice())),
             rows::EMAIL => self.accounts.contains(row),
-            rows::NUMBER => key == b"*" || row.is_empty() || self.accounts.contains(row),
+            // Nobody here takes another number.
+            rows::NUMBER | rows::CALLED => false,
             rows::ALIAS => self.accounts.contains(behind(key, b'/')) || behind(key, b'/') == b"*",
             rows::ROSTER => self.accounts.contains(before(key, b'_')),
             rows::NICK_OF => self.rosters.contains(key),
@@ -109,20 +121,28 @@ impl There {
             rows::MEMBER => self.has_feed(owner),
             rows::MEMBER_AT => rows::number(key).is_some_and(|id| self.members.contains(&id)),
             rows::READ_BY => self.has_feed(owner) && rows::number(key).is_some_and(|id| self.members.contains(&id)),
-            rows::MESSAGE | rows::READER | rows::BANNED | rows::NEWS | rows::CHANGE | rows::LATER => {
-                self.has_feed(owner)
+            rows::MESSAGE | rows::BANNED | rows::NEWS | rows::CHANGE => self.has_feed(owner),
+            // Of the one that goes nothing stays, though the other reads what was said.
+            rows::READER => self.has_feed(owner) && self.rosters.contains(behind(key, 0)),
+            // It is done when the agenda says so.
+            rows::LATER => {
+                let when = key.get(owner.len() + 1..).and_then(|rest| rest.first_chunk::<8>());
+                let entry = when.map(|when| [&when[..], owner].concat());
+                self.has_feed(owner) && entry.is_some_and(|entry| self.agenda.contains(entry.as_slice()))
             }
-            rows::AGENDA => true,
+            // What need not be done any more is looked for when its time comes; then it is over.
+            rows::AGENDA => key.first_chunk().is_some_and(|when| u64::from_be_bytes(*when) > self.now),
             rows::STARRED => {
                 self.stars.contains(key) && self.messages.contains(key.get(..owner.len() + 9).unwrap_or_default())
             }
             rows::CHANGED | rows::REPLY | rows::UNSTAR | rows::FLEETING => {
                 self.has_feed(owner) && self.messages.contains(key.get(..owner.len() + 9).unwrap_or_default())
             }
-            rows::HIDDEN | rows::MENTION | rows::KIND => {
-                let message = [owner, b"\0", key.last_chunk::<8>().map_or(&[][..], |id| id)].concat();
-                self.has_feed(owner) && self.messages.contains(message.as_slice())
+            rows::HIDDEN | rows::MENTION => {
+                let who = before(key.get(owner.len() + 1..).unwrap_or_default(), 0);
+                self.has_message(owner, key) && self.rosters.contains(who)
             }
+            rows::KIND => self.has_message(owner, key),
             rows::DUPLICATE => {
                 etf::decode::<rows::Sent>(row).is_ok_and(|sent| self.messages.contains(&rows::numbered(owner, sent.id)))
             }
@@ -138,6 +158,12 @@ impl There {
             rows::MAILBOX | rows::LETTER | rows::KEY | rows::KEYED | rows::CIRCLE | rows::CIRCLE_DUE => false,
             _ => false,
         }
+    }
+
+    /// The message whose number ends the key.
+    fn has_message(&self, feed: &[u8], key: &[u8]) -> bool {
+        let message = rows::number(key).map(|id| rows::numbered(feed, id));
+        self.has_feed(feed) && message.is_some_and(|message| self.messages.contains(&message))
     }
 
     /// Of a room that is there, or of two rosters of whom one is.

@@ -4,20 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chat_core::rows::{
-    self, AGENDA, BOOK, CARD, CHANGE, CHANGED, CURSOR, Card, DEVICE, DUPLICATE, FLEETING, IN_ROOM, KEYS, KIND, LATER,
-    MEMBER, MESSAGE, Membership, NEWS, NICK_OF, NOTICE, PROFILE, READ_BY, READER, RELATION, REPLY, ROOM, ROSTER,
-    Relation, RoomRow, TALLY, Tally, WORK,
+    self, AGENDA, CARD, CHANGE, CHANGED, CURSOR, Card, DEVICE, DUPLICATE, FLEETING, IN_ROOM, KEYS, KIND, LATER, MEMBER,
+    MESSAGE, Membership, NEWS, NICK_OF, NOTICE, PROFILE, READ_BY, READER, REPLY, ROOM, ROSTER, RoomRow, WORK,
 };
-use kvs::{Span, Store, Table};
+use kvs::{Store, Table};
 use proto::Record;
 use proto::ids::Phone;
-use proto::records::{ContactStatus, HistoryItem, Message, Profile, RosterEntry, UserEntry};
+use proto::records::{HistoryItem, Message, Profile, RosterEntry, UserEntry};
 use scene::Stage;
+
+use crate::tallies;
 
 use super::{DEN, World, contents, record, text};
 
-/// Rows of a table that are looked at: more than a course of events makes.
-const ROWS_MAX: usize = 100_000;
 /// A notice is erased a while after its last acknowledgement.
 const A_WHILE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 3_600_000;
@@ -78,7 +77,7 @@ impl World {
         self.no_orphans()?;
         self.names_agree()?;
         self.rooms_are_sound()?;
-        self.tallies_agree()?;
+        tallies::agree(self.stage.store())?;
         self.cards_agree()?;
         Ok(self.accepted.len())
     }
@@ -284,52 +283,6 @@ impl World {
         }
     }
 
-    /// Section 11: what the changes of each roster's contacts add up to is how many there are.
-    fn tallies_agree(&self) -> Result<(), String> {
-        let mut there = BTreeMap::<Bytes, Tally>::new();
-        let mut count = |key: &Bytes, one: Tally| {
-            let sum =
-                there.entry(key.split(|byte| *byte == b'/').next().map(Bytes::copy_from_slice).unwrap_or_default());
-            sum.and_modify(|sum| *sum = sum.with(one)).or_insert(one);
-        };
-        for (key, _) in self.rows(BOOK)? {
-            count(&key, Tally { book: 1, ..Tally::default() });
-        }
-        for (key, row) in self.rows(RELATION)? {
-            let relation: Relation = etf::decode(&row).map_err(|why| why.to_string())?;
-            count(
-                &key,
-                match relation.status {
-                    None => Tally::default(),
-                    Some(ContactStatus::Authorization) => Tally { unanswered: 1, ..Tally::default() },
-                    Some(_) => Tally { related: 1, ..Tally::default() },
-                },
-            );
-        }
-        let mut upto = (Bytes::new(), 0);
-        for (key, row) in self.rows(TALLY)? {
-            let said: Tally = etf::decode(&row).map_err(|why| why.to_string())?;
-            // The sum comes before the rest of its roster's rows.
-            let roster = key.slice(..key.len() - size_of::<u64>());
-            match rows::number(&key).unwrap_or_default() {
-                0 => upto = (roster, said.upto),
-                late if upto.0 == roster && late <= upto.1 => {
-                    return Err(format!("the sum of {roster:?} goes up to {}, and there is row {late}", upto.1));
-                }
-                _ => {}
-            }
-            let (book, related, unanswered) = (-said.book, -said.related, -said.unanswered);
-            let less = Tally { book, related, unanswered, ..Tally::default() };
-            count(&key, less);
-        }
-        match there.iter().find(|(_, left)| **left != Tally::default()) {
-            Some((roster, left)) => {
-                Err(format!("the contacts of {roster:?} are said to be other than they are by {left:?}"))
-            }
-            None => Ok(()),
-        }
-    }
-
     /// Who was in the den, and when.
     fn den(&self) -> Result<BTreeMap<String, Membership>, String> {
         let mut den = BTreeMap::new();
@@ -398,8 +351,7 @@ impl World {
     }
 
     fn rows(&self, table: Table) -> Result<Vec<kvs::Entry>, String> {
-        let all = Span::prefix(Bytes::new()).limit(ROWS_MAX);
-        self.stage.sim.store().scan(table, &all).map_err(|why| why.to_string())
+        tallies::rows(self.stage.store(), table)
     }
 }
 
