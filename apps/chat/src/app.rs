@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use n2o::{App, Bounce, Failure};
+use proto::ids::{ClientId, ClientKind};
 
-use crate::door::{Bye, Denied, Identify, IsSealed, Out};
+use crate::door::{Bye, Denied, Gone, Identify, IsSealed, Out};
 use crate::names::Known;
 use crate::post::Came;
 use crate::process::{
@@ -13,7 +14,9 @@ use crate::process::{
 };
 use crate::protocol::search;
 use crate::protocol::work::Errand;
-use crate::{Cx, Fx, Group, Input, Name, Output, Settings, Tick, Vault, WorkError, WorkResult, effects, session};
+use crate::{
+    Admitted, Cx, Fx, Group, Input, Name, Output, Settings, Tick, Vault, WorkError, WorkResult, effects, session,
+};
 
 /// One chat server: its settings, and the sequences that are not of the server as a whole: roster ids (C-11), ids of letters.
 pub struct Chat {
@@ -125,7 +128,7 @@ impl App for Chat {
     /// Whoever waits for a step that failed is told: the caller gets `err(internal)`, a connection is closed. For the other inputs
     /// nobody waits; what is lost with them is made good when the process is loaded again. A failed session's own connection is closed by
     /// its last words.
-    fn bounce(&self, _name: &Name, input: &Input) -> Option<Bounce<Chat>> {
+    fn bounce(&self, name: &Name, input: &Input) -> Option<Bounce<Chat>> {
         match input {
             Input::Call(call) => Some(effects::failed(&call.who)),
             Input::Upload(upload) => Some(effects::failed(&upload.who)),
@@ -147,6 +150,7 @@ impl App for Chat {
                 let refused = Input::Refused { connection: admit.connection, denied: Denied::Unavailable };
                 Some(Bounce::Tell(Name::Session(admit.session.clone()), refused))
             }
+            Input::Admitted(admitted) => unheard(name, admitted),
             Input::Connect { port, .. } => {
                 Some(Bounce::Emit(Output::Port(port.clone(), Out::Denied(Denied::Unavailable))))
             }
@@ -163,7 +167,6 @@ impl App for Chat {
             | Input::Gone { .. }
             | Input::Posted(_)
             | Input::Delivered(_)
-            | Input::Admitted(_)
             | Input::Refused { .. }
             | Input::Begin { .. }
             | Input::Left { .. }
@@ -233,6 +236,14 @@ impl App for Chat {
             | Process::Stickers(_) => Vec::new(),
         }
     }
+}
+
+/// A device was let in, and its session may not run: friends, who may have heard that it is there, hear that it is not (CON-8).
+fn unheard(session: &Name, admitted: &Admitted) -> Option<Bounce<Chat>> {
+    let Name::Session(client) = session else { return None };
+    let Ok(ClientKind::Device(_, device)) = ClientId::parse(client.as_bytes()).map(|id| id.kind()) else { return None };
+    let phone = admitted.account.as_ref()?.phone.clone();
+    Some(Bounce::Tell(Name::Profile(phone), Input::Left { device, how: Gone::Lost }))
 }
 
 fn stuck(errand: &Errand) -> Bounce<Chat> {

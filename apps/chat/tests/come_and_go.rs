@@ -132,6 +132,20 @@ fn con_8_friends_do_not_take_for_there_whose_session_has_failed() {
 }
 
 #[test]
+fn con_8_friends_do_not_take_for_there_whose_session_fails_too_often_to_be_let_in() {
+    for (seed, moment) in (0..SEEDS).flat_map(|seed| (0..MOMENTS).map(move |moment| (seed, moment))) {
+        let mut all = Friends::new(seed);
+        let token = all.token.clone();
+        all.connect(&token);
+        all.stage.sim.run(moment);
+        let name = all.name();
+        (0..=n2o::RESTARTS_MAX).for_each(|_| all.stage.sim.kill(&name));
+        let is_seen = all.is_seen();
+        assert_eq!(is_seen, all.is_there(), "seed {seed}, moment {moment}");
+    }
+}
+
+#[test]
 fn con_7_friends_take_for_there_who_takes_over_from_one_that_is_closed_meanwhile() {
     let end = || Input::End { bye: Bye::Ended, record: None, forget: false };
     let kick = || Input::Command(Box::new(Command::Kick));
