@@ -7,10 +7,9 @@ use kvs::{Batch, Span, Store};
 use mail::Cursor;
 use proto::Record;
 use proto::ids::FeedId;
-use scene::{Hello, Simulated, Stage};
+use scene::{EVENTS, Hello, Simulated, Stage};
 
 const SEEDS: u64 = 10;
-const EVENTS: &str = "events/1//api/anon//";
 const PHONE: &str = "380300001";
 const CLIENT: &str = "emqttd_380300001_d";
 /// Feeds of which the device has acknowledged something.

@@ -12,9 +12,8 @@ use proto::Record;
 use proto::ids::{FeedId, Phone, PhoneId, RoomId};
 use proto::limits::{CALL_MEMBERS, CONTACTS, GROUP_MEMBERS, LOOKUPS_PER_DAY, SEARCH_PHONES, STARS};
 use proto::records::{ContactStatus, MemberStatus, Message, RosterEntry, RosterId, UserEntry};
-use scene::{Hello, Simulated, Stage};
+use scene::{EVENTS, Hello, Simulated, Stage};
 
-const EVENTS: &str = "events/1//api/anon//";
 /// Numbers that the server does not reach.
 const FAR: u64 = 1_000_000;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;

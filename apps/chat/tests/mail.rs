@@ -11,9 +11,8 @@ use kvs::{Batch, Store};
 use proto::Record;
 use proto::ids::{FeedId, PhoneId};
 use proto::records::{Feed, HistoryStatus, Message, RosterEntry, Stamp};
-use scene::{Hello, Simulated, Stage};
+use scene::{EVENTS, Hello, Simulated, Stage};
 
-const EVENTS: &str = "events/1//api/anon//";
 const DAY_MS: u64 = 86_400_000;
 
 struct World(Simulated);

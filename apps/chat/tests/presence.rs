@@ -13,9 +13,8 @@ use kvs::{Batch, Store};
 use proto::Record;
 use proto::ids::{Phone, PhoneId};
 use proto::records::{Contact, ContactStatus, PresenceStatus};
-use scene::{Hello, Simulated, Stage};
+use scene::{EVENTS, Hello, Simulated, Stage};
 
-const EVENTS: &str = "events/1//api/anon//";
 const ANN: &str = "380300001";
 /// Somebody whom she shares a room with, and nothing else.
 const BEN: &str = "380300002";

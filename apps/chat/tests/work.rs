@@ -11,14 +11,13 @@ use chat_core::{Name, Output};
 use kvs::{Span, Store, View};
 use proto::ids::PhoneId;
 use proto::records::{ContactStatus, Roster};
-use scene::{Hello, Simulated, Stage};
+use scene::{EVENTS, Hello, Simulated, Stage};
 
 /// Moments of a course of events at which it is interrupted, under one seed: all of the first, and of the last, and so many of the
 /// others.
 const FIRST: usize = 12;
 const LAST: usize = 24;
 const OTHERS: usize = 24;
-const EVENTS: &str = "events/1//api/anon//";
 
 fn seeds() -> std::ops::Range<u64> {
     let number = |variable: &str| std::env::var(variable).ok()?.parse::<u64>().ok();

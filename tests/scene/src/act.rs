@@ -8,7 +8,7 @@ use crate::stage::{Entry, Hello, Opening, SERVICE_SECRET, Victim};
 use crate::text;
 
 /// Where requests go when a line names no topic (TOPIC-1).
-pub(crate) const EVENTS: &str = "events/1//api/anon//";
+pub const EVENTS: &str = "events/1//api/anon//";
 
 /// Text frames that are sent before their answers are waited for.
 const WINDOW: usize = 16;

@@ -77,6 +77,7 @@ mod sim;
 mod live;
 mod mqtt;
 
+pub use act::EVENTS;
 pub use days::{Log, Random, days};
 pub use live::{Daemon, Live, PATIENCE, Wire};
 pub use mqtt::Version;

@@ -7,10 +7,10 @@ use chat_core::rows::{ASKED, CURSOR, OUTGOING, ROUND, WAKE};
 use etf::Term;
 use etf::text::parse;
 use proto::Record;
-use scene::{Got, Row, Stage};
+use scene::{EVENTS, Got, Row, Stage};
 
 use super::calls::{Again, Call};
-use super::{Asker, EVENTS, World, record};
+use super::{Asker, World, record};
 
 type Rows = BTreeMap<Row, Bytes>;
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use proto::Record;
 use proto::records::{ContactStatus, HistoryItem, ProfileStatus};
-use scene::Stage;
+use scene::{EVENTS, Stage};
 
 use crate::tallies;
 
 use super::view::{Book, Contacted, Place, View, contents};
-use super::{DEVICES, EVENTS, MINUTE_MS, PEOPLE, World, profile, record};
+use super::{DEVICES, MINUTE_MS, PEOPLE, World, profile, record};
 
 impl World {
     /// Everybody comes and takes everything; then each device knows what is so, and every row is of something that is there.

@@ -14,7 +14,7 @@ use etf::text::parse;
 use proto::Record;
 use proto::ids::{FeedId, Phone, PhoneId};
 use proto::records::{Profile, ProfileStatus, Room};
-use scene::{Got, Hello, Log, Random, SERVICE_SECRET, Simulated, Stage};
+use scene::{EVENTS, Got, Hello, Log, Random, SERVICE_SECRET, Simulated, Stage};
 
 pub(crate) use calls::CALLS;
 use calls::Call;
@@ -26,7 +26,6 @@ const DEVICES: usize = 2;
 const OFTEN: usize = 2;
 /// More than a roster leaves for long without adding them up.
 const CHANGES: usize = 60;
-const EVENTS: &str = "events/1//api/anon//";
 const SERVICE: &str = "service";
 const MINUTE_MS: u64 = 60_000;
 

@@ -11,7 +11,7 @@ use kvs::{Store, Table};
 use proto::Record;
 use proto::ids::Phone;
 use proto::records::{HistoryItem, Message, Profile, RosterEntry, UserEntry};
-use scene::Stage;
+use scene::{EVENTS, Stage};
 
 use crate::tallies;
 
@@ -164,7 +164,7 @@ impl World {
     fn feed(&mut self, person: usize, one: &str, other: &str) -> Result<Vec<(u64, String, String, String)>, String> {
         let link = self.device(person, 0).link.clone();
         let ask = format!("History{{feed=p2p{{from=\"{one}\" to=\"{other}\"}} entity_id=0 status=last_loaded}}");
-        self.stage.publish(&link, super::EVENTS, record(&ask))?;
+        self.stage.publish(&link, EVENTS, record(&ask))?;
         self.stage.acknowledged(&link)?;
         let mut feed = Vec::new();
         for got in self.stage.take(&link)? {
@@ -207,7 +207,7 @@ impl World {
         for person in 0..self.people.len() {
             let link = self.device(person, 0).link.clone();
             let patch = r#"Profile{settings=[Feature{id="1" key="K" value="V" group="G"}] status=patch}"#;
-            self.stage.publish(&link, super::EVENTS, record(patch))?;
+            self.stage.publish(&link, EVENTS, record(patch))?;
         }
         self.stage.settle()?;
         let kept = self.rows(NOTICE)?.len();
@@ -242,7 +242,7 @@ impl World {
         for person in 0..self.people.len() {
             let link = self.device(person, 0).link.clone();
             self.stage.take(&link)?;
-            self.stage.publish(&link, super::EVENTS, record("Profile{status=get}"))?;
+            self.stage.publish(&link, EVENTS, record("Profile{status=get}"))?;
             self.stage.acknowledged(&link)?;
             for got in self.stage.take(&link)? {
                 let Ok(Record::Profile(profile)) = etf::decode::<Record>(&got.payload) else { continue };

@@ -12,7 +12,7 @@ use etf::text::parse;
 use proto::Record;
 use proto::ids::{FeedId, Phone, PhoneId};
 use proto::records::{Ack, Message, MessageStatus};
-use scene::{Hello, Log, Random, Simulated, Stage};
+use scene::{EVENTS, Hello, Log, Random, Simulated, Stage};
 
 /// Everybody is everybody's friend.
 const PEOPLE: usize = 3;
@@ -21,8 +21,6 @@ const DEVICES: usize = 2;
 /// A room that stays, and one that comes and goes; what is said in the latter has msg_ids that begin with `x`.
 const DEN: &str = "den";
 const ATTIC: &str = "attic";
-
-const EVENTS: &str = "events/1//api/anon//";
 
 pub(crate) struct World {
     pub(crate) stage: Simulated,
