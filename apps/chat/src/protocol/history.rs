@@ -23,7 +23,7 @@ use chain::next_kept;
 
 pub(crate) use answer::whole;
 pub(crate) use chain::last_kept;
-pub(crate) use reach::{Reach, is_gone_for};
+pub(crate) use reach::{Gone, Reach};
 pub(crate) use reading::show_reader;
 pub(super) use reading::update;
 

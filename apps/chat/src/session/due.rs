@@ -10,7 +10,7 @@ use proto::records::{Feed, History, HistoryStatus, Message};
 
 use super::queue::{AHEAD_BYTES, Line, Notices};
 use crate::Cx;
-use crate::protocol::history;
+use crate::protocol::history::{self, Gone};
 use crate::rows::{self, CHANGE, CHANGED, Change, DUPLICATE, Kept, MESSAGE, NEWS, NOTICE, News};
 
 /// Entries read ahead of a stream at a time.
@@ -112,19 +112,26 @@ fn entries(cx: &Cx<'_>, line: &Line, owner: &[u8], first: u64, last: u64) -> Res
     let is_cut = |rows: &&Vec<kvs::Entry>| rows.len() == AHEAD || size(rows) >= AHEAD_BYTES;
     let full = [&messages, &changes, &news].into_iter().filter(is_cut);
     let reach = full.filter_map(|rows| rows.last()).filter_map(|(key, _)| rows::number(key)).min().unwrap_or(u64::MAX);
+    let gone = match Phone::parse(owner) {
+        Ok(phone) if !(messages.is_empty() && changes.is_empty()) => {
+            Some(Gone::of(cx, &line.feed, &phone, &rows::roster_ids(cx.store, &phone)?)?)
+        }
+        Ok(_) | Err(_) => None,
+    };
+    let is_gone = |id| gone.as_ref().map_or(Ok(false), |gone| gone.has(cx, id));
     // A change comes behind its message: where there is none from here on, no message has one.
     let changed = !changes.is_empty();
     let mut due = Vec::with_capacity(messages.len() + changes.len() + news.len());
     for (key, row) in messages {
         let seq = rows::number(&key).unwrap_or_default();
         if seq <= reach {
-            due.push(letter(cx, line, seq, row, changed)?);
+            due.push(letter(cx, line, is_gone, seq, row, changed)?);
         }
     }
     for (key, row) in changes {
         let seq = rows::number(&key).unwrap_or_default();
         if seq <= reach {
-            due.push(change(cx, line, owner, seq, rows::decode(&row)?)?);
+            due.push(change(cx, line, is_gone, seq, rows::decode(&row)?)?);
         }
     }
     due.extend(told(line, news, reach)?);
@@ -199,8 +206,16 @@ pub(super) fn catch_up(line: &Line, first: u64) -> Bytes {
 }
 
 /// A message as it is now: what was changed since it was sent first is part of it.
-fn letter(cx: &Cx<'_>, line: &Line, seq: u64, row: Bytes, changed: bool) -> Result<Due, Failure> {
-    if line.stream.is_acknowledged_before(seq) {
+fn letter(
+    cx: &Cx<'_>,
+    line: &Line,
+    is_gone: impl Fn(u64) -> Result<bool, Failure>,
+    seq: u64,
+    row: Bytes,
+    changed: bool,
+) -> Result<Due, Failure> {
+    // That it was hidden may have been told before: it would come back.
+    if line.stream.is_acknowledged_before(seq) || is_gone(seq)? {
         return Ok(Due { seq, id: seq, item: Item::Passed, covers: Vec::new() });
     }
     let message: Message = rows::decode(&row)?;
@@ -213,15 +228,16 @@ fn letter(cx: &Cx<'_>, line: &Line, seq: u64, row: Bytes, changed: bool) -> Resu
 }
 
 /// What became of a message that the device has had before.
-fn change(cx: &Cx<'_>, line: &Line, owner: &[u8], seq: u64, change: Change) -> Result<Due, Failure> {
+fn change(
+    cx: &Cx<'_>,
+    line: &Line,
+    is_gone: impl Fn(u64) -> Result<bool, Failure>,
+    seq: u64,
+    change: Change,
+) -> Result<Due, Failure> {
     let id = change.id;
     let passed = Due { seq, id, item: Item::Passed, covers: Vec::new() };
-    if line.stream.is_acknowledged_before(seq) || !line.spans.admits(seq, id) {
-        return Ok(passed);
-    }
-    if let Ok(phone) = Phone::parse(owner)
-        && history::is_gone_for(cx, &line.feed, &phone, &rows::roster_ids(cx.store, &phone)?, id)?
-    {
+    if line.stream.is_acknowledged_before(seq) || !line.spans.admits(seq, id) || is_gone(id)? {
         return Ok(passed);
     }
     let Some(row) = cx.store.get(MESSAGE, &rows::numbered(&line.key, id))? else {

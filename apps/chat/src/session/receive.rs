@@ -12,7 +12,7 @@ use super::queue::{Place, Queue};
 use super::{ANSWERED, Link, Session};
 use crate::door::Out;
 use crate::input::{Letter, Notice, Transient};
-use crate::protocol::history;
+use crate::protocol::history::Gone;
 use crate::{Cx, Fx};
 
 impl Session {
@@ -137,7 +137,7 @@ impl Link {
     /// MESSAGE-7, HISTORY-5: what becomes of a message is not shown to those who have hidden or cleared it.
     fn has_hidden(&self, cx: &Cx<'_>, feed: &FeedId, id: u64) -> Result<bool, Failure> {
         match &self.account {
-            Some(account) => history::is_gone_for(cx, feed, &account.phone, &account.rosters, id),
+            Some(account) => Gone::of(cx, feed, &account.phone, &account.rosters)?.has(cx, id),
             None => Ok(false),
         }
     }

@@ -61,24 +61,35 @@ enum Known {
     Any(bool),
 }
 
-/// Whether an account's rosters in this feed have all hidden or cleared a message (MESSAGE-7, HISTORY-5).
-pub(crate) fn is_gone_for(cx: &Cx<'_>, feed: &FeedId, own: &Phone, rosters: &[u64], id: u64) -> Result<bool, Failure> {
-    let mut gone = false;
-    for roster in rosters {
-        let who = own.roster(*roster);
-        let is_in = match feed {
-            FeedId::P2p(one, other) => who == *one || who == *other,
-            FeedId::Room(room) => cx.store.get(IN_ROOM, &rows::in_room_key(&who, room))?.is_some(),
-        };
-        if is_in {
-            let reader: Option<Reader> = rows::read(cx.store, READER, &rows::reader_key(feed, &who))?;
-            if Reach::all(feed, &who, reader.unwrap_or_default()).sees(cx, id)? {
+/// What the rosters of an account in a feed have hidden or cleared, all of them (MESSAGE-7, HISTORY-5).
+pub(crate) struct Gone(Vec<Reach>);
+
+impl Gone {
+    pub(crate) fn of(cx: &Cx<'_>, feed: &FeedId, own: &Phone, rosters: &[u64]) -> Result<Gone, Failure> {
+        let mut reaches = Vec::new();
+        for roster in rosters {
+            let who = own.roster(*roster);
+            let is_in = match feed {
+                FeedId::P2p(one, other) => who == *one || who == *other,
+                FeedId::Room(room) => cx.store.get(IN_ROOM, &rows::in_room_key(&who, room))?.is_some(),
+            };
+            if is_in {
+                let reader: Option<Reader> = rows::read(cx.store, READER, &rows::reader_key(feed, &who))?;
+                reaches.push(Reach::all(feed, &who, reader.unwrap_or_default()));
+            }
+        }
+        Ok(Gone(reaches))
+    }
+
+    /// Whether this message is; none is where the account is not in the feed.
+    pub(crate) fn has(&self, cx: &Cx<'_>, id: u64) -> Result<bool, Failure> {
+        for reach in &self.0 {
+            if reach.sees(cx, id)? {
                 return Ok(false);
             }
-            gone = true;
         }
+        Ok(!self.0.is_empty())
     }
-    Ok(gone)
 }
 
 impl Reach {
