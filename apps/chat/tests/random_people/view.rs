@@ -112,8 +112,7 @@ impl Book {
 
     fn profile(&mut self, profile: &Profile, answered: bool) {
         match profile.status {
-            Some(ProfileStatus::Set) => self.now.settings = settings(&profile.settings),
-            Some(ProfileStatus::Patch) => merge(&mut self.now.settings, &profile.settings),
+            Some(ProfileStatus::Set | ProfileStatus::Patch) => self.now.settings = settings(&profile.settings),
             Some(ProfileStatus::Delete) if answered => {
                 let left: BTreeSet<u64> = profile.rosters.iter().filter_map(number).collect();
                 self.now.rosters.retain(|id, _| left.contains(id));
@@ -350,11 +349,6 @@ impl Place {
 
 fn settings(features: &[Feature]) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
-    merge(&mut settings, features);
-    settings
-}
-
-fn merge(settings: &mut BTreeMap<String, String>, features: &[Feature]) {
     for feature in features {
         let key = format!("{}/{}", text_of(&feature.group), text_of(&feature.key));
         let value = etf::Term::of(feature).map(|term| etf::text::print(&term, &proto::catalogue())).unwrap_or_default();
@@ -364,6 +358,7 @@ fn merge(settings: &mut BTreeMap<String, String>, features: &[Feature]) {
             Some(_) => settings.insert(key, value),
         };
     }
+    settings
 }
 
 fn roster_of(entry: &RosterEntry) -> Option<&Roster> {
