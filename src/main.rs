@@ -20,7 +20,6 @@ mod outbox;
 mod people;
 mod courier;
 mod work;
-mod ring;
 mod clock;
 mod memory;
 mod serve;
