@@ -72,8 +72,13 @@ impl World {
         rows.iter().filter_map(|(key, _)| rows::number(key)).collect()
     }
 
-    /// Numbers that a crash has left unused, between notices of an account that `act` causes before and after it.
-    fn free_numbers(&mut self, phone: &str, act: impl Fn(&mut World)) -> RangeInclusive<u64> {
+    /// Numbers that a crash has left unused, between notices of an account that "ann", by her client id and token, causes before and after it:
+    /// she asks its roster `peer` to be friends and takes it back.
+    fn free_numbers(&mut self, phone: &str, (client, token): (&str, &Bytes), peer: &str) -> RangeInclusive<u64> {
+        let act = |world: &mut World| {
+            world.connect("ann", client, token);
+            world.toggle("ann", peer);
+        };
         act(self);
         let before = self.rows(phone, 0).pop().unwrap();
         self.0.crash().unwrap();
@@ -132,10 +137,7 @@ fn dlv_2_a_device_that_takes_a_thousand_notices_and_leaves_at_once_has_taken_the
     let (client, token, _) = world.enrol("38001", "d");
     let (bens, bens_token, ben) = world.enrol("38002", "d");
     world.connect("ann", &client, &token);
-    let free = world.free_numbers("38002", |world| {
-        world.connect("ann", &client, &token);
-        world.toggle("ann", &ben);
-    });
+    let free = world.free_numbers("38002", (&client, &token), &ben);
     world.keep_notices("38002", free.step_by(7).take(1_000));
     world.0.advance(60_000).unwrap();
     let mut takes = || {
@@ -153,10 +155,7 @@ fn dlv_10_no_more_notices_are_kept_than_a_queue_holds_and_the_latest_are() {
     let (client, token, _) = world.enrol("38001", "d");
     let (_, _, ben) = world.enrol("38002", "d");
     world.connect("ann", &client, &token);
-    let free = world.free_numbers("38002", |world| {
-        world.connect("ann", &client, &token);
-        world.toggle("ann", &ben);
-    });
+    let free = world.free_numbers("38002", (&client, &token), &ben);
     assert_eq!(world.kept("38002"), 4);
     world.keep_notices("38002", free.take(9_990));
     world.toggle("ann", &ben);
@@ -187,10 +186,7 @@ fn dlv_10_beyond_ten_thousand_items_the_oldest_messages_are_dropped_and_each_fee
     world.say("ben", &format!("Friend{{friend_id=\"{ann}\" status=confirm}}"));
     world.say("ben", &format!("Friend{{friend_id=\"{carl}\" status=request}}"));
     world.0.disconnect("ben", true).unwrap();
-    let mut free = world.free_numbers("38002", |world| {
-        world.connect("ann", &ann_client, &ann_token);
-        world.toggle("ann", &ben);
-    });
+    let mut free = world.free_numbers("38002", (&ann_client, &ann_token), &ben);
 
     // 50 of ann's, 5,000 of carl's, 5,000 of ann's, and with those of above thirteen notices: 63 too many.
     let (ann_first, carl_first) = (free.next().unwrap(), free.nth(48).unwrap() + 1);
@@ -248,10 +244,7 @@ fn dlv_10_a_notice_that_comes_behind_later_ones_ends_as_they_do() {
     let (client, token, _) = world.enrol("38001", "d");
     let (_, _, ben) = world.enrol("38002", "d");
     world.connect("ann", &client, &token);
-    let free = world.free_numbers("38002", |world| {
-        world.connect("ann", &client, &token);
-        world.toggle("ann", &ben);
-    });
+    let free = world.free_numbers("38002", (&client, &token), &ben);
     world.0.disconnect("ann", true).unwrap();
     world.wait(31);
     world.connect("ann", &client, &token);
@@ -275,10 +268,7 @@ fn dlv_7_more_notices_than_are_read_at_once_all_come_after_a_long_absence() {
     let (client, token, _) = world.enrol("38001", "d");
     let (ben_client, ben_token, ben) = world.enrol("38002", "d");
     world.connect("ann", &client, &token);
-    let free = world.free_numbers("38002", |world| {
-        world.connect("ann", &client, &token);
-        world.toggle("ann", &ben);
-    });
+    let free = world.free_numbers("38002", (&client, &token), &ben);
     world.keep_notices("38002", free.take(3_000));
     world.connect("ben", &ben_client, &ben_token);
     world.0.settle().unwrap();

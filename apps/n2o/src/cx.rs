@@ -50,8 +50,8 @@ impl<A: App> Cx<'_, A> {
         Ok(self.ids.next()?)
     }
 
-    /// The id up to which nothing is still to be written: no step whose writes are not applied yet has drawn this one or an earlier. So whoever is told of it
-    /// by a letter finds every row that is kept under such an id, unless it was removed.
+    /// The id up to which nothing is still to be written: no step whose writes are not applied yet has drawn this one or an earlier. So
+    /// whoever is told of it by a letter finds every row that is kept under such an id, unless it was removed.
     pub fn settled(&self) -> u64 {
         self.registry.settled(self.ids.last())
     }
