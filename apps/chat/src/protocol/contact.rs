@@ -271,6 +271,33 @@ fn dressed(peer: &PhoneId, roster: Roster, nick: Option<Bytes>, entry: Option<&E
     Contact { phone_id: Some(peer.to_bytes()), nick, avatar: roster.avatar, names, surnames, ..Contact::default() }
 }
 
+/// Names and surnames of a roster, as those have it in their phone book who do.
+pub(crate) fn called_by(cx: &Cx<'_>, peer: &PhoneId, entry: &Entry) -> Result<(Option<Bytes>, Option<Bytes>), Failure> {
+    let roster = rows::read(cx.store, ROSTER, peer.as_str().as_bytes())?.unwrap_or_default();
+    let (names, surnames) = called(&roster, Some(entry));
+    Ok((names.cloned(), surnames.cloned()))
+}
+
+/// What `own` calls a roster that gives itself no name any more, where its phone book has one.
+pub(crate) fn still_called(
+    cx: &Cx<'_>,
+    own: &PhoneId,
+    peer: &PhoneId,
+    face: &Contact,
+) -> Result<Option<Contact>, Failure> {
+    let is_gone = |name: &Option<Bytes>| name.as_ref().is_some_and(Bytes::is_empty);
+    let (names_gone, surnames_gone) = (is_gone(&face.names), is_gone(&face.surnames));
+    if !names_gone && !surnames_gone {
+        return Ok(None);
+    }
+    let entry: Option<Entry> = rows::read(cx.store, BOOK, &rows::pair_key(own, peer.as_str().as_bytes()))?;
+    let Some(entry) = entry else { return Ok(None) };
+    let (names, surnames) = (entry.names.filter(|_| names_gone), entry.surnames.filter(|_| surnames_gone));
+    let phone_id = Some(peer.to_bytes());
+    let is_called = names.is_some() || surnames.is_some();
+    Ok(is_called.then(|| Contact { phone_id, names, surnames, update: face.update, ..Contact::default() }))
+}
+
 /// Names and surnames of a roster.
 fn called<'a>(roster: &'a Roster, entry: Option<&'a Entry>) -> (Option<&'a Bytes>, Option<&'a Bytes>) {
     let names = roster.names.as_ref().or(entry.and_then(|entry| entry.names.as_ref()));

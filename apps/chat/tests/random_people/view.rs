@@ -282,8 +282,10 @@ impl Face {
             Some(ContactStatus::Deleted) => {
                 self.contacts.remove(&key);
             }
-            // How far one has read, or what one's own presence is.
-            Some(ContactStatus::LastMsg) | None if !whole => {}
+            // How far one has read.
+            Some(ContactStatus::LastMsg) if !whole => {}
+            // What one's own presence is, or what the phone book has for one who has no name any more.
+            None if !whole => self.told_of(contact),
             status => {
                 let (known, called) = self.contacts.entry(key).or_default();
                 (*known, *called) = (status, if whole { Called::default() } else { called.clone() });

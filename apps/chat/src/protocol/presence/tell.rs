@@ -13,6 +13,7 @@ use super::telling::{FRIENDS as SLICE, News, Telling};
 use super::tellings::PACE_MS;
 use super::{Audience, to_friend};
 use crate::effects::{self, Seen, contact_merge, show};
+use crate::protocol::contact;
 use crate::protocol::work::{self, Next};
 use crate::rows::{self, Face, RELATION, Relation, Work};
 use crate::{Account, Cx, Fx, Input, Name};
@@ -139,7 +140,8 @@ fn behind(cx: &Cx<'_>, own: &PhoneId, news: &Face, most: usize) -> Result<Vec<kv
     Ok(cx.store.scan(RELATION, &rows::beyond(&rows::pair_key(own, b""), &news.at).limit(most))?)
 }
 
-/// Keeps the notice for these friends, one per account (G-8); whether none of them has had it before.
+/// Keeps the notice for these friends, one per account (G-8); whether none of them has had it before. A roster whose phone book has names
+/// for one that has none now is told those, behind it.
 fn tell_friends(
     cx: &Cx<'_>,
     fx: &mut Fx,
@@ -158,11 +160,18 @@ fn tell_friends(
         let relation: Relation = rows::decode(row)?;
         let Ok(friend) = PhoneId::parse(&address) else { continue };
         let phone = friend.phone().to_bytes();
-        if relation.status == Some(ContactStatus::Friend) && news.told != phone {
-            let merge = contact_merge(&friend, own.as_str().as_bytes());
-            let (to, payload) = (friend.phone(), payload.clone());
-            effects::notify_of(fx, cx, to, &topic, payload, merge, Seen::ByNobody, news.event)?;
+        if relation.status != Some(ContactStatus::Friend) {
+            continue;
+        }
+        let merge = contact_merge(&friend, own.as_str().as_bytes());
+        let to = friend.phone();
+        if news.told != phone {
+            let payload = payload.clone();
+            effects::notify_of(fx, cx, to, &topic, payload, merge.clone(), Seen::ByNobody, news.event)?;
             news.told = phone;
+        }
+        if let Some(called) = contact::still_called(cx, &friend, own, &news.face)? {
+            effects::notify(fx, cx, to, &effects::ses(cx, &friend)?, &called, merge, Seen::ByNobody)?;
         }
     }
     Ok(true)

@@ -250,10 +250,14 @@ fn keep(
 ) -> Result<(), Failure> {
     let key = address.key();
     fx.put(BOOK, rows::pair_key(own, &key), rows::encode(&entry));
+    let (names, surnames) = match address {
+        Where::Roster(roster) => contact::called_by(cx, roster, &entry)?,
+        Where::Number(_) => (entry.names, entry.surnames),
+    };
     let contact = Contact {
         phone_id: Some(key),
-        names: entry.names,
-        surnames: entry.surnames,
+        names,
+        surnames,
         update: Some(entry.update),
         created: Some(entry.created),
         status: Some(status),
