@@ -18,13 +18,12 @@ const LONG_AGO: u64 = 1;
 /// Bindings that are forgotten in one step.
 const FORGOTTEN: usize = 64;
 
-/// ID-9: the device is opened by this certificate from now on. A key it was opened by before opens it no more.
+/// ID-9: the device is opened by this certificate from now on. Keys it was opened by before open it no more.
 pub(super) fn bind(fx: &mut Fx, device: &mut Device, certificate: &Certificate) {
     let key = Bytes::copy_from_slice(&certificate.key);
-    if device.key.as_ref() != Some(&key) {
-        unbind(fx, device, Unbind::Forget);
+    for before in [device.key.take(), device.key_before.take()].into_iter().flatten().filter(|before| *before != key) {
+        fx.delete(BINDING, before);
     }
-    device.key_before = None;
     take(fx, device, key, certificate);
 }
 

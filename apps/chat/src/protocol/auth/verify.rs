@@ -148,9 +148,10 @@ pub(super) fn finish(
     if let Some(before) = &before {
         take_over(ask, before);
     }
-    let is_rekeyed = row.key != before.as_ref().and_then(|before| before.key.clone());
+    // The same key may have come with another certificate.
+    let is_certified_anew = row.certificate != before.as_ref().and_then(|before| before.certificate.clone());
     devices.push(row.clone());
-    if is_rekeyed {
+    if is_certified_anew {
         enrol::announce(ask.cx, ask.fx, ask.phone, &devices, Seen::by(ask.who))?;
     }
     // Born after all that is told of it (DLV-11).
