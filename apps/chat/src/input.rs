@@ -158,7 +158,7 @@ pub enum Input {
         who: Option<Box<Who>>,
         work: u64,
     },
-    /// The server has started, or the profile: what is left of its work goes on.
+    /// The server has started, or the process: what is left of its work goes on. To profiles, files, and rosters.
     Resume,
     /// A roster is to be founded with this nick (ROSTER-2). To the nicks.
     Found(Box<Founding>),

@@ -98,6 +98,7 @@ pub const TABLES: &[Table] = &[
     STAR,
     STAR_OF,
     STARRED,
+    STAR_DUE,
     UNSTAR,
     LOOKUPS,
     LINK,

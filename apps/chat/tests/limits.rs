@@ -83,18 +83,16 @@ impl Person {
         self.refusal(&format!(r#"Search{{ref="r" field="phone" type='==' value=[{phones}] status=contact}}"#))
     }
 
-    /// Stars of messages that the person wrote to itself, as their owners would have kept them; some without the copy.
-    fn star(&mut self, count: usize, has_copy: bool) {
+    /// Stars of messages that the person wrote to itself, as their owners would have kept them.
+    fn star(&mut self, count: usize) {
         let feed = FeedId::p2p(self.id.clone(), self.id.clone());
         let (mut batch, owner) = (Batch::default(), self.id.as_str().as_bytes());
         for at in (FAR..).take(count) {
             let kept = Favorite { feed: feed.key(), message: at, ..Favorite::default() };
             batch.put(STAR, rows::numbered(owner, at), rows::encode(&kept));
             batch.put(STAR_OF, rows::numbered(owner, at), rows::encode(&at));
-            if has_copy {
-                let copy = Message { id: Some(at), ..Message::default() };
-                batch.put(STARRED, rows::starred_key(&feed.key(), at, &self.id), rows::encode(&copy));
-            }
+            let copy = Message { id: Some(at), ..Message::default() };
+            batch.put(STARRED, rows::starred_key(&feed.key(), at, &self.id), rows::encode(&copy));
         }
         self.stage.sim.store().apply(&batch).expect("memory does not fail");
     }
@@ -249,26 +247,13 @@ fn search_1_without_limits_nothing_is_counted() {
 fn fav_4_a_thousand_stars_are_the_most() {
     let mut ann = Person::new(false);
     let message = ann.note("m");
-    ann.star(STARS - 1, true);
+    ann.star(STARS - 1);
     assert_eq!(ann.add_star(message), None);
     assert_eq!(ann.add_star(message), None, "the same again is no other");
     assert_eq!(ann.refusal(&format!("Star{{message=Message{{id={FAR}}} status=remove}}")), None);
-    ann.star(1, true);
+    ann.star(1);
     let other = message + 1;
     assert_eq!(ann.add_star(other), code("limit"), "checked before the message is looked for");
-}
-
-#[test]
-fn fav_6_stars_whose_copy_went_before_a_crash_go_too_and_are_told_of() {
-    let mut ann = Person::new(false);
-    ann.star(2, false);
-    let came = ann.ask("Roster{status=get}");
-    let gone: Vec<&Record> = came.iter().filter(|record| matches!(record, Record::Star(_))).collect();
-    assert_eq!(gone.len(), 2, "{came:?}");
-    let lists = came.iter().any(|record| matches!(record, Record::Roster(roster) if roster.favorite.is_empty()));
-    assert!(lists, "{came:?}");
-    let left = ann.stage.sim.store().scan(STAR, &kvs::Span::prefix(Bytes::new())).expect("memory does not fail");
-    assert!(left.is_empty());
 }
 
 #[test]

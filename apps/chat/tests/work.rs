@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use chat_core::door::Out;
 use chat_core::rows::{
-    self, ASKED, BOOK, CARD, Card, Held, IN_ROOM, Leave, MESSAGE, NICK, NICK_OF, NOTICE, PROFILE, READER, RELATION,
-    ROSTER, Relation, STARRED, STORED, STORED_OF, Stored, TALLY, TRANSFER, Transfer, WANTED, WORK, Work,
+    self, ASKED, BOOK, CARD, Card, Held, IN_ROOM, Leave, NICK, NICK_OF, NOTICE, PROFILE, READER, RELATION, ROSTER,
+    Relation, STORED, STORED_OF, Stored, TALLY, TRANSFER, Transfer, WANTED, WORK, Work,
 };
 use chat_core::{Name, Output};
 use kvs::{Span, Store, View};
@@ -250,28 +250,6 @@ fn pm_6_profile_8_an_account_goes_as_a_whole_or_not_at_all() {
             Ok(true)
         },
     );
-}
-
-#[test]
-fn profile_8_fav_4_a_copy_without_a_star_goes_with_those_who_could_read_it() {
-    let mut town = Town::new(0);
-    let (own, friend) = (town.first(), town.friends[0].clone());
-    town.say("380300002", &format!("Message{{msg_id=\"m\" to=\"{own}\" files=[Desc{{id=\"1\" payload=\"x\"}}]}}"));
-    let feed = proto::ids::FeedId::p2p(own.clone(), friend).key();
-    let messages = town.view().scan(MESSAGE, &rows::numbers(&feed, 0, u64::MAX)).expect("memory does not fail");
-    let (key, message) = messages.first().expect("there is one");
-    // Power was lost when the conversation had made it, and the roster had not heard of it.
-    let copy = rows::starred_key(&feed, rows::number(key).expect("it has a number"), &own);
-    let mut batch = kvs::Batch::default();
-    batch.put(STARRED, copy.clone(), message.clone());
-    town.stage.sim.store().apply(&batch).expect("memory does not fail");
-    for phone in ["380300001", "380300002"] {
-        town.ask(phone, "Profile{status=remove}");
-        town.stage.settle().expect("works");
-        town.stage.advance(30_000).expect("works");
-    }
-    town.check_no_work();
-    assert!(!town.has(STARRED, &copy));
 }
 
 #[test]

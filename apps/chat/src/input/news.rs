@@ -55,6 +55,8 @@ pub struct Follow {
 pub struct Starred {
     pub who: Option<Who>,
     pub star: Star,
+    /// The number of the row by which the same is found when this letter is lost.
+    pub due: u64,
 }
 
 /// Whose place in which room has changed; how, the store says.

@@ -7,7 +7,7 @@ use proto::{Record, Refusal};
 use crate::protocol::message::seek;
 use crate::protocol::search::Called;
 use crate::protocol::{contact, favorite, roster, search, settle};
-use crate::{Call, Chat, Cx, Fx, Input};
+use crate::{Call, Chat, Cx, Fx, Input, Name};
 
 /// The owner of one roster's rows.
 pub struct Roster {
@@ -18,7 +18,9 @@ pub struct Roster {
 
 impl Roster {
     pub fn load(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<Roster, Failure> {
-        favorite::heal(cx, fx, own)?;
+        if favorite::has_due(cx, own)? {
+            fx.tell(Name::Roster(own.clone()), Input::Resume);
+        }
         Ok(Roster { own: own.clone(), called: Called::default() })
     }
 
@@ -35,7 +37,8 @@ impl Roster {
                 settle(fx, &who, done)
             }
             Input::Seek(seek) => seek.step(cx, fx),
-            Input::Starred(news) => favorite::starred(cx, fx, &self.own, *news),
+            Input::Starred(news) => favorite::follow(cx, fx, &self.own, *news),
+            Input::Resume => favorite::resume(cx, fx, &self.own),
             Input::Reading(reading) => reading.step(cx, fx),
             Input::Refresh(refresh) => roster::refresh(cx, fx, &self.own, *refresh),
             Input::Errand(errand) => {

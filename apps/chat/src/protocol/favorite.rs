@@ -2,9 +2,10 @@
 //!
 //! A star is two rows of two owners: what the client says of it (its roster's), and the copy of the message (its conversation's). The
 //! copy decides: without it there is no star. So a message that is deleted for everyone is gone from all stars in the very batch that
-//! erases it; the rosters are told and tidy up, and one that was not, because the server ended in between, finds out when it is loaded.
+//! erases it; the rosters are told, and follow.
 
 mod copy;
+mod follow;
 mod list;
 mod tag;
 
@@ -16,12 +17,12 @@ use proto::limits::{MSG_ID_BYTES, STARS, TAGS};
 use proto::records::{Feed, Message, P2p, Star, StarStatus, Tag};
 
 pub(crate) use copy::{erase, go_on, keep, take_away};
+pub(crate) use follow::{follow, has_due, resume};
 pub(crate) use list::{list, stars, tags};
 pub(crate) use tag::{check as check_tag, merge as merge_tags, tag};
 
 use super::Halt;
 use crate::effects::{self, Seen};
-use crate::input::Starred;
 use crate::rows::{self, Favorite, STAR, STAR_OF, STARRED};
 use crate::{Call, Cx, Fx, Input, Name, Who};
 
@@ -46,7 +47,7 @@ fn add(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, star: Star) -> Result
     if let Some((number, kept)) = of_message(cx, own, id)?
         && let Some(copy) = copied(cx, own, &kept)?
     {
-        return retag(cx, fx, who, own, number, kept, copy, tags);
+        return Ok(retag(cx, fx, who, own, number, kept, copy, tags)?);
     }
     // Those on their way to a copy are not counted: a few more than the limit may be kept.
     if cx.store.scan(STAR, &rows::numbers(own.as_str().as_bytes(), 0, u64::MAX).limit(STARS))?.len() >= STARS {
@@ -73,7 +74,7 @@ fn retag(
     kept: Favorite,
     copy: Message,
     tags: Vec<Tag>,
-) -> Result<(), Halt> {
+) -> Result<(), Failure> {
     let is_same = kept.tags == tags;
     let kept = Favorite { tags, ..kept };
     let shown = list::shown(cx, own, number, &kept, Some(copy), Some(StarStatus::Add))?;
@@ -100,72 +101,6 @@ fn remove(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, star: &Star) -> Re
     let message = Message { id: Some(kept.message), feed_id: Some(Feed::from(&feed)), ..Message::default() };
     let gone = Star { message: Some(Box::new(message)), ..removed(own, number, &kept) };
     ask(fx, who, feed, gone);
-    Ok(())
-}
-
-/// The conversation has made a copy, or taken one away, at a client's request or because the message was deleted for everyone.
-pub(crate) fn starred(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, news: Starred) -> Result<(), Failure> {
-    let Starred { who, star } = news;
-    match (star.status, who) {
-        (Some(StarStatus::Add), Some(who)) => begin(cx, fx, &who, own, star),
-        (Some(StarStatus::Add), None) | (None, _) => Ok(()),
-        (Some(StarStatus::Remove), who) => end(cx, fx, who.as_ref(), own, star),
-    }
-}
-
-fn begin(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, star: Star) -> Result<(), Failure> {
-    let copy = star.message.map(|message| *message).unwrap_or_default();
-    let message = copy.id.unwrap_or_default();
-    let feed = copy.feed_id.as_ref().and_then(|feed| FeedId::try_from(feed).ok());
-    let feed = feed.ok_or_else(|| Failure::new("a copy is of no feed"))?.key();
-    // Another device may have been first.
-    let (number, client_id) = match of_message(cx, own, message)? {
-        Some((number, kept)) => (number, kept.client_id),
-        None => (cx.id()?, star.client_id),
-    };
-    let kept = Favorite { client_id, feed, message, tags: star.tags };
-
-    let owner = own.as_str().as_bytes();
-    fx.put(STAR, rows::numbered(owner, number), rows::encode(&kept));
-    fx.put(STAR_OF, rows::numbered(owner, message), rows::encode(&number));
-    let shown = list::shown(cx, own, number, &kept, Some(copy), Some(StarStatus::Add))?;
-    effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &shown, None, Seen::after(who))?;
-    effects::answer(fx, who, Vec::new());
-    Ok(())
-}
-
-/// FAV-5, FAV-6: the copy is gone, so is the star.
-fn end(cx: &Cx<'_>, fx: &mut Fx, who: Option<&Who>, own: &PhoneId, star: Star) -> Result<(), Failure> {
-    let message = star.message.as_ref().and_then(|message| message.id).unwrap_or_default();
-    let Some((number, kept)) = of_message(cx, own, message)? else {
-        // It was found missing when this process was loaded, and told of; the caller is owed its answer all the same.
-        if let Some(who) = who {
-            effects::answer(fx, who, vec![etf::encode(&Star { message: None, tags: Vec::new(), ..star })]);
-        }
-        return Ok(());
-    };
-    forget(cx, fx, own, number, &kept, who.map(Seen::after).unwrap_or_default())?;
-    if let Some(who) = who {
-        effects::answer(fx, who, Vec::new());
-    }
-    Ok(())
-}
-
-/// Erases the rows of a star that has no copy, and says so.
-fn forget(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, number: u64, kept: &Favorite, seen: Seen) -> Result<(), Failure> {
-    let owner = own.as_str().as_bytes();
-    fx.delete(STAR, rows::numbered(owner, number));
-    fx.delete(STAR_OF, rows::numbered(owner, kept.message));
-    effects::notify(fx, cx, own.phone(), &effects::ses(cx, own)?, &removed(own, number, kept), None, seen)
-}
-
-/// FAV-6 after a crash: stars whose copy was taken away while nobody could be told.
-pub(crate) fn heal(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Failure> {
-    for (number, kept) in list::all(cx, own)? {
-        if copied(cx, own, &kept)?.is_none() {
-            forget(cx, fx, own, number, &kept, Seen::ByNobody)?;
-        }
-    }
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use proto::ids::{FeedId, Phone, PhoneId};
 use proto::records::Roster;
 
 use super::{person, presence, profile, roster, search};
-use crate::rows::{self, Face, TRANSFER, UNUSED, WORK, Work};
+use crate::rows::{self, Face, STAR_DUE, TRANSFER, UNUSED, WORK, Work};
 use crate::{Chat, Cx, Fx, Input, Name, Who, effects};
 
 /// Owners visited in one round.
@@ -196,13 +196,18 @@ pub(crate) fn all(store: &dyn View, home: &[u8]) -> Result<Vec<Work>, Failure> {
     rows.iter().map(|(_, row)| rows::decode(row)).collect()
 }
 
-/// The accounts whose work is not done. At the start of the server each is told [`Input::Resume`], so that it completes though nobody
+/// Those whose work is not done: accounts, and rosters whose stars have not followed their copies (FAV-4, 6). At the start of the server each is told [`Input::Resume`], so that it completes though nobody
 /// connects.
 pub fn unfinished(store: &dyn View) -> Result<Vec<Name>, Failure> {
     let mut homes = Vec::new();
     rows::each(store, WORK, b"", |key, _| {
         let phone = key.split(|byte| *byte == 0).next().unwrap_or_default();
         homes.extend(Phone::parse(phone).map(Name::Profile));
+        Ok(())
+    })?;
+    rows::each(store, STAR_DUE, b"", |key, _| {
+        let roster = key.split(|byte| *byte == 0).next().unwrap_or_default();
+        homes.extend(PhoneId::parse(roster).map(Name::Roster));
         Ok(())
     })?;
     // Transfers and files whose time may be over.

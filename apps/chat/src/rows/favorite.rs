@@ -15,6 +15,9 @@ pub const STAR: Table = Table("star");
 pub const STAR_OF: Table = Table("star_of");
 /// feed NUL message id, phone_id → `Message`: the copy that the roster's star keeps. Writer: conversation.
 pub const STARRED: Table = Table("starred");
+/// phone_id NUL number → [`Favorite`]: a copy was made or taken away, and its star has not followed yet. Writer: the conversation (keys
+/// cannot meet); remover: roster.
+pub const STAR_DUE: Table = Table("star_due");
 /// feed NUL message id → empty: deleted for everyone, and some copies of it remain (FAV-6). Writer: conversation.
 pub const UNSTAR: Table = Table("unstar");
 

@@ -154,7 +154,7 @@ impl There {
             rows::DOWNLOADED => self.packs.contains(key),
             rows::STICKER_WORD => key.last_chunk::<8>().is_some_and(|id| self.packs.contains(&id[..])),
             // There is nothing left to do, and nobody here registers or speaks to mailboxes.
-            rows::WORK | rows::WAKE | rows::ASKED | rows::OUTGOING | rows::PENDING => false,
+            rows::WORK | rows::STAR_DUE | rows::WAKE | rows::ASKED | rows::OUTGOING | rows::PENDING => false,
             rows::MAILBOX | rows::LETTER | rows::KEY | rows::KEYED | rows::CIRCLE | rows::CIRCLE_DUE => false,
             _ => false,
         }

@@ -10,7 +10,7 @@ use super::Halt;
 use crate::input::Starred;
 use crate::process::conversation::Conversation;
 use crate::protocol::history::Reach;
-use crate::rows::{self, STARRED, UNSTAR};
+use crate::rows::{self, Favorite, ROSTER, STAR_DUE, STARRED, UNSTAR};
 use crate::{Cx, Fx, Input, Name, Who};
 
 /// Copies taken away in one step; a message of a channel may have more.
@@ -24,6 +24,10 @@ pub(crate) fn keep(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &
     let key = rows::starred_key(&conversation.key, id, &own);
     let star = match star.status {
         Some(StarStatus::Add) => {
+            if cx.store.get(ROSTER, own.as_str().as_bytes())?.is_none() {
+                // It has ended since; its work would not find the copy.
+                return Err(Refusal::PermissionDenied.into());
+            }
             let message = visible(conversation, cx, &own, who, id)?.ok_or(Refusal::MessageNotFound)?;
             fx.put(STARRED, key, rows::encode(&message));
             Star { message: Some(Box::new(message)), ..star }
@@ -34,8 +38,7 @@ pub(crate) fn keep(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &
         }
         None => return Err(Refusal::InvalidData.into()),
     };
-    tell(fx, own, Starred { who: Some(who.clone()), star });
-    Ok(())
+    Ok(tell(conversation, cx, fx, own, id, Some(who.clone()), star)?)
 }
 
 /// A message of the feed that the roster sees; of a feed that is not its own it sees none.
@@ -56,8 +59,22 @@ fn visible(
     }
 }
 
-fn tell(fx: &mut Fx, own: PhoneId, news: Starred) {
-    fx.tell(Name::Roster(own), Input::Starred(Box::new(news)));
+/// Tells the roster what became of its copy of the message. The letter may be lost; the row is not.
+fn tell(
+    conversation: &Conversation,
+    cx: &Cx<'_>,
+    fx: &mut Fx,
+    own: PhoneId,
+    id: u64,
+    who: Option<Who>,
+    star: Star,
+) -> Result<(), Failure> {
+    let due = cx.id()?;
+    let (client_id, tags) = (star.client_id.clone(), star.tags.clone());
+    let kept = Favorite { client_id, feed: conversation.key.clone(), message: id, tags };
+    fx.put(STAR_DUE, rows::numbered(own.as_str().as_bytes(), due), rows::encode(&kept));
+    fx.tell(Name::Roster(own), Input::Starred(Box::new(Starred { who, star, due })));
+    Ok(())
 }
 
 /// FAV-6: the message is being deleted for everyone; no roster keeps it.
@@ -65,7 +82,7 @@ pub(crate) fn erase(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, id: u
     let prefix = rows::numbered(&conversation.key, id);
     let copies = cx.store.keys(STARRED, &kvs::Span::prefix(prefix.clone()).limit(ERASE_MAX))?;
     let is_all = copies.len() < ERASE_MAX;
-    copies.into_iter().try_for_each(|key| take_away(conversation, fx, key))?;
+    copies.into_iter().try_for_each(|key| take_away(conversation, cx, fx, key))?;
     match is_all {
         true => fx.delete(UNSTAR, prefix),
         false => {
@@ -77,16 +94,15 @@ pub(crate) fn erase(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, id: u
 }
 
 /// The copy with this key; whose it is hears of it.
-pub(crate) fn take_away(conversation: &Conversation, fx: &mut Fx, key: Bytes) -> Result<(), Failure> {
+pub(crate) fn take_away(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, key: Bytes) -> Result<(), Failure> {
     let rest = key.get(conversation.key.len() + 1..).and_then(|rest| rest.split_first_chunk());
     let (id, holder) = rest.ok_or_else(|| Failure::new("a copy is of no message"))?;
     let holder = PhoneId::parse(holder).map_err(|_| Failure::new("a copy is nobody's"))?;
-    let id = Some(u64::from_be_bytes(*id));
-    let message = Message { id, feed_id: Some(Feed::from(&conversation.feed)), ..Message::default() };
+    let id = u64::from_be_bytes(*id);
+    let message = Message { id: Some(id), feed_id: Some(Feed::from(&conversation.feed)), ..Message::default() };
     let star = Star { message: Some(Box::new(message)), status: Some(StarStatus::Remove), ..Star::default() };
     fx.delete(STARRED, key);
-    tell(fx, holder, Starred { who: None, star });
-    Ok(())
+    tell(conversation, cx, fx, holder, id, None, star)
 }
 
 /// What a crash has left of it.

@@ -136,8 +136,8 @@ fn erase(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx) -> Result<bo
         fx.delete(MESSAGE, key);
         count += 1;
     }
-    // The copies of stars go by their holder's work, but for one whose star power loss has prevented.
-    for table in [CHANGE, CHANGED, DUPLICATE, REPLY, KIND, FLEETING, LATER, STARRED] {
+    // The copies of stars go by their holders' work.
+    for table in [CHANGE, CHANGED, DUPLICATE, REPLY, KIND, FLEETING, LATER] {
         let keys = cx.store.keys(table, &span)?;
         count += keys.len();
         keys.into_iter().for_each(|key| fx.delete(table, key));

@@ -111,7 +111,7 @@ pub(crate) fn erase(conversation: &mut Conversation, cx: &Cx<'_>, fx: &mut Fx) -
         for (key, row) in cx.store.scan(table, &span)? {
             match table {
                 // FAV-6
-                STARRED => favorite::take_away(conversation, fx, key)?,
+                STARRED => favorite::take_away(conversation, cx, fx, key)?,
                 MESSAGE => {
                     let id = rows::number(&key).unwrap_or_default();
                     ftp::leave(cx, fx, &conversation.key, id, &rows::decode(&row)?)?;

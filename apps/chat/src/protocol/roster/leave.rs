@@ -14,7 +14,7 @@ use crate::protocol::work::{self, Errand, Next, ROUND, Task, between};
 use crate::protocol::{Halt, contact, ftp, profile};
 use crate::rows::{
     self, BOOK, CURSOR, DEVICE, EMAIL, Favorite, Forget, GONE, Leave, MESSAGE, NICK_OF, NOTICE, PROFILE, READER,
-    RELATION, Relation, STAR, STAR_OF, TAG, TALLY, WANTED, Work,
+    RELATION, Relation, STAR, STAR_DUE, STAR_OF, TAG, TALLY, WANTED, Work,
 };
 use crate::{Cx, Fx, Name, Who};
 
@@ -157,11 +157,13 @@ pub(crate) fn keep_told(cx: &Cx<'_>, fx: &mut Fx, home: &Phone, number: u64, upt
     Ok(())
 }
 
-/// Some of its stars, whose copies go first.
+/// Some of its stars, and of those that it has not written yet; their copies go first.
 fn stars(cx: &Cx<'_>, own: &PhoneId) -> Result<Option<Next>, Failure> {
     let span = rows::numbers(own.as_str().as_bytes(), 0, u64::MAX).limit(ROUND);
     let (mut stars, mut way) = (Vec::new(), vec![Name::Roster(own.clone())]);
-    for (key, row) in cx.store.scan(STAR, &span)? {
+    let mut left = cx.store.scan(STAR, &span)?;
+    left.extend(cx.store.scan(STAR_DUE, &span)?);
+    for (key, row) in left {
         let kept: Favorite = rows::decode(&row)?;
         way.extend(FeedId::from_key(&kept.feed).map(Name::Conversation));
         stars.push((rows::number(&key).unwrap_or_default(), kept.feed, kept.message));
@@ -227,7 +229,10 @@ pub(crate) fn errand(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId, errand: &Errand) -
         }
         Task::Unstar { stars, .. } => {
             for (number, _, message) in stars {
-                fx.delete(STAR, rows::numbered(own.as_str().as_bytes(), *number));
+                // It is of one of the two.
+                for table in [STAR, STAR_DUE] {
+                    fx.delete(table, rows::numbered(own.as_str().as_bytes(), *number));
+                }
                 fx.delete(STAR_OF, rows::numbered(own.as_str().as_bytes(), *message));
             }
             Ok(())
