@@ -27,6 +27,8 @@ pub(super) fn add(turn: &mut Turn<'_, '_>, message: Message) -> Result<(), Halt>
     let files = joined(&stored.files, message.files)?;
     let shown = Message { status: Some(MessageStatus::Update), files, ..stored.clone() };
     if shown.files == stored.files {
+        // As the first time: it is the notice of that.
+        let shown = history::whole(turn.conversation, turn.cx, shown)?;
         turn.answer(vec![rows::encode(&shown)]);
         return Ok(());
     }

@@ -233,14 +233,19 @@ impl Act<'_, '_> {
         self.fx.delete(rows::READ_BY, room.read_by_key(side.reader.reader, id));
         let membership = Membership { id, role: Some(MemberStatus::Removed), spans, update: now };
         self.fx.put(IN_ROOM, rows::in_room_key(&side.who, &room.id), rows::encode(&membership));
-        Ok(Member {
-            id: Some(id),
+        Ok(self.removed(&side.who, &membership))
+    }
+
+    /// Somebody who was a member, as a list shows him.
+    pub(super) fn removed(&self, roster: &PhoneId, membership: &Membership) -> Member {
+        Member {
+            id: Some(membership.id),
             feed_id: Some(Feed::from(&self.conversation.feed)),
-            phone_id: Some(side.who.to_bytes()),
-            update: Some(now),
+            phone_id: Some(roster.to_bytes()),
+            update: Some(membership.update),
             status: Some(MemberStatus::Removed),
             ..Member::default()
-        })
+        }
     }
 
     /// Another role for a member.

@@ -21,18 +21,22 @@ const BANS_MAX: u64 = 10_000;
 /// Rows of a roster that is no more, forgotten in one step.
 const FORGOTTEN: usize = 256;
 
-/// ROOM-5: members by an admin, admins by the owner.
+/// ROOM-5: members by an admin, admins by the owner. Who names an own roster alone that none of the others may remove leaves by it (ROOM-7).
 pub(super) fn remove(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Halt> {
     let own = act.own()?;
     let named = meant(act, asked)?;
     if named == [own.who.clone()] {
-        return leave(act, asked);
+        return go(act, &own);
     }
-    let (own, gone) = removable(act, act.entitled(&[Right::RemoveMembers])?, &named)?;
-    if gone.is_empty() {
-        return Err(Refusal::MemberNotFound.into());
+    match removable(act, &named) {
+        Ok((_, gone)) if gone.is_empty() => Err(Refusal::MemberNotFound.into()),
+        Ok((own, gone)) => expel(act, &own, &gone, &[], RoomStatus::Remove),
+        Err(Halt::Refused(refusal)) => match act.own_members()?.into_iter().find(|own| named == [own.who.clone()]) {
+            Some(own) => go(act, &own),
+            None => Err(refusal.into()),
+        },
+        Err(failed) => Err(failed),
     }
-    expel(act, &own, &gone, &[], RoomStatus::Remove)
 }
 
 /// The rosters that a request is about; one about nobody is none.
@@ -44,32 +48,32 @@ fn meant(act: &Act<'_, '_>, asked: &records::Room) -> Result<Vec<PhoneId>, Halt>
 }
 
 /// Who removes them, and those of the named who are members. The owner cannot be removed, an admin only by the owner. All are judged as
-/// they were before the request, in whatever order they are named.
-fn removable(act: &Act<'_, '_>, own: Side, named: &[PhoneId]) -> Result<(Side, Vec<Side>), Halt> {
+/// they were before the request, in whatever order they are named; of several rosters of the account the first acts that may remove them all.
+fn removable(act: &Act<'_, '_>, named: &[PhoneId]) -> Result<(Side, Vec<Side>), Halt> {
     let mut gone = Vec::new();
     for roster in named {
         gone.extend(act.side(roster)?.filter(|side| side.membership.is_present()));
     }
     let is = |side: &Side, role| side.membership.role == Some(role);
-    let own = match gone.iter().any(|side| side.who != own.who && is(side, MemberStatus::Admin)) {
-        true => act.entitled(&[Right::Roles])?,
-        false => own,
+    let may = |own: &Side| {
+        let is_for_owner = gone.iter().any(|side| side.who != own.who && is(side, MemberStatus::Admin));
+        act.conversation.allows(own, if is_for_owner { Right::Roles } else { Right::RemoveMembers })
     };
-    if gone.iter().any(|side| side.who == own.who) {
-        return Err(Refusal::InvalidData.into());
-    }
+    let mut entitled = act.own_members()?.into_iter().filter(may).peekable();
+    entitled.peek().ok_or(Refusal::PermissionDenied)?;
+    let own = entitled.find(|own| !named.contains(&own.who)).ok_or(Refusal::InvalidData)?;
     match gone.iter().any(|side| is(side, MemberStatus::Owner)) {
         true => Err(Refusal::PermissionDenied.into()),
         false => Ok((own, gone)),
     }
 }
 
-/// They are told that they are out, and nothing more of the room; `besides` are listed with them.
+/// They are told that they are out, and nothing more of the room. Who is banned is listed with them, whether a member or not.
 pub(super) fn expel(
     act: &mut Act<'_, '_>,
     own: &Side,
     gone: &[Side],
-    besides: &[Member],
+    banned: &[PhoneId],
     status: RoomStatus,
 ) -> Result<(), Halt> {
     let at = act.cx.id()?;
@@ -77,7 +81,9 @@ pub(super) fn expel(
     for side in gone {
         listed.push(act.expel(side, at)?);
     }
-    listed.extend_from_slice(besides);
+    if !banned.is_empty() {
+        listed = outsiders(act, banned, listed)?;
+    }
     let record = affected(act, listed, status)?;
     let removed =
         records::Room { id: record.id.clone(), status: Some(RoomStatus::Removed), ..records::Room::default() };
@@ -195,18 +201,14 @@ fn go(act: &mut Act<'_, '_>, own: &Side) -> Result<(), Halt> {
 
 /// ROOM-11: out, if they are in, and not in again.
 pub(super) fn ban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Halt> {
-    let own = act.entitled(&[Right::RemoveMembers])?;
-    let mut named = meant(act, asked)?;
-    if named.contains(&own.who) {
-        return Err(Refusal::InvalidData.into());
-    }
+    act.entitled(&[Right::RemoveMembers])?;
     let mut known = Vec::new();
-    for roster in named.drain(..) {
+    for roster in meant(act, asked)? {
         if act.cx.store.get(ROSTER, roster.as_str().as_bytes())?.is_some() {
             known.push(roster);
         }
     }
-    let (own, gone) = removable(act, own, &known)?;
+    let (own, gone) = removable(act, &known)?;
     let mut new = Vec::new();
     for roster in &known {
         if !act.is_banned(roster)? {
@@ -220,10 +222,8 @@ pub(super) fn ban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Ha
         return Err(Refusal::Limit.into());
     }
 
-    let besides: Vec<Member> =
-        known.iter().filter(|roster| !gone.iter().any(|side| side.who == **roster)).map(outsider).collect();
     if new.is_empty() && gone.is_empty() {
-        let record = affected(act, besides, RoomStatus::Ban)?;
+        let record = affected(act, outsiders(act, &known, Vec::new())?, RoomStatus::Ban)?;
         act.answer(vec![etf::encode(&record)]);
         return Ok(());
     }
@@ -233,7 +233,7 @@ pub(super) fn ban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Ha
     if let Some(row) = &mut act.room_mut()?.row {
         row.banned += new.len() as u64;
     }
-    expel(act, &own, &gone, &besides, RoomStatus::Ban)
+    expel(act, &own, &gone, &known, RoomStatus::Ban)
 }
 
 /// ROOM-12: off the list; not back in the room.
@@ -254,7 +254,7 @@ pub(super) fn unban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), 
     if let Some(row) = &mut act.room_mut()?.row {
         row.banned = row.banned.saturating_sub(freed.len() as u64);
     }
-    let record = affected(act, freed.iter().map(outsider).collect(), RoomStatus::Unban)?;
+    let record = affected(act, outsiders(act, &freed, Vec::new())?, RoomStatus::Unban)?;
     let seq = act.cx.id()?;
     let seen = act.seen_by();
     act.tell_fellows(seq, &record, seen)?;
@@ -262,7 +262,18 @@ pub(super) fn unban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), 
     Ok(act.put_row()?)
 }
 
-/// Somebody who is no member, as a list shows them.
-fn outsider(roster: &PhoneId) -> Member {
-    Member { phone_id: Some(roster.to_bytes()), status: Some(MemberStatus::Removed), ..Member::default() }
+/// Those who are no members, as a list shows them, in the order in which they are named: `gone` go only now, others have gone before, or
+/// never came.
+fn outsiders(act: &Act<'_, '_>, named: &[PhoneId], gone: Vec<Member>) -> Result<Vec<Member>, Halt> {
+    let mut gone = gone.into_iter().peekable();
+    let mut listed = Vec::new();
+    for roster in named {
+        let stranger =
+            Member { phone_id: Some(roster.to_bytes()), status: Some(MemberStatus::Removed), ..Member::default() };
+        listed.push(match gone.next_if(|member| member.phone_id == stranger.phone_id) {
+            Some(member) => member,
+            None => act.side(roster)?.map_or(stranger, |side| act.removed(roster, &side.membership)),
+        });
+    }
+    Ok(listed)
 }
