@@ -110,7 +110,7 @@ fn patch_self(act: &mut Act<'_, '_>, own: &Side, asked: Member) -> Result<(), Ha
     if says_shown {
         let seq = act.cx.id()?;
         let seen = act.seen_after();
-        act.tell_fellows(seq, &brief, seen)?;
+        act.tell_fellows(seq, &brief, is_staff(own), seen)?;
         act.put_row()?;
     }
     act.answer(records);

@@ -8,7 +8,7 @@ use scene::{EVENTS, Stage};
 
 use crate::tallies;
 
-use super::view::{Book, Contacted, Place, View, contents};
+use super::view::{Book, Contacted, View, contents};
 use super::{DEVICES, MINUTE_MS, PEOPLE, World, profile, record};
 
 impl World {
@@ -114,11 +114,7 @@ fn differ(known: &View, is: &View) -> Option<String> {
         }
         for key in own.rooms.keys().chain(face.rooms.keys()) {
             let (own, is) = (own.rooms.get(key), face.rooms.get(key));
-            // Subscribers learn of the staff by what the room says, and do not see each other (TOPIC-15).
-            let subscribes =
-                is.is_some_and(|is| is.channel && is.roles.keys().all(|one| !one.ends_with(&format!("_{id}"))));
-            let heads = |place: &Place| (place.name.clone(), place.description.clone());
-            if own != is && !(subscribes && own.map(heads) == is.map(heads)) {
+            if own != is {
                 return Some(format!("room {key} of {id} is\n{is:?}, and it knows\n{own:?}"));
             }
         }

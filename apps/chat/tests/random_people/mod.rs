@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use chat_core::Name;
 use etf::text::parse;
+use n2o::Time;
 use proto::Record;
 use proto::ids::{FeedId, Phone, PhoneId};
 use proto::records::{Profile, ProfileStatus, Room};
@@ -48,6 +49,8 @@ pub(crate) struct World {
     star: (u64, u64),
     /// The e-mail address that was named last.
     address: String,
+    /// Processes that were ended lately, and when.
+    killed: Vec<(Name, Time)>,
     /// How often each call ended how.
     pub(crate) outcomes: BTreeMap<(&'static str, String), usize>,
     /// A rule that was broken.
@@ -114,6 +117,7 @@ impl World {
             outcast_of: String::new(),
             star: (1, 1),
             address: String::new(),
+            killed: Vec::new(),
             outcomes: BTreeMap::new(),
             broken: None,
         };
@@ -472,8 +476,15 @@ impl World {
             8 => Name::Files(phone),
             _ => Name::Conversation(FeedId::p2p(one, other)),
         };
+        // One that fails too often is barred for a while, and what it is asked is refused.
+        let now = self.stage.sim.now();
+        self.killed.retain(|(_, when)| now.since(*when) < n2o::RESTARTS_MS);
+        if self.killed.iter().filter(|(killed, _)| *killed == name).count() >= n2o::RESTARTS_MAX {
+            return;
+        }
         self.log.line(format!("{name} fails"));
         self.stage.sim.kill(&name);
+        self.killed.push((name, now));
     }
 
     fn kill_session(&mut self, person: usize, device: usize) {

@@ -107,7 +107,11 @@ pub(super) fn perform(act: &mut Act<'_, '_>, own: &Side, plan: &Plan) -> Result<
     let record = affected(act, fresh.clone(), RoomStatus::Add)?;
     // Who is new has it in full, and what follows.
     let seen = act.seen_by();
-    act.tell_fellows(at, &record, seen)?;
+    let those = |sides: &[Side]| sides.iter().map(|side| side.who.clone()).collect::<Vec<_>>();
+    let new: Vec<PhoneId> =
+        plan.new.iter().filter(|(_, role)| act.is_seen_by_all(*role)).map(|(roster, _)| roster.clone()).collect();
+    let known = [new.clone(), those(&plan.rise), those(&plan.fall)].concat();
+    act.tell_members(at, &record, &known, seen)?;
     act.answer(vec![etf::encode(&record)]);
     act.put_row()?;
     let lists = show::lists(act, &fresh)?;
@@ -117,9 +121,6 @@ pub(super) fn perform(act: &mut Act<'_, '_>, own: &Side, plan: &Plan) -> Result<
         wake_for_room(act.cx, act.fx, roster, &own.who, &act.conversation.key, &whole)?;
         act.seat(roster)?;
     }
-    let new: Vec<PhoneId> =
-        plan.new.iter().filter(|(_, role)| act.is_seen_by_all(*role)).map(|(roster, _)| roster.clone()).collect();
-    let those = |sides: &[Side]| sides.iter().map(|side| side.who.clone()).collect::<Vec<_>>();
     for (action, targets) in
         [(Action::Added, new), (Action::Promoted, those(&plan.rise)), (Action::Demoted, those(&plan.fall))]
     {
@@ -179,7 +180,7 @@ pub(crate) fn join(act: &mut Act<'_, '_>, asked: &records::Room, entitled: Entit
     let fresh = vec![act.admit(&roster, MemberStatus::Member, at)?];
     let record = affected(act, fresh.clone(), RoomStatus::Joined)?;
     let whole = show::lists(act, &fresh)?.to(&roster, RoomStatus::Join);
-    act.tell_fellows(at, &record, Seen::ByNobody)?;
+    act.tell_fellows(at, &record, false, Seen::ByNobody)?;
     act.put_row()?;
     let seen = act.seen_by();
     notify(act.fx, act.cx, roster.phone(), &ses(act.cx, &roster)?, &whole, None, seen)?;

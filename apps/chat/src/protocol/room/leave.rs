@@ -4,7 +4,7 @@ use bytes::Bytes;
 use n2o::Failure;
 use proto::Refusal;
 use proto::ids::PhoneId;
-use proto::records::{self, Member, MemberStatus, RoomStatus, RoomType};
+use proto::records::{self, Member, MemberStatus, RoomStatus};
 
 use super::act::Act;
 use super::add::affected;
@@ -93,11 +93,11 @@ pub(super) fn expel(
     }
     let seq = act.cx.id()?;
     let seen = act.seen_by();
-    act.tell_fellows(seq, &record, seen)?;
-    act.answer(vec![etf::encode(&record)]);
-    act.put_row()?;
     let was_seen = |side: &&Side| side.membership.role.is_some_and(|role| act.is_seen_by_all(role));
     let targets: Vec<PhoneId> = gone.iter().filter(was_seen).map(|side| side.who.clone()).collect();
+    act.tell_members(seq, &record, &targets, seen)?;
+    act.answer(vec![etf::encode(&record)]);
+    act.put_row()?;
     if targets.is_empty() {
         return Ok(());
     }
@@ -191,11 +191,12 @@ fn go(act: &mut Act<'_, '_>, own: &Side) -> Result<(), Halt> {
         return end::end(act, &own.who);
     }
     let seq = act.cx.id()?;
-    act.tell_fellows(seq, &record, Seen::ByNobody)?;
+    let was_seen = own.membership.role.is_some_and(|role| act.is_seen_by_all(role));
+    act.tell_fellows(seq, &record, was_seen, Seen::ByNobody)?;
     act.put_row()?;
-    match act.row()?.room.r#type {
-        Some(RoomType::Channel) => Ok(()),
-        Some(RoomType::Group | RoomType::Call) | None => act.say(&own.who, Action::Left, &[]),
+    match was_seen {
+        true => act.say(&own.who, Action::Left, &[]),
+        false => Ok(()),
     }
 }
 
@@ -257,7 +258,7 @@ pub(super) fn unban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), 
     let record = affected(act, outsiders(act, &freed, Vec::new())?, RoomStatus::Unban)?;
     let seq = act.cx.id()?;
     let seen = act.seen_by();
-    act.tell_fellows(seq, &record, seen)?;
+    act.tell_fellows(seq, &record, false, seen)?;
     act.answer(vec![etf::encode(&record)]);
     Ok(act.put_row()?)
 }

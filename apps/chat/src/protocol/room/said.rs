@@ -5,7 +5,7 @@ use etf::Encode;
 use n2o::Failure;
 use proto::ids::PhoneId;
 use proto::limits::{NOTICE_MEMBERS, QUEUE_ITEMS, QUEUE_MS};
-use proto::records::{Container, Desc, Feature, Feed, Mark, Message, Several};
+use proto::records::{self, Container, Desc, Feature, Feed, Mark, Member, Message, Several};
 use proto::topic::Topic;
 
 use super::{Act, Halt};
@@ -172,9 +172,44 @@ impl Act<'_, '_> {
         Ok(())
     }
 
-    /// The same of the coming and going of members: in a channel its subscribers, who do not see each other, are not told (TOPIC-15).
-    pub(crate) fn tell_fellows<T: Encode>(&mut self, seq: u64, record: &T, seen: Seen) -> Result<(), Halt> {
+    /// The same of members who have come, gone or another role. Of a channel's subscribers, who do not see each other, owner and admins
+    /// alone are told (TOPIC-15); `known` are those of whom everybody is: who is one of these, or was.
+    pub(super) fn tell_members(
+        &mut self,
+        seq: u64,
+        record: &records::Room,
+        known: &[PhoneId],
+        seen: Seen,
+    ) -> Result<(), Halt> {
         if !self.room()?.is_channel() {
+            return self.tell_room(seq, record, None, seen);
+        }
+        let is_known =
+            |member: &Member| known.iter().any(|one| member.phone_id.as_deref() == Some(one.as_str().as_bytes()));
+        let part = |is: bool| {
+            let of = |list: &[Member]| list.iter().filter(|one| is_known(one) == is).cloned().collect::<Vec<_>>();
+            let (admins, members) = (of(&record.admins), of(&record.members));
+            let is_empty = admins.is_empty() && members.is_empty();
+            (!is_empty).then(|| records::Room { admins, members, ..record.clone() })
+        };
+        if let Some(part) = part(true) {
+            self.tell_room(seq, &part, None, seen)?;
+        }
+        match part(false) {
+            Some(part) => self.tell_fellows(seq, &part, false, seen),
+            None => Ok(()),
+        }
+    }
+
+    /// "→ room `[D]`" of one that is `known` to everybody, or in a channel not.
+    pub(crate) fn tell_fellows<T: Encode>(
+        &mut self,
+        seq: u64,
+        record: &T,
+        known: bool,
+        seen: Seen,
+    ) -> Result<(), Halt> {
+        if known || !self.room()?.is_channel() {
             return self.tell_room(seq, record, None, seen);
         }
         let topic = Topic::from(&self.conversation.feed);
