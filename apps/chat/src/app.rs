@@ -209,6 +209,7 @@ impl App for Chat {
             | Input::Seat(_)
             | Input::Opened { .. }
             | Input::Begun { .. }
+            | Input::Outlived { .. }
             | Input::Erase
             | Input::CallEnded(_)
             | Input::Worked { .. }

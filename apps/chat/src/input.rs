@@ -172,6 +172,11 @@ pub enum Input {
     Refresh(Box<Refresh>),
     /// More of a device's queue is to be forgotten (DLV-12). To its session, from itself.
     Forget(Box<Forgetting>),
+    /// Cursors of the device beyond this stream are looked at: those of feeds that are no more go. To its session, from itself.
+    Outlived {
+        connection: u64,
+        beyond: Bytes,
+    },
     /// The next part of a room that has ended is to be erased (ROOM-8). To the conversation.
     Erase,
     /// A call has ended whose record belongs into this feed (CDR-2). To the conversation.

@@ -9,6 +9,7 @@ mod connect;
 mod due;
 mod limit;
 mod loading;
+mod outlived;
 mod pass;
 mod queue;
 pub(crate) mod rate;
@@ -157,6 +158,7 @@ impl Session {
                 self.forget(cx, fx, forgetting.into())?
             }
             Input::Forget(forgetting) => self.forget(cx, fx, forgetting)?,
+            Input::Outlived { connection, beyond } => self.outlived(cx, fx, connection, &beyond)?,
             // Meant for other kinds of process.
             _ => {}
         }

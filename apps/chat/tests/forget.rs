@@ -6,7 +6,7 @@ use chat_core::{Input, Name};
 use kvs::{Batch, Span, Store};
 use mail::Cursor;
 use proto::Record;
-use proto::ids::FeedId;
+use proto::ids::{FeedId, PhoneId};
 use scene::{EVENTS, Hello, Simulated, Stage};
 
 const SEEDS: u64 = 10;
@@ -24,8 +24,8 @@ fn ask(stage: &mut Simulated, who: &str, text: &str) {
     stage.publish(who, EVENTS, record).expect("is connected");
 }
 
-/// The device registers and connects.
-fn register(stage: &mut Simulated) {
+/// The device registers and connects; how it does so again.
+fn register(stage: &mut Simulated) -> Hello {
     stage.connect("r", &Hello { client_id: "reg_r".to_owned(), ..Hello::default() }).expect("connects");
     ask(stage, "r", &format!("Auth{{type=reg dev_key=\"d\" phone={{fake,\"{PHONE}\"}}}}"));
     let token = stage.take("r").expect("comes").iter().find_map(|got| match etf::decode::<Record>(&got.payload) {
@@ -34,12 +34,16 @@ fn register(stage: &mut Simulated) {
     });
     let hello = Hello { client_id: CLIENT.to_owned(), password: token, version: Some(101), ..Hello::default() };
     assert_eq!(stage.connect("ann", &hello), Ok(0));
+    hello
+}
+
+fn own(stage: &Simulated) -> PhoneId {
+    let own = chat_core::default_roster(&*stage.sim.store().snapshot(), &PHONE.parse().expect("a number"));
+    own.expect("a profile").expect("a roster")
 }
 
 /// Notes to oneself, and others' feeds, up to this number.
-fn acknowledged(stage: &Simulated, upto: u64) {
-    let own = chat_core::default_roster(&*stage.sim.store().snapshot(), &PHONE.parse().expect("a number"));
-    let own = own.expect("a profile").expect("a roster");
+fn acknowledged(stage: &Simulated, own: &PhoneId, upto: u64) {
     let others = (0..FEEDS).map(|other| format!("39{other:07}_1").parse().expect("a phone_id"));
     let mut batch = Batch::default();
     for other in others.chain([own.clone()]) {
@@ -50,7 +54,7 @@ fn acknowledged(stage: &Simulated, upto: u64) {
 }
 
 fn cursors(stage: &Simulated) -> usize {
-    let below = Span::prefix(rows::cursor_key(CLIENT, b""));
+    let below = Span::prefix(rows::cursor_key(CLIENT, b"")).limit(usize::MAX);
     stage.sim.store().snapshot().keys(CURSOR, &below).expect("memory does not fail").len()
 }
 
@@ -73,7 +77,7 @@ fn dlv_12_auth_6_profile_8_a_long_queue_is_forgotten_some_feeds_at_a_time() {
     {
         let mut stage = Simulated::new(seed, false);
         register(&mut stage);
-        acknowledged(&stage, 1);
+        acknowledged(&stage, &own(&stage), 1);
         ask(&mut stage, "ann", end);
         let most = most_at_once(&mut stage);
         assert!(most < TURN, "seed {seed}, {end}: {most} in one turn");
@@ -87,13 +91,12 @@ fn dlv_11_dlv_12_what_an_earlier_life_of_a_device_has_left_counts_for_nothing() 
     for seed in 0..SEEDS {
         let mut stage = Simulated::new(seed, false);
         register(&mut stage);
-        let own = chat_core::default_roster(&*stage.sim.store().snapshot(), &PHONE.parse().expect("a number"));
-        let own = own.expect("a profile").expect("a roster");
+        let own = own(&stage);
         ask(&mut stage, "ann", &format!("Message{{msg_id=\"m\" to=\"{own}\" files=[Desc{{id=\"1\" payload=\"x\"}}]}}"));
         ask(&mut stage, "ann", "Auth{type=logout}");
         stage.settle().expect("works");
         // As a crash leaves them.
-        acknowledged(&stage, 1);
+        acknowledged(&stage, &own, 1);
         register(&mut stage);
         let came = stage.take("ann").expect("comes");
         let is_message = |payload: &Bytes| matches!(etf::decode::<Record>(payload), Ok(Record::Message(_)));
@@ -111,8 +114,7 @@ fn dlv_12_pm_6_the_queue_of_an_ended_device_goes_though_a_guest_has_its_client_i
     for seed in 0..SEEDS {
         let mut stage = Simulated::new(seed, false);
         register(&mut stage);
-        let own = chat_core::default_roster(&*stage.sim.store().snapshot(), &PHONE.parse().expect("a number"));
-        let own = own.expect("a profile").expect("a roster");
+        let own = own(&stage);
         ask(&mut stage, "ann", "Profile{status=remove}");
         stage.settle().expect("works");
         // As a crash leaves them.
@@ -127,4 +129,25 @@ fn dlv_12_pm_6_the_queue_of_an_ended_device_goes_though_a_guest_has_its_client_i
         stage.sim.run(TURNS);
         assert_eq!(cursors(&stage), 0, "seed {seed}");
     }
+}
+
+#[test]
+fn dlv_7_roster_8_how_far_a_device_was_in_feeds_that_are_no_more_is_forgotten_some_feeds_at_a_time() {
+    let mut stage = Simulated::new(0, false);
+    let hello = register(&mut stage);
+    stage.disconnect("ann", true).expect("is connected");
+    let own = own(&stage);
+    acknowledged(&stage, &own, 1);
+    let kept = cursors(&stage);
+    let gone = own.phone().roster(own.roster() + 1);
+    acknowledged(&stage, &gone, 1);
+    assert_eq!(stage.connect("ann", &hello), Ok(0));
+    let mut before = kept + FEEDS as usize + 1;
+    for _ in 0..FEEDS {
+        let now = cursors(&stage);
+        assert!(before - now < TURN, "{now} are left of {before}");
+        before = now;
+        stage.advance(1).expect("works");
+    }
+    assert_eq!(before, kept);
 }

@@ -8,7 +8,7 @@ use proto::limits::QUEUE_MS;
 
 use super::read;
 
-/// client id NUL stream → [`mail::Cursor`](mail::cursor::Cursor). Writer: session.
+/// client id NUL stream → [`mail::Cursor`](mail::cursor::Cursor). Writer: session. That of a feed that has ended goes when the device comes.
 pub const CURSOR: Table = Table("cursor");
 /// phone NUL seq → [`Kept`] notice. Writer: whoever causes it (keys cannot meet); remover: mail.
 pub const NOTICE: Table = Table("notice");

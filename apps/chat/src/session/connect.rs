@@ -218,6 +218,7 @@ impl Session {
         if let (Some(phone), Some(device)) = (link.phone(), &link.device) {
             fx.tell(Name::Profile(phone.clone()), Input::Here { device: device.clone() });
             fx.timer(cx.now + SEEN_MS, Input::Tick(Tick::StillHere { connection }));
+            self.look_for_outlived(fx, connection);
         }
     }
 

@@ -60,6 +60,8 @@ impl Session {
                 link.queue = Some(loading.queue);
                 link.take_answered(&client, cx, fx);
                 link.pump(&client, cx, fx)?;
+                let connection = link.connection();
+                self.look_for_outlived(fx, connection);
                 self.release(cx, fx)
             }
             false => {

@@ -23,6 +23,9 @@ impl World {
         for at in 0..PEOPLE * DEVICES {
             self.knows_what_is_so(at / DEVICES, at % DEVICES)?;
         }
+        // What is left of feeds that are no more goes when a device comes.
+        self.everyone(World::leave);
+        self.everyone(World::connect);
         self.no_orphans()?;
         tallies::agree(self.stage.store())
     }

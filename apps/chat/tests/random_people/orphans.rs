@@ -1,6 +1,6 @@
 //! Every row is of something that is there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chat_core::rows::{self, Claim, Holder, TABLES};
@@ -16,8 +16,11 @@ struct There {
     accounts: BTreeSet<Bytes>,
     rosters: BTreeSet<Bytes>,
     devices: BTreeSet<Bytes>,
-    clients: BTreeSet<Bytes>,
+    /// Client ids of devices, and their accounts.
+    clients: BTreeMap<Bytes, Bytes>,
     rooms: BTreeSet<Bytes>,
+    /// Roster and room, of those who are or were in one.
+    stays: BTreeSet<Bytes>,
     /// Numbers of those who are members.
     members: BTreeSet<u64>,
     /// Feed NUL number.
@@ -39,7 +42,7 @@ impl World {
         let keys = |table| Ok::<BTreeSet<Bytes>, String>(self.rows(table)?.into_iter().map(|(key, _)| key).collect());
         let clients = self.rows(rows::DEVICE)?.into_iter().filter_map(|(_, row)| {
             let device: rows::Device = etf::decode(&row).ok()?;
-            Some(device.client_id)
+            Some((device.client_id, device.phone))
         });
         let unused: Vec<Bytes> = keys(rows::UNUSED)?.iter().map(|key| Bytes::copy_from_slice(behind(key, 0))).collect();
         let there = There {
@@ -48,6 +51,7 @@ impl World {
             devices: keys(rows::DEVICE)?,
             clients: clients.collect(),
             rooms: keys(rows::ROOM)?,
+            stays: keys(rows::IN_ROOM)?,
             members: keys(rows::MEMBER)?.iter().filter_map(|key| rows::number(key)).collect(),
             messages: keys(rows::MESSAGE)?,
             packs: keys(rows::STICKERS)?,
@@ -94,9 +98,9 @@ impl There {
             rows::DEVICE => self.accounts.contains(path),
             rows::CURSOR => {
                 let stream = key.get(owner.len() + 1..).unwrap_or_default();
-                // How far it was in a feed that is no more stays as long as the device.
-                let is_stream = stream == rows::NOTICES || stream.starts_with(b"r/") || stream.starts_with(b"p/");
-                self.clients.contains(owner) && is_stream
+                self.clients
+                    .get(owner)
+                    .is_some_and(|account| stream == rows::NOTICES || self.is_of_account(stream, account))
             }
             rows::BINDING | rows::LAPSED | rows::PUBLISHER => self.accounts.contains(key),
             rows::HOLDER => etf::decode::<Holder>(row)
@@ -164,6 +168,16 @@ impl There {
     fn has_message(&self, feed: &[u8], key: &[u8]) -> bool {
         let message = rows::number(key).map(|id| rows::numbered(feed, id));
         self.has_feed(feed) && message.is_some_and(|message| self.messages.contains(&message))
+    }
+
+    /// One of the account's rosters is a party of the feed, or was in the room.
+    fn is_of_account(&self, feed: &[u8], account: &[u8]) -> bool {
+        let mut own = self.rosters.iter().filter(|roster| before(roster, b'_') == account);
+        let is_side = |own: &Bytes| {
+            feed.starts_with(b"p/") && feed.split(|byte| *byte == b'/').any(|side| side == own)
+                || feed.strip_prefix(b"r/").is_some_and(|room| self.stays.contains(&[own, room].join(&b'/')[..]))
+        };
+        self.has_feed(feed) && own.any(is_side)
     }
 
     /// Of a room that is there, or of two rosters of whom one is.
