@@ -177,6 +177,7 @@ impl App for Chat {
             | Input::Resume
             | Input::Failed { .. }
             | Input::Letter(_)
+            | Input::Hidden { .. }
             | Input::Notice(_)
             | Input::Transient(_)
             | Input::Receipt { .. }

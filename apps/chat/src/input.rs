@@ -118,6 +118,10 @@ pub enum Input {
     // --- to every session of an account ---
     /// A message of a feed, or its edit or removal (`[D]`).
     Letter(Arc<Letter>),
+    /// A roster of the account has hidden or cleared something of the feed with this key (MESSAGE-7, HISTORY-5).
+    Hidden {
+        feed: Bytes,
+    },
     /// A durable notice (`[D]`), already kept under its number.
     Notice(Arc<Notice>),
     /// For those who are connected now (`[T]`).

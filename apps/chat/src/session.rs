@@ -139,6 +139,7 @@ impl Session {
             Input::Confirmed { connection, delivery } => self.confirmed(cx, fx, connection, delivery)?,
             Input::MayReceive { connection, ask, topic } => self.may_receive(chat, cx, fx, connection, ask, &topic)?,
             Input::Letter(letter) => self.letter(cx, fx, letter)?,
+            Input::Hidden { feed } => self.hidden(&feed),
             Input::Notice(notice) => self.notice(cx, fx, notice)?,
             Input::Transient(transient) => self.transient(fx, transient),
             Input::Receipt { topic, payload } => self.receipt(fx, topic, payload),

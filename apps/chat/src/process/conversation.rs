@@ -296,6 +296,11 @@ impl Conversation {
         }
     }
 
+    /// What a party has hidden from itself is not sent to its devices any more.
+    pub(crate) fn hide(&self, fx: &mut Fx, own: &Side) {
+        fx.publish(Group::Account(own.who.phone().clone()), Input::Hidden { feed: self.key.clone() });
+    }
+
     /// Shows something that is not kept (`[T]`) to all devices of all parties but this connection.
     pub(crate) fn show(&self, fx: &mut Fx, payload: Bytes, except: Option<u64>) {
         self.show_all(fx, Transient::new(self.name.clone(), payload, except));

@@ -97,6 +97,7 @@ pub(super) fn delete(turn: &mut Turn<'_, '_>, acks: Vec<Bytes>) -> Result<(), Ha
     }
     let reader = Reader { reader: own.reader.reader.max(mark), clear: own.reader.clear.max(mark) };
     conversation.put_reader(fx, own, reader);
+    conversation.hide(fx, own);
     let news = History {
         roster_id: Some(own.who.to_bytes()),
         feed: Some(Feed::from(&conversation.feed).into()),

@@ -288,15 +288,20 @@ impl Line {
         }
     }
 
+    /// What stands ahead may be otherwise by now, or gone: it is found in the store.
+    pub(super) fn read_again(&mut self) {
+        self.ahead.clear();
+        self.complete = false;
+    }
+
     /// There is no room for a letter now: it stands ahead, or, beyond the bound, is found in the store. What a change is about may stand
-    /// ahead as it was, so all of it is read again.
+    /// ahead as it was.
     pub(super) fn put_off(&mut self, due: Due) {
-        let change = due.seq != due.id;
-        if change {
-            self.ahead.clear();
+        if due.seq != due.id {
+            self.read_again();
         }
         let bytes: usize = self.ahead.iter().map(Due::bytes).sum();
-        self.complete &= !change && self.ahead.len() < AHEAD_MAX && bytes < AHEAD_BYTES;
+        self.complete &= self.ahead.len() < AHEAD_MAX && bytes < AHEAD_BYTES;
         if self.complete {
             self.ahead.push_back(due);
         }

@@ -1,5 +1,6 @@
 //! News for the device: shown within its window, the rest left in the store.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use n2o::Failure;
 use proto::ids::FeedId;
 
 use super::due::{self, Due, Item};
-use super::queue::{Place, Queue};
+use super::queue::{Line, Place, Queue};
 use super::{ANSWERED, Link, Session};
 use crate::door::Out;
 use crate::input::{Letter, Notice, Transient};
@@ -27,6 +28,13 @@ impl Session {
         }
         link.letter(cx, fx, letter)?;
         link.pump(&self.client, cx, fx)
+    }
+
+    /// A roster of the account has hidden or cleared something of this feed (MESSAGE-7, HISTORY-5), which may stand ahead.
+    pub(super) fn hidden(&mut self, feed: &[u8]) {
+        if let Some(queue) = self.link.as_mut().and_then(|link| link.queue.as_mut()) {
+            queue.find(feed).and_then(|line| queue.lines.get_mut(line)).into_iter().for_each(Line::read_again);
+        }
     }
 
     /// A notice was kept for the account.
@@ -189,9 +197,17 @@ impl Link {
     /// or is the answer itself (G-8).
     pub(super) fn pump(&mut self, client: &str, cx: &Cx<'_>, fx: &mut Fx) -> Result<(), Failure> {
         self.queue.iter_mut().for_each(|queue| queue.let_held_in());
+        let mut unheard = HashSet::new();
         while let Some(place) = self.queue.as_mut().filter(|queue| queue.has_room()).and_then(|queue| queue.oldest()) {
             let owner = self.phone().map(|phone| phone.to_bytes()).unwrap_or_default();
             let Some(queue) = &mut self.queue else { return Ok(()) };
+            if let Place::Line(at) = place
+                && let Some(line) = queue.lines.get_mut(at).filter(|line| !line.spans.is_open())
+                && unheard.insert(at)
+            {
+                // The session hears no more what becomes of what the room said.
+                line.read_again();
+            }
             if let Some(seq) = queue.peek_due(cx, place, &owner)?
                 && queue.next_item(place).is_some_and(|item| self.calls.may_have_caused(item, seq))
             {

@@ -147,6 +147,7 @@ fn delete_for_me(turn: &mut Turn<'_, '_>, answer: Vec<Bytes>, id: u64, stored: M
     }
     let Turn { conversation, cx, fx, who, own, .. } = turn;
     fx.put(HIDDEN, rows::hidden_key(&conversation.feed, &own.who, id), Bytes::new());
+    conversation.hide(fx, own);
     let news = Message {
         id: Some(id),
         msg_id: stored.msg_id,
