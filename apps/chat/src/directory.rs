@@ -13,7 +13,7 @@ use proto::records::{ContactStatus, Member, Profile, RoomType, Roster};
 
 use crate::beside::Shown;
 use crate::door::Certificate;
-use crate::protocol::auth::{DEVICES_MAX, is_device};
+use crate::protocol::auth::{self, DEVICES_MAX, is_device};
 use crate::protocol::presence::{self, Audience};
 use crate::protocol::{profile, roster};
 use crate::rows::{
@@ -115,14 +115,7 @@ pub fn has_certificate(store: &dyn View, account: &Phone, certificate: &Bytes) -
 
 /// Which device of an account has this token (ID-7).
 pub fn bearer(store: &dyn View, now: u64, account: &Phone, token: &Bytes) -> Result<Option<DevKey>, Failure> {
-    let prefix = rows::path(&[account.as_str().as_bytes(), b""]);
-    for (key, _) in store.scan(DEVICE, &Span::prefix(prefix.clone()).limit(DEVICES_MAX))? {
-        let Ok(device) = DevKey::parse(key.get(prefix.len()..).unwrap_or_default()) else { continue };
-        if is_device(store, now, account, &device, &Shown::Token(token.clone()))? {
-            return Ok(Some(device));
-        }
-    }
-    Ok(None)
+    auth::bearer(store, now, account, token)
 }
 
 /// When the token of a device was made: while it is that one, who has shown it still is the device.

@@ -32,7 +32,7 @@ use proto::records::{Auth, AuthAct, AuthType, Feature};
 
 pub(crate) use binding::{bind_key, end_key, forget_ended};
 pub(crate) use code::{forget_proof, is_proof, mail as mail_code};
-pub(crate) use device::{DEVICES_MAX, end_all, facts as account, has_token, is_opened_by, open, rosters};
+pub(crate) use device::{DEVICES_MAX, end_all, facts as account, has_token, open, rosters};
 pub(crate) use enrol::{announce_keys, aside as enrol};
 pub(crate) use invite::issue as issue_invite;
 pub use invite::{Invitation, invites, is_invited};
@@ -40,7 +40,7 @@ pub(crate) use key::{Bound, bound, named};
 pub(crate) use login::{admit, here};
 pub(crate) use moving::{proves as proves_move, send as send_move};
 pub(crate) use pending::clear as clear_pending;
-pub(crate) use proof::is_device;
+pub(crate) use proof::{bearer, is_device};
 pub(crate) use push::{Away, away, dead as push_dead, reachable, taken as push_taken, woken};
 pub(crate) use service::is_service;
 pub(crate) use sessions::revoked;

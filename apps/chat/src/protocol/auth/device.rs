@@ -10,7 +10,6 @@ use proto::records::{Auth, AuthAct, AuthPhone, AuthSettings, Profile, Roster, Ro
 use proto::text;
 
 use super::binding::{Unbind, unbind};
-use super::proof;
 use super::standing::Listing;
 use crate::door::{Bye, Certificate};
 use crate::protocol::{contact, presence};
@@ -229,13 +228,6 @@ pub(super) fn account(phone: &Phone, rosters: Vec<u64>, devices: &[Device]) -> R
 /// The facts that sessions hold, with the devices that are in the store.
 pub(crate) fn facts(cx: &Cx<'_>, phone: &Phone, rosters: Vec<u64>) -> Result<Arc<Account>, Failure> {
     account(phone, rosters, &all(cx, phone)?)
-}
-
-/// Whether a connection that shows this token would be let in: as this device, or as any of the account (MAIL-2).
-pub(crate) fn is_opened_by(cx: &Cx<'_>, phone: &Phone, device: Option<&DevKey>, token: &[u8]) -> Result<bool, Failure> {
-    let devices = all(cx, phone)?;
-    let mut asked = devices.iter().filter(|row| device.is_none_or(|device| row.dev_key == device.as_str().as_bytes()));
-    Ok(asked.any(|row| proof::token(row, token, cx.now.0).is_some() && !proof::is_over(row, token, cx.now.0)))
 }
 
 /// Whether this is the device's token, or the one before that is still valid (AUTH-5).

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kvs::View;
+use kvs::{Span, View};
 use n2o::Failure;
 use proto::ids::{DevKey, Phone};
 use proto::limits::TOKEN_EXPIRY_MS;
 
+use super::device::{DEVICES_MAX, dev_key};
 use super::key::{self, Bound};
 use super::secret;
 use crate::Admit;
@@ -90,6 +91,24 @@ pub(super) fn is_over(row: &Device, password: &[u8], now: u64) -> bool {
     used.saturating_add(TOKEN_EXPIRY_MS) <= now && token(row, password, now).is_some()
 }
 
+/// Whether a connection that shows this token would be let in.
+fn is_opened_by(row: &Device, shown: &[u8], now: u64) -> bool {
+    token(row, shown, now).is_some() && !is_over(row, shown, now)
+}
+
+/// Which of an account's devices somebody is who shows this token alone. That is asked by people's programs, once a connection; most accounts
+/// have a few devices, and each has [`DEVICES_MAX`] at most, whose rows are read once. An index would have to follow both tokens of each.
+pub(crate) fn bearer(store: &dyn View, now: u64, phone: &Phone, shown: &[u8]) -> Result<Option<DevKey>, Failure> {
+    let prefix = rows::path(&[phone.as_str().as_bytes(), b""]);
+    for (_, row) in store.scan(DEVICE, &Span::prefix(prefix).limit(DEVICES_MAX))? {
+        let row: Device = rows::decode(&row)?;
+        if is_opened_by(&row, shown, now) {
+            return dev_key(&row).map(Some);
+        }
+    }
+    Ok(None)
+}
+
 /// Whether somebody beside the connections has shown that it is this device: by its token, or by a certificate bound to it.
 pub(crate) fn is_device(
     store: &dyn View,
@@ -100,13 +119,15 @@ pub(crate) fn is_device(
 ) -> Result<bool, Failure> {
     let Some(row) = rows::read::<Device>(store, DEVICE, &rows::device_key(phone, device))? else { return Ok(false) };
     match shown {
-        Shown::Token(shown) => Ok(token(&row, shown, now).is_some() && !is_over(&row, shown, now)),
+        Shown::Token(shown) => Ok(is_opened_by(&row, shown, now)),
         Shown::Certificate(shown) => Ok(key::bound_at(store, now, shown)? == Bound::To(phone.clone(), device.clone())),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use kvs::{Batch, Memory, Store};
+
     use super::*;
 
     const NOW: u64 = 1_000_000;
@@ -202,6 +223,28 @@ mod tests {
         let row = row();
         assert_eq!(judged("new", Some(&row), to("ben", "d1"), true), Err(Denied::NotAuthorized));
         assert_eq!(judged("token of ben", Some(&row), to("anna", "d1"), true), Err(Denied::NotAuthorized));
+    }
+
+    #[test]
+    fn id_7_each_of_an_account_s_devices_is_known_by_its_tokens() {
+        let store = Memory::new(&[DEVICE]);
+        let anna = Phone::parse(b"anna").unwrap();
+        let mut batch = Batch::default();
+        for number in 0..DEVICES_MAX {
+            let device = DevKey::parse(format!("d{number:04}").as_bytes()).unwrap();
+            let [new, old] = ["new", "old"].map(|which| Some(secret::hash(format!("{which} {number}").as_bytes())));
+            let row = Device { dev_key: device.to_bytes(), token: new, token_before: old, ..row() };
+            batch.put(DEVICE, rows::device_key(&anna, &device), rows::encode(&row));
+        }
+        store.apply(&batch).unwrap();
+        let is = |shown: &str, now| {
+            let found = bearer(&*store.snapshot(), now, &anna, shown.as_bytes()).unwrap();
+            found.map(|device| device.as_str().to_owned())
+        };
+        assert_eq!(is("new 0", NOW).as_deref(), Some("d0000"));
+        assert_eq!(is("old 999", NOW).as_deref(), Some("d0999"));
+        assert_eq!([is("old 999", NOW + 1), is("new 1000", NOW), is("", NOW)], [None, None, None]);
+        assert_eq!(is("new 999", NOW + TOKEN_EXPIRY_MS), None);
     }
 
     #[test]

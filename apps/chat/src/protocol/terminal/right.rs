@@ -5,6 +5,7 @@ use n2o::Failure;
 use proto::ids::{ClientId, ClientKind, DevKey, Nick, Phone, PhoneId, User};
 
 use super::Speaker;
+use crate::beside::Shown;
 use crate::protocol::auth::{self, Bound};
 use crate::rows::{self, NICK};
 use crate::{Chat, Cx, names};
@@ -20,7 +21,7 @@ pub(super) fn of(
 ) -> Result<Option<Option<Phone>>, Failure> {
     for account in accounts(cx, user)? {
         let proved = match token {
-            Some(token) => auth::is_opened_by(cx, &account, None, token.as_bytes())?,
+            Some(token) => auth::bearer(cx.store, cx.now.0, &account, token.as_bytes())?.is_some(),
             None => is_own(chat, cx, speaker, &account)?,
         };
         if proved {
@@ -38,7 +39,7 @@ pub(super) fn device(cx: &Cx<'_>, said: &[u8]) -> Result<Option<(User, Phone)>, 
     let Some((phone, device)) = device_of(client) else { return Ok(None) };
     let token = Bytes::copy_from_slice(token.get(1..).unwrap_or_default());
     let Some(account) = names::account_by(cx.store, cx.now.0, &phone, &device, &token)? else { return Ok(None) };
-    if !auth::is_opened_by(cx, &account, Some(&device), &token)? {
+    if !auth::is_device(cx.store, cx.now.0, &account, &device, &Shown::Token(token))? {
         return Ok(None);
     }
     let number = names::number(cx.store, &account)?;
