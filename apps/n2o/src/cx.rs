@@ -73,7 +73,7 @@ impl<A: App> Cx<'_, A> {
         self.registry.group_size(group)
     }
 
-    /// Whether the process is loaded now. It may end a moment later.
+    /// Whether the process is loaded now, and has not asked to end. It may do so a moment later.
     pub fn is_alive(&self, name: &A::Name) -> bool {
         self.registry.is_alive(name)
     }

@@ -34,7 +34,7 @@ impl<A: App> Registry<A> {
         }
     }
 
-    /// Whether the process is loaded now.
+    /// Whether the process is loaded now, and has not asked to end.
     pub fn is_alive(&self, name: &A::Name) -> bool {
         self.entries.get(name).is_some_and(|entry| entry.state() == State::Alive)
     }

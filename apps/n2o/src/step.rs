@@ -39,7 +39,7 @@ impl<A: App> Node<A> {
         };
         let loaded = slot.process.is_some();
         let done = catch_unwind(AssertUnwindSafe(|| play(&*self.app, &cx, &mut self.fx, &mut slot.process, input)));
-        if !loaded && slot.process.is_some() {
+        if !loaded && slot.process.is_some() && !self.fx.stop {
             entry.set_state(State::Alive);
         }
         self.ahead.look_up();
@@ -84,6 +84,8 @@ impl<A: App> Node<A> {
         if std::mem::take(&mut self.fx.stop) {
             slot.stopping = true;
             self.stops.push(id);
+            // Before it leaves its groups: others are not to find it in none, and there.
+            slot.entry.set_state(State::Down);
         }
         if !self.fx.groups.is_empty() {
             self.change_groups(id);

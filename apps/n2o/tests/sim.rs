@@ -233,6 +233,20 @@ fn pm_8_an_idle_process_ends_and_is_loaded_when_it_is_needed() {
 }
 
 #[test]
+fn who_has_asked_to_end_is_there_for_nobody_any_more() {
+    for mut sim in sims(1) {
+        tell(&mut sim, "anna", Input::Join(name("room")));
+        tell(&mut sim, "ben", Input::Alive(name("anna")));
+        assert_eq!(said(&mut sim), ["ben: anna true"]);
+        tell(&mut sim, "anna", Input::Stop);
+        tell(&mut sim, "ben", Input::Alive(name("anna")));
+        tell(&mut sim, "anna", Input::Stop);
+        tell(&mut sim, "ben", Input::Alive(name("anna")));
+        assert_eq!(said(&mut sim), ["ben: anna false", "ben: anna false"], "loaded again, it has asked at once");
+    }
+}
+
+#[test]
 fn timers_fire_in_order_and_end_with_their_process() {
     for mut sim in sims(3) {
         for (after, n) in [(30, 3), (10, 1), (20, 2), (50, 5)] {

@@ -37,6 +37,8 @@ pub enum Input {
     Leave(String),
     Publish(String, Box<Input>),
     Size(String),
+    /// Say whether another account is loaded.
+    Alive(Name),
     Id,
     /// Draw an id, and say it with the one up to which nothing is still to be written.
     Settled,
@@ -129,6 +131,7 @@ impl App for Ledger {
             Input::Leave(group) => fx.leave(group),
             Input::Publish(group, input) => fx.publish(group, *input),
             Input::Size(group) => say(fx, format!("size {}", cx.group_size(&group))),
+            Input::Alive(name) => say(fx, format!("{name} {}", cx.is_alive(&name))),
             Input::Id => say(fx, format!("id {}", cx.id()?)),
             Input::Settled => say(fx, format!("{} {}", cx.id()?, cx.settled())),
             Input::Random => say(fx, format!("random {:?}", cx.random::<12>())),
