@@ -198,6 +198,7 @@ impl App for Chat {
             | Input::GoOn
             | Input::Unstar { .. }
             | Input::Wake { .. }
+            | Input::Missed(_)
             | Input::WakeMembers
             | Input::Push
             | Input::PushDead { .. }

@@ -27,8 +27,8 @@ pub(crate) use admission::Forgetting;
 pub use admission::{Account, Admit, Admitted};
 pub use call::{Also, Answer, Call, Step, Upload, Who};
 pub use command::{Command, Enrol};
-pub(crate) use news::LinkNews;
 pub use news::{CallEnded, Confirming, Follow, Founding, Friendship, Refresh, Seat, Starred};
+pub(crate) use news::{LinkNews, Missed};
 pub use shown::{Letter, Notice, Transient};
 pub use work::{Listed, WorkError, WorkResult};
 
@@ -255,6 +255,8 @@ pub enum Input {
     Wake {
         feed: Bytes,
     },
+    /// What the device has not acknowledged of what came while it was connected (PUSH-1). To the profile.
+    Missed(Box<Missed>),
     /// A service pushes something to every device that has a push token (PUSH-5); rows say what. To the profile.
     Push,
     /// A gateway says that this push token of a device is dead (PUSH-7). To the profile.

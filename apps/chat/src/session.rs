@@ -9,6 +9,7 @@ mod connect;
 mod due;
 mod limit;
 mod loading;
+mod missed;
 mod outlived;
 mod pass;
 mod queue;
@@ -32,8 +33,8 @@ use n2o::{Bounce, Failure};
 use proto::ids::{DevKey, Phone, RoomId};
 
 use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
-use crate::input::{Account, Forgetting, Input, Tick};
-use crate::{Chat, Cx, Fx, Name, Output, Port, Who, names};
+use crate::input::{Account, Forgetting, Input, Missed, Tick};
+use crate::{Chat, Cx, Fx, Output, Port, Who, names};
 use calls::Calls;
 use loading::Loading;
 use queue::Queue;
@@ -67,6 +68,8 @@ struct Vacant {
     phone: Phone,
     device: DevKey,
     how: Gone,
+    /// What it has not acknowledged.
+    missed: Option<Box<Missed>>,
 }
 
 /// One connection.
@@ -87,6 +90,8 @@ struct Link {
     /// DLV-13: items are acknowledged by the transport.
     puback: bool,
     birth: u64,
+    /// What was queued behind this number came while it was connected.
+    since: u64,
     /// Events of the latest copies that came (G-8).
     heard: [u64; HEARD],
     /// What it has had as answers (G-8) before its queue was loaded, at most [`ANSWERED`]: notices, and entries of the feed with this key.
@@ -121,7 +126,7 @@ impl Session {
     fn perform_step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         match input {
             Input::Connect { hello, port } => self.connect(chat, cx, fx, hello, port)?,
-            Input::Admitted(admitted) => self.admitted(chat, cx, fx, *admitted),
+            Input::Admitted(admitted) => self.admitted(chat, cx, fx, *admitted)?,
             Input::Refused { connection, denied } => self.refused(fx, connection, denied),
             Input::Begin { connection } => self.begin(cx, fx, connection)?,
             Input::Begun { connection } => self.begun(cx, fx, connection)?,
@@ -172,9 +177,9 @@ impl Session {
         if let Some(link) = &self.link {
             words.push(Bounce::Emit(Output::Port(link.port.clone(), Out::Close(Bye::Fault))));
         }
-        let place = self.link.as_ref().and_then(|link| link.place(Gone::Lost));
-        let left = |Vacant { phone, device, how }| Bounce::Tell(Name::Profile(phone), Input::Left { device, how });
-        words.extend(place.or_else(|| self.vacant.clone()).map(left));
+        let place = self.link.as_ref().and_then(|link| link.place(&self.client, Gone::Lost));
+        let place = place.or_else(|| self.vacant.clone());
+        words.extend(place.into_iter().flat_map(Vacant::tells).map(|(name, input)| Bounce::Tell(name, input)));
         let unheard = self.asking.iter().map(|link| link.port.clone());
         words.extend(unheard.map(|port| Bounce::Emit(Output::Port(port, Out::Denied(Denied::Unavailable)))));
         words
@@ -213,6 +218,7 @@ impl Link {
             late: VecDeque::new(),
             puback: false,
             birth: 0,
+            since: 0,
             heard: [0; HEARD],
             answered: Vec::new(),
             fresh: false,
@@ -244,9 +250,9 @@ impl Link {
     }
 
     /// What it leaves when it is over.
-    fn place(&self, how: Gone) -> Option<Vacant> {
+    fn place(&self, client: &Arc<str>, how: Gone) -> Option<Vacant> {
         let (phone, device) = (self.phone()?.clone(), self.device.clone()?);
-        Some(Vacant { phone, device, how })
+        Some(Vacant { phone, device, how, missed: self.missed(client) })
     }
 
     /// What an owner is told about the caller.

@@ -109,6 +109,7 @@ impl Profile {
                 None => auth::worked(&self.phone, &mut self.waiting, chat, cx, fx, job, result),
             },
             Input::Wake { feed } => self.wakes.wake(chat, cx, fx, &self.phone, feed),
+            Input::Missed(missed) => self.wakes.missed(chat, cx, fx, &self.phone, &missed),
             Input::Push => push::asked(chat, cx, fx, &self.phone),
             Input::PushDead { device, print } => auth::push_dead(cx, fx, &self.phone, &device, &print),
             Input::Tick(Tick::WakeDue) => self.wakes.due(chat, cx, fx, &self.phone),

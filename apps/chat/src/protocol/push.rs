@@ -5,6 +5,7 @@
 //! knows its devices: it merges, builds the push, and keeps it for each device, in the batch that forgets what was to be told. From there
 //! on it is whose who hands it to the gateway. None of that can fail a delivery, and no crash loses it.
 
+mod missed;
 mod rounds;
 mod wakes;
 mod content;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use kvs::Table;
 use n2o::Failure;
 use proto::ids::{FeedId, Phone, PhoneId};
-use proto::records::{Feature, Room, RoomType};
+use proto::records::{Feature, Mark, Message, Room, RoomType};
 
 pub(crate) use body::{PAYLOAD_BYTES, TYPE_BYTES};
 pub use outgoing::{Waiting, trial, waiting};
@@ -56,6 +57,11 @@ impl Kind {
     }
 }
 
+/// Whether the feed has all that is to be told by a push of this type.
+fn is_of_message(kind: &[u8]) -> bool {
+    [Kind::Message, Kind::Mention].iter().any(|one| one.text().as_bytes() == kind)
+}
+
 /// PUSH-1: something of `feed` was queued for the devices of `to`, by `from`. `model` is the record, for those who are away.
 pub(crate) fn wake(
     cx: &Cx<'_>,
@@ -71,8 +77,8 @@ pub(crate) fn wake(
         return Ok(());
     }
     let Some(devices) = rows::read::<Wakeable>(cx.store, WAKEABLE, own.as_str().as_bytes())? else { return Ok(()) };
-    if cx.group_size(&Group::Account(own.clone())) as u64 >= devices.devices {
-        // All of them are connected.
+    if is_of_message(kind.text().as_bytes()) && cx.group_size(&Group::Account(own.clone())) as u64 >= devices.devices {
+        // All of them are connected. Should one not acknowledge it, it is told from its feed.
         return Ok(());
     }
     let wake = Wake {
@@ -100,6 +106,20 @@ pub(crate) fn wake_for_room(
         Some(RoomType::Group | RoomType::Channel) | None => Kind::Room,
     };
     wake(cx, fx, to, from, feed, kind, || etf::encode(room))
+}
+
+/// The author of a message that wakes: not what a room says itself, nor what has gone or has not come yet.
+fn author(kept: &Message) -> Option<PhoneId> {
+    let is_told = rows::is_kept(kept) && !rows::is_pending(kept) && !kept.r#type.contains(&Mark::Sys);
+    kept.from.as_deref().filter(|_| is_told).and_then(|from| PhoneId::parse(from).ok())
+}
+
+/// PUSH-2: a message without its content, unless pushes show it.
+pub(crate) fn shown(message: &Message, preview: bool) -> Bytes {
+    if preview {
+        return etf::encode(message);
+    }
+    etf::encode(&Message { files: Vec::new(), ..message.clone() })
 }
 
 /// FRIEND-5, 6: whether a contact is muted, for ever or until a time.

@@ -72,7 +72,7 @@ impl Session {
         let mut place = self.vacant.take();
         if let Some(earlier) = self.link.take() {
             earlier.emit(fx, Out::Close(Bye::TakenOver));
-            place = earlier.place(Gone::Left);
+            place = earlier.place(&self.client, Gone::Left);
         }
         if let Some(place) = place.filter(|place| link.phone() != Some(&place.phone)) {
             self.leave_rooms(fx);
@@ -118,20 +118,32 @@ impl Session {
     }
 
     /// CON-5: welcome, INIT-1, AUTH-5; what is due follows when the session is in its account's group.
-    pub(super) fn admitted(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, admitted: Admitted) {
-        let Some(at) = self.asks(admitted.connection) else { return self.admitted_before(fx, &admitted) };
+    pub(super) fn admitted(
+        &mut self,
+        chat: &Chat,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        admitted: Admitted,
+    ) -> Result<(), Failure> {
+        let Some(at) = self.asks(admitted.connection) else {
+            self.admitted_before(fx, &admitted);
+            return Ok(());
+        };
         let mut link = self.asking.remove(at);
         link.role = admitted.role;
         link.birth = admitted.birth;
+        link.since = cx.id()?;
         link.fresh = admitted.fresh;
         link.puback = link.hello.acknowledges && admitted.puback;
         link.account = admitted.account;
         if link.outdone || link.gone.is_some() {
-            return self.admitted_late(fx, link);
+            self.admitted_late(fx, link);
+            return Ok(());
         }
         self.asking.iter_mut().take(at).for_each(|earlier| earlier.outdone = true);
         let Some(account) = link.account.clone() else {
-            return self.open_registering(chat, cx, fx, link);
+            self.open_registering(chat, cx, fx, link);
+            return Ok(());
         };
         if let Some(until) = admitted.until {
             let over = Tick::SessionOver { connection: admitted.connection };
@@ -145,6 +157,7 @@ impl Session {
         fx.join(Group::Account(account.phone.clone()));
         fx.timer(cx.now + SEEN_MS, Input::Tick(Tick::StillHere { connection: admitted.connection }));
         fx.tell(Name::Session(self.client.clone()), Input::Begin { connection: admitted.connection });
+        Ok(())
     }
 
     /// It has gone meanwhile, or one that asked later was let in before it: transports have words for who is let in and taken over, and none
@@ -154,7 +167,7 @@ impl Session {
             link.emit(fx, Out::Welcome(link.role, link.phone().cloned()));
             link.emit(fx, Out::Close(Bye::TakenOver));
         }
-        let place = link.place(link.gone.unwrap_or(Gone::Left));
+        let place = link.place(&self.client, link.gone.unwrap_or(Gone::Left));
         self.vacant = self.vacant.take().or(place);
         self.vacate(fx);
     }
@@ -164,7 +177,7 @@ impl Session {
         if let Some(account) = &admitted.account
             && let Ok(ClientKind::Device(_, device)) = ClientId::parse(self.client.as_bytes()).map(|id| id.kind())
         {
-            self.vacant.get_or_insert(Vacant { phone: account.phone.clone(), device, how: Gone::Lost });
+            self.vacant.get_or_insert(Vacant { phone: account.phone.clone(), device, how: Gone::Lost, missed: None });
             self.vacate(fx);
         }
     }
@@ -235,7 +248,7 @@ impl Session {
     pub(super) fn leave(&mut self, fx: &mut Fx, how: Gone) {
         let Some(link) = self.link.take() else { return };
         self.leave_rooms(fx);
-        self.vacant = link.place(how);
+        self.vacant = link.place(&self.client, how);
         self.vacate(fx);
     }
 
@@ -326,9 +339,15 @@ impl Session {
 impl Vacant {
     /// Nobody takes it.
     fn give_up(self, fx: &mut Fx) {
-        let Vacant { phone, device, how } = self;
-        fx.leave(Group::Account(phone.clone()));
-        fx.tell(Name::Profile(phone), Input::Left { device, how });
+        fx.leave(Group::Account(self.phone.clone()));
+        self.tells().for_each(|(name, input)| fx.tell(name, input));
+    }
+
+    /// What its account is told.
+    pub(super) fn tells(self) -> impl Iterator<Item = (Name, Input)> {
+        let Vacant { phone, device, how, missed } = self;
+        let told = [Some(Input::Left { device, how }), missed.map(Input::Missed)];
+        told.into_iter().flatten().map(move |input| (Name::Profile(phone.clone()), input))
     }
 }
 

@@ -100,6 +100,11 @@ impl Loading {
         }
     }
 
+    /// Private feeds of which something has come since it began.
+    pub(super) fn meanwhile(&self) -> impl Iterator<Item = &FeedId> {
+        self.meanwhile.iter()
+    }
+
     /// The next feeds; whether that was all.
     fn step(&mut self, cx: &Cx<'_>) -> Result<bool, Failure> {
         let mut left = STEP;

@@ -148,6 +148,7 @@ fn mark_with(cx: &Cx<'_>, fx: &mut Fx, phone: &Phone, row: Device) -> Result<(),
 }
 
 /// A device that can be woken.
+#[derive(Clone)]
 pub(crate) struct Away {
     pub(crate) client_id: Bytes,
     pub(crate) os: Os,
@@ -157,6 +158,8 @@ pub(crate) struct Away {
     pub(crate) print: Bytes,
     /// When it was here last, milliseconds.
     pub(crate) seen: u64,
+    /// Its birth number (AUTH-4).
+    pub(crate) birth: u64,
 }
 
 /// Those that are away.
@@ -180,8 +183,8 @@ pub(crate) fn woken(vault: &Vault, row: Device) -> Result<Option<Away>, Failure>
     let device = device::dev_key(&row)?;
     let token = row.push.as_ref().and_then(|sealed| vault.open(Purpose::Push, &owner(&row), sealed));
     let (Some(os), Some(token), Some(print)) = (row.os, token, row.push_print) else { return Ok(None) };
-    let (client_id, settings, seen) = (row.client_id, row.settings, row.last_online);
-    Ok(Some(Away { client_id, os, settings, token, device, print, seen }))
+    let (client_id, settings, seen, birth) = (row.client_id, row.settings, row.last_online, row.birth);
+    Ok(Some(Away { client_id, os, settings, token, device, print, seen, birth }))
 }
 
 /// PUSH-7: the gateway says that the token is dead.

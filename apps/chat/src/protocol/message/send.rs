@@ -174,9 +174,6 @@ pub(super) fn wake(turn: &mut Turn<'_, '_>, kept: &Message, row: Bytes) -> Resul
     if push::is_muted(cx, &other.relation.settings) {
         return Ok(());
     }
-    let model = || match chat.settings.push_preview {
-        true => etf::encode(kept),
-        false => etf::encode(&Message { files: Vec::new(), ..kept.clone() }),
-    };
+    let model = || push::shown(kept, chat.settings.push_preview);
     push::wake(cx, fx, &other.who, &own.who, &conversation.key, push::Kind::Message, model)
 }

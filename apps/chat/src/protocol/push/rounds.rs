@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use n2o::{Failure, Time};
 use proto::ids::{FeedId, PhoneId};
-use proto::records::{Mark, Member, Message};
+use proto::records::{Member, Message};
 
 use super::{Kind, is_muted, wake};
 use crate::rows::{self, MEMBER, MESSAGE, ROUND};
@@ -139,9 +139,7 @@ fn left(cx: &Cx<'_>, key: &[u8], first: u64) -> Result<Option<Post>, Failure> {
     let (mut found, mut mentioned) = (None, Vec::new());
     for (_, row) in cx.store.scan(MESSAGE, &rows::numbers(key, first, u64::MAX).backward().limit(LEFT_MAX))? {
         let kept: Message = rows::decode(&row)?;
-        let author = kept.from.as_deref().and_then(|from| PhoneId::parse(from).ok());
-        let is_told = rows::is_kept(&kept) && !rows::is_pending(&kept) && !kept.r#type.contains(&Mark::Sys);
-        let Some(author) = author.filter(|_| is_told) else { continue };
+        let Some(author) = super::author(&kept) else { continue };
         mention(&mut mentioned, &kept);
         found.get_or_insert((author, row));
     }
@@ -155,7 +153,7 @@ fn mention(all: &mut Vec<u64>, message: &Message) {
 /// PUSH-2: without its content, unless pushes show it.
 fn shown(message: &Bytes, preview: bool) -> Bytes {
     match etf::decode::<Message>(message) {
-        Ok(whole) if !preview => etf::encode(&Message { files: Vec::new(), ..whole }),
+        Ok(whole) if !preview => super::shown(&whole, preview),
         Ok(_) | Err(_) => message.clone(),
     }
 }

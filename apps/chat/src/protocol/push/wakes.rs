@@ -1,14 +1,14 @@
 //! The profile's side of PUSH-1: merges what is told of one feed, and sends it to the devices that are away.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use kvs::Span;
 use n2o::{Failure, Time};
-use proto::ids::Phone;
+use proto::ids::{DevKey, Phone};
 
 use super::{content, key, outgoing, parts};
-use crate::protocol::auth;
+use crate::protocol::auth::{self, Away};
 use crate::rows::{self, WAKE, Wake};
 use crate::{Chat, Cx, Fx, Input, Name, Tick};
 
@@ -16,6 +16,8 @@ use crate::{Chat, Cx, Fx, Input, Name, Tick};
 const MERGE_MS: u64 = 3000;
 /// Feeds whose time runs; beyond, the oldest is no longer merged.
 const FEEDS_MAX: usize = 256;
+/// Of notices the latest are known.
+const TOLD_MAX: usize = 64;
 /// Rows that are looked at in one step.
 const STEP: usize = 256;
 
@@ -25,6 +27,17 @@ pub(crate) struct Wakes {
     /// Feeds of which a push was sent a moment ago, and until when.
     quiet: BTreeMap<Bytes, Time>,
     is_timed: bool,
+    /// What notices have told lately, for devices that turn out not to have had them.
+    pub(super) told: VecDeque<Told>,
+}
+
+/// A push that a notice comes with.
+pub(super) struct Told {
+    pub(super) feed: Bytes,
+    pub(super) wake: Wake,
+    pub(super) at: Time,
+    /// Devices that it was sent to.
+    pub(super) to: Vec<DevKey>,
 }
 
 impl Wakes {
@@ -78,6 +91,7 @@ impl Wakes {
         fx.delete(WAKE, last.clone());
         let wake: Wake = rows::decode(row)?;
         let away = auth::away(chat, cx, own)?;
+        self.remember(cx, &feed, &wake, &away);
         if away.is_empty() {
             return Ok(());
         }
@@ -86,16 +100,31 @@ impl Wakes {
         for device in away {
             outgoing::put(cx, fx, own, device, feed.clone(), push.clone(), life)?;
         }
+        self.be_quiet(cx, feed);
+        Ok(())
+    }
+
+    pub(super) fn be_quiet(&mut self, cx: &Cx<'_>, feed: Bytes) {
         if self.quiet.len() >= FEEDS_MAX {
             let oldest = self.quiet.iter().min_by_key(|(_, until)| **until).map(|(feed, _)| feed.clone());
             oldest.and_then(|oldest| self.quiet.remove(&oldest));
         }
         self.quiet.insert(feed, cx.now + MERGE_MS);
-        Ok(())
+    }
+
+    fn remember(&mut self, cx: &Cx<'_>, feed: &Bytes, wake: &Wake, away: &[Away]) {
+        if super::is_of_message(&wake.kind) {
+            return;
+        }
+        if self.told.len() >= TOLD_MAX {
+            self.told.pop_front();
+        }
+        let to = away.iter().map(|away| away.device.clone()).collect();
+        self.told.push_back(Told { feed: feed.clone(), wake: wake.clone(), at: cx.now, to });
     }
 
     /// One timer for all feeds, set for the first whose time is over.
-    fn time(&mut self, cx: &Cx<'_>, fx: &mut Fx) {
+    pub(super) fn time(&mut self, cx: &Cx<'_>, fx: &mut Fx) {
         if let Some(first) = self.quiet.values().copied().min()
             && !std::mem::replace(&mut self.is_timed, true)
         {
