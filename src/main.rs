@@ -20,6 +20,7 @@ mod outbox;
 mod people;
 mod courier;
 mod work;
+mod ring;
 mod clock;
 mod memory;
 mod serve;

@@ -9,7 +9,7 @@ use chat::{Chat, Vault};
 use kvs::{Disk, Sequence, Store};
 use listen::{Doorman, Gate, Kind, Listen, TlsNow};
 use mqtt::Front;
-use n2o::{Handle, Host, Options, Part, Ring};
+use n2o::{Handle, Host, Options, Part};
 use quic::RESETS_BYTES;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
@@ -32,6 +32,7 @@ use crate::memory;
 use crate::people::People;
 use crate::registrar::{Keeper, Registrar};
 use crate::remote;
+use crate::ring;
 use crate::routes;
 use crate::settings::{Listen as Listeners, Origin, Settings};
 use crate::store;
@@ -42,9 +43,6 @@ use crate::work::{Outputs, Outside};
 
 /// Threads of the ring at most; beyond, they would only steal work from each other's caches.
 const THREADS_MAX: usize = 8;
-/// Points of each ring node: enough for even shares.
-const RING_POINTS: usize = 64;
-const RING_NAME: &str = "/mqtt/chat/";
 /// Clients have this long to take their good-bye, and processes to finish what they have.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// A server that has not ended by then is ended: what was acknowledged is on the disk.
@@ -345,10 +343,10 @@ fn host(
         names: Default::default(),
     });
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    let names = (1..=settings.ring.nodes).map(|node| format!("{RING_NAME}{node}")).collect();
+    let threads = cores.min(THREADS_MAX);
     let options = Options {
-        threads: cores.min(THREADS_MAX),
-        ring: Ring::with_points(names, RING_POINTS),
+        threads,
+        ring: ring::of(settings.ring.nodes, threads),
         on_disk_failure: Box::new(|failure| {
             tracing::error!(%failure, "the disk failed; what is acknowledged is kept, nothing more can be: the server ends");
             std::process::exit(DISK_FAILED);
