@@ -119,7 +119,7 @@ pub enum Denied {
 /// Why the server ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bye {
-    /// 0x00: as the client asked (AUTH-6).
+    /// 0x00: as the client asked (AUTH-6); to a transport that has ended, that the chat knows.
     Done,
     /// 0x8E: a second CONNECT with this client id, or a new verification (CON-7, AUTH-4).
     TakenOver,
@@ -241,6 +241,8 @@ pub enum Gone {
     Left,
     /// The connection broke or was silent for too long.
     Lost,
+    /// The session that passed it on (PROFILE-11) has failed, and ended it.
+    Failed,
 }
 
 /// The process that serves this client cannot take more now: stop reading until the port has been drained of an answer.

@@ -235,12 +235,20 @@ impl Session {
         }
     }
 
-    /// CON-8.
+    /// CON-8. The transport closes when it hears that the session knows.
     pub(super) fn gone(&mut self, fx: &mut Fx, connection: u64, how: Gone) {
-        if self.link(connection).is_some() {
-            self.leave(fx, how);
-        } else if let Some(at) = self.asks(connection) {
-            self.asking.iter_mut().skip(at).take(1).for_each(|link| link.gone = Some(how));
+        let asks = self.asks(connection);
+        let link = match asks {
+            Some(at) => self.asking.get_mut(at),
+            None => self.link(connection),
+        };
+        let Some(link) = link else { return };
+        if how != Gone::Failed {
+            link.emit(fx, Out::Close(Bye::Done));
+        }
+        match asks {
+            Some(_) => link.gone = Some(how),
+            None => self.leave(fx, how),
         }
     }
 

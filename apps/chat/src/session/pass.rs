@@ -59,7 +59,7 @@ impl Session {
     /// It failed, and does not know any more whose its connections are: they end, and come again.
     pub(super) fn pass_no_more(&self) -> impl Iterator<Item = Bounce<Chat>> {
         self.passes.iter().flat_map(|(port, other)| {
-            let gone = Input::Gone { connection: port.number(), how: Gone::Lost };
+            let gone = Input::Gone { connection: port.number(), how: Gone::Failed };
             let close = Output::Port(port.clone(), Out::Close(Bye::Fault));
             [Bounce::Emit(close), Bounce::Tell(Name::Session(other.clone()), gone)]
         })

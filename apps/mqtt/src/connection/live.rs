@@ -336,10 +336,14 @@ impl<S: Stream> Live<S> {
     async fn finish(self, end: End) {
         let Live { mut socket, session, chat, free, shared, seat, asks, .. } = self;
         drop(asks);
-        if let Some((chat, _)) = chat {
+        if let Some((chat, port)) = chat {
             match end {
                 End::Left => chat.gone(Gone::Left),
                 End::Broken | End::Dismissed => chat.gone(Gone::Lost),
+            }
+            if end != End::Dismissed && !shared.closing.has_begun() {
+                // Whoever sees the close may rely on it: for what comes now, the device is away.
+                let _ = timeout(LAST_WORDS, farewell_of(&port)).await;
             }
         }
         if let Some(free) = free {
@@ -359,6 +363,12 @@ impl<S: Stream> Live<S> {
         let _ = timeout(LAST_WORDS, farewell).await;
         drop(seat);
     }
+}
+
+/// The chat has taken leave of the connection.
+async fn farewell_of(port: &Port) {
+    let is_over = |outs: VecDeque<door::Out>| outs.iter().any(|out| matches!(out, door::Out::Close(_)));
+    while !is_over(poll_fn(|cx| port.poll_drain(cx)).await) {}
 }
 
 impl Free {
