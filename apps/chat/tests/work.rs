@@ -1,13 +1,15 @@
 //! PM-6: work that touches several owners, with the server losing power, and processes dying, at every moment of it. Afterwards all of
 //! it has been done, though nobody of the account has connected, or it was never begun.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use chat_core::door::Out;
+use chat_core::door::{Out, Role};
 use chat_core::rows::{
     self, ASKED, BOOK, CARD, Card, Held, IN_ROOM, Leave, NICK, NICK_OF, NOTICE, PROFILE, READER, RELATION, ROSTER,
     Relation, STORED, STORED_OF, Stored, TALLY, TRANSFER, Transfer, WANTED, WORK, Work,
 };
-use chat_core::{Name, Output};
+use chat_core::{Account, Call, Input, Name, Output, Who};
 use kvs::{Span, Store, View};
 use proto::ids::PhoneId;
 use proto::records::{ContactStatus, Roster};
@@ -233,6 +235,43 @@ fn pm_6_roster_8_a_roster_goes_as_a_whole_or_not_at_all() {
             Ok(true)
         },
     );
+}
+
+/// A session learns a little later than others that a roster is no more.
+#[test]
+fn roster_8_what_is_said_for_a_roster_that_has_ended_leaves_nothing() {
+    let mut town = Town::new(0);
+    let own = town.second();
+    let account = Arc::new(Account { phone: own.phone().clone(), rosters: vec![own.roster()], devices: Vec::new() });
+    town.say("380300001", &format!("Roster{{id=\"{own}\" status=remove}}"));
+    town.stage.advance(30_000).expect("works");
+    for other in town.friends.clone().into_iter().chain([own.clone()]) {
+        let feed = proto::ids::FeedId::p2p(own.clone(), other.clone());
+        let (named, before) = (format!("p2p{{from=\"{own}\" to=\"{other}\"}}"), town.stage.kept());
+        for text in [
+            format!("History{{feed={named} status=delete}}"),
+            format!("Message{{msg_id=\"n\" feed_id={named} files=[Desc{{id=\"1\" payload=\"x\"}}]}}"),
+            format!("Friend{{phone_id=\"{own}\" friend_id=\"{other}\" status=request}}"),
+        ] {
+            let record = etf::text::parse(&text, &proto::catalogue()).expect("a record");
+            let record = etf::decode(&etf::encode(&record)).expect("a record");
+            let who = Who {
+                session: "emqttd_380300001_d".into(),
+                connection: 0,
+                call: 0,
+                role: Role::Device,
+                account: Some(account.clone()),
+                device: None,
+                certificate: None,
+                source: None,
+                beside: None,
+            };
+            let call = Input::Call(Box::new(Call { who, record }));
+            assert!(town.stage.sim.tell(&Name::Conversation(feed.clone()), call).is_ok());
+            town.stage.settle().expect("works");
+            assert!(town.stage.kept() == before, "{text} has changed something");
+        }
+    }
 }
 
 #[test]

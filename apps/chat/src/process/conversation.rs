@@ -58,6 +58,8 @@ pub struct Side {
     pub membership: Membership,
     /// HISTORY-14: the ids that it may see lie behind the first and up to the second.
     pub sees: (u64, u64),
+    /// Of a pair: the roster is there, as far as has been heard.
+    pub is_there: bool,
 }
 
 impl Conversation {
@@ -165,7 +167,12 @@ impl Conversation {
                         sides.iter().filter(mine).max_by_key(|side| Some(&side.who) == default.as_ref())
                     }
                 };
-                found.cloned().ok_or_else(|| Refusal::PermissionDenied.into())
+                let own = found.cloned().ok_or(Refusal::PermissionDenied)?;
+                // A session may not know yet that it has ended: what it would write here nobody would take away.
+                match own.is_there || is_there(cx, &own.who)? {
+                    true => Ok(own),
+                    false => Err(Refusal::PermissionDenied.into()),
+                }
             }
             Parties::Room(room) => room.own(cx, account, named),
         }
@@ -380,6 +387,11 @@ impl Side {
             relation: rows::read(cx.store, RELATION, &relation)?.unwrap_or_default(),
             membership: Membership::default(),
             sees: (0, u64::MAX),
+            is_there: is_there(cx, who)?,
         })
     }
+}
+
+fn is_there(cx: &Cx<'_>, who: &PhoneId) -> Result<bool, Failure> {
+    Ok(cx.store.get(ROSTER, who.as_str().as_bytes())?.is_some())
 }

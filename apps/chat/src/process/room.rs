@@ -123,6 +123,7 @@ impl Room {
             relation: rows::Relation::default(),
             membership,
             sees,
+            is_there: true,
         }))
     }
 

@@ -10,7 +10,7 @@ use super::Halt;
 use crate::input::Starred;
 use crate::process::conversation::Conversation;
 use crate::protocol::history::Reach;
-use crate::rows::{self, Favorite, ROSTER, STAR_DUE, STARRED, UNSTAR};
+use crate::rows::{self, Favorite, STAR_DUE, STARRED, UNSTAR};
 use crate::{Cx, Fx, Input, Name, Who};
 
 /// Copies taken away in one step; a message of a channel may have more.
@@ -24,10 +24,6 @@ pub(crate) fn keep(conversation: &Conversation, cx: &Cx<'_>, fx: &mut Fx, who: &
     let key = rows::starred_key(&conversation.key, id, &own);
     let star = match star.status {
         Some(StarStatus::Add) => {
-            if cx.store.get(ROSTER, own.as_str().as_bytes())?.is_none() {
-                // It has ended since; its work would not find the copy.
-                return Err(Refusal::PermissionDenied.into());
-            }
             let message = visible(conversation, cx, &own, who, id)?.ok_or(Refusal::MessageNotFound)?;
             fx.put(STARRED, key, rows::encode(&message));
             Star { message: Some(Box::new(message)), ..star }

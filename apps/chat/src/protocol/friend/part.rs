@@ -94,6 +94,9 @@ fn leave(
     account: bool,
     event: u64,
 ) -> Result<(), Failure> {
+    if let Some(side) = conversation.side(own) {
+        side.is_there = false;
+    }
     let hidden = rows::numbers(&rows::reader_key(&conversation.feed, own), 0, u64::MAX).limit(ERASED);
     let hidden = cx.store.scan(HIDDEN, &hidden)?;
     // The rows by which this conversation is found go last.
