@@ -63,11 +63,11 @@ ann > Profile{status=get}
 ann < Profile{status=get}
 "#;
 
-/// The events by which ann has so many more contacts, and then reads them all.
-fn with_more(contacts: usize) -> String {
+/// The events by which ann has so many more contacts, whose numbers begin so, and then reads them all.
+fn with_more(numbers: &str, contacts: usize) -> String {
     let mut events = String::from("\n# PROFILE-1 SEARCH-5 somebody reads her roster, then searches\nfriends ann ben\n");
     for first in (0..contacts).step_by(ADDED) {
-        let contact = |number: usize| format!("Contact{{phone_id=\"38099{number:07}\"}}");
+        let contact = |number: usize| format!("Contact{{phone_id=\"{numbers}{number:07}\"}}");
         let list: Vec<String> = (first..contacts.min(first + ADDED)).map(contact).collect();
         events += &format!("ann > Roster{{userlist=[{}] status=add}}\n", list.join(" "));
     }
@@ -76,10 +76,33 @@ fn with_more(contacts: usize) -> String {
 
 #[test]
 fn whoever_has_read_a_long_roster_is_told_of_names_and_finds_people_as_they_are_called_now() {
-    let (short, long) = (with_more(100), with_more(1000));
+    let (short, long) = (with_more("38099", 100), with_more("38099", 1000));
     for seed in 0..SEEDS {
         assert_eq!(told(seed, &[&short]), 0, "it is read when it is searched");
         assert_eq!(told(seed, &[&long]), 1);
         assert_eq!(told(seed, &[&long, AGAIN]), 1);
+    }
+}
+
+const IN_BOOK: &str = r#"
+people carl
+carl > Profile{settings=[Feature{id="1" key="SEARCHABLE" value="friends" group="PRIVACY"}] status=patch}
+carl < Profile{status=patch}
+ann > Roster{userlist=[Contact{phone_id=@carl.phone}] status=add}
+ann < io{code=ok{code=added}}
+"#;
+
+#[test]
+fn search_1_who_is_in_the_phone_book_is_found_by_number_beyond_many_others() {
+    let others: Vec<_> = (0..10).map(|number| format!("\"38000{number:07}\"")).collect();
+    let others = others.join(" ");
+    let search = format!(
+        r#"
+ann > Search{{ref="r" field="phone" type='==' value=[{others} @ben.phone @carl.phone] status=contact}}
+ann < io{{data=Roster{{userlist=[Contact{{phone_id=@ben status=friend}} Contact{{phone_id=@carl status=internal}}]}}}}
+"#
+    );
+    for seed in 0..SEEDS {
+        told(seed, &[&with_more("38000", 300), IN_BOOK, &search]);
     }
 }

@@ -93,4 +93,8 @@ impl View for Glance<'_> {
     fn scan(&self, table: Table, span: &Span) -> Result<Vec<Entry>, Error> {
         self.0.scan(table, span)
     }
+
+    fn keys(&self, table: Table, span: &Span) -> Result<Vec<Bytes>, Error> {
+        self.0.keys(table, span)
+    }
 }

@@ -367,8 +367,8 @@ impl Conversation {
         let (other, before) = (self.other(side).who.to_bytes(), side.relation.status);
         contact::related(cx, fx, who, before, relation.status)?;
         fx.put(RELATION, rows::pair_key(who, &other), rows::encode(&relation));
-        // As long as it is a contact it is called the same.
-        if before.is_some() != relation.status.is_some() {
+        // As long as it is a contact it is called the same. Where it is none, there may have been no row.
+        if before.is_none() || relation.status.is_none() {
             fx.publish(Group::Roster(who.clone()), Input::Called { address: other });
         }
         if let Some(side) = self.side(who) {

@@ -10,6 +10,7 @@ mod card;
 mod lookups;
 mod members;
 mod names;
+mod near;
 mod people;
 mod place;
 mod rooms;
@@ -82,7 +83,7 @@ pub(crate) fn step(
     let glance = kvs::Glance(cx.store);
     let is_done = match std::mem::take(&mut search.place) {
         Place::Nowhere => true,
-        Place::Phones(phones) => search.phones(&cx.by(&glance), own, phones)?,
+        Place::Phones(phones) => search.phones(&cx.by(&glance), own, called, phones)?,
         Place::Nick(nick) => search.nick(cx, own, &nick)?,
         Place::Nicks { prefix, from, looked } => search.nicks(cx, own, prefix, from, looked)?,
         Place::Email(holder) => search.email(cx, own, holder.as_ref())?,

@@ -1,6 +1,7 @@
 //! What a roster's contacts are called (SEARCH-5), which its process remembers from the first search on, as long as it lives. To read ten
 //! thousand rows anew for each letter that somebody types would take that person's time, and everybody's. Of a long roster it remembers them
 //! from its login on (PROFILE-1), when their rows are at hand: whoever looks through so many contacts searches.
+//! So it knows as well of whom it has no row at all (SEARCH-1).
 //!
 //! Who remembers is in two groups, and told there whenever a contact may be called otherwise. It is in them before it begins to read, so
 //! that nothing is missed; what its own process writes in the phone book it looks at again. Whoever has not searched for long forgets too at the next such news,
@@ -23,11 +24,15 @@ use crate::{Cx, Fx, Group, Input, Name};
 const SLICE: usize = 128;
 /// Names compared in one step.
 const COMPARED: usize = 4096;
+/// Former contacts remembered. Where there are as many, it is not known any more who has no row.
+const GONE: usize = 10_000;
 
 /// Folded names by addresses: some 100 bytes a contact, so about a megabyte for ten thousand.
 #[derive(Default)]
 pub(crate) struct Called {
     names: BTreeMap<Box<[u8]>, Box<str>>,
+    /// Addresses that have a row though they are no contacts any more, and such as are contacts again; at most [`GONE`].
+    gone: BTreeSet<Box<[u8]>>,
     read: Read,
     /// Addresses that the own process has written since; at most as many as are read in one step.
     stale: BTreeSet<Bytes>,
@@ -101,6 +106,7 @@ impl Called {
                 fx.join(Group::Searching);
                 fx.join(Group::Roster(own.clone()));
                 self.names.clear();
+                self.gone.clear();
                 self.stale.clear();
                 Read::Upto(Bytes::new())
             }
@@ -112,9 +118,8 @@ impl Called {
 
     fn read_on(&mut self, cx: &Cx<'_>, own: &PhoneId, upto: &[u8]) -> Result<Read, Failure> {
         let page = contact::page(cx, own, upto, SLICE)?;
-        for known in page.known.iter().filter(|known| known.is_told(None)) {
-            let name = text::folded(&contact::full_name(cx, known)?);
-            self.names.insert(known.address[..].into(), name.into());
+        for known in &page.known {
+            self.remember(cx, known)?;
         }
         // A copy: it would keep a part of the store in memory.
         Ok(page.upto.map_or(Read::All, |upto| Read::Upto(Bytes::copy_from_slice(&upto))))
@@ -145,13 +150,28 @@ impl Called {
         if !is_read {
             return Ok(());
         }
-        let known = contact::known(cx, own, address)?.filter(|known| known.is_told(None));
-        let name = known.map(|known| contact::full_name(cx, &known)).transpose()?;
-        match name {
-            Some(name) => drop(self.names.insert(address[..].into(), text::folded(&name).into())),
-            None => drop(self.names.remove(&address[..])),
+        self.names.remove(&address[..]);
+        contact::known(cx, own, address)?.map_or(Ok(()), |known| self.remember(cx, &known))
+    }
+
+    fn remember(&mut self, cx: &Cx<'_>, known: &Known) -> Result<(), Failure> {
+        let address = known.address[..].into();
+        if known.is_told(None) {
+            self.names.insert(address, text::folded(&contact::full_name(cx, known)?).into());
+        } else if self.gone.len() < GONE {
+            self.gone.insert(address);
         }
         Ok(())
+    }
+
+    /// Whether all addresses with a row are remembered.
+    pub(super) fn knows_all(&self) -> bool {
+        matches!(self.read, Read::All) && self.gone.len() < GONE
+    }
+
+    /// Whether there may be a row for an address, where all are remembered.
+    pub(super) fn may_have(&self, address: &[u8]) -> bool {
+        self.names.contains_key(address) || self.gone.contains(address) || self.stale.contains(address)
     }
 
     /// Nothing is remembered, or nobody has searched for long.

@@ -5,6 +5,7 @@ use proto::ids::{Phone, PhoneId};
 use proto::records::ContactStatus;
 
 use super::card::{self, Found};
+use super::near::Near;
 use crate::protocol::{contact, presence};
 use crate::rows::{self, Audience, BOOK, Card, Entry, RELATION, Relation};
 use crate::{Account, Cx};
@@ -22,20 +23,21 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// The default roster of a number.
-    pub(super) fn by_phone(cx: &Cx<'_>, own: &PhoneId, phone: &Phone) -> Result<Candidate, Failure> {
+    /// The default roster of a number; `near` knows of it.
+    pub(super) fn by_phone(cx: &Cx<'_>, own: &PhoneId, phone: &Phone, near: &Near<'_>) -> Result<Candidate, Failure> {
         let card = card::of(cx, phone)?.unwrap_or_default();
-        let mut candidate = Candidate::with(cx, own, card.default_roster(phone), card)?;
+        let mut candidate = Candidate::with(cx, own, card.default_roster(phone), card, near)?;
         candidate.by_number = true;
-        if candidate.entry.is_none() {
-            candidate.entry = rows::read(cx.store, BOOK, &rows::pair_key(own, phone.as_str().as_bytes()))?;
+        let number = phone.as_str().as_bytes();
+        if candidate.entry.is_none() && near.may_be(number) {
+            candidate.entry = rows::read(cx.store, BOOK, &rows::pair_key(own, number))?;
         }
         Ok(candidate)
     }
 
     /// The default roster of whoever has an address.
     pub(super) fn by_address(cx: &Cx<'_>, own: &PhoneId, phone: &Phone) -> Result<Candidate, Failure> {
-        Ok(Candidate { by_number: false, ..Candidate::by_phone(cx, own, phone)? })
+        Ok(Candidate { by_number: false, ..Candidate::by_phone(cx, own, phone, &Near::Unknown)? })
     }
 
     /// None where the account lets nobody find it; what the two are to each other does not matter then.
@@ -45,12 +47,18 @@ impl Candidate {
             return Ok(None);
         }
         let roster = card.rosters.contains(&roster.roster()).then(|| roster.clone());
-        Candidate::with(cx, own, roster, card).map(Some)
+        Candidate::with(cx, own, roster, card, &Near::Unknown).map(Some)
     }
 
-    fn with(cx: &Cx<'_>, own: &PhoneId, roster: Option<PhoneId>, card: Card) -> Result<Candidate, Failure> {
+    fn with(
+        cx: &Cx<'_>,
+        own: &PhoneId,
+        roster: Option<PhoneId>,
+        card: Card,
+        near: &Near<'_>,
+    ) -> Result<Candidate, Failure> {
         let (mut relation, mut entry) = (None, None);
-        if let Some(roster) = &roster {
+        if let Some(roster) = roster.as_ref().filter(|roster| near.may_be(roster.as_str().as_bytes())) {
             let key = rows::pair_key(own, roster.as_str().as_bytes());
             relation = rows::read::<Relation>(cx.store, RELATION, &key)?;
             entry = rows::read(cx.store, BOOK, &key)?;

@@ -11,6 +11,7 @@ use proto::limits::SEARCH_RESULTS;
 use super::called::Called;
 use super::candidate::Candidate;
 use super::card::Found;
+use super::near::Near;
 use super::place::Place;
 use super::wanted::Wanted;
 use super::{Search, members};
@@ -25,10 +26,18 @@ const NICKS_MAX: usize = 1024;
 
 impl Search {
     /// A number is looked up whether anybody has it or not: to learn that is to look it up.
-    pub(super) fn phones(&mut self, cx: &Cx<'_>, own: &PhoneId, mut phones: VecDeque<Phone>) -> Result<bool, Failure> {
+    pub(super) fn phones(
+        &mut self,
+        cx: &Cx<'_>,
+        own: &PhoneId,
+        called: &Called,
+        mut phones: VecDeque<Phone>,
+    ) -> Result<bool, Failure> {
         let asking = self.asking()?;
-        for phone in phones.drain(..phones.len().min(STEP)) {
-            let candidate = Candidate::by_phone(cx, own, &phone)?;
+        let step: Vec<_> = phones.drain(..phones.len().min(STEP)).collect();
+        let near = Near::of(cx, own, called, &step)?;
+        for phone in &step {
+            let candidate = Candidate::by_phone(cx, own, phone, &near)?;
             self.strangers += u64::from(candidate.is_stranger());
             candidate.shown(cx, &asking)?.iter().for_each(|found| self.add(found));
         }
