@@ -177,7 +177,7 @@ impl Session {
         if let Some(link) = &self.link {
             words.push(Bounce::Emit(Output::Port(link.port.clone(), Out::Close(Bye::Fault))));
         }
-        let place = self.link.as_ref().and_then(|link| link.place(&self.client, Gone::Lost));
+        let place = self.link.as_ref().and_then(|link| link.place(Gone::Lost));
         let place = place.or_else(|| self.vacant.clone());
         words.extend(place.into_iter().flat_map(Vacant::tells).map(|(name, input)| Bounce::Tell(name, input)));
         let unheard = self.asking.iter().map(|link| link.port.clone());
@@ -250,9 +250,9 @@ impl Link {
     }
 
     /// What it leaves when it is over.
-    fn place(&self, client: &Arc<str>, how: Gone) -> Option<Vacant> {
+    fn place(&self, how: Gone) -> Option<Vacant> {
         let (phone, device) = (self.phone()?.clone(), self.device.clone()?);
-        Some(Vacant { phone, device, how, missed: self.missed(client) })
+        Some(Vacant { phone, device, how, missed: self.missed() })
     }
 
     /// What an owner is told about the caller.

@@ -1,7 +1,5 @@
 //! What owners of state tell each other.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use proto::ids::{DevKey, FeedId, Nick, Phone, PhoneId, RoomId};
 use proto::records::{Desc, Link, Roster, Star};
@@ -71,13 +69,11 @@ pub struct Seat {
 /// What came for a device while it was connected, and what it has not acknowledged at the end (PUSH-1).
 #[derive(Debug, Clone)]
 pub struct Missed {
-    pub session: Arc<str>,
     pub device: DevKey,
     /// It came behind this number.
     pub since: u64,
+    /// Of these feeds; notices are not among it.
     pub feeds: Vec<FeedId>,
-    /// Notices as well.
-    pub notices: bool,
 }
 
 /// CDR-2: what is to be noted of a call, in its owner's name.

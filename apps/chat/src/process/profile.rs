@@ -79,7 +79,10 @@ impl Profile {
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         match input {
             Input::Admit(admit) => self.admit(chat, cx, fx, &admit, None),
-            Input::Left { device, .. } => self.left(cx, fx, &device),
+            Input::Left { device, .. } => {
+                self.wakes.left(chat, cx, fx, &self.phone, &device)?;
+                self.left(cx, fx, &device)
+            }
             Input::Here { device } => auth::here(cx, fx, &self.phone, &device),
             Input::Call(call) => self.call(chat, cx, fx, *call),
             Input::Work { work, who } => self.work(chat, cx, fx, work, who),

@@ -72,7 +72,7 @@ impl Session {
         let mut place = self.vacant.take();
         if let Some(earlier) = self.link.take() {
             earlier.emit(fx, Out::Close(Bye::TakenOver));
-            place = earlier.place(&self.client, Gone::Left);
+            place = earlier.place(Gone::Left);
         }
         if let Some(place) = place.filter(|place| link.phone() != Some(&place.phone)) {
             self.leave_rooms(fx);
@@ -167,7 +167,7 @@ impl Session {
             link.emit(fx, Out::Welcome(link.role, link.phone().cloned()));
             link.emit(fx, Out::Close(Bye::TakenOver));
         }
-        let place = link.place(&self.client, link.gone.unwrap_or(Gone::Left));
+        let place = link.place(link.gone.unwrap_or(Gone::Left));
         self.vacant = self.vacant.take().or(place);
         self.vacate(fx);
     }
@@ -256,7 +256,7 @@ impl Session {
     pub(super) fn leave(&mut self, fx: &mut Fx, how: Gone) {
         let Some(link) = self.link.take() else { return };
         self.leave_rooms(fx);
-        self.vacant = link.place(&self.client, how);
+        self.vacant = link.place(how);
         self.vacate(fx);
     }
 

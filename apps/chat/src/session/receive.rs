@@ -20,7 +20,7 @@ impl Session {
     /// A message, an edit or a removal has happened in a feed of the account.
     pub(super) fn letter(&mut self, cx: &Cx<'_>, fx: &mut Fx, letter: Arc<Letter>) -> Result<(), Failure> {
         let Some(link) = &mut self.link else {
-            self.came_late(fx, Some(&letter.feed), letter.seq);
+            self.came_late(fx, &letter.feed, letter.seq);
             return Ok(());
         };
         if let Some(loading) = &mut link.loading {
@@ -42,10 +42,7 @@ impl Session {
 
     /// A notice was kept for the account.
     pub(super) fn notice(&mut self, cx: &Cx<'_>, fx: &mut Fx, notice: Arc<Notice>) -> Result<(), Failure> {
-        let Some(link) = &mut self.link else {
-            self.came_late(fx, None, notice.seq);
-            return Ok(());
-        };
+        let Some(link) = &mut self.link else { return Ok(()) };
         if link.holds_notice(&notice) {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use mail::Cursor;
 use n2o::Failure;
 use proto::Record;
-use proto::ids::{FeedId, Phone, PhoneId};
+use proto::ids::{ClientId, DevKey, FeedId, Phone, PhoneId};
 use proto::records::{Feature, Member, Message};
 
 use super::wakes::Wakes;
@@ -36,7 +36,24 @@ struct Place {
 }
 
 impl Wakes {
-    /// A device has gone, and has not acknowledged something.
+    /// A device has gone: it is told what notices were about that it has not had.
+    pub(crate) fn left(
+        &mut self,
+        chat: &Chat,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        own: &Phone,
+        device: &DevKey,
+    ) -> Result<(), Failure> {
+        if self.told.iter().all(|told| told.to.contains(device)) {
+            return Ok(());
+        }
+        let Some(away) = away(chat, cx, own, device)? else { return Ok(()) };
+        let left = self.of_notices(cx, own, &away)?;
+        self.wake_alone(chat, cx, fx, own, &away, left)
+    }
+
+    /// It has not acknowledged messages either.
     pub(crate) fn missed(
         &mut self,
         chat: &Chat,
@@ -45,18 +62,26 @@ impl Wakes {
         own: &Phone,
         missed: &Missed,
     ) -> Result<(), Failure> {
-        let away = auth::away(chat, cx, own)?;
-        let Some(device) = away.into_iter().find(|away| away.device == missed.device) else { return Ok(()) };
+        let Some(device) = away(chat, cx, own, &missed.device)? else { return Ok(()) };
         let mut left = Vec::new();
         for feed in &missed.feeds {
             if left.len() == FEEDS {
                 break;
             }
-            left.extend(message(chat, cx, own, missed, &device, feed)?.map(|wake| (feed.key(), wake)));
+            left.extend(message(chat, cx, own, missed.since, &device, feed)?.map(|wake| (feed.key(), wake)));
         }
-        if missed.notices {
-            left.extend(self.of_notices(cx, own, missed, &device)?);
-        }
+        self.wake_alone(chat, cx, fx, own, &device, left)
+    }
+
+    fn wake_alone(
+        &mut self,
+        chat: &Chat,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        own: &Phone,
+        device: &Away,
+        left: Vec<(Bytes, Wake)>,
+    ) -> Result<(), Failure> {
         for (feed, wake) in left {
             let push = content::push(chat, cx, own, &wake)?;
             outgoing::put(cx, fx, own, device.clone(), feed.clone(), push, outgoing::life(&wake.kind))?;
@@ -67,19 +92,10 @@ impl Wakes {
     }
 
     /// What notices that the device has not had were about.
-    fn of_notices(
-        &mut self,
-        cx: &Cx<'_>,
-        own: &Phone,
-        missed: &Missed,
-        device: &Away,
-    ) -> Result<Vec<(Bytes, Wake)>, Failure> {
-        if self.told.is_empty() {
-            return Ok(Vec::new());
-        }
-        let taken = taken(cx, missed, device, NOTICES)?;
+    fn of_notices(&mut self, cx: &Cx<'_>, own: &Phone, device: &Away) -> Result<Vec<(Bytes, Wake)>, Failure> {
+        let taken = taken(cx, own, device, NOTICES)?;
         let mut subjects = BTreeSet::new();
-        let span = rows::numbers(own.as_str().as_bytes(), missed.since + 1, u64::MAX).limit(NOTICES_MAX);
+        let span = rows::numbers(own.as_str().as_bytes(), taken.upto + 1, u64::MAX).backward().limit(NOTICES_MAX);
         for (key, row) in cx.store.scan(NOTICE, &span)? {
             if !rows::number(&key).is_some_and(|seq| taken.covers(seq)) {
                 subjects.extend(subject(&rows::decode::<Kept>(&row)?.payload));
@@ -103,15 +119,15 @@ fn message(
     chat: &Chat,
     cx: &Cx<'_>,
     own: &Phone,
-    missed: &Missed,
+    since: u64,
     device: &Away,
     feed: &FeedId,
 ) -> Result<Option<Wake>, Failure> {
     let Some(place) = Place::of(cx, own, feed)? else { return Ok(None) };
     let (key, is_muted) = (feed.key(), is_muted(cx, &place.settings));
-    let taken = taken(cx, missed, device, &key)?;
+    let taken = taken(cx, own, device, &key)?;
     let reader: Reader = rows::read(cx.store, READER, &rows::reader_at(&key, &place.to))?.unwrap_or_default();
-    let behind = missed.since.max(reader.reader).max(reader.clear);
+    let behind = since.max(reader.reader).max(reader.clear);
     let span = rows::numbers(&key, behind + 1, u64::MAX).backward().limit(MESSAGES);
     for (row_key, row) in cx.store.scan(MESSAGE, &span)? {
         let kept: Message = rows::decode(&row)?;
@@ -154,8 +170,13 @@ impl Place {
 }
 
 /// What the device has acknowledged of a stream.
-fn taken(cx: &Cx<'_>, missed: &Missed, device: &Away, stream: &[u8]) -> Result<Cursor, Failure> {
-    rows::cursor(cx.store, &missed.session, stream, device.birth)
+fn taken(cx: &Cx<'_>, own: &Phone, device: &Away, stream: &[u8]) -> Result<Cursor, Failure> {
+    rows::cursor(cx.store, ClientId::device(own, &device.device).as_str(), stream, device.birth)
+}
+
+/// The device, if it is away and can be woken.
+fn away(chat: &Chat, cx: &Cx<'_>, own: &Phone, device: &DevKey) -> Result<Option<Away>, Failure> {
+    Ok(auth::away(chat, cx, own)?.into_iter().find(|away| away.device == *device))
 }
 
 /// Whom or what a notice is about.
