@@ -1,6 +1,7 @@
 //! Random days in the simulator (DLV-1 to DLV-9, MESSAGE-1 to 7): people write, edit, delete, acknowledge, come and go, while processes
 //! are killed and the server loses power. Afterwards every acknowledged message is where it must be, once.
 
+mod random_days;
 mod random_world;
 mod tallies;
 

@@ -4,6 +4,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod random_days;
 mod random_people;
 mod tallies;
 

@@ -1,4 +1,4 @@
-//! One call while nothing else happens, and what must be so whatever it is.
+//! Which call is made; one call while nothing else happens, and what must be so whatever it is.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,45 @@ use etf::text::parse;
 use proto::Record;
 use scene::{EVENTS, Got, Row, Stage};
 
-use super::calls::{Again, Call};
-use super::{Asker, World, record};
+use crate::random_days::record;
+
+use super::calls::{Again, CALLS, Call};
+use super::{Asker, World};
 
 type Rows = BTreeMap<Row, Bytes>;
 
 impl World {
+    pub(super) fn ask_by_name(&mut self, person: usize, device: usize, name: &str) {
+        let asker = Asker::Device(person, device);
+        let call = CALLS[0].iter().find(|call| call.name == name).expect("there is such a call");
+        if self.is_online(asker) {
+            let text = self.words_of(asker, call);
+            self.ask(asker, call, &text);
+        }
+    }
+
+    pub(super) fn ask_one(&mut self, asker: Asker) {
+        let call = match asker {
+            Asker::Service => &CALLS[2][self.below(CALLS[2].len())],
+            Asker::Device(..) if self.below(60) == 0 => &CALLS[1][self.below(CALLS[1].len())],
+            Asker::Device(..) => self.some_call(),
+        };
+        if self.is_online(asker) {
+            let text = self.words_of(asker, call);
+            match self.below(5) {
+                0 => self.ask_wrongly(asker, call, &text),
+                _ => self.ask(asker, call, &text),
+            }
+        }
+    }
+
+    pub(super) fn some_call(&mut self) -> &'static Call {
+        let count = self.often.len();
+        let (any, often) = (self.below(CALLS[0].len()), self.below(count));
+        let at = if self.below(2) == 0 { any } else { self.often[often] };
+        &CALLS[0][at]
+    }
+
     /// It says this; what comes of it is looked at, and sometimes it says it once more.
     pub(super) fn ask(&mut self, asker: Asker, call: &'static Call, text: &str) {
         self.look();

@@ -6,10 +6,11 @@ use proto::Record;
 use proto::records::{ContactStatus, HistoryItem, ProfileStatus};
 use scene::{EVENTS, Stage};
 
+use crate::random_days::{contents, record};
 use crate::tallies;
 
-use super::view::{Book, Contacted, View, contents};
-use super::{DEVICES, MINUTE_MS, PEOPLE, World, profile, record};
+use super::view::{Book, Contacted, View};
+use super::{DEVICES, MINUTE_MS, PEOPLE, World, profile};
 
 impl World {
     /// Everybody comes and takes everything; then each device knows what is so, and every row is of something that is there.

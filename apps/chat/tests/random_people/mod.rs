@@ -2,7 +2,9 @@
 
 mod ask;
 mod calls;
+mod come;
 mod end;
+mod fail;
 mod orphans;
 mod view;
 
@@ -10,12 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chat_core::Name;
-use etf::text::parse;
 use n2o::Time;
 use proto::Record;
-use proto::ids::{FeedId, Phone, PhoneId};
-use proto::records::{Profile, ProfileStatus, Room};
-use scene::{EVENTS, Got, Hello, Log, Random, SERVICE_SECRET, Simulated, Stage};
+use proto::records::{Profile, Room};
+use scene::{EVENTS, Got, Log, Random, Simulated, Stage};
+
+use crate::random_days::record;
 
 pub(crate) use calls::CALLS;
 use calls::Call;
@@ -186,37 +188,6 @@ impl World {
         self.broken.take().map_or(Ok(()), Err)
     }
 
-    fn ask_by_name(&mut self, person: usize, device: usize, name: &str) {
-        let asker = Asker::Device(person, device);
-        let call = CALLS[0].iter().find(|call| call.name == name).expect("there is such a call");
-        if self.is_online(asker) {
-            let text = self.words_of(asker, call);
-            self.ask(asker, call, &text);
-        }
-    }
-
-    fn ask_one(&mut self, asker: Asker) {
-        let call = match asker {
-            Asker::Service => &CALLS[2][self.below(CALLS[2].len())],
-            Asker::Device(..) if self.below(60) == 0 => &CALLS[1][self.below(CALLS[1].len())],
-            Asker::Device(..) => self.some_call(),
-        };
-        if self.is_online(asker) {
-            let text = self.words_of(asker, call);
-            match self.below(5) {
-                0 => self.ask_wrongly(asker, call, &text),
-                _ => self.ask(asker, call, &text),
-            }
-        }
-    }
-
-    fn some_call(&mut self) -> &'static Call {
-        let count = self.often.len();
-        let (any, often) = (self.below(CALLS[0].len()), self.below(count));
-        let at = if self.below(2) == 0 { any } else { self.often[often] };
-        &CALLS[0][at]
-    }
-
     /// Several at once, and something that comes between.
     fn burst(&mut self) {
         for _ in 0..2 + self.below(5) {
@@ -347,191 +318,6 @@ impl World {
         acks
     }
 
-    pub(crate) fn connect(&mut self, person: usize, device: usize) {
-        if self.device(person, device).online {
-            return;
-        }
-        if self.device(person, device).given.is_none() {
-            self.register(person, device);
-        }
-        let holds = self.below(4) == 0;
-        let it = self.device(person, device);
-        let link = it.link.clone();
-        let (client_id, token) = it.given.clone().expect("is registered");
-        let hello = Hello { client_id, password: Some(token), holding: holds, ..Hello::default() };
-        self.log.line(format!("{link} connects{}", if holds { ", holding" } else { "" }));
-        let code = self.stage.connect(&link, &hello).expect("is answered");
-        let it = self.device(person, device);
-        if code != 0 {
-            // It was ended while it was away.
-            it.given = None;
-            return self.connect(person, device);
-        }
-        (it.online, it.holds) = (true, holds);
-        it.held.clear();
-        self.look();
-        let asks = self.device(person, device).has_to_ask() || self.below(2) == 0;
-        if asks && self.device(person, device).online && !holds {
-            let all = self.below(2) == 0;
-            self.fetch(person, device, all);
-        }
-    }
-
-    /// AUTH-1 by a fake number.
-    fn register(&mut self, person: usize, device: usize) {
-        let phone = self.people[person].phone.clone();
-        let it = self.device(person, device);
-        let (link, key) = (it.link.clone(), it.key.clone());
-        *it = Device { link: link.clone(), key: key.clone(), missed: true, ..Device::default() };
-        self.log.line(format!("{link} registers"));
-        self.stage
-            .connect(&link, &Hello { client_id: format!("reg_{link}").replace(' ', "_"), ..Hello::default() })
-            .expect("connects");
-        let text = format!("Auth{{type=reg dev_key=\"{key}\" phone={{fake,\"{phone}\"}}}}");
-        self.stage.publish(&link, EVENTS, record(&text)).expect("is connected");
-        for got in self.stage.take(&link).expect("comes") {
-            if let Some(profile) = profile(&got.payload) {
-                // Full, as to `get` (AUTH-4).
-                let it = self.device(person, device);
-                it.view.fetched(&profile, true);
-                it.missed = false;
-            }
-            if let Ok(Record::Io(io)) = etf::decode::<Record>(&got.payload)
-                && let Some(("login", given)) = io.success()
-                && let [client, token] = given.as_tuple().expect("a pair")
-            {
-                let client = String::from_utf8_lossy(client.as_binary().expect("an id")).into_owned();
-                self.device(person, device).given = Some((client, token.as_binary().expect("a token").clone()));
-            }
-        }
-        assert!(self.device(person, device).given.is_some(), "{link} could not register");
-        self.stage.disconnect(&link, true).expect("closes");
-    }
-
-    /// PROFILE-1, as clients do: all, or what has changed.
-    fn fetch(&mut self, person: usize, device: usize, all: bool) {
-        self.look();
-        let it = self.device(person, device);
-        let (link, since) = (it.link.clone(), it.view.update.filter(|_| !all));
-        let since = since.map(|since| format!("update={since} ")).unwrap_or_default();
-        self.log.line(format!("{link} fetches {since}"));
-        self.stage.publish(&link, EVENTS, record(&format!("Profile{{{since}status=get}}"))).expect("is connected");
-        let mut came = self.gather();
-        for got in came.remove(&link).unwrap_or_default() {
-            match etf::decode::<Record>(&got.payload) {
-                Ok(Record::Profile(profile)) if profile.status == Some(ProfileStatus::Get) => {
-                    let it = self.device(person, device);
-                    if std::mem::take(&mut it.missed) {
-                        // An answer that was lost may have told of messages.
-                        it.view.shown.clear();
-                    }
-                    it.view.fetched(&profile, since.is_empty());
-                }
-                _ => drop(self.hear(person, device, &[got])),
-            }
-        }
-        self.take_in(came);
-    }
-
-    fn leave(&mut self, person: usize, device: usize) {
-        let it = self.device(person, device);
-        if !it.online {
-            return;
-        }
-        let link = it.link.clone();
-        let (politely, how) = (self.below(2) == 0, self.below(3));
-        let it = self.device(person, device);
-        let held = std::mem::take(&mut it.held);
-        // What it has not confirmed it has seen or not; answers do not come again.
-        if it.holds && how == 0 {
-            self.stage.confirm(&link, true).expect("is connected");
-        }
-        match how {
-            2 => self.device(person, device).missed |= !held.is_empty(),
-            _ => drop(self.hear(person, device, &held)),
-        }
-        self.look();
-        let it = self.device(person, device);
-        it.online = false;
-        self.log.line(format!("{link} {}", if politely { "leaves" } else { "vanishes" }));
-        self.stage.disconnect(&link, politely).expect("has a connection");
-    }
-
-    /// A process ends as by a panic, and is loaded afresh.
-    fn kill(&mut self) {
-        let id = |text: String| PhoneId::parse(text.as_bytes()).expect("a phone_id");
-        let (one, other) = (self.below(PEOPLE), self.below(PEOPLE));
-        let (one, other) = (id(self.default_of(one)), id(self.default_of(other)));
-        let phone: Phone = one.phone().clone();
-        let room = |name: &str| Name::Conversation(FeedId::Room(name.parse().expect("a room id")));
-        let name = match self.below(10) {
-            0 => Name::Profile(phone),
-            1 => Name::Mail(phone),
-            2 => Name::Roster(one),
-            3 => room("den"),
-            4 => room("news"),
-            5 => Name::Nicks,
-            6 => Name::Links,
-            7 => Name::Stickers,
-            8 => Name::Files(phone),
-            _ => Name::Conversation(FeedId::p2p(one, other)),
-        };
-        // One that fails too often is barred for a while, and what it is asked is refused.
-        let now = self.stage.sim.now();
-        self.killed.retain(|(_, when)| now.since(*when) < n2o::RESTARTS_MS);
-        if self.killed.iter().filter(|(killed, _)| *killed == name).count() >= n2o::RESTARTS_MAX {
-            return;
-        }
-        self.log.line(format!("{name} fails"));
-        self.stage.sim.kill(&name);
-        self.killed.push((name, now));
-    }
-
-    fn kill_session(&mut self, person: usize, device: usize) {
-        let it = self.device(person, device);
-        if let Some((client, _)) = it.given.clone().filter(|_| it.online) {
-            it.missed = true;
-            self.log.line(format!("the session of {client} fails"));
-            self.stage.sim.kill(&Name::Session(client.as_str().into()));
-        }
-    }
-
-    fn pass(&mut self) {
-        let time = [100, 1000, 5000, 6 * MINUTE_MS][self.below(4)];
-        self.log.line(format!("{time} ms pass"));
-        self.stage.advance(time).expect("works");
-    }
-
-    fn crash(&mut self) {
-        if self.below(2) == 0 {
-            self.log.line("the server loses power, some of it was written");
-            self.stage.sim.crash_lucky();
-        }
-        self.log.line("the server loses power");
-        self.stage.crash().expect("starts again");
-        for device in self.people.iter_mut().flat_map(|person| &mut person.devices) {
-            // What came was seen or not.
-            device.missed |= device.online;
-            device.online = false;
-            device.held.clear();
-        }
-        self.serve();
-        for at in 0..PEOPLE * DEVICES {
-            if self.below(4) > 0 {
-                self.connect(at / DEVICES, at % DEVICES);
-            }
-        }
-    }
-
-    fn serve(&mut self) {
-        let hello = Hello {
-            client_id: "sys_random".to_owned(),
-            password: Some(Bytes::from_static(SERVICE_SECRET.as_bytes())),
-            ..Hello::default()
-        };
-        assert_eq!(self.stage.connect(SERVICE, &hello), Ok(0), "the service is let in");
-    }
-
     fn everyone(&mut self, act: fn(&mut World, usize, usize)) {
         for person in 0..PEOPLE {
             (0..DEVICES).for_each(|device| act(self, person, device));
@@ -578,10 +364,6 @@ impl World {
 
 fn member_ids(room: &Room) -> impl Iterator<Item = u64> + '_ {
     room.admins.iter().chain(&room.members).filter_map(|member| member.id)
-}
-
-fn record(text: &str) -> Bytes {
-    etf::encode(&parse(text, &proto::catalogue()).unwrap_or_else(|why| panic!("{text}: {why}")))
 }
 
 fn profile(payload: &Bytes) -> Option<Box<Profile>> {

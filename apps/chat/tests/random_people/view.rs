@@ -6,9 +6,11 @@ use bytes::Bytes;
 use proto::Record;
 use proto::records::{
     Contact, ContactStatus, Feature, Feed, History, HistoryFeed, HistoryStatus, Member, MemberStatus, Message,
-    MessageStatus, Profile, ProfileStatus, Room, RoomStatus, RoomType, Roster, RosterEntry, RosterId, RosterStatus,
-    Star, StarStatus, Tag, TagStatus, UserEntry, Value,
+    MessageStatus, Profile, ProfileStatus, Room, RoomStatus, RoomType, Roster, RosterEntry, RosterStatus, Star,
+    StarStatus, Tag, TagStatus, UserEntry, Value,
 };
+
+use crate::random_days::{contents, number, roster_number, text_of};
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct View {
@@ -370,21 +372,6 @@ fn roster_of(entry: &RosterEntry) -> Option<&Roster> {
     }
 }
 
-fn number(entry: &RosterEntry) -> Option<u64> {
-    match entry {
-        RosterEntry::Roster(roster) => roster_number(roster),
-        RosterEntry::Id(id) => Some(*id),
-        RosterEntry::Name(_) => None,
-    }
-}
-
-fn roster_number(roster: &Roster) -> Option<u64> {
-    match &roster.id {
-        Some(RosterId::Number(id)) => Some(*id),
-        _ => None,
-    }
-}
-
 fn contact_of(entry: &UserEntry) -> Option<&Contact> {
     match entry {
         UserEntry::Contact(contact) => Some(contact),
@@ -398,17 +385,6 @@ pub(crate) fn feed(feed: Option<&Feed>) -> String {
         Some(Feed::Muc(muc)) => format!("muc{{name=\"{}\"}}", text_of(&muc.name)),
         _ => String::new(),
     }
-}
-
-/// What a message says, and whether it is only announced.
-pub(crate) fn contents(message: &Message) -> String {
-    let parts = message.files.iter().map(|part| text_of(&part.payload));
-    let pending = if message.status == Some(MessageStatus::Async) { "pending" } else { "whole" };
-    parts.chain([pending.to_owned()]).collect::<Vec<_>>().join(" ")
-}
-
-pub(crate) fn text_of(bytes: &Option<Bytes>) -> String {
-    bytes.as_ref().map(text).unwrap_or_default()
 }
 
 fn text(bytes: &Bytes) -> String {

@@ -13,9 +13,10 @@ use proto::ids::Phone;
 use proto::records::{HistoryItem, Message, Profile, RosterEntry, UserEntry};
 use scene::{EVENTS, Stage};
 
+use crate::random_days::{contents, record, text_of};
 use crate::tallies;
 
-use super::{DEN, World, contents, record, text};
+use super::{DEN, World};
 
 /// A notice is erased a while after its last acknowledgement.
 const A_WHILE_MS: u64 = 60_000;
@@ -172,7 +173,7 @@ impl World {
                 && got.topic.starts_with("actions/")
             {
                 let line = |message: &Message| {
-                    let (from, msg_id) = (self.at_first(text(message.from.as_ref())), text(message.msg_id.as_ref()));
+                    let (from, msg_id) = (self.at_first(text_of(&message.from)), text_of(&message.msg_id));
                     (message.id.unwrap_or_default(), from, msg_id, contents(message))
                 };
                 feed.extend(history.data.iter().filter_map(message).map(line));
@@ -246,7 +247,7 @@ impl World {
             self.stage.acknowledged(&link)?;
             for got in self.stage.take(&link)? {
                 let Ok(Record::Profile(profile)) = etf::decode::<Record>(&got.payload) else { continue };
-                numbers.insert(self.id(person), text(profile.phone.as_ref()));
+                numbers.insert(self.id(person), text_of(&profile.phone));
                 known.push((self.id(person), contacts(&profile)));
             }
         }
@@ -367,7 +368,7 @@ fn contacts(profile: &Profile) -> BTreeSet<String> {
         _ => None,
     });
     let contacts = rosters.flat_map(|roster| &roster.userlist).filter_map(|entry| match entry {
-        UserEntry::Contact(contact) => Some(text(contact.phone_id.as_ref())),
+        UserEntry::Contact(contact) => Some(text_of(&contact.phone_id)),
         UserEntry::Id(_) => None,
     });
     contacts.collect()
@@ -387,7 +388,7 @@ fn message(item: &HistoryItem) -> Option<&Message> {
 
 fn client(row: &[u8]) -> Option<String> {
     let device: rows::Device = etf::decode(row).ok()?;
-    Some(text(Some(&device.client_id)))
+    Some(String::from_utf8_lossy(&device.client_id).into_owned())
 }
 
 /// A row; the default where there is none.

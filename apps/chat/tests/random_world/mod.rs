@@ -1,18 +1,19 @@
 //! People, their devices, what they did and what they saw.
 
 mod check;
+mod come;
 mod moves;
 mod rooms;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
-use chat_core::{Name, Settings};
-use etf::text::parse;
+use chat_core::Settings;
 use proto::Record;
-use proto::ids::{FeedId, Phone, PhoneId};
 use proto::records::{Ack, Message, MessageStatus};
-use scene::{EVENTS, Hello, Log, Random, Simulated, Stage};
+use scene::{EVENTS, Log, Random, Simulated, Stage};
+
+use crate::random_days::{contents, record, text_of};
 
 /// Everybody is everybody's friend.
 const PEOPLE: usize = 3;
@@ -105,54 +106,6 @@ impl World {
             world.found();
         }
         world
-    }
-
-    fn enrol(&mut self, person: usize) {
-        let phone = 380_200_000 + person;
-        let mut devices = Vec::new();
-        let mut id = String::new();
-        for device in 0..DEVICES {
-            let link = format!("{phone} {device}");
-            self.stage
-                .connect(&link, &Hello { client_id: format!("reg_{link}").replace(' ', "_"), ..Hello::default() })
-                .expect("connects");
-            self.say(&link, &format!("Auth{{type=reg dev_key=\"d{device}\" phone={{fake,\"{phone}\"}}}}"));
-            let (mut client, mut token) = (String::new(), Bytes::new());
-            for got in self.stage.take(&link).expect("comes") {
-                match etf::decode::<Record>(&got.payload) {
-                    Ok(Record::Io(io)) => {
-                        let term = etf::Term::of(&*io).expect("a term");
-                        let text = etf::text::print(&term, &());
-                        let mut parts = text.split('"').skip(1).step_by(2).map(str::to_owned);
-                        client = parts.next().expect("a client id");
-                        token = parts.next().expect("a token").into();
-                    }
-                    Ok(Record::Profile(_)) => {
-                        let rosters = proto_rosters(&got.payload);
-                        id = format!("{phone}_{rosters}");
-                    }
-                    _ => {}
-                }
-            }
-            self.stage.disconnect(&link, true).expect("closes");
-            devices.push(Device { link, client, token, ..Device::default() });
-        }
-        self.people.push(Person { id, number: phone.to_string(), devices });
-        (0..DEVICES).for_each(|device| self.connect(person, device));
-    }
-
-    fn befriend(&mut self) {
-        let ids: Vec<(String, String)> = self
-            .people
-            .iter()
-            .map(|person| (person.id.clone(), person.devices.first().expect("a device").link.clone()))
-            .collect();
-        for (at, (one, one_link)) in ids.iter().enumerate() {
-            for (other, other_link) in ids.iter().skip(at + 1) {
-                self.say(one_link, &format!("Friend{{phone_id=\"{one}\" friend_id=\"{other}\" status=request}}"));
-                self.say(other_link, &format!("Friend{{phone_id=\"{other}\" friend_id=\"{one}\" status=confirm}}"));
-            }
-        }
     }
 
     /// One thing that happens.
@@ -274,7 +227,7 @@ impl World {
             let is_answer = got.topic.starts_with("actions/");
             match etf::decode::<Record>(&got.payload) {
                 Ok(Record::Ack(ack)) if is_answer => {
-                    self.accepted.insert((own.clone(), text(ack.id.as_ref())));
+                    self.accepted.insert((own.clone(), text_of(&ack.id)));
                 }
                 Ok(Record::Message(message)) if !is_answer => self.saw(person, device, &got.topic, &message),
                 Ok(Record::Io(io)) if is_answer => self.learns(person, device, &io),
@@ -291,9 +244,9 @@ impl World {
             return;
         }
         let number = message.id.unwrap_or_default();
-        let (from, msg_id) = (self.at_first(text(message.from.as_ref())), text(message.msg_id.as_ref()));
+        let (from, msg_id) = (self.at_first(text_of(&message.from)), text_of(&message.msg_id));
         if message.status.is_none() {
-            let to = self.at_first(text(message.to.as_ref()));
+            let to = self.at_first(text_of(&message.to));
             self.known.insert(number, Written { from: from.clone(), to });
         }
         let own = self.id(person);
@@ -345,7 +298,7 @@ impl World {
         if !at.online {
             return;
         }
-        at.seen.extend(ids.iter().map(|(from, id)| (from.clone(), text(Some(id)))));
+        at.seen.extend(ids.iter().map(|(from, id)| (from.clone(), String::from_utf8_lossy(id).into_owned())));
         let link = at.link.clone();
         self.log.line(format!("{link} acknowledges {}", ids.len()));
         for (_, id) in ids {
@@ -354,79 +307,6 @@ impl World {
                 .expect("is connected");
         }
         self.finish_calls(person, device);
-    }
-
-    pub(crate) fn leave(&mut self, person: usize, device: usize) {
-        self.look(person, device);
-        let politely = self.below(2) == 0;
-        let device = self.device(person, device);
-        device.online = false;
-        let link = device.link.clone();
-        self.log.line(format!("{link} {}", if politely { "leaves" } else { "vanishes" }));
-        self.stage.disconnect(&link, politely).expect("has a connection");
-    }
-
-    pub(crate) fn connect(&mut self, person: usize, device: usize) {
-        let device = self.device(person, device);
-        if device.online {
-            return;
-        }
-        device.online = true;
-        device.seen_now.clear();
-        device.newest.clear();
-        device.unacknowledged.clear();
-        let link = device.link.clone();
-        let hello =
-            Hello { client_id: device.client.clone(), password: Some(device.token.clone()), ..Hello::default() };
-        self.log.line(format!("{link} connects"));
-        let code = self.stage.connect(&link, &hello).expect("is answered");
-        assert_eq!(code, 0, "{link} is let in");
-    }
-
-    /// A process ends as by a panic, and is loaded afresh.
-    fn kill(&mut self, person: usize) {
-        let other = (person + 1) % PEOPLE;
-        let (one, other) = (phone_id(&self.id(person)), phone_id(&self.id(other)));
-        let phone: Phone = one.phone().clone();
-        let room = |name: &str| Name::Conversation(FeedId::Room(name.parse().expect("a room id")));
-        let name = match self.below(6) {
-            0 => Name::Profile(phone),
-            1 => Name::Mail(phone),
-            2 => Name::Roster(one),
-            3 => room(DEN),
-            4 => room(ATTIC),
-            _ => Name::Conversation(FeedId::p2p(one, other)),
-        };
-        self.log.line(format!("{name} fails"));
-        self.stage.sim.kill(&name);
-    }
-
-    /// A session ends as by a panic: its connection is closed, so that the client comes again.
-    fn kill_session(&mut self, person: usize, device: usize) {
-        self.stage.sim.kill(&Name::Session(self.session(person, device).into()));
-        self.look(person, device);
-        let link = self.device(person, device).link.clone();
-        self.log.line(format!("the session of {link} fails"));
-        if self.device(person, device).online && self.stage.closed(&link).expect("has a connection").is_none() {
-            self.broken.get_or_insert(format!("{link} was left open by a session that failed"));
-        }
-        self.device(person, device).online = false;
-    }
-
-    fn crash(&mut self) {
-        let lucky = self.below(2) == 0;
-        self.log.line(if lucky { "the server loses power, some of it was written" } else { "the server loses power" });
-        // What has reached a device before has been seen.
-        self.everyone(World::look);
-        if lucky {
-            self.stage.sim.crash_lucky()
-        }
-        self.stage.crash().expect("starts again");
-        for person in &mut self.people {
-            for device in &mut person.devices {
-                device.online = false;
-            }
-        }
     }
 
     pub(crate) fn everyone(&mut self, act: fn(&mut World, usize, usize)) {
@@ -475,37 +355,5 @@ fn feed(from: &str, to: &str) -> String {
     match to.contains('_') {
         true => format!("p2p{{from=\"{from}\" to=\"{to}\"}}"),
         false => format!("muc{{name=\"{to}\"}}"),
-    }
-}
-
-pub(crate) fn record(text: &str) -> Bytes {
-    etf::encode(&parse(text, &proto::catalogue()).expect("a record"))
-}
-
-/// What a message says, and whether it is only announced.
-pub(crate) fn contents(message: &Message) -> String {
-    let parts = message.files.iter().map(|part| text(part.payload.as_ref()));
-    let pending =
-        if message.status == Some(MessageStatus::Async) { ["pending".to_owned()] } else { ["whole".to_owned()] };
-    parts.chain(pending).collect::<Vec<_>>().join(" ")
-}
-
-pub(crate) fn text(bytes: Option<&Bytes>) -> String {
-    bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
-}
-
-fn phone_id(text: &str) -> PhoneId {
-    PhoneId::parse(text.as_bytes()).expect("a phone_id")
-}
-
-/// The number of the only roster of a profile.
-fn proto_rosters(payload: &[u8]) -> u64 {
-    let Ok(Record::Profile(profile)) = etf::decode::<Record>(payload) else { return 0 };
-    match profile.rosters.first() {
-        Some(proto::records::RosterEntry::Roster(roster)) => match &roster.id {
-            Some(proto::records::RosterId::Number(id)) => *id,
-            _ => 0,
-        },
-        _ => 0,
     }
 }

@@ -3,6 +3,8 @@
 use proto::records::{Io, Profile, ProfileStatus};
 use scene::Stage;
 
+use crate::random_days;
+
 use super::World;
 
 /// Numbers that nobody has at first begin here.
@@ -28,10 +30,7 @@ impl World {
 
     /// AUTH-5: the device takes the client id and the token that it is handed, or has lost the answer.
     pub(super) fn learns(&mut self, person: usize, device: usize, io: &Io) {
-        let Some(("login", handed)) = io.success() else { return };
-        let [client, token] = handed.as_tuple().expect("a pair") else { return };
-        let (client, token) = (client.as_binary().expect("an id"), token.as_binary().expect("a token").clone());
-        let client = String::from_utf8_lossy(client).into_owned();
+        let Some((client, token)) = random_days::login(io) else { return };
         if self.below(2) == 0 {
             let device = self.device(person, device);
             (device.client, device.token) = (client, token);
