@@ -237,6 +237,21 @@ fn pm_6_roster_8_a_roster_goes_as_a_whole_or_not_at_all() {
     );
 }
 
+#[test]
+fn roster_8_who_has_the_lost_one_as_a_contact_by_another_roster_looks_for_it_no_more() {
+    let mut town = Town::new(0);
+    let reader = chat_core::default_roster(&*town.view(), &"380300009".parse().expect("a phone"));
+    let reader = reader.expect("memory does not fail").expect("has a roster");
+    let (own, second) = (town.first(), town.second());
+    town.say("380300001", &format!("Friend{{phone_id=\"{own}\" friend_id=\"{reader}\" status=request}}"));
+    let wanted = rows::path(&[own.phone().as_str().as_bytes(), reader.as_str().as_bytes()]);
+    assert!(town.has(WANTED, &wanted));
+    town.say("380300001", &format!("Roster{{id=\"{second}\" status=remove}}"));
+    town.stage.advance(30_000).expect("works");
+    assert!(!town.has(BOOK, &rows::pair_key(&reader, second.as_str().as_bytes())));
+    assert!(!town.has(WANTED, &wanted));
+}
+
 /// A session learns a little later than others that a roster is no more.
 #[test]
 fn roster_8_what_is_said_for_a_roster_that_has_ended_leaves_nothing() {
@@ -245,32 +260,38 @@ fn roster_8_what_is_said_for_a_roster_that_has_ended_leaves_nothing() {
     let account = Arc::new(Account { phone: own.phone().clone(), rosters: vec![own.roster()], devices: Vec::new() });
     town.say("380300001", &format!("Roster{{id=\"{own}\" status=remove}}"));
     town.stage.advance(30_000).expect("works");
+    let mut asked = vec![(Name::Nicks, format!("Roster{{id=\"{own}\" nick=\"Late.1\" status=nick}}"))];
     for other in town.friends.clone().into_iter().chain([own.clone()]) {
-        let feed = proto::ids::FeedId::p2p(own.clone(), other.clone());
-        let (named, before) = (format!("p2p{{from=\"{own}\" to=\"{other}\"}}"), town.stage.kept());
-        for text in [
-            format!("History{{feed={named} status=delete}}"),
-            format!("Message{{msg_id=\"n\" feed_id={named} files=[Desc{{id=\"1\" payload=\"x\"}}]}}"),
-            format!("Friend{{phone_id=\"{own}\" friend_id=\"{other}\" status=request}}"),
-        ] {
-            let record = etf::text::parse(&text, &proto::catalogue()).expect("a record");
-            let record = etf::decode(&etf::encode(&record)).expect("a record");
-            let who = Who {
-                session: "emqttd_380300001_d".into(),
-                connection: 0,
-                call: 0,
-                role: Role::Device,
-                account: Some(account.clone()),
-                device: None,
-                certificate: None,
-                source: None,
-                beside: None,
-            };
-            let call = Input::Call(Box::new(Call { who, record }));
-            assert!(town.stage.sim.tell(&Name::Conversation(feed.clone()), call).is_ok());
-            town.stage.settle().expect("works");
-            assert!(town.stage.kept() == before, "{text} has changed something");
-        }
+        let conversation = Name::Conversation(proto::ids::FeedId::p2p(own.clone(), other.clone()));
+        let feed = format!("p2p{{from=\"{own}\" to=\"{other}\"}}");
+        asked.extend(
+            [
+                format!("History{{feed={feed} status=delete}}"),
+                format!("Message{{msg_id=\"n\" feed_id={feed} files=[Desc{{id=\"1\" payload=\"x\"}}]}}"),
+                format!("Friend{{phone_id=\"{own}\" friend_id=\"{other}\" status=request}}"),
+            ]
+            .map(|text| (conversation.clone(), text)),
+        );
+    }
+    let before = town.stage.kept();
+    for (owner, text) in asked {
+        let record = etf::text::parse(&text, &proto::catalogue()).expect("a record");
+        let record = etf::decode(&etf::encode(&record)).expect("a record");
+        let who = Who {
+            session: "emqttd_380300001_d".into(),
+            connection: 0,
+            call: 0,
+            role: Role::Device,
+            account: Some(account.clone()),
+            device: None,
+            certificate: None,
+            source: None,
+            beside: None,
+        };
+        let call = Input::Call(Box::new(Call { who, record }));
+        assert!(town.stage.sim.tell(&owner, call).is_ok());
+        town.stage.settle().expect("works");
+        assert!(town.stage.kept() == before, "{text} has changed something");
     }
 }
 

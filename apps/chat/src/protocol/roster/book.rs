@@ -344,7 +344,12 @@ pub(super) fn lose(
     let known = rows::pair_key(own, &left.key());
     let relation: Option<Relation> = rows::read(cx.store, RELATION, &known)?;
     match relation.is_some_and(|row| row.status.is_some()) || cx.store.get(BOOK, &known)?.is_some() {
-        true => contact::booked(cx, fx, own, -1),
+        true => {
+            if !has_others(cx, own, &lost.to_bytes())? {
+                fx.delete(WANTED, wanted_by(&lost.to_bytes(), own));
+            }
+            contact::booked(cx, fx, own, -1)
+        }
         false => keep(cx, fx, own, &left, Entry { update: cx.now.0, ..entry }, left.status(), Seen::ByNobody),
     }
 }
