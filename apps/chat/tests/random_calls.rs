@@ -41,8 +41,8 @@ fn g_1_g_2_g_7_g_9_whatever_is_said_refusals_change_nothing_repeats_are_safe_and
     }
 }
 
-/// What is always refused: there is no storage to lend, no such call. FAV-5 names a message that it seldom has starred.
-const REFUSED: &[&str] = &["PROFILE-7", "ROSTER-12", "FRIEND-11", "ROOM-19", "IO-3", "FAV-5"];
+/// What is always refused: there is no storage to lend, no such call.
+const REFUSED: &[&str] = &["PROFILE-7", "ROSTER-12", "FRIEND-11", "ROOM-19", "IO-3"];
 
 /// A line for each call: how often it ended how.
 fn table(outcomes: &BTreeMap<(&str, String), usize>) -> String {

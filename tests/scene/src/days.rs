@@ -3,9 +3,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::num::NonZero;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Seeds that are played; `CHAT_SEEDS` asks for more (the nightly form: 1000), `CHAT_SEED` for one alone, `CHAT_STEPS` for some of its steps.
 const SEEDS: u64 = 50;
@@ -60,7 +63,11 @@ impl Random {
 ///
 /// # Panics
 /// With the first day that goes wrong, its fewest steps, and how to play them again.
-pub fn days<T>(test: &str, steps: usize, play: impl Fn(u64, &[usize], &Log) -> Result<T, String>) -> Vec<T> {
+pub fn days<T: Send>(
+    test: &str,
+    steps: usize,
+    play: impl Fn(u64, &[usize], &Log) -> Result<T, String> + Sync,
+) -> Vec<T> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds = match number("CHAT_SEED") {
         Some(seed) => seed..seed.saturating_add(1),
@@ -77,20 +84,41 @@ pub fn days<T>(test: &str, steps: usize, play: impl Fn(u64, &[usize], &Log) -> R
         let played = played.unwrap_or_else(|panic| Err(said(&*panic)));
         played.map_err(|why| (why, log))
     };
-    let all = seeds.map(|seed| match day(seed, &steps) {
-        Ok(gave) => gave,
-        Err(_) => {
-            let few = quietly(|| least(&steps, |steps| day(seed, steps).is_err()));
-            let Err((why, log)) = day(seed, &few) else { panic!("seed {seed} goes wrong only at times") };
-            let list: Vec<String> = few.iter().map(usize::to_string).collect();
-            panic!(
-                "{why}\nthe fewest steps with which it goes so, or otherwise, wrong:\n{}(again: CHAT_SEED={seed} CHAT_STEPS={} cargo test -p {test})",
-                log.text(),
-                list.join(",")
-            )
+    let played = side_by_side(seeds, |seed| day(seed, &steps).map_err(|_| seed));
+    let Some(seed) = played.iter().filter_map(|gave| gave.as_ref().err().copied()).min() else {
+        return played.into_iter().filter_map(Result::ok).collect();
+    };
+    let few = quietly(|| least(&steps, |steps| day(seed, steps).is_err()));
+    let Err((why, log)) = day(seed, &few) else { panic!("seed {seed} goes wrong only at times") };
+    let list: Vec<String> = few.iter().map(usize::to_string).collect();
+    panic!(
+        "{why}\nthe fewest steps with which it goes so, or otherwise, wrong:\n{}(again: CHAT_SEED={seed} CHAT_STEPS={} cargo test -p {test})",
+        log.text(),
+        list.join(",")
+    )
+}
+
+/// What every seed gives, in no order: on each core one is played. After one that goes wrong no more are begun.
+fn side_by_side<T: Send>(seeds: Range<u64>, play: impl Fn(u64) -> Result<T, u64> + Sync) -> Vec<Result<T, u64>> {
+    let (next, is_over) = (AtomicU64::new(seeds.start), AtomicBool::new(false));
+    let player = || {
+        let mut given = Vec::new();
+        while !is_over.load(Relaxed) {
+            let seed = next.fetch_add(1, Relaxed);
+            if seed >= seeds.end {
+                break;
+            }
+            let gave = play(seed);
+            is_over.fetch_or(gave.is_err(), Relaxed);
+            given.push(gave);
         }
-    });
-    all.collect()
+        given
+    };
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        let players: Vec<_> = (0..threads).map(|_| scope.spawn(player)).collect();
+        players.into_iter().flat_map(|player| player.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
 }
 
 /// What is left of `steps` when nothing more can be left out, in larger pieces first.
@@ -157,6 +185,13 @@ mod tests {
         let numbers = |step| (0..4).map(|_| Random::new(7, step).below(1000)).collect::<Vec<_>>();
         assert_eq!(numbers(3), numbers(3));
         assert_ne!(numbers(3), numbers(4));
+    }
+
+    #[test]
+    fn each_seed_is_played_once() {
+        let mut played = side_by_side(3..200, Ok);
+        played.sort_unstable();
+        assert_eq!(played, (3..200).map(Ok).collect::<Vec<_>>());
     }
 
     #[test]

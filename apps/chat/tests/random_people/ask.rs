@@ -70,7 +70,9 @@ impl World {
         self.wrong(wrong, text);
         // Whoever is cut off by it cannot repeat it.
         let closed = self.stage.closed(&link).expect("has a connection").is_some();
-        let repeats = refused.is_empty() && !closed && self.broken.is_none() && self.below(2) == 0;
+        // What would answer may wait until the device confirms what it holds.
+        let waits = own.is_empty() && self.holds(asker);
+        let repeats = refused.is_empty() && !closed && !waits && self.broken.is_none() && self.below(2) == 0;
         if repeats {
             let before = self.kept();
             let again = self.said(&link, text);

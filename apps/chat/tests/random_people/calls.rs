@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use proto::records::ContactStatus;
 use scene::Stage;
 
 use super::view::Shown;
@@ -103,18 +104,22 @@ impl World {
                 self.outcast.clone()
             }
             "its room" => {
-                self.outcast_of = self.room();
+                self.outcast_of = self.room(asker);
                 self.outcast_of.clone()
             }
+            "fellow" => self.fellow(asker),
+            "suitor" => self.contact(asker, ContactStatus::Authorization),
+            "banned" => self.contact(asker, ContactStatus::Ban),
             "that room" => self.outcast_of.clone(),
             "that outcast" => self.outcast.clone(),
-            "star" => {
+            "star" | "starred" => {
                 let stars = self.stars_of(asker);
                 let at = self.below(stars.len());
-                self.star = stars.get(at).copied().unwrap_or((1, 1));
-                self.star.1.to_string()
+                let (roster, star, message) = stars.get(at).copied().unwrap_or((1, 1, 1));
+                self.star_of = roster;
+                if name == "star" { star } else { message }.to_string()
             }
-            "star roster" => self.star.0.to_string(),
+            "star roster" => self.star_of.to_string(),
             "phone" => {
                 let own = match asker {
                     Asker::Device(person, _) if self.below(3) > 0 => person,
@@ -122,9 +127,9 @@ impl World {
                 };
                 if self.below(20) == 0 { "380999999998".to_owned() } else { self.number_of(own) }
             }
-            "feed" if self.below(2) == 0 => format!("muc{{name=\"{}\"}}", self.room()),
+            "feed" if self.below(2) == 0 => format!("muc{{name=\"{}\"}}", self.room(asker)),
             "feed" => format!("p2p{{from=\"{}\" to=\"{}\"}}", self.own_roster(asker), self.somebody(asker)),
-            "room" => self.room(),
+            "room" => self.room(asker),
             "message" if self.below(20) == 0 => self.below(5000).to_string(),
             "message" => about.id.to_string(),
             "msg_id" => about.msg_id.clone(),
@@ -175,8 +180,46 @@ impl World {
         all[self.below(all.len())]
     }
 
-    fn room(&mut self) -> String {
-        if self.below(30) == 0 { "nowhere".to_owned() } else { self.one_of(&ROOMS).to_owned() }
+    /// One that the asker is in, mostly.
+    fn room(&mut self, asker: Asker) -> String {
+        let mut own = Vec::new();
+        if let Asker::Device(person, device) = asker {
+            let faces = self.device(person, device).view.now.rosters.values();
+            own.extend(faces.flat_map(|face| face.rooms.keys().cloned()));
+        }
+        self.room = match self.below(30) {
+            0 => "nowhere".to_owned(),
+            1..20 if !own.is_empty() => own.swap_remove(self.below(own.len())),
+            _ => self.one_of(&ROOMS).to_owned(),
+        };
+        self.room.clone()
+    }
+
+    /// A member of the room that was named last, as far as the asker knows any.
+    fn fellow(&mut self, asker: Asker) -> String {
+        let mut known = Vec::new();
+        if let Asker::Device(person, device) = asker {
+            let faces = self.people[person].devices[device].view.now.rosters.values();
+            let places = faces.filter_map(|face| face.rooms.get(&self.room));
+            known.extend(places.flat_map(|place| place.roles.keys().cloned()));
+        }
+        match known.is_empty() || self.below(4) == 0 {
+            true => self.somebody(asker),
+            false => known.swap_remove(self.below(known.len())),
+        }
+    }
+
+    /// Somebody who is this to the asker, if it knows one.
+    fn contact(&mut self, asker: Asker, status: ContactStatus) -> String {
+        let mut known = Vec::new();
+        if let Asker::Device(person, device) = asker {
+            let contacts = self.device(person, device).view.now.rosters.values().flat_map(|face| &face.contacts);
+            known.extend(contacts.filter(|(_, (is, _))| *is == Some(status)).map(|(key, _)| key.clone()));
+        }
+        match known.is_empty() || self.below(4) == 0 {
+            true => self.somebody(asker),
+            false => known.swap_remove(self.below(known.len())),
+        }
     }
 
     fn own_roster(&mut self, asker: Asker) -> String {
@@ -207,11 +250,11 @@ impl World {
         }
     }
 
-    /// Rosters and the stars that they have.
-    fn stars_of(&self, asker: Asker) -> Vec<(u64, u64)> {
+    /// Rosters, the stars that they have, and of which message each is.
+    fn stars_of(&self, asker: Asker) -> Vec<(u64, u64, u64)> {
         let Asker::Device(person, device) = asker else { return Vec::new() };
         let rosters = self.people[person].devices[device].view.now.rosters.iter();
-        rosters.flat_map(|(roster, face)| face.stars.iter().map(|star| (*roster, *star))).collect()
+        rosters.flat_map(|(roster, face)| face.stars.iter().map(|(star, message)| (*roster, *star, *message))).collect()
     }
 
     /// Mostly the default one.

@@ -45,10 +45,11 @@ pub(crate) struct World {
     members: BTreeSet<u64>,
     /// References of files (FTP-3).
     files: BTreeSet<String>,
-    /// Who was banned from a room last, and the star that was named last, with its roster.
+    /// Who was banned from a room last; the room that was named last, and the roster of the star that was.
     outcast: String,
     outcast_of: String,
-    star: (u64, u64),
+    room: String,
+    star_of: u64,
     /// The e-mail address that was named last.
     address: String,
     /// Processes that were ended lately, and when.
@@ -117,7 +118,8 @@ impl World {
             files: BTreeSet::new(),
             outcast: String::new(),
             outcast_of: String::new(),
-            star: (1, 1),
+            room: String::new(),
+            star_of: 1,
             address: String::new(),
             killed: Vec::new(),
             outcomes: BTreeMap::new(),
@@ -149,13 +151,24 @@ impl World {
         }
     }
 
-    /// A group of all friends, and a channel.
+    /// A group of all friends, a channel, and something to read.
     fn found(&mut self) {
         let others: Vec<String> =
             (1..PEOPLE - 1).map(|person| format!("Member{{phone_id=\"{}\"}}", self.default_of(person))).collect();
         let others = others.join(" ");
         self.say(0, &format!("Room{{id=\"den\" name=\"Den\" members=[{others}] status=create}}"));
         self.say(1, "Room{id=\"news\" name=\"News\" type=channel status=create}");
+        for person in 0..PEOPLE - 1 {
+            let (from, to) = (self.default_of(person), self.default_of((person + 1) % (PEOPLE - 1)));
+            for feed in [format!("p2p{{from=\"{from}\" to=\"{to}\"}}"), "muc{name=\"den\"}".to_owned()] {
+                self.written += 1;
+                let msg_id = format!("m{}", self.written);
+                self.say(
+                    person,
+                    &format!("Message{{msg_id=\"{msg_id}\" feed_id={feed} files=[Desc{{id=\"1\" payload=\"tea\"}}]}}"),
+                );
+            }
+        }
     }
 
     fn say(&mut self, person: usize, text: &str) {
@@ -339,6 +352,13 @@ impl World {
         match asker {
             Asker::Device(person, device) => self.people[person].devices[device].online,
             Asker::Service => true,
+        }
+    }
+
+    fn holds(&self, asker: Asker) -> bool {
+        match asker {
+            Asker::Device(person, device) => self.people[person].devices[device].holds,
+            Asker::Service => false,
         }
     }
 

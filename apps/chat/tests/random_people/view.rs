@@ -26,7 +26,8 @@ pub(crate) struct Face {
     pub(crate) contacts: BTreeMap<String, Contacted>,
     pub(crate) rooms: BTreeMap<String, Place>,
     pub(crate) tags: BTreeMap<String, String>,
-    pub(crate) stars: BTreeSet<u64>,
+    /// Of which message each is.
+    pub(crate) stars: BTreeMap<u64, u64>,
 }
 
 /// What it is to the roster, and what it is called.
@@ -145,7 +146,7 @@ impl Book {
                 };
             }
             face.tags = roster.tags.iter().map(|tag| (text_of(&tag.name), text_of(&tag.color))).collect();
-            face.stars = roster.favorite.iter().filter_map(|star| star.id).collect();
+            face.stars = roster.favorite.iter().filter_map(|star| Some((star.id?, starred(star)?))).collect();
         }
         self.update = profile.update;
     }
@@ -315,10 +316,10 @@ impl Face {
     }
 
     fn star(&mut self, star: &Star) {
-        match (star.status, star.id) {
-            (Some(StarStatus::Remove), Some(id)) => self.stars.remove(&id),
-            (_, Some(id)) => self.stars.insert(id),
-            _ => false,
+        match (star.status, star.id, starred(star)) {
+            (Some(StarStatus::Remove), Some(id), _) => self.stars.remove(&id),
+            (_, Some(id), Some(message)) => self.stars.insert(id, message),
+            _ => None,
         };
     }
 }
@@ -349,6 +350,10 @@ impl Place {
             }
         }
     }
+}
+
+fn starred(star: &Star) -> Option<u64> {
+    star.message.as_ref().and_then(|message| message.id)
 }
 
 fn settings(features: &[Feature]) -> BTreeMap<String, String> {
