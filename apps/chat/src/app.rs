@@ -6,7 +6,7 @@ use std::sync::Arc;
 use n2o::{App, Bounce, Failure};
 use proto::ids::{ClientId, ClientKind};
 
-use crate::door::{Bye, Denied, Gone, Identify, IsSealed, Out};
+use crate::door::{Bye, Denied, Identify, IsSealed, Out};
 use crate::names::Known;
 use crate::post::Came;
 use crate::process::{
@@ -169,7 +169,7 @@ impl App for Chat {
             | Input::Delivered(_)
             | Input::Refused { .. }
             | Input::Begin { .. }
-            | Input::Left { .. }
+            | Input::Left(_)
             | Input::Answer(_)
             | Input::Shown { .. }
             | Input::Telling(_)
@@ -246,7 +246,7 @@ fn unheard(session: &Name, admitted: &Admitted) -> Option<Bounce<Chat>> {
     let Name::Session(client) = session else { return None };
     let Ok(ClientKind::Device(_, device)) = ClientId::parse(client.as_bytes()).map(|id| id.kind()) else { return None };
     let phone = admitted.account.as_ref()?.phone.clone();
-    Some(Bounce::Tell(Name::Profile(phone), Input::Left { device, how: Gone::Lost }))
+    Some(Bounce::Tell(Name::Profile(phone), Input::Left(Box::new(crate::input::Missed::nothing(device)))))
 }
 
 fn stuck(errand: &Errand) -> Bounce<Chat> {

@@ -93,10 +93,7 @@ pub enum Input {
         room: RoomId,
     },
     /// The device's connection has ended (CON-8). To the profile.
-    Left {
-        device: DevKey,
-        how: Gone,
-    },
+    Left(Box<Missed>),
     /// A request, to the owner of the state it is about.
     Call(Box<Call>),
     /// A step of a transfer that no record says, by a device beside its connections. To the files of its account.
@@ -255,7 +252,7 @@ pub enum Input {
     Wake {
         feed: Bytes,
     },
-    /// What the device has not acknowledged of what came while it was connected (PUSH-1). To the profile.
+    /// A letter came for a device whose connection had just ended (PUSH-1). To the profile.
     Missed(Box<Missed>),
     /// A service pushes something to every device that has a push token (PUSH-5); rows say what. To the profile.
     Push,

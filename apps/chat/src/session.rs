@@ -29,12 +29,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use n2o::{Bounce, Failure};
+use n2o::{Bounce, Failure, Time};
 use proto::ids::{DevKey, Phone, RoomId};
 
-use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
+use crate::door::{Bye, Denied, Hello, Out, Role};
 use crate::input::{Account, Forgetting, Input, Missed, Tick};
-use crate::{Chat, Cx, Fx, Output, Port, Who, names};
+use crate::{Chat, Cx, Fx, Name, Output, Port, Who, names};
 use calls::Calls;
 use loading::Loading;
 use queue::Queue;
@@ -62,14 +62,11 @@ pub struct Session {
     passes: Vec<(Arc<Port>, Arc<str>)>,
 }
 
-/// Whose place it is, and how the connection went.
+/// Whose place it is, and what the device has not had of what is due to it.
 #[derive(Clone)]
 struct Vacant {
     phone: Phone,
-    device: DevKey,
-    how: Gone,
-    /// What it has not acknowledged.
-    missed: Option<Box<Missed>>,
+    missed: Box<Missed>,
 }
 
 /// One connection.
@@ -90,8 +87,8 @@ struct Link {
     /// DLV-13: items are acknowledged by the transport.
     puback: bool,
     birth: u64,
-    /// What was queued behind this number came while it was connected.
-    since: u64,
+    /// When the device came, by this connection or one that it has taken over.
+    since: Time,
     /// Events of the latest copies that came (G-8).
     heard: [u64; HEARD],
     /// What it has had as answers (G-8) before its queue was loaded, at most [`ANSWERED`]: notices, and entries of the feed with this key.
@@ -101,7 +98,7 @@ struct Link {
     /// One that asked later was let in before this one was judged.
     outdone: bool,
     /// The transport has ended, while this connection asks to be let in.
-    gone: Option<Gone>,
+    gone: bool,
 }
 
 impl Session {
@@ -126,7 +123,7 @@ impl Session {
     fn perform_step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         match input {
             Input::Connect { hello, port } => self.connect(chat, cx, fx, hello, port)?,
-            Input::Admitted(admitted) => self.admitted(chat, cx, fx, *admitted)?,
+            Input::Admitted(admitted) => self.admitted(chat, cx, fx, *admitted),
             Input::Refused { connection, denied } => self.refused(fx, connection, denied),
             Input::Begin { connection } => self.begin(cx, fx, connection)?,
             Input::Begun { connection } => self.begun(cx, fx, connection)?,
@@ -177,9 +174,9 @@ impl Session {
         if let Some(link) = &self.link {
             words.push(Bounce::Emit(Output::Port(link.port.clone(), Out::Close(Bye::Fault))));
         }
-        let place = self.link.as_ref().and_then(|link| link.place(Gone::Lost));
+        let place = self.link.as_ref().and_then(|link| link.place());
         let place = place.or_else(|| self.vacant.clone());
-        words.extend(place.into_iter().flat_map(Vacant::tells).map(|(name, input)| Bounce::Tell(name, input)));
+        words.extend(place.map(|place| Bounce::Tell(Name::Profile(place.phone), Input::Left(place.missed))));
         let unheard = self.asking.iter().map(|link| link.port.clone());
         words.extend(unheard.map(|port| Bounce::Emit(Output::Port(port, Out::Denied(Denied::Unavailable)))));
         words
@@ -218,12 +215,12 @@ impl Link {
             late: VecDeque::new(),
             puback: false,
             birth: 0,
-            since: 0,
+            since: Time::default(),
             heard: [0; HEARD],
             answered: Vec::new(),
             fresh: false,
             outdone: false,
-            gone: None,
+            gone: false,
         }
     }
 
@@ -250,9 +247,9 @@ impl Link {
     }
 
     /// What it leaves when it is over.
-    fn place(&self, how: Gone) -> Option<Vacant> {
+    fn place(&self) -> Option<Vacant> {
         let (phone, device) = (self.phone()?.clone(), self.device.clone()?);
-        Some(Vacant { phone, device, how, missed: self.missed() })
+        Some(Vacant { phone, missed: Box::new(self.missed(device)) })
     }
 
     /// What an owner is told about the caller.

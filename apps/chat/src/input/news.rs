@@ -1,6 +1,7 @@
 //! What owners of state tell each other.
 
 use bytes::Bytes;
+use n2o::Time;
 use proto::ids::{DevKey, FeedId, Nick, Phone, PhoneId, RoomId};
 use proto::records::{Desc, Link, Roster, Star};
 
@@ -66,14 +67,21 @@ pub struct Seat {
     pub roster: PhoneId,
 }
 
-/// What came for a device while it was connected, and what it has not acknowledged at the end (PUSH-1).
+/// What a device may not have had when its connection is over (PUSH-1).
 #[derive(Debug, Clone)]
 pub struct Missed {
     pub device: DevKey,
-    /// It came behind this number.
-    pub since: u64,
-    /// Of these feeds; notices are not among it.
+    /// When it came; what is older has waked it before.
+    pub since: Time,
+    /// Feeds of which it has not acknowledged something.
     pub feeds: Vec<FeedId>,
+}
+
+impl Missed {
+    /// Of a device that has had nothing here.
+    pub(crate) fn nothing(device: DevKey) -> Missed {
+        Missed { device, since: Time(u64::MAX), feeds: Vec::new() }
+    }
 }
 
 /// CDR-2: what is to be noted of a call, in its owner's name.

@@ -79,9 +79,9 @@ impl Profile {
     pub fn step(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, input: Input) -> Result<(), Failure> {
         match input {
             Input::Admit(admit) => self.admit(chat, cx, fx, &admit, None),
-            Input::Left { device, .. } => {
-                self.wakes.left(chat, cx, fx, &self.phone, &device)?;
-                self.left(cx, fx, &device)
+            Input::Left(missed) => {
+                self.wakes.left(chat, cx, fx, &self.phone, &missed)?;
+                self.left(cx, fx, &missed.device)
             }
             Input::Here { device } => auth::here(cx, fx, &self.phone, &device),
             Input::Call(call) => self.call(chat, cx, fx, *call),
@@ -112,7 +112,7 @@ impl Profile {
                 None => auth::worked(&self.phone, &mut self.waiting, chat, cx, fx, job, result),
             },
             Input::Wake { feed } => self.wakes.wake(chat, cx, fx, &self.phone, feed),
-            Input::Missed(missed) => self.wakes.missed(chat, cx, fx, &self.phone, &missed),
+            Input::Missed(missed) => self.wakes.left(chat, cx, fx, &self.phone, &missed),
             Input::Push => push::asked(chat, cx, fx, &self.phone),
             Input::PushDead { device, print } => auth::push_dead(cx, fx, &self.phone, &device, &print),
             Input::Tick(Tick::WakeDue) => self.wakes.due(chat, cx, fx, &self.phone),

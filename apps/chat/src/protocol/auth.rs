@@ -41,7 +41,7 @@ pub(crate) use login::{admit, here};
 pub(crate) use moving::{proves as proves_move, send as send_move};
 pub(crate) use pending::clear as clear_pending;
 pub(crate) use proof::{bearer, is_device};
-pub(crate) use push::{Away, away, dead as push_dead, reachable, taken as push_taken, woken};
+pub(crate) use push::{Away, away, dead as push_dead, is_away, reachable, taken as push_taken, woken};
 pub(crate) use service::is_service;
 pub(crate) use sessions::revoked;
 pub(crate) use standing::judged;

@@ -3,7 +3,8 @@
 //! Whoever queues something for an account asks [`wake`] in the same batch. Only where the account has a device with a push token that
 //! may be away does that cost more than one look into the store: then what to tell is kept, and the account's profile told. The profile
 //! knows its devices: it merges, builds the push, and keeps it for each device, in the batch that forgets what was to be told. From there
-//! on it is whose who hands it to the gateway. None of that can fail a delivery, and no crash loses it.
+//! on it is whose who hands it to the gateway. None of that can fail a delivery, and no crash loses what
+//! has been decided.
 
 mod missed;
 mod rounds;
@@ -106,6 +107,14 @@ pub(crate) fn wake_for_room(
         Some(RoomType::Group | RoomType::Channel) | None => Kind::Room,
     };
     wake(cx, fx, to, from, feed, kind, || etf::encode(room))
+}
+
+/// The number of the message that a push is about, if it is about one.
+fn message_of(wake: &Wake) -> Option<u64> {
+    if !is_of_message(&wake.kind) {
+        return None;
+    }
+    etf::decode::<Message>(&wake.model).ok()?.id
 }
 
 /// The author of a message that wakes: not what a room says itself, nor what has gone or has not come yet.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::due::Item;
 use super::{Link, Session};
-use crate::door::{Bye, Gone, Out, Verdict};
+use crate::door::{Bye, Out, Verdict};
 use crate::effects::refused;
 use crate::input::{Also, Answer, Call, Forgetting, Letter, Notice, Transient};
 use crate::protocol::ftp::SEND;
@@ -202,7 +202,7 @@ impl Session {
         if let Some(link) = &self.link {
             link.emit(fx, Out::Close(bye));
         }
-        self.leave(fx, Gone::Left);
+        self.leave(fx);
         self.forget(cx, fx, Forgetting::all(cx.id()?))
     }
 }

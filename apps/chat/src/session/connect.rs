@@ -11,7 +11,7 @@ use proto::records::{Auth, AuthAct, VnodeMax};
 
 use super::{Link, Rate, Session, Vacant};
 use crate::door::{Bye, Denied, Gone, Hello, Out, Role};
-use crate::input::{Admit, Admitted, Forgetting, Input, Tick};
+use crate::input::{Admit, Admitted, Forgetting, Input, Missed, Tick};
 use crate::protocol::{auth, init, presence};
 use crate::rows::{self, CURSOR};
 use crate::{Chat, Cx, Fx, Group, Name, Output, Port, names};
@@ -68,15 +68,19 @@ impl Session {
 
     /// An earlier connection with this client id is taken over (CON-7); presence does not notice, unless that one was of an account and
     /// this one is not. INIT-1 follows the welcome of clients at once.
-    fn open(&mut self, chat: &Chat, fx: &mut Fx, link: Link) {
+    fn open(&mut self, chat: &Chat, fx: &mut Fx, mut link: Link) {
         let mut place = self.vacant.take();
         if let Some(earlier) = self.link.take() {
             earlier.emit(fx, Out::Close(Bye::TakenOver));
-            place = earlier.place(Gone::Left);
+            place = earlier.place();
         }
-        if let Some(place) = place.filter(|place| link.phone() != Some(&place.phone)) {
-            self.leave_rooms(fx);
-            place.give_up(fx);
+        match place {
+            Some(place) if link.phone() == Some(&place.phone) => link.since = link.since.min(place.missed.since),
+            Some(place) => {
+                self.leave_rooms(fx);
+                place.give_up(fx);
+            }
+            None => {}
         }
         link.emit(fx, Out::Welcome(link.role, link.phone().cloned()));
         if link.role != Role::Service {
@@ -118,32 +122,21 @@ impl Session {
     }
 
     /// CON-5: welcome, INIT-1, AUTH-5; what is due follows when the session is in its account's group.
-    pub(super) fn admitted(
-        &mut self,
-        chat: &Chat,
-        cx: &Cx<'_>,
-        fx: &mut Fx,
-        admitted: Admitted,
-    ) -> Result<(), Failure> {
-        let Some(at) = self.asks(admitted.connection) else {
-            self.admitted_before(fx, &admitted);
-            return Ok(());
-        };
+    pub(super) fn admitted(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, admitted: Admitted) {
+        let Some(at) = self.asks(admitted.connection) else { return self.admitted_before(fx, &admitted) };
         let mut link = self.asking.remove(at);
         link.role = admitted.role;
         link.birth = admitted.birth;
-        link.since = cx.id()?;
+        link.since = cx.now;
         link.fresh = admitted.fresh;
         link.puback = link.hello.acknowledges && admitted.puback;
         link.account = admitted.account;
-        if link.outdone || link.gone.is_some() {
-            self.admitted_late(fx, link);
-            return Ok(());
+        if link.outdone || link.gone {
+            return self.admitted_late(fx, link);
         }
         self.asking.iter_mut().take(at).for_each(|earlier| earlier.outdone = true);
         let Some(account) = link.account.clone() else {
-            self.open_registering(chat, cx, fx, link);
-            return Ok(());
+            return self.open_registering(chat, cx, fx, link);
         };
         if let Some(until) = admitted.until {
             let over = Tick::SessionOver { connection: admitted.connection };
@@ -157,7 +150,6 @@ impl Session {
         fx.join(Group::Account(account.phone.clone()));
         fx.timer(cx.now + SEEN_MS, Input::Tick(Tick::StillHere { connection: admitted.connection }));
         fx.tell(Name::Session(self.client.clone()), Input::Begin { connection: admitted.connection });
-        Ok(())
     }
 
     /// It has gone meanwhile, or one that asked later was let in before it: transports have words for who is let in and taken over, and none
@@ -167,7 +159,7 @@ impl Session {
             link.emit(fx, Out::Welcome(link.role, link.phone().cloned()));
             link.emit(fx, Out::Close(Bye::TakenOver));
         }
-        let place = link.place(link.gone.unwrap_or(Gone::Left));
+        let place = link.place();
         self.vacant = self.vacant.take().or(place);
         self.vacate(fx);
     }
@@ -177,7 +169,8 @@ impl Session {
         if let Some(account) = &admitted.account
             && let Ok(ClientKind::Device(_, device)) = ClientId::parse(self.client.as_bytes()).map(|id| id.kind())
         {
-            self.vacant.get_or_insert(Vacant { phone: account.phone.clone(), device, how: Gone::Lost, missed: None });
+            let missed = Box::new(Missed::nothing(device));
+            self.vacant.get_or_insert(Vacant { phone: account.phone.clone(), missed });
             self.vacate(fx);
         }
     }
@@ -247,16 +240,16 @@ impl Session {
             link.emit(fx, Out::Close(Bye::Done));
         }
         match asks {
-            Some(_) => link.gone = Some(how),
-            None => self.leave(fx, how),
+            Some(_) => link.gone = true,
+            None => self.leave(fx),
         }
     }
 
     /// The connection is over.
-    pub(super) fn leave(&mut self, fx: &mut Fx, how: Gone) {
+    pub(super) fn leave(&mut self, fx: &mut Fx) {
         let Some(link) = self.link.take() else { return };
         self.leave_rooms(fx);
-        self.vacant = link.place(how);
+        self.vacant = link.place();
         self.vacate(fx);
     }
 
@@ -292,7 +285,7 @@ impl Session {
             }
             link.emit(fx, Out::Close(bye));
         }
-        self.leave(fx, Gone::Left);
+        self.leave(fx);
         if forget { self.forget(cx, fx, Forgetting::all(cx.id()?)) } else { Ok(()) }
     }
 
@@ -324,14 +317,14 @@ impl Session {
             let expired = Auth { client_id: Some(client), r#type: Some(AuthAct::Expired.into()), ..Auth::default() };
             link.emit(fx, Out::Notice { payload: etf::encode(&expired) });
             link.emit(fx, Out::Close(Bye::Expired));
-            self.leave(fx, Gone::Left);
+            self.leave(fx);
         }
     }
 
     pub(super) fn registration_over(&mut self, fx: &mut Fx, connection: u64) {
         if let Some(link) = self.link(connection).filter(|link| link.role == Role::Registering) {
             link.emit(fx, Out::Close(Bye::TimeUp));
-            self.leave(fx, Gone::Left);
+            self.leave(fx);
         }
     }
 
@@ -340,7 +333,7 @@ impl Session {
         if let Some(link) = &self.link {
             link.emit(fx, Out::Close(bye));
         }
-        self.leave(fx, Gone::Left);
+        self.leave(fx);
     }
 }
 
@@ -348,14 +341,7 @@ impl Vacant {
     /// Nobody takes it.
     fn give_up(self, fx: &mut Fx) {
         fx.leave(Group::Account(self.phone.clone()));
-        self.tells().for_each(|(name, input)| fx.tell(name, input));
-    }
-
-    /// What its account is told.
-    pub(super) fn tells(self) -> impl Iterator<Item = (Name, Input)> {
-        let Vacant { phone, device, how, missed } = self;
-        let told = [Some(Input::Left { device, how }), missed.map(Input::Missed)];
-        told.into_iter().flatten().map(move |input| (Name::Profile(phone.clone()), input))
+        fx.tell(Name::Profile(self.phone), Input::Left(self.missed));
     }
 }
 

@@ -20,7 +20,7 @@ impl Session {
     /// A message, an edit or a removal has happened in a feed of the account.
     pub(super) fn letter(&mut self, cx: &Cx<'_>, fx: &mut Fx, letter: Arc<Letter>) -> Result<(), Failure> {
         let Some(link) = &mut self.link else {
-            self.came_late(fx, &letter.feed, letter.seq);
+            self.came_late(cx.now, fx, &letter.feed);
             return Ok(());
         };
         if let Some(loading) = &mut link.loading {

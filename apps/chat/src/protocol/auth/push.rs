@@ -169,6 +169,15 @@ pub(crate) fn away(chat: &Chat, cx: &Cx<'_>, phone: &Phone) -> Result<Vec<Away>,
     Ok(away)
 }
 
+/// The same of one device.
+pub(crate) fn is_away(chat: &Chat, cx: &Cx<'_>, phone: &Phone, device: &DevKey) -> Result<Option<Away>, Failure> {
+    let away = match device::read(cx, phone, device)? {
+        Some(row) if row.push.is_some() => woken(&chat.vault, row)?,
+        Some(_) | None => None,
+    };
+    Ok(away.filter(|device| !cx.is_alive(&Name::session(&device.client_id))))
+}
+
 /// The devices of an account that have a push token of a known system (PUSH-7).
 pub(crate) fn reachable(chat: &Chat, cx: &Cx<'_>, phone: &Phone) -> Result<Vec<Away>, Failure> {
     let mut found = Vec::new();

@@ -16,8 +16,10 @@ use crate::{Chat, Cx, Fx, Input, Name, Tick};
 const MERGE_MS: u64 = 3000;
 /// Feeds whose time runs; beyond, the oldest is no longer merged.
 const FEEDS_MAX: usize = 256;
-/// Of notices the latest are known.
-const TOLD_MAX: usize = 64;
+/// So many of the latest are known by message and device.
+const TOLD_MAX: usize = 256;
+/// Within this time a device is not told twice by two ways of the same request or room.
+const TWICE_MS: u64 = 10_000;
 /// Rows that are looked at in one step.
 const STEP: usize = 256;
 
@@ -27,17 +29,17 @@ pub(crate) struct Wakes {
     /// Feeds of which a push was sent a moment ago, and until when.
     quiet: BTreeMap<Bytes, Time>,
     is_timed: bool,
-    /// What notices have told lately, for devices that turn out not to have had them.
-    pub(super) told: VecDeque<Told>,
+    told: VecDeque<Told>,
 }
 
-/// A push that a notice comes with.
-pub(super) struct Told {
-    pub(super) feed: Bytes,
-    pub(super) wake: Wake,
-    pub(super) at: Time,
-    /// Devices that it was sent to.
-    pub(super) to: Vec<DevKey>,
+/// Of what a device was told lately.
+struct Told {
+    device: DevKey,
+    feed: Bytes,
+    kind: Bytes,
+    /// The message, if it was one.
+    id: Option<u64>,
+    at: Time,
 }
 
 impl Wakes {
@@ -91,36 +93,53 @@ impl Wakes {
         fx.delete(WAKE, last.clone());
         let wake: Wake = rows::decode(row)?;
         let away = auth::away(chat, cx, own)?;
-        self.remember(cx, &feed, &wake, &away);
-        if away.is_empty() {
+        self.tell(chat, cx, fx, own, &feed, &wake, away)
+    }
+
+    /// Sends it to these devices, but for those that were told of it just now, or of a later message of the feed.
+    #[expect(clippy::too_many_arguments, reason = "all of a push")]
+    pub(super) fn tell(
+        &mut self,
+        chat: &Chat,
+        cx: &Cx<'_>,
+        fx: &mut Fx,
+        own: &Phone,
+        feed: &Bytes,
+        wake: &Wake,
+        mut to: Vec<Away>,
+    ) -> Result<(), Failure> {
+        let id = super::message_of(wake);
+        to.retain(|away| !self.told.iter().any(|told| told.is(&away.device, feed, &wake.kind, id, cx.now)));
+        for device in to.iter().map(|away| away.device.clone()) {
+            self.told.push_back(Told { device, feed: feed.clone(), kind: wake.kind.clone(), id, at: cx.now });
+        }
+        self.told.drain(..self.told.len().saturating_sub(TOLD_MAX));
+        if to.is_empty() {
             return Ok(());
         }
-        let push = content::push(chat, cx, own, &wake)?;
+        let push = content::push(chat, cx, own, wake)?;
         let life = outgoing::life(&wake.kind);
-        for device in away {
+        for device in to {
             outgoing::put(cx, fx, own, device, feed.clone(), push.clone(), life)?;
         }
-        self.be_quiet(cx, feed);
+        self.be_quiet(cx, feed.clone());
         Ok(())
     }
 
-    pub(super) fn be_quiet(&mut self, cx: &Cx<'_>, feed: Bytes) {
+    /// Whether something is still to be told of the feed.
+    pub(super) fn is_due(cx: &Cx<'_>, own: &Phone, feed: &[u8]) -> Result<bool, Failure> {
+        Ok(!cx.store.keys(WAKE, &rows::numbers(&key(own, feed), 0, u64::MAX).limit(1))?.is_empty())
+    }
+
+    fn be_quiet(&mut self, cx: &Cx<'_>, feed: Bytes) {
+        if self.quiet.contains_key(&feed) {
+            return;
+        }
         if self.quiet.len() >= FEEDS_MAX {
             let oldest = self.quiet.iter().min_by_key(|(_, until)| **until).map(|(feed, _)| feed.clone());
             oldest.and_then(|oldest| self.quiet.remove(&oldest));
         }
         self.quiet.insert(feed, cx.now + MERGE_MS);
-    }
-
-    fn remember(&mut self, cx: &Cx<'_>, feed: &Bytes, wake: &Wake, away: &[Away]) {
-        if super::is_of_message(&wake.kind) {
-            return;
-        }
-        if self.told.len() >= TOLD_MAX {
-            self.told.pop_front();
-        }
-        let to = away.iter().map(|away| away.device.clone()).collect();
-        self.told.push_back(Told { feed: feed.clone(), wake: wake.clone(), at: cx.now, to });
     }
 
     /// One timer for all feeds, set for the first whose time is over.
@@ -130,5 +149,17 @@ impl Wakes {
         {
             fx.timer(first.max(cx.now + 1), Input::Tick(Tick::WakeDue));
         }
+    }
+}
+
+impl Told {
+    /// Whether by this the device knows of that message, or of that other event.
+    fn is(&self, device: &DevKey, feed: &[u8], kind: &[u8], id: Option<u64>, now: Time) -> bool {
+        self.device == *device
+            && self.feed == feed
+            && match id {
+                Some(_) => self.id >= id,
+                None => self.kind == kind && now.since(self.at) < TWICE_MS,
+            }
     }
 }
