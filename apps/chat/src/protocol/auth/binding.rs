@@ -19,12 +19,16 @@ const LONG_AGO: u64 = 1;
 const FORGOTTEN: usize = 64;
 
 /// ID-9: the device is opened by this certificate from now on. Keys it was opened by before open it no more.
-pub(super) fn bind(fx: &mut Fx, device: &mut Device, certificate: &Certificate) {
+pub(super) fn bind(cx: &Cx<'_>, fx: &mut Fx, device: &mut Device, certificate: &Certificate) -> Result<(), Failure> {
     let key = Bytes::copy_from_slice(&certificate.key);
-    for before in [device.key.take(), device.key_before.take()].into_iter().flatten().filter(|before| *before != key) {
-        fx.delete(BINDING, before);
+    for before in [device.key.take(), device.key_before.take()].into_iter().flatten() {
+        match before == key {
+            true => lapses_no_more(cx, fx, &key)?,
+            false => fx.delete(BINDING, before),
+        }
     }
     take(fx, device, key, certificate);
+    Ok(())
 }
 
 /// AUTH-17: a new certificate opens the device beside the one it has, which is left its time. One that was never used goes at once. So it
@@ -37,10 +41,7 @@ pub(super) fn succeed(cx: &Cx<'_>, fx: &mut Fx, device: &mut Device, certificate
             end_binding(fx, device, unused, LONG_AGO, Why::Superseded);
         }
         device.key_before = None;
-        // What the authority has not read yet would count for the new certificate as well.
-        if let Some(binding) = rows::read::<Binding>(cx.store, BINDING, &key)? {
-            fx.delete(LAPSED, lapsed_key(&key, binding.ended));
-        }
+        lapses_no_more(cx, fx, &key)?;
         take(fx, device, key, certificate);
         return Ok(());
     }
@@ -53,6 +54,14 @@ pub(super) fn succeed(cx: &Cx<'_>, fx: &mut Fx, device: &mut Device, certificate
         None => {}
     }
     take(fx, device, key, certificate);
+    Ok(())
+}
+
+/// What the authority has not read yet of a key that comes back would count for its new certificate as well.
+fn lapses_no_more(cx: &Cx<'_>, fx: &mut Fx, key: &Bytes) -> Result<(), Failure> {
+    if let Some(binding) = rows::read::<Binding>(cx.store, BINDING, key)? {
+        fx.delete(LAPSED, lapsed_key(key, binding.ended));
+    }
     Ok(())
 }
 

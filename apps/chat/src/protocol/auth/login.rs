@@ -214,7 +214,7 @@ fn bind(
             ..Device::default()
         },
     };
-    binding::bind(fx, &mut row, certificate);
+    binding::bind(cx, fx, &mut row, certificate)?;
     row.last_online = cx.now.0;
     devices.push(row.clone());
     if !opened.is_new {

@@ -278,7 +278,7 @@ fn install(
         (Some(certificate), before) => {
             row.key = before.and_then(|before| before.key.clone());
             row.key_before = before.and_then(|before| before.key_before.clone());
-            binding::bind(ask.fx, &mut row, certificate);
+            binding::bind(ask.cx, ask.fx, &mut row, certificate)?;
         }
         (None, Some(before)) => binding::unbind(ask.fx, before, Unbind::Forget),
         (None, None) => {}
