@@ -261,6 +261,13 @@ fn roster_8_what_is_said_for_a_roster_that_has_ended_leaves_nothing() {
     town.say("380300001", &format!("Roster{{id=\"{own}\" status=remove}}"));
     town.stage.advance(30_000).expect("works");
     let mut asked = vec![(Name::Nicks, format!("Roster{{id=\"{own}\" nick=\"Late.1\" status=nick}}"))];
+    for text in [
+        format!("Tag{{roster_id=\"{own}\" name=\"late\" status=create}}"),
+        format!("Roster{{id=\"{own}\" userlist=[Contact{{phone_id=\"380399999\"}}] status=add}}"),
+        format!("Roster{{id=\"{own}\" names=\"Late\" status=patch}}"),
+    ] {
+        asked.push((Name::Roster(own.clone()), text));
+    }
     for other in town.friends.clone().into_iter().chain([own.clone()]) {
         let conversation = Name::Conversation(proto::ids::FeedId::p2p(own.clone(), other.clone()));
         let feed = format!("p2p{{from=\"{own}\" to=\"{other}\"}}");

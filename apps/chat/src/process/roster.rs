@@ -7,6 +7,7 @@ use proto::{Record, Refusal};
 use crate::protocol::message::seek;
 use crate::protocol::search::Called;
 use crate::protocol::{contact, favorite, roster, search, settle};
+use crate::rows::ROSTER;
 use crate::{Call, Chat, Cx, Fx, Input, Name};
 
 /// The owner of one roster's rows.
@@ -60,6 +61,8 @@ impl Roster {
     fn call(&mut self, chat: &Chat, cx: &Cx<'_>, fx: &mut Fx, call: Call) -> Result<(), Failure> {
         let Call { who, record } = call;
         let done = match record {
+            // The session has not heard yet that it has ended: nobody would take away what it writes.
+            _ if cx.store.get(ROSTER, self.own.as_str().as_bytes())?.is_none() => Err(Refusal::PermissionDenied.into()),
             Record::Roster(record) => roster::call(chat, cx, fx, &who, &self.own, *record),
             Record::Search(asked) => search::call(chat, cx, fx, &who, &self.own, &mut self.called, *asked),
             Record::Message(message) => seek::begin(cx, fx, &who, *message),
