@@ -45,6 +45,8 @@ pub struct Search {
     rooms: Vec<proto::records::Room>,
     /// Strangers that were asked for.
     strangers: u64,
+    /// Many rows of the asker's lie between the numbers that are looked up.
+    is_crowded: bool,
 }
 
 /// SEARCH-1 to 9, judged by the roster that asks.
@@ -66,7 +68,8 @@ pub(crate) fn call(
     };
     let mut parts = Parts::new(Frame::Search(reference));
     parts.begin(Roster { id: Some(RosterId::Number(own.roster())), status: Some(status), ..Roster::default() });
-    let search = Search { who: who.clone(), place, parts, people: 0, rooms: Vec::new(), strangers: 0 };
+    let (rooms, is_crowded) = (Vec::new(), false);
+    let search = Search { who: who.clone(), place, parts, people: 0, rooms, strangers: 0, is_crowded };
     step(chat, cx, fx, own, called, search)
 }
 

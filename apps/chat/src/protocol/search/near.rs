@@ -26,33 +26,46 @@ pub(super) enum Near<'a> {
     These {
         addresses: BTreeSet<Bytes>,
         upto: Bytes,
+        is_cut: bool,
     },
 }
 
 impl<'a> Near<'a> {
-    /// For numbers in order.
-    pub(super) fn of(cx: &Cx<'_>, own: &PhoneId, called: &'a Called, phones: &[Phone]) -> Result<Near<'a>, Failure> {
+    /// For numbers in order. Where so many rows lie between numbers before them that a look was cut, it is not worth while.
+    pub(super) fn of(
+        cx: &Cx<'_>,
+        own: &PhoneId,
+        called: &'a Called,
+        phones: &[Phone],
+        is_crowded: bool,
+    ) -> Result<Near<'a>, Failure> {
         let [first, .., last] = phones else { return Ok(Near::Unknown) };
         if called.knows_all() {
             return Ok(Near::Called(called));
         }
-        if phones.len() < MANY {
+        if is_crowded || phones.len() < MANY {
             return Ok(Near::Unknown);
         }
         let prefix = rows::pair_key(own, b"").len();
         // Whatever follows a number in an address is less.
         let mut upto = rows::pair_key(own, &[last.as_str().as_bytes(), b"_\xff"].concat());
-        let mut keys = Vec::new();
+        let (mut keys, mut is_cut) = (Vec::new(), false);
         for table in [RELATION, BOOK] {
             let span = Span::range(rows::pair_key(own, first.as_str().as_bytes()), upto.clone()).limit(KEYS);
             let more = cx.store.keys(table, &span)?;
             if more.len() == KEYS {
+                is_cut = true;
                 upto = more.last().cloned().unwrap_or(upto);
             }
             keys.extend(more);
         }
         let addresses = keys.into_iter().map(|key| key.slice(prefix..)).collect();
-        Ok(Near::These { addresses, upto: upto.slice(prefix..) })
+        Ok(Near::These { addresses, upto: upto.slice(prefix..), is_cut })
+    }
+
+    /// Whether it left out rows that lie between the numbers.
+    pub(super) fn is_cut(&self) -> bool {
+        matches!(self, Near::These { is_cut: true, .. })
     }
 
     /// Whether there may be a row for an address; none before the first of the numbers.
@@ -60,7 +73,7 @@ impl<'a> Near<'a> {
         match self {
             Near::Unknown => true,
             Near::Called(called) => called.may_have(address),
-            Near::These { addresses, upto } => address > &upto[..] || addresses.contains(address),
+            Near::These { addresses, upto, .. } => address > &upto[..] || addresses.contains(address),
         }
     }
 }

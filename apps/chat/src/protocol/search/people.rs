@@ -35,7 +35,8 @@ impl Search {
     ) -> Result<bool, Failure> {
         let asking = self.asking()?;
         let step: Vec<_> = phones.drain(..phones.len().min(STEP)).collect();
-        let near = Near::of(cx, own, called, &step)?;
+        let near = Near::of(cx, own, called, &step, self.is_crowded)?;
+        self.is_crowded |= near.is_cut();
         for phone in &step {
             let candidate = Candidate::by_phone(cx, own, phone, &near)?;
             self.strangers += u64::from(candidate.is_stranger());
