@@ -7,6 +7,7 @@ use n2o::{App, Bounce, Failure};
 use proto::ids::{ClientId, ClientKind};
 
 use crate::door::{Bye, Denied, Identify, IsSealed, Out};
+use crate::input::Missed;
 use crate::names::Known;
 use crate::post::Came;
 use crate::process::{
@@ -246,7 +247,7 @@ fn unheard(session: &Name, admitted: &Admitted) -> Option<Bounce<Chat>> {
     let Name::Session(client) = session else { return None };
     let Ok(ClientKind::Device(_, device)) = ClientId::parse(client.as_bytes()).map(|id| id.kind()) else { return None };
     let phone = admitted.account.as_ref()?.phone.clone();
-    Some(Bounce::Tell(Name::Profile(phone), Input::Left(Box::new(crate::input::Missed::nothing(device)))))
+    Some(Bounce::Tell(Name::Profile(phone), Input::Left(Box::new(Missed::nothing(device)))))
 }
 
 fn stuck(errand: &Errand) -> Bounce<Chat> {

@@ -18,7 +18,7 @@ use crate::protocol::rights::Right;
 use crate::protocol::{
     Halt, contact, favorite, friend, history, later, link, member, message, presence, room, settle, typing,
 };
-use crate::rows::{self, Membership, READER, RELATION, ROSTER, Reader, Relation};
+use crate::rows::{self, Membership, READER, RELATION, Reader, Relation};
 use crate::{Call, Chat, Cx, Fx, Group, Input, Letter, Tick, Transient, Who};
 
 /// One feed, and those whose it is.
@@ -169,7 +169,7 @@ impl Conversation {
                 };
                 let own = found.cloned().ok_or(Refusal::PermissionDenied)?;
                 // A session may not know yet that it has ended: what it would write here nobody would take away.
-                match own.is_there || is_there(cx, &own.who)? {
+                match own.is_there || rows::has_roster(cx.store, &own.who)? {
                     true => Ok(own),
                     false => Err(Refusal::PermissionDenied.into()),
                 }
@@ -242,7 +242,7 @@ impl Conversation {
             (Some(ContactStatus::Friend), Some(ContactStatus::Friend)) => Ok(true),
             (_, Some(ContactStatus::Ban)) => Err(Refusal::Banned.into()),
             (Some(ContactStatus::Ban), _) => Err(Refusal::PermissionDenied.into()),
-            _ if cx.store.get(ROSTER, other.who.as_str().as_bytes())?.is_none() => Err(Refusal::ContactNotFound.into()),
+            _ if !rows::has_roster(cx.store, &other.who)? => Err(Refusal::ContactNotFound.into()),
             _ if presence::takes_from_everyone(cx, other.who.phone())? => Ok(false),
             _ => Err(Refusal::PermissionDenied.into()),
         }
@@ -387,11 +387,7 @@ impl Side {
             relation: rows::read(cx.store, RELATION, &relation)?.unwrap_or_default(),
             membership: Membership::default(),
             sees: (0, u64::MAX),
-            is_there: is_there(cx, who)?,
+            is_there: rows::has_roster(cx.store, who)?,
         })
     }
-}
-
-fn is_there(cx: &Cx<'_>, who: &PhoneId) -> Result<bool, Failure> {
-    Ok(cx.store.get(ROSTER, who.as_str().as_bytes())?.is_some())
 }

@@ -7,8 +7,7 @@ use proto::{Record, Refusal};
 use crate::protocol::message::seek;
 use crate::protocol::search::Called;
 use crate::protocol::{contact, favorite, roster, search, settle};
-use crate::rows::ROSTER;
-use crate::{Call, Chat, Cx, Fx, Input, Name};
+use crate::{Call, Chat, Cx, Fx, Input, Name, rows};
 
 /// The owner of one roster's rows.
 pub struct Roster {
@@ -62,7 +61,7 @@ impl Roster {
         let Call { who, record } = call;
         let done = match record {
             // The session has not heard yet that it has ended: nobody would take away what it writes.
-            _ if cx.store.get(ROSTER, self.own.as_str().as_bytes())?.is_none() => Err(Refusal::PermissionDenied.into()),
+            _ if !rows::has_roster(cx.store, &self.own)? => Err(Refusal::PermissionDenied.into()),
             Record::Roster(record) => roster::call(chat, cx, fx, &who, &self.own, *record),
             Record::Search(asked) => search::call(chat, cx, fx, &who, &self.own, &mut self.called, *asked),
             Record::Message(message) => seek::begin(cx, fx, &who, *message),

@@ -13,7 +13,7 @@ use pair::Pair;
 
 use super::{Halt, contact, feature, push};
 use crate::process::conversation::Conversation;
-use crate::rows::{ROSTER, Relation};
+use crate::rows::{self, Relation};
 use crate::{Chat, Cx, Fx, Who};
 
 /// Requests unanswered at one roster (FRIEND-1).
@@ -35,7 +35,7 @@ pub(crate) fn call(
     if own.who.phone() == other.who.phone() {
         return Err(Refusal::InvalidData.into());
     }
-    if cx.store.get(ROSTER, other.who.as_str().as_bytes())?.is_none() {
+    if !rows::has_roster(cx.store, &other.who)? {
         return Err(Refusal::ContactNotFound.into());
     }
     let mut pair = Pair { conversation, cx, fx, who: Some(who), own, other };

@@ -90,7 +90,7 @@ fn known(cx: &Cx<'_>, user: &[u8]) -> Result<Option<PhoneId>, Halt> {
         Address::Roster(_) => None,
     };
     match roster {
-        Some(roster) if cx.store.get(ROSTER, roster.as_str().as_bytes())?.is_some() => Ok(Some(roster)),
+        Some(roster) if rows::has_roster(cx.store, &roster)? => Ok(Some(roster)),
         Some(_) | None => Ok(None),
     }
 }

@@ -46,6 +46,13 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    fn of_room(room: &Room) -> Kind {
+        match room.r#type {
+            Some(RoomType::Call) => Kind::Calling,
+            Some(RoomType::Group | RoomType::Channel) | None => Kind::Room,
+        }
+    }
+
     pub(crate) fn text(self) -> &'static str {
         match self {
             Kind::Message => "message",
@@ -82,15 +89,14 @@ pub(crate) fn wake(
         // All of them are connected. Should one not acknowledge it, it is told from its feed.
         return Ok(());
     }
-    let wake = Wake {
-        to: to.to_bytes(),
-        from: from.to_bytes(),
-        kind: Bytes::from_static(kind.text().as_bytes()),
-        model: model(),
-    };
+    let wake = told(to, from, kind, model());
     fx.put(WAKE, rows::numbered(&key(own, feed), cx.id()?), rows::encode(&wake));
     fx.tell(Name::Profile(own.clone()), Input::Wake { feed: Bytes::copy_from_slice(feed) });
     Ok(())
+}
+
+fn told(to: &PhoneId, from: &PhoneId, kind: Kind, model: Bytes) -> Wake {
+    Wake { to: to.to_bytes(), from: from.to_bytes(), kind: Bytes::from_static(kind.text().as_bytes()), model }
 }
 
 /// PUSH-1: who was taken into a room, or a call.
@@ -102,11 +108,7 @@ pub(crate) fn wake_for_room(
     feed: &[u8],
     room: &Room,
 ) -> Result<(), Failure> {
-    let kind = match room.r#type {
-        Some(RoomType::Call) => Kind::Calling,
-        Some(RoomType::Group | RoomType::Channel) | None => Kind::Room,
-    };
-    wake(cx, fx, to, from, feed, kind, || etf::encode(room))
+    wake(cx, fx, to, from, feed, Kind::of_room(room), || etf::encode(room))
 }
 
 /// The number of the message that a push is about, if it is about one.

@@ -8,7 +8,7 @@ use proto::ids::{DevKey, Phone, PhoneId};
 use proto::limits::GONE_MS;
 use proto::records::{Feature, Os, Profile, RosterEntry, Service};
 
-use super::{path, read};
+use super::{ROSTER, path, read};
 
 /// phone → `Profile`, rosters as ids. Writer: profile.
 pub const PROFILE: Table = Table("profile");
@@ -156,6 +156,11 @@ pub fn roster_ids_of(profile: &Profile) -> impl Iterator<Item = u64> {
         RosterEntry::Id(id) => Some(*id),
         RosterEntry::Roster(_) | RosterEntry::Name(_) => None,
     })
+}
+
+/// Whether there is this roster: rows may name one that has ended.
+pub(crate) fn has_roster(store: &dyn View, roster: &PhoneId) -> Result<bool, Failure> {
+    Ok(store.get(ROSTER, roster.as_str().as_bytes())?.is_some())
 }
 
 /// The default roster of an account (ID-3), if there is one.

@@ -13,7 +13,7 @@ use proto::records::{Message, Star, StarStatus};
 use super::{copied, list, of_message, removed, retag};
 use crate::effects::{self, Seen};
 use crate::input::Starred;
-use crate::rows::{self, Favorite, ROSTER, STAR, STAR_DUE, STAR_OF};
+use crate::rows::{self, Favorite, STAR, STAR_DUE, STAR_OF};
 use crate::{Cx, Fx, Input, Name, Who};
 
 /// Rows looked at in one step.
@@ -35,7 +35,8 @@ fn begin(cx: &Cx<'_>, fx: &mut Fx, who: &Who, own: &PhoneId, star: Star, due: u6
     let feed = copy.feed_id.as_ref().and_then(|feed| FeedId::try_from(feed).ok());
     let feed = feed.ok_or_else(|| Failure::new("a copy is of no feed"))?.key();
     let kept = Favorite { client_id: star.client_id, feed, message, tags: star.tags };
-    if !is_there(cx, own)? {
+    // What is left of a roster that is no more its work takes away (ROSTER-8).
+    if !rows::has_roster(cx.store, own)? {
         effects::refuse(fx, who, Refusal::PermissionDenied);
         return Ok(());
     }
@@ -96,7 +97,7 @@ pub(crate) fn has_due(cx: &Cx<'_>, own: &PhoneId) -> Result<bool, Failure> {
 /// Does what lost letters would have caused: a star is where a copy is. Nobody waits for an answer any more.
 pub(crate) fn resume(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Failure> {
     let left = cx.store.scan(STAR_DUE, &all_due(own).limit(STEP))?;
-    let (is_there, is_all) = (is_there(cx, own)?, left.len() < STEP);
+    let (is_there, is_all) = (rows::has_roster(cx.store, own)?, left.len() < STEP);
     let mut done = BTreeSet::new();
     // What came last of a message is so.
     for (key, row) in left.into_iter().rev() {
@@ -119,11 +120,6 @@ pub(crate) fn resume(cx: &Cx<'_>, fx: &mut Fx, own: &PhoneId) -> Result<(), Fail
         fx.tell(Name::Roster(own.clone()), Input::Resume);
     }
     Ok(())
-}
-
-/// What is left of a roster that is no more its work takes away (ROSTER-8).
-fn is_there(cx: &Cx<'_>, own: &PhoneId) -> Result<bool, Failure> {
-    Ok(cx.store.get(ROSTER, own.as_str().as_bytes())?.is_some())
 }
 
 fn all_due(own: &PhoneId) -> kvs::Span {

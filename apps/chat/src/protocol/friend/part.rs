@@ -12,8 +12,8 @@ use crate::process::conversation::{Conversation, Side};
 use crate::protocol::work::{Errand, Task};
 use crate::protocol::{Halt, contact, ftp, profile, room};
 use crate::rows::{
-    self, CHANGE, CHANGED, DUPLICATE, FLEETING, HIDDEN, KIND, LATER, MESSAGE, READER, RELATION, REPLY, ROSTER,
-    Relation, STARRED,
+    self, CHANGE, CHANGED, DUPLICATE, FLEETING, HIDDEN, KIND, LATER, MESSAGE, READER, RELATION, REPLY, Relation,
+    STARRED,
 };
 use crate::{Cx, Friendship, Fx, Input, Name};
 
@@ -118,7 +118,7 @@ fn leave(
         let merge = contact_merge(&other.who, own.who.as_str().as_bytes());
         effects::notify_of(fx, cx, other.who.phone(), &topic, news, merge, Seen::ByNobody, event)?;
     }
-    let is_readable = cx.store.get(ROSTER, other.who.as_str().as_bytes())?.is_some();
+    let is_readable = rows::has_roster(cx.store, &other.who)?;
     if (is_readable || erase(conversation, cx, fx)?) && is_last {
         fx.delete(READER, rows::reader_key(&conversation.feed, &own.who));
         fx.delete(RELATION, rows::pair_key(&own.who, other.who.as_str().as_bytes()));

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use n2o::{Failure, Time};
 use proto::Record;
 use proto::ids::{ClientId, FeedId, Phone, PhoneId, RoomId};
-use proto::records::{Contact, ContactStatus, Feature, Member, MemberStatus, Message, Room, RoomStatus, RoomType};
+use proto::records::{Contact, ContactStatus, Feature, Member, MemberStatus, Message, Room, RoomStatus};
 use proto::topic::{Owner, Topic};
 
 use super::wakes::Wakes;
-use super::{Kind, author, is_muted, outgoing, shown};
+use super::{Kind, author, is_muted, outgoing, shown, told};
 use crate::input::Missed;
 use crate::process::room;
 use crate::protocol::auth::{self, Away};
@@ -22,11 +22,12 @@ use crate::{Chat, Cx, Fx};
 
 /// What came so long before the device, in milliseconds, may still have waited to be merged, and have found it there.
 const BEFORE_MS: u64 = 10_000;
-/// Messages of one feed that are looked at, the latest first, and their bytes.
+/// Messages of one feed that are looked at, the latest first.
 const MESSAGES: usize = 32;
-const MESSAGES_BYTES: usize = 256 * 1024;
 /// Notices that are looked at, the latest first.
 const NOTICES_MAX: usize = 64;
+/// And no more bytes of either.
+const BYTES: usize = 256 * 1024;
 /// Pushes of one device at a time.
 const PUSHES: usize = 16;
 
@@ -81,7 +82,7 @@ fn of_feed(
 ) -> Result<Option<Wake>, Failure> {
     let (key, places) = (feed.key(), places(cx, own, feed)?);
     let taken = taken(cx, own, device, &key)?;
-    let span = rows::numbers(&key, 0, u64::MAX).backward().limit(MESSAGES).bytes(MESSAGES_BYTES);
+    let span = rows::numbers(&key, 0, u64::MAX).backward().limit(MESSAGES).bytes(BYTES);
     for (row_key, row) in cx.store.scan(MESSAGE, &span)? {
         let kept: Message = rows::decode(&row)?;
         if kept.created.map_or(0, |created| created.0) + BEFORE_MS < since.0 {
@@ -91,7 +92,7 @@ fn of_feed(
         let Some(from) = author(&kept).filter(|from| from.phone() != own && !taken.covers(seq)) else { continue };
         for place in &places {
             if let Some(kind) = place.kind(cx, seq, &kept)? {
-                return Ok(Some(wake(&place.to, &from, kind, shown(&kept, chat.settings.push_preview))));
+                return Ok(Some(told(&place.to, &from, kind, shown(&kept, chat.settings.push_preview))));
             }
         }
     }
@@ -103,7 +104,7 @@ fn of_notices(cx: &Cx<'_>, own: &Phone, since: Time, device: &Away) -> Result<Ve
     let taken = taken(cx, own, device, NOTICES)?;
     let span = rows::numbers(own.as_str().as_bytes(), taken.upto + 1, u64::MAX).backward();
     let mut found: Vec<(Bytes, Wake)> = Vec::new();
-    for (key, row) in cx.store.scan(NOTICE, &span.limit(NOTICES_MAX).bytes(MESSAGES_BYTES))? {
+    for (key, row) in cx.store.scan(NOTICE, &span.limit(NOTICES_MAX).bytes(BYTES))? {
         let kept: Kept = rows::decode(&row)?;
         if kept.created < since.0 {
             break;
@@ -128,12 +129,12 @@ fn request(cx: &Cx<'_>, own: &Phone, kept: &Kept, contact: &Contact) -> Result<O
     let topic = std::str::from_utf8(&kept.topic).ok().map(Topic::parse);
     let to = match topic {
         Some(Topic::Ses(Owner::Roster(to))) => Some(to),
-        Some(Topic::Ses(Owner::Account(_))) => rows::roster_ids(cx.store, own)?.first().map(|first| own.roster(*first)),
+        Some(Topic::Ses(Owner::Account(_))) => rows::default_roster(cx.store, own)?,
         _ => None,
     };
     let Some(to) = to else { return Ok(None) };
     let is_open = presence::relation(cx, &to, &from)? == Some(ContactStatus::Authorization);
-    let wake = || wake(&to, &from, Kind::Request, kept.payload.clone());
+    let wake = || told(&to, &from, Kind::Request, kept.payload.clone());
     Ok(is_open.then(|| (FeedId::p2p(to.clone(), from.clone()).key(), wake())))
 }
 
@@ -144,17 +145,13 @@ fn invitation(cx: &Cx<'_>, own: &Phone, kept: &Kept, room: &Room) -> Result<Opti
     let owner = room.admins.iter().find(|admin| admin.status == Some(MemberStatus::Owner)).or(room.admins.first());
     let from = owner.and_then(|owner| PhoneId::parse(owner.phone_id.as_deref()?).ok());
     let (Some(id), Some(from)) = (id, from.filter(|from| is_new && from.phone() != own)) else { return Ok(None) };
-    let kind = if room.r#type == Some(RoomType::Call) { Kind::Calling } else { Kind::Room };
+    let kind = Kind::of_room(room);
     if cx.now.0.saturating_sub(kept.created) >= outgoing::life(kind.text().as_bytes()) {
         return Ok(None);
     }
     let feed = FeedId::Room(id);
     let to = places(cx, own, &feed)?.into_iter().next().map(|place| place.to);
-    Ok(to.map(|to| (feed.key(), wake(&to, &from, kind, kept.payload.clone()))))
-}
-
-fn wake(to: &PhoneId, from: &PhoneId, kind: Kind, model: Bytes) -> Wake {
-    Wake { to: to.to_bytes(), from: from.to_bytes(), kind: Bytes::from_static(kind.text().as_bytes()), model }
+    Ok(to.map(|to| (feed.key(), told(&to, &from, kind, kept.payload.clone()))))
 }
 
 /// The account's sides of a feed.

@@ -17,7 +17,7 @@ use crate::process::room::Room;
 use crate::protocol::presence::{self, Audience};
 use crate::protocol::rights::Right;
 use crate::protocol::search;
-use crate::rows::{self, BANNED, IN_ROOM, MEMBER, MEMBER_AT, Membership, ROOM, ROSTER, RoomRow};
+use crate::rows::{self, BANNED, IN_ROOM, MEMBER, MEMBER_AT, Membership, ROOM, RoomRow};
 use crate::{Account, Cx, Fx, Group, Input, Seat, Who};
 
 /// Rosters that one request may name.
@@ -135,10 +135,7 @@ impl Act<'_, '_> {
     /// the room's bans allow it, and it has not too many rooms.
     pub(super) fn may_bring(&self, own: &PhoneId, other: &PhoneId) -> Result<bool, Halt> {
         let store = self.cx.store;
-        if store.get(ROSTER, other.as_str().as_bytes())?.is_none()
-            || self.is_banned(other)?
-            || has_many_rooms(self.cx, other)?
-        {
+        if !rows::has_roster(store, other)? || self.is_banned(other)? || has_many_rooms(self.cx, other)? {
             return Ok(false);
         }
         if own.phone() == other.phone() {

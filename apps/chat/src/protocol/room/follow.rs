@@ -13,7 +13,7 @@ use super::add::{self, Plan};
 use super::patch::check;
 use super::{Action, Halt, create, leave};
 use crate::process::conversation::{Conversation, Side};
-use crate::rows::{ROSTER, RoomRow};
+use crate::rows::{self, RoomRow};
 use crate::{Cx, Follow, Fx, Input, Name};
 
 /// Members that one step brings or takes away; the others follow in further steps. What a crash leaves out is found again when the server
@@ -100,7 +100,5 @@ fn present(act: &Act<'_, '_>) -> Result<HashSet<PhoneId>, Halt> {
 
 /// Whoever is in the group is not asked, but for what a person cannot hold.
 fn may_come(act: &Act<'_, '_>, roster: &PhoneId) -> Result<bool, Halt> {
-    Ok(act.cx.store.get(ROSTER, roster.as_str().as_bytes())?.is_some()
-        && !act.is_banned(roster)?
-        && !has_many_rooms(act.cx, roster)?)
+    Ok(rows::has_roster(act.cx.store, roster)? && !act.is_banned(roster)? && !has_many_rooms(act.cx, roster)?)
 }

@@ -13,7 +13,7 @@ use crate::effects::{Seen, notify, ses};
 use crate::process::conversation::{Conversation, Side};
 use crate::protocol::rights::Right;
 use crate::protocol::{contact, member, presence};
-use crate::rows::{self, BANNED, HIDDEN, IN_ROOM, MENTION, READER, ROSTER};
+use crate::rows::{self, BANNED, HIDDEN, IN_ROOM, MENTION, READER};
 use crate::{Cx, Fx};
 
 /// Bans of a room at most.
@@ -205,7 +205,7 @@ pub(super) fn ban(act: &mut Act<'_, '_>, asked: &records::Room) -> Result<(), Ha
     act.entitled(&[Right::RemoveMembers])?;
     let mut known = Vec::new();
     for roster in meant(act, asked)? {
-        if act.cx.store.get(ROSTER, roster.as_str().as_bytes())?.is_some() {
+        if rows::has_roster(act.cx.store, &roster)? {
             known.push(roster);
         }
     }

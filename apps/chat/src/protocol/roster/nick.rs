@@ -10,13 +10,13 @@ use proto::records::{Contact, Index, Roster, RosterId, RosterStatus};
 use super::{Halt, named};
 use crate::effects::{self, Seen};
 use crate::protocol::{link, presence, search, settle, work};
-use crate::rows::{self, Found, NICK, NICK_OF, Nicked, ROSTER, Work};
+use crate::rows::{self, Found, NICK, NICK_OF, Nicked, Work};
 use crate::{Cx, Founding, Fx, Who};
 
 /// ROSTER-7: takes a nick, or with an empty one gives it back.
 pub(crate) fn nick(cx: &Cx<'_>, fx: &mut Fx, who: &Who, roster: Roster) -> Result<(), Halt> {
     let own = named(who, roster.id.as_ref())?;
-    if cx.store.get(ROSTER, own.as_str().as_bytes())?.is_none() {
+    if !rows::has_roster(cx.store, &own)? {
         // The session has not heard yet that it has ended.
         return Err(Refusal::RosterNotFound.into());
     }
